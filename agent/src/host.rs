@@ -1,0 +1,18 @@
+//! Where the node's own files are: in a pod they are mounted elsewhere than on the node itself.
+
+use std::path::PathBuf;
+
+/// The node's directories, as the agent sees them. Everything the agent reads of the node hangs off these.
+#[derive(Clone, Debug)]
+pub struct HostRoot {
+    /// The node's /proc.
+    pub proc: PathBuf,
+    /// The node's /sys.
+    pub sys: PathBuf,
+    /// The node's /dev.
+    pub dev: PathBuf,
+    /// The node's /run.
+    pub run: PathBuf,
+    /// The node's /var/log.
+    pub log: PathBuf,
+}

@@ -1,0 +1,3 @@
+//! The sources: one interface of the node each, independent of one another. They observe, they decide nothing.
+
+pub mod outlet;

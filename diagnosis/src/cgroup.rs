@@ -1,0 +1,93 @@
+//! cgroups: what their paths name, and what their files say, for v1 and v2.
+//!
+//! Mirrors `pkg/kubelet/cm/cgroup_manager_linux.go` (paths) and the kernel's `mm/memcontrol.c` (files).
+
+use std::fmt;
+
+/// A cgroup's path from the root of its hierarchy, as `/kubepods/burstable/pod<uid>/<id>`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Path(pub String);
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a path names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// The root of the hierarchy: the node.
+    Root,
+    /// All pods, or one QoS class of them.
+    Kubepods,
+    /// A pod.
+    Pod {
+        /// Its uid with dashes, or the 32 hex digits of a static pod.
+        pod_uid: String,
+    },
+    /// A container (or sandbox), or anything below it.
+    Container {
+        /// The pod's uid; empty for a container outside of Kubernetes, as Docker's own.
+        pod_uid: String,
+        /// The container's id.
+        container_id: String,
+    },
+    /// Anything else: system services, users' sessions.
+    Other,
+}
+
+/// The files of one cgroup, as they were at one moment. `None`: the file was not there or not read. Sizes in bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// Which cgroup.
+    pub path: String,
+    /// `memory.max`, `memory.limit_in_bytes`: [`Limit::Unlimited`] where it says `max` or the largest number of pages.
+    pub memory_limit: Option<Limit>,
+    /// `memory.current`, `memory.usage_in_bytes`.
+    pub memory_usage: Option<u64>,
+    /// `memory.peak`, `memory.max_usage_in_bytes`.
+    pub memory_peak: Option<u64>,
+    /// How often the limit of this cgroup was reached: `memory.events.local`'s `max`, `memory.failcnt`.
+    pub limit_hits: Option<u64>,
+    /// How often an allocation failed for the limit of this very cgroup: `memory.events.local`'s `oom`. v2 only.
+    pub ooms: Option<u64>,
+    /// Processes of this very cgroup that any OOM killer killed: `memory.events.local`'s `oom_kill`,
+    /// `memory.oom_control`'s `oom_kill`.
+    pub oom_kills: Option<u64>,
+    /// The same with all cgroups below it: `memory.events`' `oom_kill`. v2 only.
+    pub oom_kills_below: Option<u64>,
+    /// Times this very cgroup was killed as a group: `memory.events.local`'s `oom_group_kill`. v2, since 5.17.
+    pub oom_group_kills: Option<u64>,
+    /// `memory.oom.group`. v2 only.
+    pub oom_group: Option<bool>,
+    /// From `memory.stat` (v2: `anon`, `file`, `shmem`, `kernel`; v1: `total_rss`, `total_cache`, `total_shmem`).
+    pub anon: Option<u64>,
+    /// Page cache.
+    pub file: Option<u64>,
+    /// tmpfs and shared memory; part of [`file`](Self::file).
+    pub shmem: Option<u64>,
+    /// Kernel memory charged to it. v2 only.
+    pub kernel: Option<u64>,
+    /// `cpu.stat`'s `nr_periods`.
+    pub cpu_periods: Option<u64>,
+    /// `cpu.stat`'s `nr_throttled`.
+    pub cpu_throttled_periods: Option<u64>,
+    /// `pids.current`.
+    pub pids_current: Option<u64>,
+    /// `pids.max`.
+    pub pids_limit: Option<Limit>,
+    /// `pids.events`' `max`: forks refused.
+    pub pids_limit_hits: Option<u64>,
+    /// `cgroup.procs`.
+    pub processes: Vec<i32>,
+}
+
+/// A limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Limit {
+    /// So much.
+    Limited(u64),
+    /// None.
+    Unlimited,
+}

@@ -1,0 +1,95 @@
+//! What the CRI (v1) tells about containers and sandboxes, pruned to what a diagnosis needs.
+//!
+//! Mirrors `k8s.io/cri-api/pkg/apis/runtime/v1/api.proto` and the labels of `pkg/kubelet/kuberuntime/labels.go`.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+/// A container's or sandbox' id, as the runtime gives it: usually 64 hex digits.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContainerId(pub String);
+
+impl fmt::Display for ContainerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A pod, as the node knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pod {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// uid: for a static pod the hash of its manifest, 32 hex digits.
+    pub uid: String,
+}
+
+/// One instance of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    /// Its id.
+    pub id: ContainerId,
+    /// Its pod, from the labels `io.kubernetes.pod.*`.
+    pub pod: Pod,
+    /// Its name, from the label `io.kubernetes.container.name`.
+    pub name: String,
+    /// Restart count, from the metadata.
+    pub attempt: u32,
+    /// State.
+    pub state: State,
+    /// When it was created.
+    pub created_at: Option<Timestamp>,
+    /// When its process was started; `None` if it never was.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// Exit code; meaningful only if it has ended.
+    pub exit_code: i32,
+    /// The runtime's reason: Completed, Error, OOMKilled, StartError, Unknown …
+    pub reason: String,
+    /// The runtime's message.
+    pub message: String,
+    /// The image as the pod names it.
+    pub image: String,
+    /// Pid of its main process (verbose info), where it runs.
+    pub pid: Option<i32>,
+    /// Its cgroup (verbose info, `runtimeSpec.linux.cgroupsPath`), where known. May be of systemd's form `slice:prefix:name`.
+    pub cgroups_path: Option<String>,
+    /// Its memory limit in bytes; `None` if it has none, or it is not known (then [`limits_known`](Self::limits_known) is false).
+    pub memory_limit: Option<u64>,
+    /// Whether the CRI told the limits at all.
+    pub limits_known: bool,
+    /// The id of its sandbox, where told.
+    pub sandbox_id: Option<ContainerId>,
+    /// The pod's termination grace period in seconds, from the annotation `io.kubernetes.pod.terminationGracePeriod`.
+    pub grace_period_seconds: Option<u64>,
+}
+
+/// State of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Created, not started.
+    Created,
+    /// Running.
+    Running,
+    /// Ended.
+    Exited,
+    /// The runtime does not know.
+    Unknown,
+}
+
+/// A pod's sandbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sandbox {
+    /// Its id.
+    pub id: ContainerId,
+    /// Its pod.
+    pub pod: Pod,
+    /// Whether it is ready.
+    pub ready: bool,
+    /// When it was created.
+    pub created_at: Option<Timestamp>,
+}

@@ -1,0 +1,19 @@
+//! Coroner's mind: observations in, diagnoses out.
+//!
+//! A deterministic state machine without I/O, async or a clock of its own. The same observations in the same order give
+//! the same diagnoses, so a recorded case can be replayed and a wrong verdict becomes a test.
+//!
+//! - [`observation`] is what a source may say; [`kernel_log`], [`trace`], [`cgroup`], [`cri`], [`containerd`] and
+//!   [`process`] hold what each interface of a node gives, with the parsers of its bytes.
+//! - [`recording`] turns a recorded case back into observations.
+
+pub mod cgroup;
+pub mod containerd;
+pub mod cri;
+pub mod examiner;
+pub mod kernel_log;
+pub mod observation;
+pub mod process;
+pub mod recording;
+pub mod text;
+pub mod trace;

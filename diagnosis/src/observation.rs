@@ -1,0 +1,150 @@
+//! What a source may say: one [`Observation`] is one thing seen on the node, when, and by whom. Sources decide nothing.
+
+use jiff::Timestamp;
+
+use crate::{cgroup, containerd, cri, kernel_log, process, trace};
+
+/// One thing seen on the node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observation {
+    /// When the source got it, by the node's wall clock.
+    pub seen_at: Timestamp,
+    /// When it happened: by the witness' own clock where it has one (converted to wall time by the source), else
+    /// [`seen_at`](Self::seen_at).
+    pub happened_at: Timestamp,
+    /// What.
+    pub fact: Fact,
+}
+
+/// What was seen.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fact {
+    /// A record of the kernel log, of any facility.
+    KernelLog(kernel_log::Record),
+    /// A signal was generated.
+    Signal(trace::Signal),
+    /// The kernel's OOM killer chose a victim.
+    OomVictim(trace::OomVictim),
+    /// The files of a cgroup, as they were read.
+    Cgroup(cgroup::Sample),
+    /// A cgroup's directory is gone.
+    CgroupRemoved(cgroup::Path),
+    /// A process was seen in a cgroup.
+    Process(process::Process),
+    /// A process ended.
+    ProcessExit(process::Exit),
+    /// The node's memory.
+    NodeMemory(process::NodeMemory),
+    /// The CRI's word about a container.
+    Container(cri::Container),
+    /// The runtime no longer knows this container.
+    ContainerRemoved(cri::ContainerId),
+    /// The CRI's word about a sandbox.
+    Sandbox(cri::Sandbox),
+    /// The runtime no longer knows this sandbox.
+    SandboxRemoved(cri::ContainerId),
+    /// An event of containerd's own stream.
+    Task(containerd::TaskEvent),
+    /// A source tells how well it sees. Sources say so at start and at each change.
+    Health(Source, Health),
+    /// A source lost something.
+    Gap(Gap),
+}
+
+impl Fact {
+    /// The source that says such things.
+    pub fn source(&self) -> Source {
+        match self {
+            Self::KernelLog(_) => Source::KernelLog,
+            Self::Signal(_) | Self::OomVictim(_) => Source::Signals,
+            Self::Cgroup(_) | Self::CgroupRemoved(_) => Source::Cgroups,
+            Self::Process(_) | Self::NodeMemory(_) => Source::Procfs,
+            Self::ProcessExit(_) => Source::ProcessEvents,
+            Self::Container(_) | Self::ContainerRemoved(_) | Self::Sandbox(_) | Self::SandboxRemoved(_) => Source::Cri,
+            Self::Task(_) => Source::Containerd,
+            Self::Health(source, _) | Self::Gap(Gap { source, .. }) => *source,
+        }
+    }
+}
+
+/// One interface of the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// /dev/kmsg, or syslog(2) where the device is refused.
+    KernelLog,
+    /// The files of cgroup v1 or v2.
+    Cgroups,
+    /// The runtime's CRI socket.
+    Cri,
+    /// containerd's own event stream.
+    Containerd,
+    /// tracefs: who sent which signal to whom, and whom the OOM killer chose.
+    Signals,
+    /// /proc.
+    Procfs,
+    /// The kernel's process connector: how every process ended.
+    ProcessEvents,
+}
+
+impl Source {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 7] = [
+        Self::KernelLog,
+        Self::Cgroups,
+        Self::Cri,
+        Self::Containerd,
+        Self::Signals,
+        Self::Procfs,
+        Self::ProcessEvents,
+    ];
+
+    /// Its name on the wire and in evidence.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::KernelLog => "kernel_log",
+            Self::Cgroups => "cgroups",
+            Self::Cri => "cri",
+            Self::Containerd => "containerd",
+            Self::Signals => "signals",
+            Self::Procfs => "procfs",
+            Self::ProcessEvents => "process_events",
+        }
+    }
+}
+
+/// How well a source sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It sees everything.
+    Ok,
+    /// It sees less than it could, with the reason.
+    Degraded(String),
+    /// It is not there, or not allowed, with the reason. A state, not an error.
+    Absent(String),
+}
+
+/// A source lost something: what happened between `from` and `to` may be unknown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Who lost it.
+    pub source: Source,
+    /// Why.
+    pub reason: GapReason,
+    /// The last moment before the loss.
+    pub from: Timestamp,
+    /// The first moment after it.
+    pub to: Timestamp,
+    /// How many things were lost, where that is known.
+    pub lost: Option<u64>,
+}
+
+/// Why a source lost something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GapReason {
+    /// It was overwritten before it was read.
+    Overrun,
+    /// The connection broke, and what happened meanwhile could not be asked for.
+    Disconnected,
+    /// A bounded queue of the agent was full.
+    Overload,
+}

@@ -1,0 +1,65 @@
+//! Processes: what /proc and the process connector tell, and the node's memory.
+
+/// A process, seen in a cgroup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Process id (thread group id) in the node's pid namespace.
+    pub pid: i32,
+    /// Parent's process id.
+    pub parent: i32,
+    /// Start time in clock ticks since boot (/proc/PID/stat, field 22): pid and start time together are unique.
+    pub start_ticks: u64,
+    /// `comm`.
+    pub name: String,
+    /// Its pid in its own pid namespace (/proc/PID/status, last of NSpid), where it was read: 1 is a container's main process.
+    pub namespaced_pid: Option<i32>,
+    /// Its cgroup path (memory controller or v2), from the hierarchy's root.
+    pub cgroup: String,
+}
+
+/// A process ended (process connector, `PROC_EVENT_EXIT`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// Process id.
+    pub pid: i32,
+    /// How, as wait(2) would tell its parent.
+    pub status: WaitStatus,
+}
+
+/// How a process ended, from the mouth of the kernel: unlike a runtime's exit code, it tells a signal from a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitStatus {
+    /// By exit(2), with this status (0 to 255).
+    Exited(u8),
+    /// By this signal.
+    Signaled(u8),
+}
+
+impl WaitStatus {
+    /// From the kernel's raw status word, as in `task_struct.exit_code`: the low 7 bits are a signal, bit 7 says that
+    /// there is a core dump, and the next 8 bits are the status.
+    pub fn from_raw(raw: u32) -> Self {
+        let low = |value: u32| u8::try_from(value & 0xff).unwrap_or(u8::MAX);
+        match raw & 0x7f {
+            0 => Self::Exited(low(raw >> 8)),
+            signal => Self::Signaled(low(signal)),
+        }
+    }
+
+    /// What a runtime would report for it: the status, or 128 + the signal.
+    pub fn as_exit_code(self) -> i32 {
+        match self {
+            Self::Exited(status) => i32::from(status),
+            Self::Signaled(signal) => 128 + i32::from(signal),
+        }
+    }
+}
+
+/// The node's memory (/proc/meminfo), in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeMemory {
+    /// MemTotal.
+    pub total: u64,
+    /// MemAvailable.
+    pub available: u64,
+}
