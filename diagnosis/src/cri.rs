@@ -17,7 +17,7 @@ impl fmt::Display for ContainerId {
 }
 
 /// A pod, as the node knows it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pod {
     /// Namespace.
     pub namespace: String,
@@ -28,7 +28,7 @@ pub struct Pod {
 }
 
 /// One instance of a container.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Container {
     /// Its id.
     pub id: ContainerId,
@@ -69,7 +69,7 @@ pub struct Container {
 }
 
 /// State of a container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
     /// Created, not started.
     Created,
@@ -82,7 +82,7 @@ pub enum State {
 }
 
 /// A pod's sandbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Sandbox {
     /// Its id.
     pub id: ContainerId,

@@ -45,6 +45,17 @@ pub enum Fact {
     SandboxRemoved(cri::ContainerId),
     /// An event of containerd's own stream.
     Task(containerd::TaskEvent),
+    /// Whose container an id is, from the kubelet's log links. Says nothing of its state.
+    ContainerName {
+        /// The container's id.
+        id: cri::ContainerId,
+        /// Its pod; the uid is empty where the link's target does not tell.
+        pod: cri::Pod,
+        /// Its name.
+        name: String,
+        /// Restart count, from the name of the log file, where it tells.
+        attempt: Option<u32>,
+    },
     /// A source tells how well it sees. Sources say so at start and at each change.
     Health(Source, Health),
     /// A source lost something.
@@ -62,6 +73,7 @@ impl Fact {
             Self::ProcessExit(_) => Source::ProcessEvents,
             Self::Container(_) | Self::ContainerRemoved(_) | Self::Sandbox(_) | Self::SandboxRemoved(_) => Source::Cri,
             Self::Task(_) => Source::Containerd,
+            Self::ContainerName { .. } => Source::ContainerLogs,
             Self::Health(source, _) | Self::Gap(Gap { source, .. }) => *source,
         }
     }
@@ -78,6 +90,8 @@ pub enum Source {
     Cri,
     /// containerd's own event stream.
     Containerd,
+    /// The kubelet's links to the logs of containers: their identity where the CRI cannot be had.
+    ContainerLogs,
     /// tracefs: who sent which signal to whom, and whom the OOM killer chose.
     Signals,
     /// /proc.
@@ -88,11 +102,12 @@ pub enum Source {
 
 impl Source {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::KernelLog,
         Self::Cgroups,
         Self::Cri,
         Self::Containerd,
+        Self::ContainerLogs,
         Self::Signals,
         Self::Procfs,
         Self::ProcessEvents,
@@ -105,6 +120,7 @@ impl Source {
             Self::Cgroups => "cgroups",
             Self::Cri => "cri",
             Self::Containerd => "containerd",
+            Self::ContainerLogs => "container_logs",
             Self::Signals => "signals",
             Self::Procfs => "procfs",
             Self::ProcessEvents => "process_events",
