@@ -2,6 +2,10 @@
 //!
 //! Mirrors `include/trace/events/signal.h` and `include/trace/events/oom.h`.
 
+/// The signals that the source watches: those that end a process and tell something by their sender. About any other
+/// signal, its silence means nothing.
+pub const WATCHED_SIGNALS: [i32; 10] = [2, 3, 4, 6, 7, 8, 9, 11, 15, 31];
+
 /// A signal was generated for a process (`signal:signal_generate`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signal {
