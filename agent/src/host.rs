@@ -1,6 +1,6 @@
 //! Where the node's own files are: in a pod they are mounted elsewhere than on the node itself.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The node's directories, as the agent sees them. Everything the agent reads of the node hangs off these.
 #[derive(Clone, Debug)]
@@ -11,8 +11,18 @@ pub struct HostRoot {
     pub sys: PathBuf,
     /// The node's /dev.
     pub dev: PathBuf,
+    /// The node's /etc.
+    pub etc: PathBuf,
     /// The node's /run.
     pub run: PathBuf,
     /// The node's /var/log.
     pub log: PathBuf,
+}
+
+impl HostRoot {
+    /// The directories below one root, as the node itself has them.
+    pub fn at(root: &Path) -> Self {
+        let [proc, sys, dev, etc, run, log] = ["proc", "sys", "dev", "etc", "run", "var/log"].map(|dir| root.join(dir));
+        Self { proc, sys, dev, etc, run, log }
+    }
 }

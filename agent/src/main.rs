@@ -1,6 +1,3 @@
-//! On every node: sources -> diagnosis -> outbox -> aggregator.
-
-mod host;
-mod sources;
+//! The agent's executable.
 
 fn main() {}
