@@ -1,0 +1,48 @@
+//! The bans of `deny.toml` that matter most, held without cargo-deny: over what is built, not over Cargo.lock, which
+//! also names crates that only a feature nobody asks for would bring in.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+/// Name to versions of every crate that the workspace builds on this machine.
+fn built_crates() -> Result<BTreeMap<String, Vec<String>>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--workspace", "--locked", "--offline", "--prefix=none", "--format={p}"])
+        .args(["--edges=normal,build,dev"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .output()
+        .context("start cargo tree")?;
+    ensure!(output.status.success(), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
+    let mut crates = BTreeMap::<String, Vec<String>>::new();
+    for line in String::from_utf8(output.stdout)?.lines().filter(|line| !line.is_empty()) {
+        let (name, rest) = line.split_once(" v").with_context(|| format!("no version in {line:?}"))?;
+        let version = rest.split(' ').next().unwrap_or(rest);
+        let versions = crates.entry(name.to_owned()).or_default();
+        if !versions.iter().any(|known| known == version) {
+            versions.push(version.to_owned());
+        }
+    }
+    Ok(crates)
+}
+
+#[test]
+fn one_tls_and_one_type_of_time_are_built() -> Result<()> {
+    let crates = built_crates()?;
+    ensure!(crates.contains_key("aws-lc-rs") && crates.contains_key("jiff"), "not the tree of this workspace");
+    for banned in ["openssl", "openssl-sys", "native-tls", "ring", "chrono", "time"] {
+        ensure!(!crates.contains_key(banned), "{banned} is built; `cargo tree -i {banned}` says for whom");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_wire_is_built_once() -> Result<()> {
+    let crates = built_crates()?;
+    for name in ["tonic", "prost", "hyper", "h2", "http", "rustls", "tokio"] {
+        let versions = crates.get(name).with_context(|| format!("{name} is not built at all"))?;
+        ensure!(versions.len() == 1, "{name} is built in the versions {versions:?}");
+    }
+    Ok(())
+}
