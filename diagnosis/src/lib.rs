@@ -13,6 +13,7 @@ pub mod cri;
 pub mod examiner;
 pub mod kernel_log;
 pub mod observation;
+pub mod parse;
 pub mod process;
 pub mod recording;
 pub mod text;

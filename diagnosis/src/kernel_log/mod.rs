@@ -4,6 +4,14 @@
 //! `arch/x86/mm/fault.c` and `arch/x86/kernel/traps.c` (segfaults and traps), `arch/arm64/kernel/traps.c`, and
 //! `kernel/auditsc.c` (`type=1326` seccomp, `type=1701` abnormal end).
 
+mod audit;
+mod event;
+mod fault;
+mod oom;
+mod record;
+
+pub(crate) use record::micros;
+
 /// One record of the kernel log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -150,7 +158,8 @@ pub struct Fault {
     pub kind: FaultKind,
     /// The address that could not be reached, as the kernel prints it (hexadecimal), for a segfault.
     pub address: Option<String>,
-    /// The mapped file in which the instruction stands and the offset in it, as `libfoo.so+0x1966`, where told.
+    /// The mapped file in which the instruction stands and the offset in it, as `libfoo.so+0x1966`, where told. Kernels
+    /// before 6.7 tell only the offset in the mapping: `libfoo.so[401000+8c000]+0x966`.
     pub object: Option<String>,
     /// x86 page fault error bits: 1 protection, 2 write, 4 user, 16 instruction fetch.
     pub error: Option<u64>,

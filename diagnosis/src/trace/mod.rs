@@ -2,9 +2,51 @@
 //!
 //! Mirrors `include/trace/events/signal.h` and `include/trace/events/oom.h`.
 
+mod line;
+
+pub use line::parse_line;
+
 /// The signals that the source watches: those that end a process and tell something by their sender. About any other
 /// signal, its silence means nothing.
 pub const WATCHED_SIGNALS: [i32; 10] = [2, 3, 4, 6, 7, 8, 9, 11, 15, 31];
+
+/// One line of trace_pipe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TraceLine {
+    /// An event.
+    Event(TraceEvent),
+    /// Events of a CPU were overwritten before they were read.
+    LostEvents {
+        /// Of which CPU.
+        cpu: u32,
+        /// How many, where the kernel can tell.
+        lost: Option<u64>,
+    },
+}
+
+/// An event, with what ftrace tells of each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceEvent {
+    /// The CPU that it happened on.
+    pub cpu: u32,
+    /// Microseconds by the trace's clock; with `trace_clock` set to `mono`, since boot.
+    pub boot_micros: u64,
+    /// The thread that ran.
+    pub thread: Thread,
+    /// What happened.
+    pub kind: TraceEventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TraceEventKind {
+    /// `signal:signal_generate`.
+    Signal(Signal),
+    /// `oom:mark_victim`.
+    OomVictim(OomVictim),
+    /// Anything else.
+    Other,
+}
 
 /// A signal was generated for a process (`signal:signal_generate`).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,86 @@
+//! Which of the kernel's lines a text is.
+
+use super::{Event, audit, fault, oom};
+use crate::parse::{decimal, is_comm};
+
+impl Event {
+    /// What the text of a record tells, if it tells of a death or of what led to one.
+    ///
+    /// Only text of facility 0 is the kernel's; who calls this has looked. Even there, names that programs chose for
+    /// themselves are part of the line and may imitate it: each format is held on to by the parts that only the
+    /// kernel writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        oom::parse(text)
+            .or_else(|| audit::parse(text))
+            .or_else(|| fault::parse(text).map(Self::Fault))
+            .or_else(|| fork_rejected(text))
+            .or_else(|| memory_failure(text))
+    }
+}
+
+/// `kernel/cgroup/pids.c`.
+fn fork_rejected(text: &str) -> Option<Event> {
+    let cgroup = text.strip_prefix("cgroup: fork rejected by pids controller in ")?;
+    Some(Event::ForkRejected { cgroup: cgroup.to_owned() })
+}
+
+/// `mm/memory-failure.c` (`kill_proc`, `kill_procs`) and `arch/x86/mm/fault.c` (`do_sigbus`).
+fn memory_failure(text: &str) -> Option<Event> {
+    let who = if let Some(rest) = text.strip_prefix("Memory failure: 0x") {
+        let (_, action) = rest.split_once(": ")?;
+        let who =
+            ["Killing ", "Sending SIGBUS to ", "forcibly killing "].iter().find_map(|a| action.strip_prefix(a))?;
+        [" due to hardware memory corruption", " because of failure to unmap corrupted page"]
+            .iter()
+            .find_map(|reason| who.strip_suffix(reason))?
+    } else {
+        let rest = text.strip_prefix("MCE: Killing ")?;
+        &rest[..rest.rfind(" due to hardware memory corruption fault at ")?]
+    };
+    let (comm, pid) = who.rsplit_once(':')?;
+    is_comm(comm).then_some(())?;
+    Some(Event::HardwareMemoryError { pid: decimal(pid)?, comm: comm.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rejected_fork_names_the_cgroup() {
+        let text = "cgroup: fork rejected by pids controller in /kubepods/burstable/pod1/c";
+        let cgroup = "/kubepods/burstable/pod1/c".to_owned();
+        assert_eq!(Event::parse(text), Some(Event::ForkRejected { cgroup }));
+    }
+
+    #[test]
+    fn a_hardware_memory_error_names_the_process_in_every_wording() {
+        for text in [
+            "Memory failure: 0x1f2a3: Killing a:b c:412 due to hardware memory corruption",
+            "Memory failure: 0x1f2a3: Sending SIGBUS to a:b c:412 due to hardware memory corruption",
+            "Memory failure: 0x1f2a3: forcibly killing a:b c:412 because of failure to unmap corrupted page",
+            "MCE: Killing a:b c:412 due to hardware memory corruption fault at 7f0012345000",
+        ] {
+            let comm = "a:b c".to_owned();
+            assert_eq!(Event::parse(text), Some(Event::HardwareMemoryError { pid: 412, comm }), "{text}");
+        }
+        assert_eq!(Event::parse("Memory failure: 0x1f2a3: recovery action for dirty LRU page: Recovered"), None);
+    }
+
+    #[test]
+    fn other_lines_of_the_kernel_are_no_event() {
+        for text in [
+            "",
+            "Call Trace:",
+            "oom_kill_process: 14 callbacks suppressed",
+            "oom_reaper: reaped process 1 (a), now anon-rss:0kB, file-rss:0kB, shmem-rss:0kB",
+            "a: page allocation failure: order:0, mode:0x1",
+            "Out of memory: OOM victim 1 (a) is already exiting. Skip killing the task",
+            "Out of memory and no killable processes...",
+            "Huh VM_FAULT_OOM leaked out to the #PF handler. Retrying PF",
+            "cni0: port 1(vethf9920dcf) entered blocking state",
+        ] {
+            assert_eq!(Event::parse(text), None, "{text}");
+        }
+    }
+}

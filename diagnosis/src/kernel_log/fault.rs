@@ -1,0 +1,171 @@
+//! Faults of a thread: `arch/x86/mm/fault.c`, `arch/x86/kernel/traps.c`, `arch/arm64/kernel/traps.c`, and
+//! `print_vma_addr` of `mm/memory.c`.
+
+use super::{Fault, FaultKind};
+use crate::parse::{COMM_MAX, decimal, hexadecimal, is_comm, occurrences};
+
+pub(super) fn parse(text: &str) -> Option<Fault> {
+    match text.strip_prefix("traps: ") {
+        Some(rest) => by_thread(rest, " ", trap),
+        None => by_thread(text, ": segfault at ", segfault)
+            .or_else(|| by_thread(text, ": unhandled exception: ", arm64_exception)),
+    }
+}
+
+/// What the kernel says after the thread: kind, address, object, error.
+type Told = (FaultKind, Option<String>, Option<String>, Option<u64>);
+
+/// `<comm>[<tid>]<separator><rest>`, where the name may imitate all of that. A name is too short to imitate the rest as
+/// well, so the leftmost place whose rest can be read is the kernel's own.
+fn by_thread(text: &str, separator: &str, read: impl Fn(&str) -> Option<Told>) -> Option<Fault> {
+    let head = text.char_indices().nth(COMM_MAX + 1).map_or(text, |(end, _)| &text[..end]);
+    occurrences(head, "[").find_map(|at| {
+        let (comm, rest) = (&text[..at], &text[at + 1..]);
+        let (tid, rest) = rest.split_once(']')?;
+        let (tid, (kind, address, object, error)) = (decimal(tid)?, read(rest.strip_prefix(separator)?)?);
+        is_comm(comm).then(|| Fault { tid, comm: comm.to_owned(), kind, address, object, error })
+    })
+}
+
+/// `%lx ip %px sp %px error %lx[ in …][ likely on CPU %d (core %d, socket %d)]`
+fn segfault(rest: &str) -> Option<Told> {
+    let (address, rest) = rest.split_once(" ip ")?;
+    let (ip, rest) = rest.split_once(" sp ")?;
+    let (_, rest) = rest.split_once(" error ")?;
+    let (error, rest) = rest.split_at(rest.find(' ').unwrap_or(rest.len()));
+    hexadecimal(address)?;
+    // Old kernels print a null pointer as "          (null)".
+    let ip = hexadecimal(ip.trim_start_matches(' '));
+    Some((FaultKind::Segfault, Some(address.to_owned()), object(rest, ip), Some(hexadecimal(error)?)))
+}
+
+/// `trap %s ip:%lx sp:%lx error:%lx[ in …]`, or `general protection[ fault] ip:…`
+fn trap(rest: &str) -> Option<Told> {
+    let (name, rest) = rest.split_once(" ip:")?;
+    // A bracket would be the kernel's own, with a name before it that imitates the beginning of a trap.
+    if name.contains('[') {
+        return None;
+    }
+    let (ip, rest) = rest.split_once(" sp:")?;
+    let (sp, rest) = rest.split_once(" error:")?;
+    let (error, rest) = rest.split_at(rest.find(' ').unwrap_or(rest.len()));
+    let (ip, _, error) = (hexadecimal(ip)?, hexadecimal(sp)?, hexadecimal(error)?);
+    let kind = match name.strip_prefix("trap ").unwrap_or(name) {
+        "general protection" | "general protection fault" => FaultKind::GeneralProtection,
+        "invalid opcode" => FaultKind::InvalidOpcode,
+        "divide error" => FaultKind::DivideError,
+        other => FaultKind::Other(other.to_owned()),
+    };
+    Some((kind, None, object(rest, Some(ip)), Some(error)))
+}
+
+/// `[%s, ESR 0x%016lx, ]%s[ in …]`. Whether a memory fault was SIGSEGV or SIGBUS is not said, so it stays by its name.
+fn arm64_exception(rest: &str) -> Option<Told> {
+    let rest = match rest.split_once(", ESR 0x") {
+        Some((_, rest)) => rest.split_once(", ")?.1,
+        None => rest,
+    };
+    let (name, object) = match rest.find(" in ") {
+        Some(at) => (&rest[..at], object(&rest[at..], None)),
+        None => (rest, None),
+    };
+    let kind = match name {
+        "undefined instruction" => FaultKind::InvalidOpcode,
+        other => FaultKind::Other(other.to_owned()),
+    };
+    Some((kind, None, object, None))
+}
+
+/// ` in <file>[<offset>,<base>+<size>]` (since 6.7) gives `<file>+0x<offset>`. ` in <file>[<base>+<size>]` does not tell the
+/// offset in the file, only that in the mapping: `<file>[<base>+<size>]+0x<offset>`. The file's name is hostile too.
+fn object(rest: &str, ip: Option<u64>) -> Option<String> {
+    let rest = rest.strip_prefix(" in ")?;
+    let end = rest.rfind(" likely on CPU ").unwrap_or(rest.len());
+    let (file, range) = rest[..end].strip_suffix(']')?.rsplit_once('[')?;
+    let (offset, mapping) = match range.split_once(',') {
+        Some((offset, mapping)) => (Some(hexadecimal(offset)?), mapping),
+        None => (None, range),
+    };
+    let (base, size) = mapping.split_once('+')?;
+    let (base, _) = (hexadecimal(base)?, hexadecimal(size)?);
+    Some(match (offset, ip.and_then(|ip| ip.checked_sub(base))) {
+        (Some(offset), _) => format!("{file}+{offset:#x}"),
+        (None, Some(offset)) => format!("{file}[{mapping}]+{offset:#x}"),
+        (None, None) => format!("{file}[{mapping}]"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Event;
+    use super::*;
+
+    fn fault(text: &str) -> Fault {
+        match Event::parse(text) {
+            Some(Event::Fault(fault)) => fault,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_segfault_tells_address_error_and_place_in_every_version() {
+        let modern = fault(
+            "crash[25281]: segfault at 10 ip 0000000000401966 sp 00007ffd5f84cd70 error 6 in crash[1966,401000+8c000] \
+             likely on CPU 0 (core 0, socket 0)",
+        );
+        assert_eq!((modern.tid, modern.comm.as_str(), modern.kind), (25281, "crash", FaultKind::Segfault));
+        assert_eq!((modern.address.as_deref(), modern.error), (Some("10"), Some(6)));
+        assert_eq!(modern.object.as_deref(), Some("crash+0x1966"));
+
+        let older =
+            fault("a[1]: segfault at 7f ip 0000000000401966 sp 00007ffd5f84cd70 error 14 in libx.so[401000+8c000]");
+        assert_eq!((older.object.as_deref(), older.error), (Some("libx.so[401000+8c000]+0x966"), Some(0x14)));
+
+        let nowhere = fault("a[1]: segfault at 0 ip           (null) sp 00007ffd5f84cd70 error 14");
+        assert_eq!((nowhere.object, nowhere.error), (None, Some(0x14)));
+    }
+
+    #[test]
+    fn traps_are_named_by_kind() {
+        for (name, kind) in [
+            ("trap invalid opcode", FaultKind::InvalidOpcode),
+            ("trap divide error", FaultKind::DivideError),
+            ("trap int3", FaultKind::Other("int3".to_owned())),
+            ("general protection", FaultKind::GeneralProtection),
+            ("general protection fault", FaultKind::GeneralProtection),
+        ] {
+            let trap =
+                fault(&format!("traps: a b[77] {name} ip:4019b0 sp:7ffd648c6550 error:0 in crash[19b0,401000+8c000]"));
+            assert_eq!((trap.tid, trap.comm.as_str(), trap.kind), (77, "a b", kind));
+            assert_eq!((trap.object.as_deref(), trap.error), (Some("crash+0x19b0"), Some(0)));
+        }
+    }
+
+    #[test]
+    fn an_exception_of_arm64_keeps_the_kernels_name_for_it() {
+        let memory = fault(
+            "crash[123]: unhandled exception: DABT (lower EL), ESR 0x0000000092000046, level 2 translation fault in \
+             crash[400000+8c000]",
+        );
+        assert_eq!((memory.tid, memory.kind), (123, FaultKind::Other("level 2 translation fault".to_owned())));
+        assert_eq!(memory.object.as_deref(), Some("crash[400000+8c000]"));
+        let undefined = fault("a[9]: unhandled exception: undefined instruction");
+        assert_eq!((undefined.kind, undefined.object), (FaultKind::InvalidOpcode, None));
+    }
+
+    #[test]
+    fn hostile_names_of_threads_and_files_do_not_move_a_fault() {
+        for comm in ["]: segfault at ", "x[1]: segfault ", "[[1]]", "", "a in b[1]", "\u{fffd}\u{fffd}[3]"] {
+            let text = format!("{comm}[42]: segfault at 10 ip 401966 sp 7ffd error 6 in c[1966,401000+8c000]");
+            let fault = fault(&text);
+            assert_eq!((fault.tid, fault.comm.as_str()), (42, comm), "{text}");
+        }
+        for comm in ["a[1] trap b ip:", "[1] trap x", "traps: [1] t"] {
+            let fault = fault(&format!("traps: {comm}[42] trap int3 ip:1 sp:2 error:0"));
+            assert_eq!((fault.tid, fault.comm.as_str()), (42, comm));
+        }
+        let file = "e[1]: segfault at 0 ip 1 sp 2 error 4 in f[0,1+2] likely on CPU 3";
+        let fault = fault(&format!("a[42]: segfault at 10 ip 401966 sp 7ffd error 6 in {file}[1966,401000+8c000]"));
+        assert_eq!((fault.tid, fault.error), (42, Some(6)));
+    }
+}
