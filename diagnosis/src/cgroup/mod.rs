@@ -4,6 +4,9 @@
 
 use std::fmt;
 
+mod path;
+mod sample;
+
 /// A cgroup's path from the root of its hierarchy, as `/kubepods/burstable/pod<uid>/<id>`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Path(pub String);
