@@ -20,8 +20,8 @@ pub fn clean(text: &str, max_bytes: usize) -> String {
     out
 }
 
-/// Whether a character could drive a terminal or disguise what it stands in.
-fn is_unsafe(c: char) -> bool {
+/// Whether a character could drive a terminal, end a line, or disguise what it stands in.
+pub fn is_unsafe(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

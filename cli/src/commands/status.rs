@@ -1,0 +1,115 @@
+//! `coroner status`: which nodes report, and how well each of their sources sees.
+
+use coroner_proto::v1::{GetStatusRequest, GetStatusResponse, SourceHealth};
+use jiff::Timestamp;
+
+use crate::{
+    args::AggregatorArgs,
+    client, data,
+    exit::{Failure, Outcome},
+    out::Out,
+    page::{Look, Span, span},
+    table::Table,
+    words,
+};
+
+pub(crate) async fn run(aggregator: &AggregatorArgs, out: &mut Out) -> Result<Outcome, Failure> {
+    let mut client = client::connect(aggregator).await?;
+    let answer = client.get_status(client::request(GetStatusRequest {})).await;
+    let status = answer.map_err(|status| client::refused(aggregator, &status))?.into_inner();
+    if let Some(text) = data::render(out.format, &status)? {
+        out.write(&text)?;
+        return Ok(Outcome::Answered);
+    }
+    let now = Timestamp::now();
+    let oldest = words::time(status.oldest_time.as_ref())
+        .map_or_else(String::new, |oldest| format!(", the oldest {} ago", words::age(oldest, now)));
+    out.tell(&format!("Aggregator {}: {} records{oldest}.", status.version, status.record_count));
+    if status.nodes.is_empty() {
+        out.tell("No agent has reported yet.");
+    } else {
+        let text = sources(&status, now).render(out);
+        out.write(&text)?;
+    }
+    Ok(Outcome::Answered)
+}
+
+/// A row a source; a node without any has one row of its own.
+fn sources(status: &GetStatusResponse, now: Timestamp) -> Table {
+    let plain = |text: &str| span(Look::Plain, text);
+    let age = |time: Option<&prost_types::Timestamp>| {
+        plain(&words::time(time).map_or_else(String::new, |time| words::age(time, now)))
+    };
+    let mut table = Table::new(vec!["NODE", "HEARD", "SOURCE", "HEALTH", "SINCE", "GAPS", "REASON"]);
+    for node in &status.nodes {
+        let heard = [span(Look::Strong, &node.node), age(node.last_heard_time.as_ref())];
+        if node.sources.is_empty() {
+            table.push(heard.iter().cloned().chain(std::iter::repeat_n(plain(""), 5)).collect());
+        }
+        for source in &node.sources {
+            let told = [
+                plain(&source.source),
+                health(source.health()),
+                age(source.since_time.as_ref()),
+                plain(&source.gap_count.to_string()),
+                plain(&source.reason),
+            ];
+            table.push(heard.iter().cloned().chain(told).collect());
+        }
+    }
+    table
+}
+
+/// The health in one word.
+pub(crate) fn health(health: SourceHealth) -> Span {
+    match health {
+        SourceHealth::Unspecified => span(Look::Plain, "unknown"),
+        SourceHealth::Ok => span(Look::Good, "ok"),
+        SourceHealth::Degraded => span(Look::Notice, "degraded"),
+        SourceHealth::Absent => span(Look::Notice, "absent"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use coroner_proto::v1::{NodeStatus, SourceStatus};
+
+    use super::*;
+    use crate::testing::{self, golden};
+
+    fn status(text: &str) -> GetStatusResponse {
+        let source = |source: &str, health: SourceHealth, reason: &str| SourceStatus {
+            source: source.into(),
+            health: health.into(),
+            reason: reason.into(),
+            since_time: Some(prost_types::Timestamp { seconds: 1_795_168_000, nanos: 0 }),
+            gap_count: 2,
+        };
+        let nodes = vec![
+            NodeStatus {
+                node: format!("worker-1{text}"),
+                sources: vec![
+                    source("kernel_log", SourceHealth::Ok, ""),
+                    source(&format!("cri{text}"), SourceHealth::Absent, &format!("no socket{text}")),
+                ],
+                ..NodeStatus::default()
+            },
+            NodeStatus { node: "worker-2".into(), ..NodeStatus::default() },
+        ];
+        GetStatusResponse { nodes, ..GetStatusResponse::default() }
+    }
+
+    #[test]
+    fn every_source_of_every_node_has_its_row() {
+        golden("status.txt", &sources(&status(""), testing::now()).render(&testing::out(120)));
+    }
+
+    #[test]
+    fn hostile_names_and_reasons_stay_in_their_row() {
+        for text in testing::HOSTILE {
+            let text = sources(&status(text), testing::now()).render(&testing::out(120));
+            testing::assert_harmless(&text);
+            assert_eq!(text.lines().count(), 4, "{text}");
+        }
+    }
+}

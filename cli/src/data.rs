@@ -1,0 +1,103 @@
+//! Messages of the wire for programs: proto3 JSON, one object a line, and YAML of the same, one document each.
+
+use std::fmt::Write;
+
+use coroner_diagnosis::text;
+use prost::{Message, Name};
+use serde_json::Value;
+
+use crate::{args::Format, exit::Failure};
+
+/// The message as a line of JSON or a document of YAML; `None` for the formats that are for people.
+///
+/// # Errors
+/// A message from elsewhere may hold what JSON cannot say, as a time beyond the year 9999.
+pub(crate) fn render<M: Message + Name>(format: Option<Format>, message: &M) -> Result<Option<String>, Failure> {
+    let unsayable = |error: &dyn std::fmt::Display| Failure::error(format!("cannot say {} as text: {error}", M::NAME));
+    let value = match format {
+        Some(Format::Json | Format::Yaml) => {
+            coroner_proto::json::to_value(message).map_err(|error| unsayable(&error))?
+        }
+        Some(Format::Table | Format::Wide) | None => return Ok(None),
+    };
+    if format == Some(Format::Json) {
+        return Ok(Some(json_line(&value)));
+    }
+    let document = serde_saphyr::to_string(&cleaned(value)).map_err(|error| unsayable(&error))?;
+    Ok(Some(format!("---\n{document}")))
+}
+
+/// The value in one line. What could drive a terminal stands as `\uXXXX`, which is the same to every reader of JSON.
+fn json_line(value: &Value) -> String {
+    let mut line = String::new();
+    for c in value.to_string().chars() {
+        if text::is_unsafe(c) {
+            // None of them lies beyond the basic plane, and JSON has them nowhere but in strings.
+            write!(line, "\\u{:04x}", u32::from(c)).expect("a String takes whatever is written to it");
+        } else {
+            line.push(c);
+        }
+    }
+    line.push('\n');
+    line
+}
+
+/// The value with its texts escaped as for people: YAML has no escape that fits into every style of its scalars.
+fn cleaned(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(text::clean(&text, usize::MAX)),
+        Value::Array(values) => Value::Array(values.into_iter().map(cleaned).collect()),
+        Value::Object(fields) => {
+            Value::Object(fields.into_iter().map(|(name, value)| (name, cleaned(value))).collect())
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn json_is_one_line_that_keeps_every_character() {
+        for text in testing::HOSTILE {
+            let line = render(Some(Format::Json), &testing::with_text_everywhere(text)).unwrap().unwrap();
+            testing::assert_harmless(&line);
+            assert_eq!(line.lines().count(), 1);
+            let value: Value = serde_json::from_str(&line).unwrap();
+            assert_eq!(value["summary"], *text);
+            assert_eq!(value["evidence"][0]["text"], *text);
+        }
+    }
+
+    #[test]
+    fn yaml_is_a_document_for_each_message() {
+        testing::golden("diagnosis.yaml", &render(Some(Format::Yaml), &testing::oom_child()).unwrap().unwrap());
+    }
+
+    #[test]
+    fn hostile_text_in_any_field_neither_drives_the_terminal_nor_forges_yaml() {
+        let yaml = |text: &str| render(Some(Format::Yaml), &testing::with_text_everywhere(text)).unwrap().unwrap();
+        let honest = yaml("x");
+        for text in testing::HOSTILE {
+            let document = yaml(text);
+            testing::assert_harmless(&document);
+            assert_eq!(document.lines().count(), honest.lines().count(), "{document}");
+        }
+    }
+
+    #[test]
+    fn times_are_rfc_3339_and_enums_have_their_names() {
+        let line = render(Some(Format::Json), &testing::oom_child()).unwrap().unwrap();
+        assert!(line.contains(r#""eventTime":"2026-11-20T10:02:11.482Z""#), "{line}");
+        assert!(line.contains(r#""cause":"CAUSE_OOM_CONTAINER_LIMIT""#), "{line}");
+    }
+
+    #[test]
+    fn an_impossible_time_is_an_error_and_no_panic() {
+        let time = prost_types::Timestamp { seconds: i64::MAX, nanos: -5 };
+        let diagnosis = coroner_proto::v1::Diagnosis { event_time: Some(time), ..Default::default() };
+        assert!(render(Some(Format::Json), &diagnosis).is_err());
+    }
+}

@@ -1,0 +1,77 @@
+//! How a command went, and the exit code that tells it to scripts.
+
+use std::{fmt, io, process::ExitCode};
+
+/// A command that got its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// 0: answered.
+    Answered,
+    /// 3: there is no such diagnosis.
+    Nothing,
+    /// 4: answered, but something is missing from the answer, or the cause is undetermined.
+    Partial,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        Self::from(match outcome {
+            Outcome::Answered => 0,
+            Outcome::Nothing => 3,
+            Outcome::Partial => 4,
+        })
+    }
+}
+
+/// A command that got no answer: why, in one line, and its exit code.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: u8,
+    message: String,
+    broken_pipe: bool,
+}
+
+impl Failure {
+    fn new(code: u8, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), broken_pipe: false }
+    }
+
+    /// 1: something went wrong.
+    pub(crate) fn error(message: impl Into<String>) -> Self {
+        Self::new(1, message)
+    }
+
+    /// 2: what was asked for cannot be meant.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(2, message)
+    }
+
+    /// 69: the aggregator, or what the demo needs, is not there.
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(69, message)
+    }
+
+    /// Whether the reader of stdout has gone, as `head` does: nobody is left to be told.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        self.broken_pipe
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<Failure> for ExitCode {
+    fn from(failure: Failure) -> Self {
+        Self::from(failure.code)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        let broken_pipe = error.kind() == io::ErrorKind::BrokenPipe;
+        Self { broken_pipe, ..Self::error(format!("cannot write the output: {error}")) }
+    }
+}

@@ -1,0 +1,246 @@
+//! Text for people: styled, wrapped to a width, and safe. What is put into a page is escaped on its way in, so that no text
+//! from the wire can drive a terminal, whoever wrote it; only the page itself makes line ends and styles.
+
+use std::fmt::Write;
+
+use clap::builder::styling::{AnsiColor, Style};
+use coroner_diagnosis::text;
+
+/// No single text is shown beyond this; the wire's own limits are lower.
+const MAX_TEXT_BYTES: usize = 4096;
+
+/// A word that is longer than a line is not begun in a rest of a line shorter than this.
+const SHORT: usize = 24;
+
+/// How a piece of text is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    Plain,
+    Strong,
+    Faint,
+    Good,
+    Notice,
+    Bad,
+}
+
+impl Look {
+    fn style(self) -> Style {
+        match self {
+            Self::Plain => Style::new(),
+            Self::Strong => Style::new().bold(),
+            Self::Faint => Style::new().dimmed(),
+            Self::Good => AnsiColor::Green.on_default(),
+            Self::Notice => AnsiColor::Yellow.on_default(),
+            Self::Bad => AnsiColor::Red.on_default().bold(),
+        }
+    }
+}
+
+/// A piece of text with one look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    text: String,
+    look: Look,
+}
+
+/// The text, escaped, with a look.
+pub(crate) fn span(look: Look, text: &str) -> Span {
+    Span { text: text::clean(text, MAX_TEXT_BYTES), look }
+}
+
+impl Span {
+    /// Columns that it takes.
+    pub(crate) fn columns(&self) -> usize {
+        columns(&self.text)
+    }
+
+    /// Itself, or `-` if it is empty.
+    pub(crate) fn or_dash(&self) -> Self {
+        if self.text.is_empty() { span(Look::Faint, "-") } else { self.clone() }
+    }
+
+    /// At most so many columns of it, the last of which tells that it was cut.
+    fn cut(&self, columns: usize) -> Self {
+        match (self.text.char_indices().nth(columns), self.text.char_indices().nth(columns.saturating_sub(1))) {
+            (Some(_), Some((end, _))) => {
+                Self { text: format!("{}…", self.text.get(..end).unwrap_or_default()), look: self.look }
+            }
+            _ => self.clone(),
+        }
+    }
+}
+
+fn columns(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// Lines for a terminal or a pipe.
+#[derive(Debug)]
+pub(crate) struct Page {
+    width: usize,
+    colour: bool,
+    text: String,
+}
+
+impl Page {
+    pub(crate) fn new(width: usize, colour: bool) -> Self {
+        Self { width, colour, text: String::new() }
+    }
+
+    pub(crate) fn into_text(self) -> String {
+        self.text
+    }
+
+    pub(crate) fn blank(&mut self) {
+        self.text.push('\n');
+    }
+
+    /// One line, not wrapped: each cell padded to its number of columns, with two blanks between them. With `cut` it ends at
+    /// the page's width.
+    pub(crate) fn columns(&mut self, cells: &[(Span, usize)], cut: bool) {
+        let mut column = 0;
+        for (index, (cell, width)) in cells.iter().enumerate() {
+            let room = if cut { self.width.saturating_sub(column) } else { usize::MAX };
+            if room == 0 {
+                break;
+            }
+            let cell = cell.cut(room);
+            self.push(cell.look, &cell.text);
+            column += cell.columns();
+            if index + 1 < cells.len() {
+                let gap = (width.saturating_sub(cell.columns()) + 2).min(room.saturating_sub(cell.columns()));
+                self.pad(gap);
+                column += gap;
+            }
+        }
+        self.blank();
+    }
+
+    /// Spans one after the other, wrapped; every line begins at column `indent`, but the first, which begins with
+    /// `label` at column `label_at`.
+    pub(crate) fn paragraph(&mut self, label: Option<(usize, Span)>, indent: usize, spans: &[Span]) {
+        let mut column = 0;
+        if let Some((label_at, label)) = label {
+            self.pad(label_at);
+            self.push(label.look, &label.text);
+            column = label_at + label.columns();
+        }
+        self.pad(indent.saturating_sub(column));
+        column = column.max(indent);
+        let mut blanks = 0;
+        for span in spans {
+            // What stands on one line is styled as one.
+            let mut run = String::new();
+            for (index, word) in span.text.split(' ').enumerate() {
+                blanks += usize::from(index > 0);
+                let mut word = word;
+                while !word.is_empty() {
+                    let at_start = column <= indent;
+                    let gap = if at_start { 0 } else { blanks };
+                    let room = self.width.saturating_sub(column + gap);
+                    let (head, tail) = if columns(word) <= room {
+                        (word, "")
+                    } else if !at_start && (room < SHORT || columns(word) <= self.width.saturating_sub(indent)) {
+                        ("", word)
+                    } else {
+                        split(word, room.max(1))
+                    };
+                    if !head.is_empty() {
+                        if run.is_empty() {
+                            self.pad(gap);
+                        } else {
+                            run.extend(std::iter::repeat_n(' ', gap));
+                        }
+                        run.push_str(head);
+                        column += gap + columns(head);
+                        blanks = 0;
+                    }
+                    if !tail.is_empty() {
+                        self.push(span.look, &std::mem::take(&mut run));
+                        self.blank();
+                        self.pad(indent);
+                        column = indent;
+                        blanks = 0;
+                    }
+                    word = tail;
+                }
+            }
+            self.push(span.look, &run);
+        }
+        self.blank();
+    }
+
+    fn pad(&mut self, blanks: usize) {
+        self.text.extend(std::iter::repeat_n(' ', blanks));
+    }
+
+    fn push(&mut self, look: Look, text: &str) {
+        let style = look.style();
+        if self.colour && look != Look::Plain && !text.is_empty() {
+            write!(self.text, "{style}{text}{style:#}").expect("a String takes whatever is written to it");
+        } else {
+            self.text.push_str(text);
+        }
+    }
+}
+
+/// Cuts a word that is longer than a line: after the last comma or slash that fits, else where the line ends.
+fn split(word: &str, room: usize) -> (&str, &str) {
+    let end = word.char_indices().nth(room).map_or(word.len(), |(end, _)| end);
+    let fitting = word.get(..end).unwrap_or(word);
+    let cut = fitting.rfind([',', '/']).map_or(end, |at| at + 1);
+    word.split_at_checked(cut).unwrap_or((word, ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn wrapped(width: usize, text: &str) -> String {
+        let mut page = Page::new(width, false);
+        page.paragraph(Some((2, span(Look::Faint, "Next"))), 8, &[span(Look::Plain, text)]);
+        page.into_text()
+    }
+
+    #[test]
+    fn long_text_is_wrapped_between_words_under_itself() {
+        assert_eq!(
+            wrapped(24, "raise limits.memory or run fewer"),
+            "  Next  raise\n        limits.memory or\n        run fewer\n"
+        );
+    }
+
+    #[test]
+    fn a_word_longer_than_the_line_is_cut_after_commas() {
+        assert_eq!(
+            wrapped(24, "oom:a=1,b=2,cpuset=pod,task=eat"),
+            "  Next  oom:a=1,b=2,\n        cpuset=pod,\n        task=eat\n"
+        );
+    }
+
+    #[test]
+    fn styles_are_only_there_with_colour() {
+        let text = |colour| {
+            let mut page = Page::new(80, colour);
+            page.paragraph(None, 0, &[span(Look::Bad, "OOM"), span(Look::Plain, " kill")]);
+            page.into_text()
+        };
+        assert_eq!(text(false), "OOM kill\n");
+        assert_eq!(text(true), "\u{1b}[1m\u{1b}[31mOOM\u{1b}[0m kill\n");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_can_drive_the_terminal_or_forge_a_line(text in any::<String>(), width in 40_usize..90) {
+            let page = wrapped(width, &text);
+            prop_assert!(!page.chars().any(|c| c != '\n' && text::is_unsafe(c)), "{page:?}");
+            prop_assert!(page.lines().skip(1).all(|line| line.is_empty() || line.starts_with("        ")), "{page:?}");
+            prop_assert!(page.lines().all(|line| columns(line) <= width), "{page:?}");
+            let squeezed = |text: &str| text.split(' ').flat_map(str::chars).collect::<String>();
+            let kept: String = page.lines().map(squeezed).collect();
+            prop_assert_eq!(kept, squeezed(&format!("Next{}", text::clean(&text, 4096))));
+        }
+    }
+}
