@@ -1,5 +1,7 @@
 //! The program as scripts meet it: exit codes, and what goes to stdout and to stderr.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::{
     net::TcpListener,
     os::unix::process::CommandExt,
