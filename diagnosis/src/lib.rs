@@ -7,6 +7,8 @@
 //!   [`process`] hold what each interface of a node gives, with the parsers of its bytes.
 //! - [`recording`] turns a recorded case back into observations.
 
+pub mod case;
+pub mod catalogue;
 pub mod cgroup;
 pub mod containerd;
 pub mod cri;
@@ -16,5 +18,9 @@ pub mod observation;
 pub mod parse;
 pub mod process;
 pub mod recording;
+pub mod report;
+pub mod rules;
 pub mod text;
 pub mod trace;
+pub mod verdict;
+pub mod wire;

@@ -10,6 +10,9 @@ pub use line::parse_line;
 /// signal, its silence means nothing.
 pub const WATCHED_SIGNALS: [i32; 10] = [2, 3, 4, 6, 7, 8, 9, 11, 15, 31];
 
+/// si_code of a signal that the kernel itself generated (`include/uapi/asm-generic/siginfo.h`).
+pub const SI_KERNEL: i32 = 0x80;
+
 /// One line of trace_pipe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TraceLine {

@@ -1,0 +1,304 @@
+//! The case file of one container instance (or sandbox).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::statements::Said;
+use crate::{
+    cgroup::{self, Limit},
+    cri::{self, ContainerId, Pod, State},
+};
+
+/// Processes that one container's file remembers. A container of more has its oldest children forgotten first.
+const PROCESSES: usize = 512;
+/// `/tasks/oom` events that are remembered.
+const TASK_OOMS: usize = 16;
+
+/// Everything that is known of one container instance.
+#[derive(Debug)]
+pub struct ContainerFile {
+    /// Its id.
+    pub id: ContainerId,
+    /// When anybody first spoke of it.
+    pub first_seen: Timestamp,
+    /// When anybody last spoke of it.
+    pub last_seen: Timestamp,
+    /// The runtime's most advanced word.
+    pub status: Option<cri::Container>,
+    /// Its name as the kubelet's log directory tells it, for nodes whose CRI cannot be asked.
+    pub log_name: Option<(Pod, String, Option<u32>)>,
+    /// It is a pod's sandbox, not a container.
+    pub sandbox: bool,
+    /// The uid of its pod by its cgroup's path.
+    pub pod_uid: Option<String>,
+    /// Its cgroup.
+    pub cgroup: Option<cgroup::Path>,
+    /// When its cgroup was removed.
+    pub cgroup_removed: Option<Timestamp>,
+    /// Pid of its main process, as the runtime's events tell it.
+    pub task_pid: Option<i32>,
+    /// When its main process was started, as the runtime's events tell it.
+    pub task_started: Option<Timestamp>,
+    /// Exit status of its main process, as the runtime's events tell it.
+    pub task_exit: Option<Said<u32>>,
+    /// Pids of processes that were started by exec.
+    pub execs: BTreeSet<i32>,
+    /// `/tasks/oom` events.
+    pub task_ooms: Vec<Timestamp>,
+    /// Its processes.
+    pub processes: BTreeMap<i32, ProcessFile>,
+    /// What its cgroup's files said.
+    pub samples: Samples,
+    /// The kernel killed the whole cgroup (memory.oom.group), by its own log.
+    pub group_kills: Vec<Timestamp>,
+    /// The kernel refused a fork in it, by its own log.
+    pub forks_refused: Vec<Timestamp>,
+}
+
+/// A process of a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProcessFile {
+    /// Start time in clock ticks since boot, where known.
+    pub start_ticks: Option<u64>,
+    /// Its name, where known.
+    pub name: Option<String>,
+    /// Its pid in its own namespace, where known.
+    pub namespaced_pid: Option<i32>,
+}
+
+impl ContainerFile {
+    /// An empty file.
+    pub fn new(id: ContainerId, at: Timestamp) -> Self {
+        Self {
+            id,
+            first_seen: at,
+            last_seen: at,
+            status: None,
+            log_name: None,
+            sandbox: false,
+            pod_uid: None,
+            cgroup: None,
+            cgroup_removed: None,
+            task_pid: None,
+            task_started: None,
+            task_exit: None,
+            execs: BTreeSet::new(),
+            task_ooms: Vec::new(),
+            processes: BTreeMap::new(),
+            samples: Samples::default(),
+            group_kills: Vec::new(),
+            forks_refused: Vec::new(),
+        }
+    }
+
+    /// Its pod, by the best witness.
+    pub fn pod(&self) -> Option<&Pod> {
+        self.status.as_ref().map(|status| &status.pod).or_else(|| self.log_name.as_ref().map(|(pod, _, _)| pod))
+    }
+
+    /// Its name in the pod, by the best witness.
+    pub fn name(&self) -> Option<&str> {
+        let by_log = || self.log_name.as_ref().map(|(_, name, _)| name.as_str());
+        self.status.as_ref().map(|status| status.name.as_str()).or_else(by_log)
+    }
+
+    /// The uid of its pod as the node knows it.
+    pub fn pod_uid(&self) -> Option<&str> {
+        self.pod().map(|pod| pod.uid.as_str()).filter(|uid| !uid.is_empty()).or(self.pod_uid.as_deref())
+    }
+
+    /// Takes the runtime's word, unless a more advanced one is known: a container never runs again once it has exited.
+    pub fn hear_status(&mut self, status: cri::Container) {
+        let rank = |state| match state {
+            State::Unknown => 0,
+            State::Created => 1,
+            State::Running => 2,
+            State::Exited => 3,
+        };
+        match &mut self.status {
+            Some(known) if rank(known.state) > rank(status.state) => {
+                // The verbose fields come only while it runs.
+                known.pid = known.pid.or(status.pid);
+                known.cgroups_path = known.cgroups_path.take().or(status.cgroups_path);
+            }
+            Some(known) => {
+                let (pid, path) = (known.pid, known.cgroups_path.take());
+                let limit = known.memory_limit.filter(|_| !status.limits_known);
+                *known = status;
+                known.pid = known.pid.or(pid);
+                known.cgroups_path = known.cgroups_path.take().or(path);
+                if limit.is_some() {
+                    known.memory_limit = limit;
+                    known.limits_known = true;
+                }
+            }
+            None => self.status = Some(status),
+        }
+    }
+
+    /// Learns of a process.
+    pub fn hear_process(&mut self, pid: i32, process: &ProcessFile) {
+        let known = self.processes.entry(pid).or_default();
+        known.start_ticks = known.start_ticks.or(process.start_ticks);
+        known.namespaced_pid = known.namespaced_pid.or(process.namespaced_pid);
+        if process.name.is_some() {
+            known.name.clone_from(&process.name);
+        }
+        if self.processes.len() > PROCESSES {
+            let main = self.main_pid();
+            let oldest = self
+                .processes
+                .iter()
+                .filter(|(pid, _)| Some(**pid) != main)
+                .min_by_key(|(pid, process)| (process.start_ticks, **pid))
+                .map(|(pid, _)| *pid);
+            if let Some(oldest) = oldest {
+                self.processes.remove(&oldest);
+            }
+        }
+    }
+
+    /// Remembers a `/tasks/oom`.
+    pub fn hear_task_oom(&mut self, at: Timestamp) {
+        if self.task_ooms.len() < TASK_OOMS && !self.task_ooms.contains(&at) {
+            self.task_ooms.push(at);
+            self.task_ooms.sort();
+        }
+    }
+
+    /// The pid of its main process: by the runtime; else the process that is PID 1 of its namespace; else, where the
+    /// runtime cannot be asked at all, the process that started first.
+    pub fn main_pid(&self) -> Option<i32> {
+        let by_status = || self.status.as_ref().and_then(|status| status.pid).filter(|pid| *pid > 0);
+        let by_namespace = || self.processes.iter().find(|(_, p)| p.namespaced_pid == Some(1)).map(|(pid, _)| *pid);
+        let by_age = || {
+            let oldest = self.processes.iter().filter(|(_, p)| p.start_ticks.is_some());
+            oldest.min_by_key(|(pid, p)| (p.start_ticks, **pid)).map(|(pid, _)| *pid)
+        };
+        let unknown_to_runtime = self.status.is_none() && self.task_started.is_none();
+        self.task_pid
+            .or_else(by_status)
+            .or_else(by_namespace)
+            .or_else(|| if unknown_to_runtime { by_age() } else { None })
+    }
+
+    /// The container's own memory limit: `Some(None)` if it has none, `None` if nobody told.
+    pub fn memory_limit(&self) -> Option<Option<u64>> {
+        let by_cgroup = self.samples.latest.as_ref().and_then(|said| said.what.memory_limit).map(|limit| match limit {
+            Limit::Limited(bytes) => Some(bytes),
+            Limit::Unlimited => None,
+        });
+        let by_runtime = self.status.as_ref().filter(|status| status.limits_known).map(|status| status.memory_limit);
+        by_cgroup.or(by_runtime)
+    }
+
+    /// How it ended, by the runtime: the code and when.
+    pub fn reported_exit(&self) -> Option<Said<i32>> {
+        let by_events = self
+            .task_exit
+            .as_ref()
+            .map(|exit| Said { at: exit.at, what: i32::try_from(exit.what).unwrap_or(i32::MAX) });
+        let exited = self.status.as_ref().filter(|status| status.state == State::Exited);
+        let by_status =
+            exited.map(|status| Said { at: status.finished_at.unwrap_or(self.last_seen), what: status.exit_code });
+        by_events.or(by_status)
+    }
+}
+
+/// What the files of one cgroup said, over time.
+#[derive(Debug, Default)]
+pub struct Samples {
+    /// The newest sample.
+    pub latest: Option<Said<cgroup::Sample>>,
+    /// The highest usage that any sample told.
+    pub peak: Option<u64>,
+    /// The newest sample that still had memory in use: what it consisted of before the end.
+    pub last_use: Option<Said<cgroup::Sample>>,
+    /// Processes of this very cgroup were killed for memory.
+    pub oom_kills: Rise,
+    /// Processes of this cgroup or of any below it were killed for memory (v2).
+    pub oom_kills_below: Rise,
+    /// An allocation failed for the limit of this very cgroup (v2).
+    pub ooms: Rise,
+    /// The limit of this very cgroup was reached.
+    pub limit_hits: Rise,
+    /// Forks were refused for the limit of this very cgroup.
+    pub pids_limit_hits: Rise,
+}
+
+impl Samples {
+    /// Takes a sample.
+    pub fn hear(&mut self, at: Timestamp, sample: cgroup::Sample) {
+        self.peak = self.peak.max(sample.memory_peak).max(sample.memory_usage);
+        for (rise, count) in [
+            (&mut self.oom_kills, sample.oom_kills),
+            (&mut self.oom_kills_below, sample.oom_kills_below),
+            (&mut self.ooms, sample.ooms),
+            (&mut self.limit_hits, sample.limit_hits),
+            (&mut self.pids_limit_hits, sample.pids_limit_hits),
+        ] {
+            if let Some(count) = count {
+                rise.hear(at, count);
+            }
+        }
+        let newer = |known: &Option<Said<cgroup::Sample>>| known.as_ref().is_none_or(|known| known.at <= at);
+        let in_use = sample.anon.unwrap_or(0) > 0 || sample.file.unwrap_or(0) > 0;
+        if in_use && newer(&self.last_use) {
+            self.last_use = Some(Said { at, what: sample.clone() });
+        }
+        if newer(&self.latest) {
+            self.latest = Some(Said { at, what: sample });
+        }
+    }
+}
+
+/// A counter of a cgroup that only grows, and when it was seen to grow.
+#[derive(Clone, Debug, Default)]
+pub struct Rise {
+    first: Option<(Timestamp, u64)>,
+    last: Option<(Timestamp, u64)>,
+    /// The last growth: between these two moments.
+    grown: Option<(Timestamp, Timestamp)>,
+}
+
+impl Rise {
+    fn hear(&mut self, at: Timestamp, count: u64) {
+        match self.last {
+            Some((last_at, _)) if at < last_at => {}
+            Some((last_at, last)) => {
+                if count > last {
+                    self.grown = Some((last_at, at));
+                }
+                self.last = Some((at, count));
+            }
+            None => {
+                self.first = Some((at, count));
+                self.last = Some((at, count));
+            }
+        }
+    }
+
+    /// The newest count.
+    pub fn count(&self) -> Option<u64> {
+        self.last.map(|(_, count)| count)
+    }
+
+    /// By how much it grew while it was watched.
+    pub fn growth(&self) -> u64 {
+        match (self.first, self.last) {
+            (Some((_, first)), Some((_, last))) => last.saturating_sub(first),
+            _ => 0,
+        }
+    }
+
+    /// The last time it grew: between which two moments.
+    pub fn grown(&self) -> Option<(Timestamp, Timestamp)> {
+        self.grown
+    }
+
+    /// When it was first and last read.
+    pub fn watched(&self) -> Option<(Timestamp, Timestamp)> {
+        Some((self.first?.0, self.last?.0))
+    }
+}

@@ -1,0 +1,558 @@
+//! The case file of the node: its sources, its pods and containers, and what was said about its processes.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use coroner_proto::v1::Node;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    container::{ContainerFile, ProcessFile, Samples},
+    statements::{ByPid, Said},
+};
+use crate::{
+    cgroup::{self, Level},
+    containerd::{TaskEvent, TaskEventKind},
+    cri::{ContainerId, Pod, State},
+    kernel_log::{Event, Fault, Killed, OomSummary, Record},
+    observation::{Fact, Gap, Health, Observation, Source},
+    process::{NodeMemory, WaitStatus},
+    trace,
+};
+
+/// Statements about processes that are kept, of each kind: a minute of the worst storm known (4,500 OOM kills).
+const STATEMENTS: usize = 4608;
+/// Containers whose files are kept. The kubelet's own limit is 110 pods by default and 500 in practice.
+const CONTAINERS: usize = 4096;
+/// Gaps of one source that are remembered.
+const GAPS: usize = 32;
+/// The kernel logs all lines of one kill within this time of one another.
+const SAME_KILL: SignedDuration = SignedDuration::from_secs(1);
+
+/// Everything that is known of the node.
+#[derive(Debug)]
+pub struct NodeFile {
+    /// Its names.
+    pub node: Node,
+    /// Its sources.
+    pub sources: BTreeMap<Source, SourceFile>,
+    /// Its containers and sandboxes.
+    pub containers: BTreeMap<ContainerId, ContainerFile>,
+    /// Its pods, by uid as the node knows it.
+    pub pods: BTreeMap<String, PodFile>,
+    /// All pods together and each QoS class: what their cgroups' files said, by path.
+    pub kubepods: BTreeMap<String, Samples>,
+    /// The node's memory, as last read.
+    pub memory: Option<Said<NodeMemory>>,
+    /// Container by pid: the newest owner.
+    owners: BTreeMap<i32, ContainerId>,
+    kills: ByPid<Line<Killed>>,
+    summaries: ByPid<Line<OomSummary>>,
+    victims: ByPid<trace::OomVictim>,
+    /// Before Linux 5.0 the summary names no pid: (victim's cgroup, limit's cgroup) by time.
+    legacy_summaries: BTreeMap<Timestamp, (String, String)>,
+    /// Usage and limit of the cgroup that ran out, by time.
+    limit_usages: BTreeMap<Timestamp, (u64, Option<u64>)>,
+    /// Faults, by thread id.
+    pub faults: ByPid<Line<Fault>>,
+    /// Ends told by audit, by pid.
+    pub audits: ByPid<Line<AuditedEnd>>,
+    /// Signals, by target thread.
+    pub signals: ByPid<trace::Signal>,
+    /// Ends told by the kernel, by pid.
+    pub exits: ByPid<WaitStatus>,
+    arrivals: VecDeque<ContainerId>,
+}
+
+/// A line of the kernel log, read and as it stood there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line<T> {
+    /// What it means.
+    pub event: T,
+    /// As it stood there.
+    pub text: String,
+}
+
+/// The kernel's audit told of the end of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditedEnd {
+    /// The signal that ended it; 0 where seccomp only refused a call.
+    pub signal: i32,
+    /// The system call that seccomp refused.
+    pub syscall: Option<i64>,
+}
+
+/// What is known of one source.
+#[derive(Debug)]
+pub struct SourceFile {
+    /// How well it sees.
+    pub health: Health,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it lost something: from, to.
+    pub gaps: VecDeque<(Timestamp, Timestamp)>,
+}
+
+/// What is known of one pod.
+#[derive(Debug, Default)]
+pub struct PodFile {
+    /// Its names, where a sandbox told them.
+    pub pod: Option<Pod>,
+    /// Its containers, sandboxes excluded.
+    pub containers: BTreeSet<ContainerId>,
+    /// Its sandboxes.
+    pub sandboxes: BTreeSet<ContainerId>,
+    /// Its cgroup.
+    pub cgroup: Option<cgroup::Path>,
+    /// What its cgroup's files said.
+    pub samples: Samples,
+}
+
+/// The kernel killed a process for memory: all that was said about it.
+#[derive(Clone, Debug)]
+pub struct OomKill<'a> {
+    /// The process.
+    pub pid: i32,
+    /// When.
+    pub at: Timestamp,
+    /// The `Killed process` line.
+    pub killed: Option<&'a Line<Killed>>,
+    /// The `oom-kill:` line.
+    pub summary: Option<&'a Line<OomSummary>>,
+    /// Victim's and limit's cgroup where the kernel is older than 5.0.
+    pub legacy: Option<&'a (String, String)>,
+    /// The tracepoint `oom:mark_victim`.
+    pub victim: Option<&'a trace::OomVictim>,
+    /// Usage and limit of the cgroup that ran out.
+    pub limit_usage: Option<(u64, Option<u64>)>,
+}
+
+impl OomKill<'_> {
+    /// The cgroup whose limit was reached, by the kernel's own word.
+    pub fn limit_cgroup(&self) -> Option<&str> {
+        let by_summary = self.summary.and_then(|line| line.event.limit_cgroup.as_deref());
+        by_summary.or_else(|| self.legacy.map(|(_, limit)| limit.as_str()))
+    }
+
+    /// The victim's name, where anyone told it.
+    pub fn name(&self) -> Option<&str> {
+        let by_line = self.killed.map(|line| line.event.comm.as_str());
+        by_line
+            .or_else(|| self.summary.map(|line| line.event.comm.as_str()))
+            .or_else(|| self.victim.and_then(|victim| victim.comm.as_deref()))
+    }
+}
+
+impl NodeFile {
+    /// An empty file.
+    pub fn new(node: Node) -> Self {
+        Self {
+            node,
+            sources: BTreeMap::new(),
+            containers: BTreeMap::new(),
+            pods: BTreeMap::new(),
+            kubepods: BTreeMap::new(),
+            memory: None,
+            owners: BTreeMap::new(),
+            kills: ByPid::new(STATEMENTS),
+            summaries: ByPid::new(STATEMENTS),
+            victims: ByPid::new(STATEMENTS),
+            legacy_summaries: BTreeMap::new(),
+            limit_usages: BTreeMap::new(),
+            faults: ByPid::new(STATEMENTS),
+            audits: ByPid::new(STATEMENTS),
+            signals: ByPid::new(STATEMENTS),
+            exits: ByPid::new(STATEMENTS),
+            arrivals: VecDeque::new(),
+        }
+    }
+
+    /// Files what was seen. Gives the containers that it may concern.
+    pub fn hear(&mut self, observation: Observation) -> BTreeSet<ContainerId> {
+        let at = observation.happened_at;
+        let mut concerned = BTreeSet::new();
+        match observation.fact {
+            Fact::KernelLog(record) => self.hear_kernel(at, record, &mut concerned),
+            Fact::Signal(signal) => {
+                concerned.extend(self.owner(signal.target.tid));
+                self.signals.add(signal.target.tid, at, signal);
+            }
+            Fact::OomVictim(victim) => {
+                concerned.extend(self.owner(victim.pid));
+                self.victims.add(victim.pid, at, victim);
+            }
+            Fact::ProcessExit(exit) => {
+                concerned.extend(self.owner(exit.pid));
+                self.exits.add(exit.pid, at, exit.status);
+            }
+            Fact::Process(process) => {
+                let path = cgroup::Path(process.cgroup);
+                if let Some(id) = self.place(&path, at) {
+                    let file = ProcessFile {
+                        start_ticks: Some(process.start_ticks),
+                        name: Some(process.name),
+                        namespaced_pid: process.namespaced_pid,
+                    };
+                    self.enrol(&id, process.pid, &file);
+                    concerned.insert(id);
+                }
+            }
+            Fact::Cgroup(sample) => self.hear_sample(at, sample, &mut concerned),
+            Fact::CgroupRemoved(path) => {
+                if let Level::Container { container_id, .. } = path.level() {
+                    let id = ContainerId(container_id);
+                    if let Some(file) = self.containers.get_mut(&id)
+                        && file.cgroup.as_ref() == Some(&path)
+                    {
+                        file.cgroup_removed = Some(at);
+                        concerned.insert(id);
+                    }
+                }
+            }
+            Fact::NodeMemory(memory) => self.memory = Some(Said { at, what: memory }),
+            Fact::Container(status) => {
+                let id = status.id.clone();
+                let uid = status.pod.uid.clone();
+                let running = status.pid.filter(|_| status.state == State::Running);
+                let born = status.started_at.or(status.created_at).unwrap_or(at);
+                self.file(&id, born.min(at)).hear_status(status);
+                self.file(&id, at);
+                self.pods.entry(uid).or_default().containers.insert(id.clone());
+                if let Some(pid) = running {
+                    self.enrol(&id, pid, &ProcessFile { namespaced_pid: Some(1), ..ProcessFile::default() });
+                }
+                concerned.insert(id);
+            }
+            Fact::ContainerName { id, pod, name, attempt } => {
+                if !pod.uid.is_empty() {
+                    self.pods.entry(pod.uid.clone()).or_default().containers.insert(id.clone());
+                }
+                self.file(&id, at).log_name = Some((pod, name, attempt));
+                concerned.insert(id);
+            }
+            Fact::ContainerRemoved(id) => {
+                if self.containers.contains_key(&id) {
+                    self.file(&id, at);
+                    concerned.insert(id);
+                }
+            }
+            Fact::Sandbox(sandbox) => {
+                let file = self.pods.entry(sandbox.pod.uid.clone()).or_default();
+                file.pod = Some(sandbox.pod);
+                file.containers.remove(&sandbox.id);
+                file.sandboxes.insert(sandbox.id.clone());
+                self.file(&sandbox.id, at).sandbox = true;
+            }
+            Fact::SandboxRemoved(id) => {
+                if self.containers.contains_key(&id) {
+                    self.file(&id, at).sandbox = true;
+                }
+            }
+            Fact::Task(event) => {
+                concerned.insert(event.container.clone());
+                self.hear_task(at, event);
+            }
+            Fact::Health(source, health) => {
+                self.sources.entry(source).or_insert_with(|| SourceFile::new(at)).health(at, health);
+            }
+            Fact::Gap(Gap { source, from, to, .. }) => {
+                let file = self.sources.entry(source).or_insert_with(|| SourceFile::new(at));
+                file.gaps.push_back((from, to));
+                if file.gaps.len() > GAPS {
+                    file.gaps.pop_front();
+                }
+            }
+        }
+        // What happens to a sandbox concerns the containers of its pod.
+        let sandboxes: Vec<_> = concerned.iter().filter(|id| self.is_sandbox(id)).cloned().collect();
+        for id in sandboxes {
+            concerned.remove(&id);
+            let uid = self.containers.get(&id).and_then(|file| file.pod_uid.clone());
+            let pods = self.pods.iter().filter(|(u, pod)| Some(*u) == uid.as_ref() || pod.sandboxes.contains(&id));
+            concerned.extend(pods.flat_map(|(_, pod)| pod.containers.iter().cloned()));
+        }
+        concerned
+    }
+
+    fn hear_kernel(&mut self, at: Timestamp, record: Record, concerned: &mut BTreeSet<ContainerId>) {
+        // Only the kernel itself writes with facility 0; a line of any other may be forged.
+        if record.facility != 0 {
+            return;
+        }
+        let Some(event) = Event::parse(&record.text) else { return };
+        let text = record.text;
+        match event {
+            Event::Killed(killed) => {
+                if let Some((_, (victim, _))) = self.legacy_summaries.range(at - SAME_KILL..=at).next_back() {
+                    let path = cgroup::Path(victim.clone());
+                    self.enrol_victim(&path, killed.pid, Some(&killed.comm), at, concerned);
+                } else if let Some(id) = self.group_killed_near(at)
+                    && self.owner(killed.pid).is_none()
+                {
+                    self.enrol(&id, killed.pid, &ProcessFile::default());
+                }
+                concerned.extend(self.owner(killed.pid));
+                self.kills.add(killed.pid, at, Line { event: killed, text });
+            }
+            Event::OomSummary(summary) => {
+                if let Some(path) = summary.victim_cgroup.clone().map(cgroup::Path) {
+                    self.enrol_victim(&path, summary.pid, Some(&summary.comm), at, concerned);
+                }
+                concerned.extend(self.owner(summary.pid));
+                self.summaries.add(summary.pid, at, Line { event: summary, text });
+            }
+            Event::LegacySummary { victim_cgroup, limit_cgroup } => {
+                self.legacy_summaries.insert(at, (victim_cgroup, limit_cgroup));
+                shrink(&mut self.legacy_summaries);
+            }
+            Event::LimitUsage { usage, limit } => {
+                self.limit_usages.insert(at, (usage, limit));
+                shrink(&mut self.limit_usages);
+            }
+            Event::GroupKill { cgroup } => {
+                if let Some(id) = self.place(&cgroup::Path(cgroup), at) {
+                    let file = self.file(&id, at);
+                    if !file.group_kills.contains(&at) {
+                        file.group_kills.push(at);
+                    }
+                    concerned.insert(id);
+                }
+            }
+            Event::Fault(fault) => {
+                concerned.extend(self.owner(fault.tid));
+                self.faults.add(fault.tid, at, Line { event: fault, text });
+            }
+            Event::Seccomp { pid, signal, syscall, .. } => {
+                concerned.extend(self.owner(pid));
+                self.audits.add(pid, at, Line { event: AuditedEnd { signal, syscall: Some(syscall) }, text });
+            }
+            Event::AbnormalEnd { pid, signal, .. } => {
+                concerned.extend(self.owner(pid));
+                self.audits.add(pid, at, Line { event: AuditedEnd { signal, syscall: None }, text });
+            }
+            Event::ForkRejected { cgroup } => {
+                if let Some(id) = self.place(&cgroup::Path(cgroup), at) {
+                    let file = self.file(&id, at);
+                    if !file.forks_refused.contains(&at) {
+                        file.forks_refused.push(at);
+                    }
+                    concerned.insert(id);
+                }
+            }
+            Event::OomInvoked { .. } | Event::HardwareMemoryError { .. } => {}
+        }
+    }
+
+    /// The container whose cgroup was killed as a group around this moment.
+    fn group_killed_near(&self, at: Timestamp) -> Option<ContainerId> {
+        let near = |kill: &&Timestamp| **kill <= at && at.duration_since(**kill) <= SAME_KILL;
+        let mut killed = self.containers.values().filter(|file| file.group_kills.iter().rev().any(|k| near(&k)));
+        let only = killed.next()?;
+        killed.next().is_none().then(|| only.id.clone())
+    }
+
+    fn enrol_victim(
+        &mut self,
+        path: &cgroup::Path,
+        pid: i32,
+        name: Option<&str>,
+        at: Timestamp,
+        concerned: &mut BTreeSet<ContainerId>,
+    ) {
+        if let Some(id) = self.place(path, at) {
+            self.enrol(&id, pid, &ProcessFile { name: name.map(str::to_owned), ..ProcessFile::default() });
+            concerned.insert(id);
+        }
+    }
+
+    fn hear_sample(&mut self, at: Timestamp, sample: cgroup::Sample, concerned: &mut BTreeSet<ContainerId>) {
+        let path = cgroup::Path(sample.path.clone());
+        match path.level() {
+            Level::Container { .. } => {
+                let Some(id) = self.place(&path, at) else { return };
+                for pid in &sample.processes {
+                    self.enrol(&id, *pid, &ProcessFile::default());
+                }
+                let own = self.containers.get(&id).is_some_and(|file| file.cgroup.as_ref() == Some(&path));
+                if own && let Some(file) = self.containers.get_mut(&id) {
+                    file.samples.hear(at, sample);
+                    concerned.insert(id);
+                }
+            }
+            Level::Pod { pod_uid } => {
+                let pod = self.pods.entry(pod_uid).or_default();
+                pod.cgroup = Some(path);
+                pod.samples.hear(at, sample);
+                concerned.extend(pod.containers.iter().cloned());
+            }
+            Level::Kubepods | Level::Root => self.kubepods.entry(path.0).or_default().hear(at, sample),
+            Level::Other => {}
+        }
+    }
+
+    fn hear_task(&mut self, at: Timestamp, event: TaskEvent) {
+        let id = event.container;
+        match event.kind {
+            TaskEventKind::Start { pid } => {
+                let file = self.file(&id, at);
+                file.task_pid = Some(pid);
+                file.task_started = Some(at);
+                self.enrol(&id, pid, &ProcessFile { namespaced_pid: Some(1), ..ProcessFile::default() });
+            }
+            TaskEventKind::ExecStarted { pid, .. } => {
+                self.file(&id, at).execs.insert(pid);
+                self.enrol(&id, pid, &ProcessFile::default());
+            }
+            TaskEventKind::Oom => self.file(&id, at).hear_task_oom(at),
+            TaskEventKind::Exit { process_id, pid, status, exited_at } => {
+                if process_id == id.0 {
+                    let file = self.file(&id, at);
+                    file.task_pid = Some(pid);
+                    file.task_exit = Some(Said { at: exited_at.unwrap_or(at), what: status });
+                    self.enrol(&id, pid, &ProcessFile::default());
+                }
+            }
+            TaskEventKind::Delete { status, exited_at } => {
+                let file = self.file(&id, at);
+                if file.task_exit.is_none() && file.task_started.is_some() {
+                    file.task_exit = Some(Said { at: exited_at.unwrap_or(at), what: status });
+                }
+            }
+        }
+    }
+
+    /// The file of the container that a cgroup belongs to, opened if need be. `None` for what is no container.
+    fn place(&mut self, path: &cgroup::Path, at: Timestamp) -> Option<ContainerId> {
+        let Level::Container { pod_uid, container_id } = path.level() else { return None };
+        let id = ContainerId(container_id);
+        let own = path.container();
+        let pod_path = path.pod();
+        let file = self.file(&id, at);
+        if file.cgroup.is_none() {
+            file.cgroup = own;
+        }
+        if !pod_uid.is_empty() {
+            file.pod_uid = Some(pod_uid.clone());
+            let pod = self.pods.entry(pod_uid).or_default();
+            if pod.cgroup.is_none() {
+                pod.cgroup = pod_path;
+            }
+            if !pod.sandboxes.contains(&id) {
+                pod.containers.insert(id.clone());
+            }
+        }
+        Some(id)
+    }
+
+    /// A container's file, opened if need be. The oldest file makes room where there are too many.
+    fn file(&mut self, id: &ContainerId, at: Timestamp) -> &mut ContainerFile {
+        if !self.containers.contains_key(id) {
+            self.arrivals.push_back(id.clone());
+            while self.arrivals.len() > CONTAINERS {
+                if let Some(oldest) = self.arrivals.pop_front() {
+                    self.forget(&oldest);
+                }
+            }
+        }
+        let file = self.containers.entry(id.clone()).or_insert_with(|| ContainerFile::new(id.clone(), at));
+        file.first_seen = file.first_seen.min(at);
+        file.last_seen = file.last_seen.max(at);
+        file
+    }
+
+    /// Closes a container's file for good.
+    pub fn forget(&mut self, id: &ContainerId) {
+        self.arrivals.retain(|known| known != id);
+        if let Some(file) = self.containers.remove(id) {
+            for pid in file.processes.keys() {
+                if self.owners.get(pid) == Some(id) {
+                    self.owners.remove(pid);
+                }
+            }
+        }
+        self.pods.retain(|_, pod| {
+            let was = pod.containers.remove(id) | pod.sandboxes.remove(id);
+            !(was && pod.containers.is_empty() && pod.sandboxes.is_empty())
+        });
+    }
+
+    fn enrol(&mut self, id: &ContainerId, pid: i32, process: &ProcessFile) {
+        self.owners.insert(pid, id.clone());
+        if let Some(file) = self.containers.get_mut(id) {
+            file.hear_process(pid, process);
+        }
+    }
+
+    /// The container that a process belongs to, as last known.
+    pub fn owner(&self, pid: i32) -> Option<ContainerId> {
+        self.owners.get(&pid).cloned()
+    }
+
+    /// Whether an id is that of a sandbox.
+    pub fn is_sandbox(&self, id: &ContainerId) -> bool {
+        self.containers.get(id).is_some_and(|file| file.sandbox)
+            || self.pods.values().any(|pod| pod.sandboxes.contains(id))
+    }
+
+    /// The pod of a container.
+    pub fn pod_of(&self, file: &ContainerFile) -> Option<&PodFile> {
+        self.pods.get(file.pod_uid()?)
+    }
+
+    /// Whether, and how, the kernel killed this process for memory between two moments.
+    pub fn oom_kill(&self, pid: i32, from: Timestamp, to: Timestamp) -> Option<OomKill<'_>> {
+        let killed = self.kills.of(pid, from, to).next();
+        let summary = self.summaries.of(pid, from, to).next();
+        let victim = self.victims.of(pid, from, to).next();
+        let at = killed.map(|(at, _)| at).or_else(|| summary.map(|(at, _)| at)).or_else(|| victim.map(|(at, _)| at))?;
+        // A summary announces a kill; the kill may yet be skipped, as the victim was ending already.
+        if killed.is_none() && victim.is_none() {
+            return None;
+        }
+        let around = at - SAME_KILL..=at;
+        let unsummed = killed.is_some() && summary.is_none();
+        let legacy = if unsummed { self.legacy_summaries.range(around.clone()).next_back() } else { None };
+        let usage = if summary.is_some() || legacy.is_some() {
+            self.limit_usages.range(around).next_back().map(|(_, usage)| *usage)
+        } else {
+            None
+        };
+        Some(OomKill {
+            pid,
+            at,
+            killed: killed.map(|(_, line)| line),
+            summary: summary.map(|(_, line)| line),
+            legacy: legacy.map(|(_, cgroups)| cgroups),
+            victim: victim.map(|(_, victim)| victim),
+            limit_usage: usage,
+        })
+    }
+
+    /// Whether a source was there and lost nothing between two moments. Without this, its silence means nothing.
+    pub fn covered(&self, source: Source, from: Timestamp, to: Timestamp) -> bool {
+        self.sources.get(&source).is_some_and(|file| {
+            file.health == Health::Ok
+                && file.since <= from
+                && !file.gaps.iter().any(|(start, end)| *start <= to && *end >= from)
+        })
+    }
+}
+
+impl SourceFile {
+    fn new(at: Timestamp) -> Self {
+        Self { health: Health::Absent(String::new()), since: at, gaps: VecDeque::new() }
+    }
+
+    fn health(&mut self, at: Timestamp, health: Health) {
+        if self.health != health {
+            self.health = health;
+            self.since = at;
+        }
+    }
+}
+
+/// Keeps the newest entries of what is only needed for a moment.
+fn shrink<T>(map: &mut BTreeMap<Timestamp, T>) {
+    while map.len() > 256 {
+        map.pop_first();
+    }
+}

@@ -1,0 +1,55 @@
+//! The program ended by itself, with a status other than 0; also where that status looks like a signal.
+
+use coroner_proto::v1::{Cause, Confidence};
+use jiff::SignedDuration;
+
+use super::{
+    death::{CLOCKS, Death, Ending},
+    stopped::not_for_memory,
+};
+use crate::{observation::Source, verdict::Verdict, wire::signal_name};
+
+/// How long before its end somebody may have asked it to stop.
+const REQUEST: SignedDuration = SignedDuration::from_secs(30);
+
+pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
+    let Ending::Exit(code) = death.ending() else { return None };
+    if code == 0 {
+        return None;
+    }
+    let since = (death.at - REQUEST).max(death.file.first_seen + CLOCKS.min(SignedDuration::ZERO));
+    let watched = death.node.covered(Source::Signals, since, death.at);
+    let confidence = if watched { Confidence::Certain } else { Confidence::Likely };
+    let number = code - 128;
+    let looks_like = if (1..=64).contains(&number) {
+        format!(" The status looks like {}, but no such signal reached it.", signal_name(number))
+    } else {
+        String::new()
+    };
+    let mut verdict = Verdict::new(Cause::ApplicationExit, confidence, death.at).told(
+        format!("The program ended by itself with status {code}"),
+        format!("Its main process called exit with status {code}. Why, only its own log can tell.{looks_like}"),
+    );
+    if let Some(status) = death.wait {
+        verdict = verdict.by(Source::ProcessEvents, death.at, format!("the kernel's wait status: {status:?}"));
+    }
+    if let Some(exit) = &death.file.task_exit {
+        verdict = verdict.by(Source::Containerd, exit.at, format!("/tasks/exit with status {}", exit.what));
+    } else if death.file.status.is_some() {
+        verdict = verdict.by(Source::Cri, death.at, format!("reason {}, exit code {code}", death.reason()));
+    }
+    verdict = not_for_memory(death, verdict);
+    if watched {
+        verdict = verdict.against(Source::Signals, death.at, "not killed: no fatal signal reached its main process");
+    } else {
+        verdict = verdict
+            .or_else(
+                Cause::StoppedByRequest,
+                "it may have been asked to stop: the tracepoint signal_generate would tell",
+            )
+            .without(Source::Signals);
+    }
+    verdict.exit = death.exit(0);
+    verdict.process = death.main_process();
+    Some(verdict.waiting())
+}

@@ -1,0 +1,67 @@
+//! The runtime reports a status that nobody witnessed, because it lost the process: made up, however it looks.
+//!
+//! containerd reports 255 with reason Unknown for a container that it finds without a task at its own start
+//! (`internal/cri/server/restart.go`), and 255 for one whose shim died under it.
+
+use coroner_proto::v1::{Cause, Confidence};
+
+use super::death::{CLOCKS, Death};
+use crate::{cri::State, observation::Source, process::WaitStatus, verdict::Verdict, wire::signal_name};
+
+/// The code that containerd makes up.
+const LOST: i32 = 255;
+
+pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
+    let status = death.file.status.as_ref().filter(|status| status.state == State::Exited)?;
+    if status.exit_code != LOST || !death.started() {
+        return None;
+    }
+    let shim = shim_killed(death);
+    let unseen =
+        death.file.task_exit.is_none() && death.covered(Source::Containerd) && death.file.task_started.is_some();
+    let confidence = match (status.reason.as_str(), &shim, unseen) {
+        ("Unknown", _, _) => Confidence::Certain,
+        (_, Some(_), true) => Confidence::Certain,
+        (_, Some(_), false) | (_, None, true) => Confidence::Likely,
+        (_, None, false) => return None,
+    };
+    // A status that the kernel confirms is no invention.
+    if death.wait == Some(WaitStatus::Exited(255)) {
+        return None;
+    }
+    let truth = match death.wait {
+        Some(WaitStatus::Exited(code)) => format!(" In truth its main process exited with status {code}."),
+        Some(WaitStatus::Signaled(signal)) => {
+            format!(" In truth {} ended its main process.", signal_name(signal.into()))
+        }
+        None => " How its main process really ended is not known.".to_owned(),
+    };
+    let why = if shim.is_some() { "the shim that watched over it was killed" } else { "the runtime lost the process" };
+    let mut verdict = Verdict::new(Cause::StatusFabricated, confidence, death.at)
+        .told(
+            format!("Exit code {LOST} is made up: {why}"),
+            format!("The runtime reports exit code {LOST}, but nobody saw the process end with it: {why}.{truth}"),
+        )
+        .by(Source::Cri, death.at, format!("reason {}, exit code {LOST}", status.reason));
+    if let Some((at, said)) = shim {
+        verdict = verdict.by(Source::Signals, at, said);
+    }
+    if unseen {
+        verdict =
+            verdict.against(Source::Containerd, death.at, "no /tasks/exit for its main process, as every real end has");
+    }
+    verdict.exit = death.exit(0).map(|exit| coroner_proto::v1::Exit { fabricated: true, ..exit });
+    verdict.process = death.main_process();
+    Some(verdict.waiting())
+}
+
+/// A SIGKILL to a runtime's shim just before.
+fn shim_killed(death: &Death<'_>) -> Option<(jiff::Timestamp, String)> {
+    let around = death.at - CLOCKS..=death.at + CLOCKS;
+    let kill = death.node.signals.iter().find(|(_, at, signal)| {
+        signal.signal == 9 && around.contains(at) && signal.target.comm.starts_with("containerd-shim")
+    });
+    kill.map(|(pid, at, signal)| {
+        (at, format!("SIGKILL to {} (pid {pid}) from {}", signal.target.comm, signal.sender.comm))
+    })
+}
