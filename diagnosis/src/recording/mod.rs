@@ -1,0 +1,221 @@
+//! A recorded case, line by line, back into observations. `tests/corpus/README.md` describes the format.
+//!
+//! Each line of a file is `{"t": <unix time in ns when the recorder got it>, …}`. An empty file means that the source was
+//! there and silent, an absent one that there was no such source. Files not known here are passed over.
+
+use std::collections::BTreeMap;
+
+use coroner_proto::v1::Node;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::observation::{Fact, Health, Observation, Source};
+use crate::parse::ParseError;
+
+mod containerd;
+mod cri;
+mod kernel;
+
+/// What `case.json` tells that is needed to understand the files beside it. What it may tell of the truth is not read.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Recording {
+    /// When the recording began.
+    #[serde(deserialize_with = "nanoseconds")]
+    pub start: Timestamp,
+    /// When it ended.
+    #[serde(deserialize_with = "nanoseconds")]
+    pub end: Timestamp,
+    /// Unix time when the kernel's clocks were at zero, in nanoseconds.
+    pub boot_offset_ns: i64,
+    /// The namespace that the case played in; empty if it does not say.
+    #[serde(default)]
+    pub namespace: String,
+    /// The node and its versions.
+    #[serde(default)]
+    pub node: RecordedNode,
+}
+
+/// The node that a case was recorded on. What was not told is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct RecordedNode {
+    /// Its Kubernetes name.
+    #[serde(rename = "node_name")]
+    pub name: String,
+    /// Version of the kernel.
+    pub kernel: String,
+    /// Version of the kubelet.
+    pub kubelet: String,
+    /// Version of containerd.
+    pub containerd: String,
+    /// `v1` or `v2`.
+    pub cgroup: String,
+}
+
+impl From<&RecordedNode> for Node {
+    fn from(node: &RecordedNode) -> Self {
+        Self { name: node.name.clone(), kernel_release: node.kernel.clone(), ..Self::default() }
+    }
+}
+
+/// `case.json` cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("reading case.json")]
+pub struct CaseError(#[from] serde_json::Error);
+
+/// A line cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}, line {line}")]
+pub struct LineError {
+    /// The file's name.
+    pub file: String,
+    /// The line's number, from 1.
+    pub line: usize,
+    /// What is wrong.
+    pub source: Problem,
+}
+
+/// What is wrong with a line.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// It is not JSON, or not of the shape that its file has. Also what an interrupted recorder leaves of a last line.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// What it quotes is not what its interface gives.
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+    /// A time beyond what can be represented.
+    #[error("a time out of range")]
+    Time(#[from] jiff::Error),
+}
+
+/// What one line tells: when it happened, where a witness' clock says so, and what.
+type Told = Vec<(Option<Timestamp>, Fact)>;
+
+/// Where a line stands.
+struct Context<'r> {
+    recording: &'r Recording,
+    seen_at: Timestamp,
+    /// When the line before was seen, or the start.
+    previous: Timestamp,
+}
+
+impl Context<'_> {
+    /// Unix time for a time since boot.
+    fn since_boot(&self, micros: u64) -> Result<Timestamp, jiff::Error> {
+        let boot = Timestamp::from_nanosecond(i128::from(self.recording.boot_offset_ns))?;
+        boot.checked_add(SignedDuration::from_micros(i64::try_from(micros).unwrap_or(i64::MAX)))
+    }
+}
+
+/// Which files a source speaks through.
+const FILES: [(Source, &[&str]); 6] = [
+    (Source::KernelLog, &["kmsg"]),
+    (Source::Cgroups, &["cgroups"]),
+    (Source::Cri, &["cri_containers", "cri_events"]),
+    (Source::Containerd, &["containerd_events"]),
+    (Source::Signals, &["trace"]),
+    (Source::Procfs, &["procfs"]),
+];
+
+impl Recording {
+    /// From the text of `case.json`.
+    ///
+    /// # Errors
+    /// If it is not JSON, or says neither start, end nor clock.
+    pub fn new(case_json: &str) -> Result<Self, CaseError> {
+        Ok(serde_json::from_str(case_json)?)
+    }
+
+    /// All that the files of a case tell, in the order in which it was seen. It begins with the health of every source.
+    ///
+    /// # Errors
+    /// At the first line that cannot be used.
+    pub fn observations<N: Into<String>, C: AsRef<str>>(
+        &self,
+        files: impl IntoIterator<Item = (N, C)>,
+    ) -> Result<Vec<Observation>, LineError> {
+        // By name, so that what was seen at the same moment does not hang on the order of a directory.
+        let files: BTreeMap<String, C> = files.into_iter().map(|(name, contents)| (name.into(), contents)).collect();
+        let mut observations = self.health(|stem| files.keys().any(|name| without_ending(name) == stem));
+        for (name, contents) in &files {
+            observations.extend(self.read(name, contents.as_ref())?);
+        }
+        observations.sort_by_key(|observation| observation.seen_at);
+        Ok(observations)
+    }
+
+    /// What one file tells, line by line. Its name may have an ending, as `kmsg.ndjson`.
+    ///
+    /// # Errors
+    /// At the first line that cannot be used.
+    pub fn read(&self, file_name: &str, contents: &str) -> Result<Vec<Observation>, LineError> {
+        match without_ending(file_name) {
+            "kmsg" => self.lines(file_name, contents, kernel::kmsg),
+            "trace" => self.lines(file_name, contents, kernel::trace),
+            "cgroups" => self.lines(file_name, contents, kernel::cgroups),
+            "procfs" => self.lines(file_name, contents, kernel::procfs),
+            "containerd_events" => self.lines(file_name, contents, containerd::events),
+            "cri_containers" => self.lines(file_name, contents, cri::containers),
+            "cri_events" => self.lines(file_name, contents, cri::events),
+            "cri_sandboxes" => self.lines(file_name, contents, cri::sandboxes),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn health(&self, has: impl Fn(&str) -> bool) -> Vec<Observation> {
+        let health = |source: Source| match FILES.iter().find(|(of, _)| *of == source) {
+            Some((_, files)) if files.iter().any(|stem| has(stem)) => Health::Ok,
+            Some((_, files)) => Health::Absent(format!("not recorded: {}", files.join(", "))),
+            None => Health::Absent("recordings do not hold it".to_owned()),
+        };
+        Source::ALL
+            .into_iter()
+            .map(|source| Fact::Health(source, health(source)))
+            .map(|fact| Observation { seen_at: self.start, happened_at: self.start, fact })
+            .collect()
+    }
+
+    fn lines<R: DeserializeOwned>(
+        &self,
+        file: &str,
+        contents: &str,
+        tell: impl Fn(&Context<'_>, R) -> Result<Told, Problem>,
+    ) -> Result<Vec<Observation>, LineError> {
+        let mut observations = Vec::new();
+        let mut previous = self.start;
+        for (index, line) in contents.lines().enumerate().filter(|(_, line)| !line.trim_ascii().is_empty()) {
+            let mut read = || -> Result<(), Problem> {
+                let At { t: seen_at } = serde_json::from_str(line)?;
+                let told = tell(&Context { recording: self, seen_at, previous }, serde_json::from_str(line)?)?;
+                observations.extend(told.into_iter().map(|(happened_at, fact)| {
+                    // Nothing is seen before it happens: where it seems so, two clocks disagree.
+                    let happened_at = happened_at.map_or(seen_at, |at| at.min(seen_at));
+                    Observation { seen_at, happened_at, fact }
+                }));
+                previous = seen_at;
+                Ok(())
+            };
+            read().map_err(|source| LineError { file: file.to_owned(), line: index + 1, source })?;
+        }
+        Ok(observations)
+    }
+}
+
+#[derive(Deserialize)]
+struct At {
+    #[serde(deserialize_with = "nanoseconds")]
+    t: Timestamp,
+}
+
+fn without_ending(file_name: &str) -> &str {
+    file_name.split('.').next().unwrap_or_default()
+}
+
+fn nanoseconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    let nanoseconds = i64::deserialize(deserializer)?;
+    Timestamp::from_nanosecond(i128::from(nanoseconds)).map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests;
