@@ -27,6 +27,11 @@ impl Outlet {
         Self { source, sender, dropped: Arc::default() }
     }
 
+    /// Whose outlet it is.
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
     /// For threads whose interface keeps what is not read yet (kernel log, tracefs, netlink): waits for room. What the
     /// interface then overwrites it counts itself. False when the agent is going away.
     #[must_use]

@@ -1,0 +1,295 @@
+//! The runtime's CRI (v1): which containers and sandboxes there are, in which state, and what the runtime says of their ends.
+//!
+//! Three ways lead to a question: the CRI's own event stream where it can be had, containerd's events as hints, and a listing of
+//! everything, which heals whatever the other two missed. Only what changed is told. The runtime is asked one thing at a time.
+//!
+//! containerd 1.7 hands each event of `GetContainerEvents` to only one of its subscribers (containerd#7318): listening there could
+//! steal from a kubelet with EventedPLEG, so there the source lists.
+
+mod convert;
+mod events;
+mod followups;
+mod register;
+
+use std::{collections::BTreeSet, convert::Infallible, future::pending, time::Duration};
+
+use coroner_diagnosis::{
+    containerd::TaskEvent,
+    cri::{ContainerId, State},
+    observation::{Fact, Gap, GapReason, Health, Observation},
+};
+use jiff::Timestamp;
+use k8s_cri::v1::{
+    ContainerStatusRequest, ListContainersRequest, ListPodSandboxRequest, VersionRequest, VersionResponse,
+    runtime_service_client::RuntimeServiceClient,
+};
+use tokio::{select, sync::mpsc, time::Instant};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::{Code, transport::Channel};
+
+use self::{
+    events::{Event, Events},
+    followups::Followups,
+    register::Register,
+};
+use super::{
+    outlet::Outlet,
+    runtime::{self, Connection, RuntimeError},
+};
+
+/// How often everything is listed where the runtime tells what changes.
+const LISTING_WITH_EVENTS: Duration = Duration::from_secs(30);
+/// How often everything is listed where it does not.
+const LISTING: Duration = Duration::from_secs(2);
+/// How soon everything is listed when something unknown turned up: long enough to gather a burst.
+const LISTING_SOON: Duration = Duration::from_millis(100);
+
+/// Hints that may wait; what is lost shows in the next listing.
+const HINTS: usize = 1024;
+
+/// The way of containerd's events to this source.
+pub fn hints() -> (mpsc::Sender<TaskEvent>, mpsc::Receiver<TaskEvent>) {
+    mpsc::channel(HINTS)
+}
+
+/// Starts the source. `endpoint` is `unix:///path`, `None` where the node has no CRI.
+pub fn spawn(
+    tracker: &TaskTracker,
+    cancel: CancellationToken,
+    outlet: Outlet,
+    endpoint: Option<String>,
+    hints: mpsc::Receiver<TaskEvent>,
+) {
+    tracker.spawn(async move {
+        select! {
+            () = cancel.cancelled() => {}
+            () = run(outlet, endpoint, hints) => {}
+        }
+    });
+}
+
+async fn run(outlet: Outlet, endpoint: Option<String>, hints: mpsc::Receiver<TaskEvent>) {
+    let mut connection = Connection::new(outlet.clone());
+    let Some(endpoint) = endpoint else {
+        return connection.tell(Health::Absent("this node has no CRI socket".to_owned())).await;
+    };
+    let (register, followups) = (Register::default(), Followups::default());
+    let mut cri = Cri { outlet, connection, hints, register, followups, listing_at: Instant::now() };
+    loop {
+        let broken = match cri.session(&endpoint).await {
+            Ok(never) => match never {},
+            Err(broken) => broken,
+        };
+        cri.connection.broke(&broken).await;
+    }
+}
+
+/// The source: outlives connections, so that a reconnection tells only what changed meanwhile.
+struct Cri {
+    outlet: Outlet,
+    connection: Connection,
+    hints: mpsc::Receiver<TaskEvent>,
+    register: Register,
+    followups: Followups,
+    /// When everything is listed next.
+    listing_at: Instant,
+}
+
+type Client = RuntimeServiceClient<Channel>;
+
+impl Cri {
+    /// Connects and goes on until something breaks.
+    async fn session(&mut self, endpoint: &str) -> Result<Infallible, RuntimeError> {
+        let channel = runtime::connect(endpoint).await?;
+        let mut client = Client::new(channel).max_decoding_message_size(runtime::MAX_MESSAGE);
+        let version = runtime::answer("Version", client.version(VersionRequest { version: "v1".to_owned() })).await?;
+        tracing::debug!(runtime = %version.runtime_name, version = %version.runtime_version, "Connected to the runtime");
+        let mut events = may_subscribe(&version).then(|| Events::subscribe(client.clone()));
+        self.list(&mut client, events.is_some()).await?;
+        self.connection.stands(self.health()).await;
+        loop {
+            let wake = self.followups.next().map_or(self.listing_at, |at| at.min(self.listing_at));
+            select! {
+                event = next(&mut events) => match event {
+                    Ok(event) => self.event(&mut client, event, events.as_ref().map_or(0, Events::take_lost)).await?,
+                    Err(error) if events.as_ref().is_some_and(|events| events.proven) => return Err(error),
+                    Err(error) => {
+                        tracing::debug!(reason = %error.chain(), "The runtime has no stream of events");
+                        events = None;
+                        self.list_within(LISTING);
+                    }
+                },
+                Some(hint) = self.hints.recv() => {
+                    if self.register.is_sandbox(&hint.container) {
+                        self.list_within(LISTING_SOON);
+                    } else {
+                        self.followups.hint(hint, Instant::now());
+                    }
+                }
+                () = tokio::time::sleep_until(wake) => {
+                    if let Some(id) = self.followups.due(Instant::now()) {
+                        self.follow_up(&mut client, &id).await?;
+                    } else if self.listing_at <= Instant::now() {
+                        self.list(&mut client, events.is_some()).await?;
+                        self.connection.heard();
+                        self.connection.tell(self.health()).await;
+                    }
+                }
+            }
+        }
+    }
+
+    fn list_within(&mut self, wait: Duration) {
+        self.listing_at = self.listing_at.min(Instant::now() + wait);
+    }
+
+    /// Lists everything and asks for what is new or changed.
+    async fn list(&mut self, client: &mut Client, with_events: bool) -> Result<(), RuntimeError> {
+        let sandboxes = client.list_pod_sandbox(ListPodSandboxRequest { filter: None });
+        let sandboxes = runtime::answer("ListPodSandbox", sandboxes).await?.items;
+        let containers = client.list_containers(ListContainersRequest { filter: None });
+        let containers = runtime::answer("ListContainers", containers).await?.containers;
+        let seen_at = Timestamp::now();
+        let listed =
+            sandboxes.iter().map(|sandbox| &sandbox.id).chain(containers.iter().map(|container| &container.id));
+        let listed: BTreeSet<ContainerId> = listed.cloned().filter_map(convert::id).collect();
+        for id in self.register.missing(&listed) {
+            self.removed(&id).await;
+        }
+        for sandbox in sandboxes.into_iter().filter_map(convert::sandbox) {
+            let news = self.register.sandbox(sandbox, seen_at);
+            self.tell(news).await;
+        }
+        for container in containers {
+            let state = convert::state(container.state());
+            let Some(id) = convert::id(container.id) else { continue };
+            if self.register.is_news(&id, state) {
+                self.ask(client, &id, convert::id(container.pod_sandbox_id)).await?;
+            }
+        }
+        self.listing_at = Instant::now() + if with_events { LISTING_WITH_EVENTS } else { LISTING };
+        Ok(())
+    }
+
+    fn health(&self) -> Health {
+        match self.register.beyond() {
+            0 => Health::Ok,
+            n => {
+                Health::Degraded(format!("{n} containers and sandboxes beyond {} are not followed", register::CAPACITY))
+            }
+        }
+    }
+
+    /// Takes an event of the CRI's own stream.
+    async fn event(&mut self, client: &mut Client, event: Event, lost: u64) -> Result<(), RuntimeError> {
+        self.connection.heard();
+        let seen_at = Timestamp::now();
+        if lost > 0 {
+            let gap = Gap {
+                source: self.outlet.source(),
+                reason: GapReason::Overload,
+                from: seen_at,
+                to: seen_at,
+                lost: Some(lost),
+            };
+            self.tell(Some(self.outlet.now(Fact::Gap(gap)))).await;
+            self.list_within(Duration::ZERO);
+        }
+        let sandbox_id = event.sandbox.as_ref().map(|sandbox| sandbox.id.clone());
+        if let Some(sandbox) = event.sandbox {
+            let news = self.register.sandbox(sandbox, seen_at);
+            self.tell(news).await;
+        }
+        for container in event.containers {
+            if container.state != State::Exited && self.register.wants_details(&container.id) {
+                self.ask(client, &container.id, sandbox_id.clone()).await?;
+                continue;
+            }
+            if let Some(sandbox) = &sandbox_id {
+                self.register.belongs(&container.id, sandbox);
+            }
+            let news = self.register.container(container, None, seen_at);
+            self.tell(news).await;
+        }
+        if let (true, Some(id)) = (event.deleted, event.id) {
+            self.removed(&id).await;
+        }
+        Ok(())
+    }
+
+    /// Asks about a container of which containerd said something.
+    async fn follow_up(&mut self, client: &mut Client, id: &ContainerId) -> Result<(), RuntimeError> {
+        let answer = self.ask(client, id, None).await?;
+        if answer.is_none() {
+            self.list_within(LISTING_SOON); // gone, a sandbox, or too new
+        }
+        let answer = answer.as_ref().map(|(state, reason)| (*state, reason.as_str()));
+        self.followups.answered(id, answer, Instant::now());
+        Ok(())
+    }
+
+    /// Asks for a container's status and tells what is new. `None` if the runtime does not know it.
+    async fn ask(
+        &mut self,
+        client: &mut Client,
+        id: &ContainerId,
+        sandbox: Option<ContainerId>,
+    ) -> Result<Option<(State, String)>, RuntimeError> {
+        let verbose = self.register.wants_details(id);
+        let request = ContainerStatusRequest { container_id: id.0.clone(), verbose };
+        let response = match runtime::answer("ContainerStatus", client.container_status(request)).await {
+            Ok(response) => response,
+            Err(error) => match error.code() {
+                Some(Code::NotFound) => {
+                    if !self.register.is_sandbox(id) {
+                        self.removed(id).await;
+                    }
+                    return Ok(None);
+                }
+                Some(Code::Unknown | Code::Internal) => {
+                    tracing::debug!(container = %id, reason = %error.chain(), "The runtime cannot tell about a container");
+                    return Ok(None);
+                }
+                _ => return Err(error),
+            },
+        };
+        let mut details = verbose.then(|| convert::details(&response.info));
+        if let Some(details) = &mut details {
+            details.sandbox = details.sandbox.take().or(sandbox);
+        }
+        let Some(container) = response.status.and_then(convert::container) else { return Ok(None) };
+        let answer = (container.state, container.reason.clone());
+        let sandbox = details.as_ref().and_then(|details| details.sandbox.as_ref());
+        if sandbox.is_some_and(|sandbox| !self.register.is_sandbox(sandbox)) {
+            self.list_within(LISTING_SOON);
+        }
+        let news = self.register.container(container, details, Timestamp::now());
+        self.tell(news).await;
+        Ok(Some(answer))
+    }
+
+    async fn removed(&mut self, id: &ContainerId) {
+        if let Some(fact) = self.register.removed(id) {
+            self.tell(Some(self.outlet.now(fact))).await;
+        }
+    }
+
+    async fn tell(&self, news: Option<Observation>) {
+        if let Some(news) = news {
+            let _going_away = self.outlet.send(news).await;
+        }
+    }
+}
+
+/// The next event, if there is a stream of them.
+async fn next(events: &mut Option<Events>) -> Result<Event, RuntimeError> {
+    match events {
+        Some(events) => events.next().await,
+        None => pending().await,
+    }
+}
+
+/// Whether listening to `GetContainerEvents` harms nobody.
+fn may_subscribe(version: &VersionResponse) -> bool {
+    version.runtime_name != "containerd" || !version.runtime_version.trim_start_matches('v').starts_with("1.")
+}

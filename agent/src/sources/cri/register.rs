@@ -1,0 +1,154 @@
+//! What was told about each container and sandbox, so that only news is told, in bounded memory.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use coroner_diagnosis::{
+    cri::{Container, ContainerId, Sandbox, State},
+    observation::{Fact, Observation},
+};
+use jiff::Timestamp;
+
+use super::convert::Details;
+
+/// Containers and sandboxes that are followed. A kubelet runs 110 pods unless told otherwise; one entry takes 0.5 KiB.
+pub(super) const CAPACITY: usize = 4096;
+
+/// A container, as it was told last.
+#[derive(Debug)]
+struct Known {
+    told: u64,
+    state: State,
+    details: Details,
+}
+
+/// All that was told.
+#[derive(Debug, Default)]
+pub(super) struct Register {
+    containers: BTreeMap<ContainerId, Known>,
+    sandboxes: BTreeMap<ContainerId, u64>,
+    /// Those that found no room when everything was last listed.
+    beyond: BTreeSet<ContainerId>,
+}
+
+impl Register {
+    /// Whether a listed container must be asked for its status.
+    pub(super) fn is_news(&mut self, id: &ContainerId, state: State) -> bool {
+        match self.containers.get(id) {
+            Some(known) => known.state != state,
+            None => self.has_room(id),
+        }
+    }
+
+    /// Whether its verbose info is still wanted: at first sight, and once when it runs.
+    pub(super) fn wants_details(&self, id: &ContainerId) -> bool {
+        self.containers.get(id).is_none_or(|known| known.state != State::Exited && known.details.pid.is_none())
+    }
+
+    /// Whether the id is that of a sandbox.
+    pub(super) fn is_sandbox(&self, id: &ContainerId) -> bool {
+        self.sandboxes.contains_key(id)
+    }
+
+    /// How many containers and sandboxes there are beyond those that are followed.
+    pub(super) fn beyond(&self) -> usize {
+        self.beyond.len()
+    }
+
+    /// Takes a container's status, with its verbose info if that was asked. What is news is to be told.
+    pub(super) fn container(
+        &mut self,
+        mut container: Container,
+        details: Option<Details>,
+        seen_at: Timestamp,
+    ) -> Option<Observation> {
+        if !self.containers.contains_key(&container.id) && !self.has_room(&container.id) {
+            return None;
+        }
+        let unknown = || Known { told: 0, state: State::Unknown, details: Details::default() };
+        let known = self.containers.entry(container.id.clone()).or_insert_with(unknown);
+        if container.state != State::Unknown && rank(container.state) < rank(known.state) {
+            return None; // an event that waited while a later state was learned
+        }
+        if let Some(mut details) = details {
+            details.sandbox = details.sandbox.or_else(|| known.details.sandbox.take());
+            known.details = details;
+        }
+        known.details.complete(&mut container);
+        let (told, state) = (hash(&container), container.state);
+        if known.told == told {
+            return None;
+        }
+        let first = known.told == 0;
+        let entered = match state {
+            _ if !first && known.state == state => None, // the same state told otherwise, and that is news of now
+            State::Created => container.created_at,
+            State::Running => container.started_at,
+            State::Exited => container.finished_at,
+            State::Unknown => None,
+        };
+        (known.told, known.state) = (told, state);
+        Some(Observation { seen_at, happened_at: entered.unwrap_or(seen_at), fact: Fact::Container(container) })
+    }
+
+    /// Learns which sandbox a container is in.
+    pub(super) fn belongs(&mut self, container: &ContainerId, sandbox: &ContainerId) {
+        if let Some(known) = self.containers.get_mut(container) {
+            known.details.sandbox.get_or_insert_with(|| sandbox.clone());
+        }
+    }
+
+    /// Takes a sandbox. What is news is to be told.
+    pub(super) fn sandbox(&mut self, sandbox: Sandbox, seen_at: Timestamp) -> Option<Observation> {
+        let told = hash(&sandbox);
+        if !self.sandboxes.contains_key(&sandbox.id) && !self.has_room(&sandbox.id) {
+            return None;
+        }
+        let before = self.sandboxes.insert(sandbox.id.clone(), told);
+        let happened_at = sandbox.created_at.filter(|_| before.is_none() && sandbox.ready).unwrap_or(seen_at);
+        (before != Some(told)).then_some(Observation { seen_at, happened_at, fact: Fact::Sandbox(sandbox) })
+    }
+
+    /// The runtime no longer knows this id: what is to be told.
+    pub(super) fn removed(&mut self, id: &ContainerId) -> Option<Fact> {
+        if self.containers.remove(id).is_some() {
+            return Some(Fact::ContainerRemoved(id.clone()));
+        }
+        self.sandboxes.remove(id).map(|_told| Fact::SandboxRemoved(id.clone()))
+    }
+
+    /// Everything was listed: what of the known is gone, containers before sandboxes.
+    pub(super) fn missing(&mut self, listed: &BTreeSet<ContainerId>) -> Vec<ContainerId> {
+        self.beyond.clear();
+        let known = self.containers.keys().chain(self.sandboxes.keys());
+        known.filter(|id| !listed.contains(*id)).cloned().collect()
+    }
+
+    /// Whether one more can be followed; if not, it is counted.
+    fn has_room(&mut self, id: &ContainerId) -> bool {
+        let room = self.containers.len() + self.sandboxes.len() < CAPACITY;
+        if !room && self.beyond.len() < CAPACITY {
+            self.beyond.insert(id.clone());
+        }
+        room
+    }
+}
+
+/// A container's states come in this order, and none twice; the runtime may not know for a while.
+fn rank(state: State) -> u8 {
+    match state {
+        State::Unknown => 0,
+        State::Created => 1,
+        State::Running => 2,
+        State::Exited => 3,
+    }
+}
+
+/// Never 0, which stands for what was not told.
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish().max(1)
+}
