@@ -11,7 +11,7 @@ use crate::{
     cri::ContainerId,
     observation::{Fact, Health, Observation, Source},
     report::{self, Aspect},
-    rules,
+    rules::{self, ChildKilled},
     verdict::Verdict,
 };
 
@@ -23,6 +23,8 @@ const KEEP: SignedDuration = SignedDuration::from_mins(10);
 const PROCESSES: usize = 4;
 /// After so many, further kills in a container that lives on are counted into the newest diagnosis, told this often.
 const STORM: SignedDuration = SignedDuration::from_secs(10);
+/// Diagnoses about one container that may still be revised.
+const ASPECTS: usize = 64;
 /// Deaths by container name that are counted, to tell repetitions.
 const NAMES: usize = 4096;
 
@@ -42,8 +44,21 @@ pub struct Examiner {
 #[derive(Debug, Default)]
 struct Told {
     aspects: BTreeMap<Aspect, Telling>,
-    /// Kills that were only counted.
-    uncounted: BTreeSet<i32>,
+    /// Kills up to this moment that were not told one by one have been counted.
+    counted_until: Option<Timestamp>,
+}
+
+impl Told {
+    /// Keeps what is told of one container bounded. The end is never forgotten.
+    fn forget_oldest(&mut self) {
+        while self.aspects.len() > ASPECTS {
+            let processes = self.aspects.iter().filter(|(aspect, _)| **aspect != Aspect::End);
+            let Some(oldest) = processes.min_by_key(|(_, t)| t.first_seen).map(|(aspect, _)| aspect.clone()) else {
+                return;
+            };
+            self.aspects.remove(&oldest);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -131,12 +146,15 @@ impl Examiner {
                 self.tell(id, Aspect::End, verdict, named, diagnoses);
             }
         }
-        for (pid, verdict) in children {
-            let ready = verdict.at + SETTLE;
-            if !named && self.now < ready {
+        let log_tells = self.file.covered(Source::KernelLog, self.now - SETTLE, self.now);
+        for child in children {
+            let ready = child.verdict.at + SETTLE;
+            // The tracepoint is faster than the log, whose time of the kill is part of the uid.
+            let hold = !named || (child.boot_micros.is_none() && log_tells);
+            if hold && self.now < ready {
                 self.look_again(id, ready);
-            } else if named || nameless.may_be_told(&verdict) {
-                self.tell_child(id, pid, verdict, named, diagnoses);
+            } else if named || nameless.may_be_told(&child.verdict) {
+                self.tell_child(id, child, named, diagnoses);
             }
         }
         if ended_at.is_some() {
@@ -145,38 +163,25 @@ impl Examiner {
     }
 
     /// Tells a kill in a container that lives on, or only counts it when there are too many.
-    fn tell_child(
-        &mut self,
-        id: &ContainerId,
-        pid: i32,
-        verdict: Verdict,
-        named: bool,
-        diagnoses: &mut Vec<Diagnosis>,
-    ) {
-        let start_ticks = self.file.containers.get(id).and_then(|file| file.processes.get(&pid)?.start_ticks);
+    fn tell_child(&mut self, id: &ContainerId, child: ChildKilled, named: bool, diagnoses: &mut Vec<Diagnosis>) {
+        let ChildKilled { pid, boot_micros, verdict } = child;
+        let now = self.now;
         let told = self.told.entry(id.clone()).or_default();
-        let known = told.aspects.keys().find(|a| matches!(a, Aspect::Process { pid: p, .. } if *p == pid)).cloned();
-        if let Some(aspect) = known {
+        let aspect = Aspect::Process { pid, boot_micros };
+        let is_process = |aspect: &Aspect| matches!(aspect, Aspect::Process { .. });
+        let recent = told.aspects.iter().filter(|(a, t)| is_process(a) && t.first_seen > now - STORM).count();
+        if told.aspects.contains_key(&aspect) || recent < PROCESSES {
             return self.tell(id, aspect, verdict, named, diagnoses);
         }
-        let since = self.now - STORM;
-        let recent =
-            |aspect: &Aspect, telling: &Telling| matches!(aspect, Aspect::Process { .. }) && telling.first_seen > since;
-        if told.aspects.iter().filter(|(aspect, telling)| recent(aspect, telling)).count() < PROCESSES {
-            return self.tell(id, Aspect::Process { pid, start_ticks }, verdict, named, diagnoses);
-        }
-        if !told.uncounted.insert(pid) {
+        if told.counted_until.is_some_and(|until| verdict.at <= until) {
             return;
         }
-        let newest = told
-            .aspects
-            .iter_mut()
-            .filter(|(aspect, _)| matches!(aspect, Aspect::Process { .. }))
-            .max_by_key(|(_, telling)| telling.first_seen);
+        told.counted_until = Some(verdict.at);
+        let newest = told.aspects.iter_mut().filter(|(a, _)| is_process(a)).max_by_key(|(_, t)| t.first_seen);
         if let Some((aspect, telling)) = newest {
             telling.occurrences += 1;
             let (aspect, due) = (aspect.clone(), telling.last_told + STORM);
-            if due <= self.now {
+            if due <= now {
                 self.retell(id, &aspect, diagnoses);
             } else {
                 self.look_again(id, due);
@@ -207,6 +212,7 @@ impl Examiner {
                     named,
                 };
                 told.aspects.insert(aspect.clone(), telling);
+                told.forget_oldest();
                 self.retell(id, &aspect, diagnoses);
                 // Once more when everybody has spoken.
                 self.look_again(id, now + SETTLE);

@@ -14,12 +14,12 @@ const UIDS: Uuid = Uuid::from_u128(0x6f3c_1b52_8d5e_5a0e_9c57_c0c0_4e52_0001);
 pub enum Aspect {
     /// The end of the instance.
     End,
-    /// The end of one of its processes.
+    /// The kill of one of its processes.
     Process {
         /// Pid.
         pid: i32,
-        /// Start time in clock ticks since boot, where it is known.
-        start_ticks: Option<u64>,
+        /// When the kernel logged the kill, in microseconds since boot: with it, a pid that is used again is another process.
+        boot_micros: Option<u64>,
     },
 }
 
@@ -27,9 +27,7 @@ pub enum Aspect {
 pub fn uid(node: &Node, id: &cri::ContainerId, aspect: &Aspect) -> String {
     let aspect = match aspect {
         Aspect::End => "end".to_owned(),
-        Aspect::Process { pid, start_ticks } => {
-            format!("process/{pid}/{}", start_ticks.map_or_else(String::new, |ticks| ticks.to_string()))
-        }
+        Aspect::Process { pid, boot_micros } => format!("process/{pid}/{}", boot_micros.unwrap_or_default()),
     };
     let machine = if node.machine_id.is_empty() { &node.name } else { &node.machine_id };
     let name = [&node.cluster_uid, machine, &node.boot_id, &id.0, &aspect].map(String::as_str).join("\n");

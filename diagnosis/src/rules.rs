@@ -11,7 +11,7 @@ mod stopped;
 mod unattributed;
 
 pub use death::{CLOCKS, Death};
-pub use memory::children;
+pub use memory::{ChildKilled, children};
 
 use crate::{
     case::{ContainerFile, NodeFile},

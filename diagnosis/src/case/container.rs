@@ -59,6 +59,8 @@ pub struct ContainerFile {
 /// A process of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProcessFile {
+    /// When it was last heard of.
+    pub heard: Timestamp,
     /// Start time in clock ticks since boot, where known.
     pub start_ticks: Option<u64>,
     /// Its name, where known.
@@ -137,26 +139,23 @@ impl ContainerFile {
         }
     }
 
-    /// Learns of a process.
-    pub fn hear_process(&mut self, pid: i32, process: &ProcessFile) {
+    /// Learns of a process. Gives the pid that it had to forget for it, if any.
+    pub fn hear_process(&mut self, pid: i32, process: &ProcessFile) -> Option<i32> {
         let known = self.processes.entry(pid).or_default();
+        known.heard = known.heard.max(process.heard);
         known.start_ticks = known.start_ticks.or(process.start_ticks);
         known.namespaced_pid = known.namespaced_pid.or(process.namespaced_pid);
         if process.name.is_some() {
             known.name.clone_from(&process.name);
         }
-        if self.processes.len() > PROCESSES {
-            let main = self.main_pid();
-            let oldest = self
-                .processes
-                .iter()
-                .filter(|(pid, _)| Some(**pid) != main)
-                .min_by_key(|(pid, process)| (process.start_ticks, **pid))
-                .map(|(pid, _)| *pid);
-            if let Some(oldest) = oldest {
-                self.processes.remove(&oldest);
-            }
+        if self.processes.len() <= PROCESSES {
+            return None;
         }
+        let main = self.main_pid();
+        let others = self.processes.iter().filter(|(pid, _)| Some(**pid) != main);
+        let oldest = others.min_by_key(|(pid, process)| (process.heard, **pid)).map(|(pid, _)| *pid)?;
+        self.processes.remove(&oldest);
+        Some(oldest)
     }
 
     /// Remembers a `/tasks/oom`.

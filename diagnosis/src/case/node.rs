@@ -66,6 +66,8 @@ pub struct NodeFile {
 /// A line of the kernel log, read and as it stood there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line<T> {
+    /// Microseconds since boot, by the kernel's own clock: unlike its wall time, the same after a restart of the agent.
+    pub boot_micros: u64,
     /// What it means.
     pub event: T,
     /// As it stood there.
@@ -133,6 +135,16 @@ impl OomKill<'_> {
         by_summary.or_else(|| self.legacy.map(|(_, limit)| limit.as_str()))
     }
 
+    /// The container that the victim was in, by the kernel's own word.
+    pub fn victim_container(&self) -> Option<ContainerId> {
+        let by_summary = self.summary.and_then(|line| line.event.victim_cgroup.as_deref());
+        let path = by_summary.or_else(|| self.legacy.map(|(victim, _)| victim.as_str()))?;
+        match cgroup::Path(path.to_owned()).level() {
+            Level::Container { container_id, .. } => Some(ContainerId(container_id)),
+            Level::Root | Level::Kubepods | Level::Pod { .. } | Level::Other => None,
+        }
+    }
+
     /// The victim's name, where anyone told it.
     pub fn name(&self) -> Option<&str> {
         let by_line = self.killed.map(|line| line.event.comm.as_str());
@@ -188,6 +200,7 @@ impl NodeFile {
                 let path = cgroup::Path(process.cgroup);
                 if let Some(id) = self.place(&path, at) {
                     let file = ProcessFile {
+                        heard: at,
                         start_ticks: Some(process.start_ticks),
                         name: Some(process.name),
                         namespaced_pid: process.namespaced_pid,
@@ -218,7 +231,7 @@ impl NodeFile {
                 self.file(&id, at);
                 self.pods.entry(uid).or_default().containers.insert(id.clone());
                 if let Some(pid) = running {
-                    self.enrol(&id, pid, &ProcessFile { namespaced_pid: Some(1), ..ProcessFile::default() });
+                    self.enrol(&id, pid, &ProcessFile { heard: at, namespaced_pid: Some(1), ..ProcessFile::default() });
                 }
                 concerned.insert(id);
             }
@@ -279,7 +292,7 @@ impl NodeFile {
             return;
         }
         let Some(event) = Event::parse(&record.text) else { return };
-        let text = record.text;
+        let (text, boot_micros) = (record.text, record.boot_micros);
         match event {
             Event::Killed(killed) => {
                 if let Some((_, (victim, _))) = self.legacy_summaries.range(at - SAME_KILL..=at).next_back() {
@@ -288,17 +301,17 @@ impl NodeFile {
                 } else if let Some(id) = self.group_killed_near(at)
                     && self.owner(killed.pid).is_none()
                 {
-                    self.enrol(&id, killed.pid, &ProcessFile::default());
+                    self.enrol(&id, killed.pid, &ProcessFile { heard: at, ..ProcessFile::default() });
                 }
                 concerned.extend(self.owner(killed.pid));
-                self.kills.add(killed.pid, at, Line { event: killed, text });
+                self.kills.add(killed.pid, at, Line { boot_micros, event: killed, text });
             }
             Event::OomSummary(summary) => {
                 if let Some(path) = summary.victim_cgroup.clone().map(cgroup::Path) {
                     self.enrol_victim(&path, summary.pid, Some(&summary.comm), at, concerned);
                 }
                 concerned.extend(self.owner(summary.pid));
-                self.summaries.add(summary.pid, at, Line { event: summary, text });
+                self.summaries.add(summary.pid, at, Line { boot_micros, event: summary, text });
             }
             Event::LegacySummary { victim_cgroup, limit_cgroup } => {
                 self.legacy_summaries.insert(at, (victim_cgroup, limit_cgroup));
@@ -319,15 +332,19 @@ impl NodeFile {
             }
             Event::Fault(fault) => {
                 concerned.extend(self.owner(fault.tid));
-                self.faults.add(fault.tid, at, Line { event: fault, text });
+                self.faults.add(fault.tid, at, Line { boot_micros, event: fault, text });
             }
             Event::Seccomp { pid, signal, syscall, .. } => {
                 concerned.extend(self.owner(pid));
-                self.audits.add(pid, at, Line { event: AuditedEnd { signal, syscall: Some(syscall) }, text });
+                self.audits.add(
+                    pid,
+                    at,
+                    Line { boot_micros, event: AuditedEnd { signal, syscall: Some(syscall) }, text },
+                );
             }
             Event::AbnormalEnd { pid, signal, .. } => {
                 concerned.extend(self.owner(pid));
-                self.audits.add(pid, at, Line { event: AuditedEnd { signal, syscall: None }, text });
+                self.audits.add(pid, at, Line { boot_micros, event: AuditedEnd { signal, syscall: None }, text });
             }
             Event::ForkRejected { cgroup } => {
                 if let Some(id) = self.place(&cgroup::Path(cgroup), at) {
@@ -359,7 +376,7 @@ impl NodeFile {
         concerned: &mut BTreeSet<ContainerId>,
     ) {
         if let Some(id) = self.place(path, at) {
-            self.enrol(&id, pid, &ProcessFile { name: name.map(str::to_owned), ..ProcessFile::default() });
+            self.enrol(&id, pid, &ProcessFile { heard: at, name: name.map(str::to_owned), ..ProcessFile::default() });
             concerned.insert(id);
         }
     }
@@ -370,7 +387,7 @@ impl NodeFile {
             Level::Container { .. } => {
                 let Some(id) = self.place(&path, at) else { return };
                 for pid in &sample.processes {
-                    self.enrol(&id, *pid, &ProcessFile::default());
+                    self.enrol(&id, *pid, &ProcessFile { heard: at, ..ProcessFile::default() });
                 }
                 let own = self.containers.get(&id).is_some_and(|file| file.cgroup.as_ref() == Some(&path));
                 if own && let Some(file) = self.containers.get_mut(&id) {
@@ -396,11 +413,11 @@ impl NodeFile {
                 let file = self.file(&id, at);
                 file.task_pid = Some(pid);
                 file.task_started = Some(at);
-                self.enrol(&id, pid, &ProcessFile { namespaced_pid: Some(1), ..ProcessFile::default() });
+                self.enrol(&id, pid, &ProcessFile { heard: at, namespaced_pid: Some(1), ..ProcessFile::default() });
             }
             TaskEventKind::ExecStarted { pid, .. } => {
                 self.file(&id, at).execs.insert(pid);
-                self.enrol(&id, pid, &ProcessFile::default());
+                self.enrol(&id, pid, &ProcessFile { heard: at, ..ProcessFile::default() });
             }
             TaskEventKind::Oom => self.file(&id, at).hear_task_oom(at),
             TaskEventKind::Exit { process_id, pid, status, exited_at } => {
@@ -408,7 +425,7 @@ impl NodeFile {
                     let file = self.file(&id, at);
                     file.task_pid = Some(pid);
                     file.task_exit = Some(Said { at: exited_at.unwrap_or(at), what: status });
-                    self.enrol(&id, pid, &ProcessFile::default());
+                    self.enrol(&id, pid, &ProcessFile { heard: at, ..ProcessFile::default() });
                 }
             }
             TaskEventKind::Delete { status, exited_at } => {
@@ -477,8 +494,11 @@ impl NodeFile {
 
     fn enrol(&mut self, id: &ContainerId, pid: i32, process: &ProcessFile) {
         self.owners.insert(pid, id.clone());
-        if let Some(file) = self.containers.get_mut(id) {
-            file.hear_process(pid, process);
+        let forgotten = self.containers.get_mut(id).and_then(|file| file.hear_process(pid, process));
+        if let Some(pid) = forgotten
+            && self.owners.get(&pid) == Some(id)
+        {
+            self.owners.remove(&pid);
         }
     }
 

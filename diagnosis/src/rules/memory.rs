@@ -42,8 +42,19 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     by_unknown_main(death).or_else(|| child_killed(death)).or_else(|| by_counter(death)).or_else(|| by_reason(death))
 }
 
-/// The kills for memory in a container that did not end it.
-pub fn children(node: &NodeFile, file: &ContainerFile) -> Vec<(i32, Verdict)> {
+/// The kill of one process of a container that it did not end.
+#[derive(Debug)]
+pub struct ChildKilled {
+    /// The process.
+    pub pid: i32,
+    /// When the kernel logged the kill, in microseconds since boot; `None` while only the tracepoint has told of it.
+    pub boot_micros: Option<u64>,
+    /// The verdict.
+    pub verdict: Verdict,
+}
+
+/// The kills for memory in a container that did not end it, in order of time.
+pub fn children(node: &NodeFile, file: &ContainerFile) -> Vec<ChildKilled> {
     let main = file.main_pid();
     if main.is_none() || file.sandbox {
         return Vec::new();
@@ -56,16 +67,27 @@ pub fn children(node: &NodeFile, file: &ContainerFile) -> Vec<(i32, Verdict)> {
     kills.retain(|kill| main_kill.as_ref().is_none_or(|m| m.at.duration_since(kill.at).abs() > MOMENT));
     let count = kills.len();
     let newest = kills.split_off(count.saturating_sub(CHILDREN));
-    newest.into_iter().map(|kill| (kill.pid, child(node, file, &kill))).collect()
+    let told = |kill: &OomKill<'_>| ChildKilled {
+        pid: kill.pid,
+        boot_micros: kill.killed.map(|line| line.boot_micros),
+        verdict: child(node, file, kill),
+    };
+    newest.iter().map(told).collect()
 }
 
+/// The processes of a container that were killed for memory. A pid that has since passed on to another container counts
+/// only where the kernel named this one's cgroup.
 fn victims<'a>(
     node: &'a NodeFile,
     file: &'a ContainerFile,
     from: Timestamp,
     to: Timestamp,
 ) -> impl Iterator<Item = OomKill<'a>> {
-    file.processes.keys().filter_map(move |pid| node.oom_kill(*pid, from, to))
+    let kills = file.processes.keys().filter_map(move |pid| node.oom_kill(*pid, from, to));
+    kills.filter(|kill| match kill.victim_container() {
+        Some(id) => id == file.id,
+        None => node.owner(kill.pid).is_some_and(|id| id == file.id),
+    })
 }
 
 fn main_killed(death: &Death<'_>, kill: &OomKill<'_>) -> Verdict {
