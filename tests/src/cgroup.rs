@@ -58,7 +58,8 @@ impl Cgroup {
         for component in self.path.trim_matches('/').split('/') {
             if Version::here() == Version::V2 {
                 let file = directory.join("cgroup.subtree_control");
-                fs::write(&file, "+memory +pids +cpu +cpuset").with_context(|| format!("enabling controllers in {file:?}"))?;
+                fs::write(&file, "+memory +pids +cpu +cpuset")
+                    .with_context(|| format!("enabling controllers in {file:?}"))?;
             }
             directory.push(component);
             match fs::create_dir(&directory) {

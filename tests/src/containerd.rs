@@ -16,7 +16,7 @@ use crate::scratch::Scratch;
 /// A running containerd that serves the CRI.
 #[derive(Debug)]
 pub(crate) struct Containerd {
-    daemon: Daemon,
+    _daemon: Daemon,
     socket: PathBuf,
     channel: Channel,
 }
@@ -31,7 +31,8 @@ impl Containerd {
         let log = directory.join("containerd.log");
         let mut daemon = Daemon::start(Path::new("containerd"), &arguments, &scratch.daemons(), log)?;
         let socket = directory.join("containerd.sock");
-        let endpoint = Endpoint::from_shared(format!("unix://{}", socket.display())).context("naming containerd's socket")?;
+        let endpoint =
+            Endpoint::from_shared(format!("unix://{}", socket.display())).context("naming containerd's socket")?;
         let channel = endpoint.connect_lazy();
         crate::until("containerd serves the CRI", async || {
             daemon.check()?;
@@ -40,8 +41,14 @@ impl Containerd {
         })
         .await?;
         let archive = image::archive(&directory)?;
-        image::run(Command::new("ctr").arg("-a").arg(&socket).args(["-n", "k8s.io", "images", "import", "--snapshotter", "native"]).arg(archive))?;
-        Ok(Self { daemon, socket, channel })
+        image::run(
+            Command::new("ctr")
+                .arg("-a")
+                .arg(&socket)
+                .args(["-n", "k8s.io", "images", "import", "--snapshotter", "native"])
+                .arg(archive),
+        )?;
+        Ok(Self { _daemon: daemon, socket, channel })
     }
 
     /// Its socket.
@@ -52,11 +59,6 @@ impl Containerd {
     /// A connection to it.
     pub(crate) fn channel(&self) -> Channel {
         self.channel.clone()
-    }
-
-    /// The last lines of its log.
-    pub(crate) fn tail(&self) -> String {
-        self.daemon.tail()
     }
 }
 

@@ -1,8 +1,315 @@
-//! The real agent and aggregator beside a [`Node`](crate::Node), and a subscriber to the aggregator's feed.
+//! The real agent and aggregator beside a [`Node`], and a subscriber to the aggregator's feed.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use coroner_proto::v1::diagnosis_service_client::DiagnosisServiceClient;
+use coroner_proto::v1::watch_diagnoses_request::Start;
+use coroner_proto::v1::watch_diagnoses_response::Frame;
+use coroner_proto::v1::{
+    Confidence, Diagnosis, Gap, GetStatusRequest, NodeStatus, SourceHealth, WatchDiagnosesRequest,
+    WatchDiagnosesResponse,
+};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tonic::Streaming;
+use tonic::transport::Channel;
+
+use crate::daemon::Daemon;
+use crate::node::Node;
+use crate::verdict::{Verdict, describe};
+
+/// The node's name in the tests' agents.
+pub const NODE_NAME: &str = "node-1";
+
+/// Sources that every machine of the tests has; without them the verdicts that the tests expect cannot be reached.
+const SOURCES: [&str; 4] = ["kernel_log", "cgroups", "cri", "containerd"];
+
+/// What a subscriber has heard, in the order of arrival.
+#[derive(Clone, Debug, Default)]
+pub struct Heard {
+    /// Every revision of every diagnosis.
+    pub diagnoses: Vec<Diagnosis>,
+    /// Every gap.
+    pub gaps: Vec<Gap>,
+    /// Whether the stream has reached the present.
+    live: bool,
+}
+
+impl Heard {
+    /// The last revision of each diagnosis.
+    pub fn last_revisions(&self) -> Vec<&Diagnosis> {
+        let mut last: BTreeMap<&str, &Diagnosis> = BTreeMap::new();
+        for diagnosis in &self.diagnoses {
+            let entry = last.entry(&diagnosis.uid).or_insert(diagnosis);
+            if diagnosis.revision > entry.revision {
+                *entry = diagnosis;
+            }
+        }
+        last.into_values().collect()
+    }
+
+    fn take(&mut self, frame: Frame) {
+        match frame {
+            Frame::Batch(batch) => self.diagnoses.extend(batch.diagnoses),
+            Frame::Gap(gap) => self.gaps.push(gap),
+            Frame::Bookmark(bookmark) => self.live |= bookmark.live,
+        }
+    }
+}
+
+/// A running agent, its aggregator, and a subscriber.
+#[derive(Debug)]
+pub struct Coroner {
+    agent: Daemon,
+    aggregator: Daemon,
+    client: DiagnosisServiceClient<Channel>,
+    heard: watch::Receiver<Heard>,
+    subscriber: JoinHandle<()>,
+    uid_prefix: String,
+}
+
+impl Coroner {
+    /// Starts them and waits until the agent's sources see the node.
+    ///
+    /// # Errors
+    /// What did not start, with its log.
+    pub async fn start(node: &Node) -> Result<Self> {
+        let directory = node.directory();
+        let path = |name: &str| directory.join(name).display().to_string();
+        let arguments = ["--listen", "127.0.0.1:0", "--ledger", &path("ledger.db")].map(str::to_owned);
+        let mut aggregator =
+            Daemon::start(&aggregator()?, &arguments, &node.daemons(), directory.join("aggregator.log"))?;
+        let address = crate::until("the aggregator listens", async || {
+            aggregator.check()?;
+            Ok(listening_address(&aggregator.output()))
+        })
+        .await?;
+        let url = format!("http://{address}");
+        let endpoint =
+            Channel::from_shared(url.clone()).with_context(|| format!("the aggregator listens on {address:?}"))?;
+        let client = DiagnosisServiceClient::new(endpoint.connect().await.context("connecting to the aggregator")?);
+        let (heard, subscriber) = subscribe(client.clone()).await?;
+
+        let cri = format!("unix://{}", node.socket().display());
+        let container_logs = node.kubelet().container_logs().display().to_string();
+        let arguments = [
+            ["--node-name", NODE_NAME],
+            ["--cri-endpoint", &cri],
+            ["--container-logs", &container_logs],
+            ["--aggregator", &url],
+            ["--outbox", &path("outbox.db")],
+        ];
+        let arguments = arguments.concat().into_iter().map(str::to_owned).collect::<Vec<_>>();
+        let agent = Daemon::start(&agent()?, &arguments, &node.daemons(), directory.join("agent.log"))?;
+        let mut coroner =
+            Self { agent, aggregator, client, heard, subscriber, uid_prefix: node.kubelet().uid_prefix().to_owned() };
+        coroner.wait_until_it_sees().await?;
+        Ok(coroner)
+    }
+
+    async fn wait_until_it_sees(&mut self) -> Result<()> {
+        let mut last = vec![];
+        let seeing = crate::until("the agent's sources see the node", async || {
+            self.agent.check()?;
+            last = self.nodes().await?;
+            let sources = last.iter().flat_map(|node| &node.sources);
+            let healthy =
+                sources.filter(|source| source.health() == SourceHealth::Ok).map(|source| source.source.as_str());
+            let healthy: Vec<&str> = healthy.collect();
+            Ok(SOURCES.iter().all(|source| healthy.contains(source)).then_some(()))
+        });
+        seeing.await.with_context(|| format!("told of its sources: {last:#?}\n{}", self.agent.tail()))
+    }
+
+    /// What the aggregator knows of its nodes' agents.
+    ///
+    /// # Errors
+    /// What the aggregator refused.
+    pub async fn nodes(&self) -> Result<Vec<NodeStatus>> {
+        Ok(self.client.clone().get_status(GetStatusRequest {}).await.context("GetStatus")?.into_inner().nodes)
+    }
+
+    /// A client of the aggregator.
+    pub fn client(&self) -> DiagnosisServiceClient<Channel> {
+        self.client.clone()
+    }
+
+    /// The agent's pid.
+    pub fn agent_pid(&self) -> u32 {
+        self.agent.pid()
+    }
+
+    /// The aggregator's pid.
+    pub fn aggregator_pid(&self) -> u32 {
+        self.aggregator.pid()
+    }
+
+    /// Waits until what was heard answers `question`.
+    ///
+    /// # Errors
+    /// That it does not, with all that was heard and the logs.
+    pub async fn wait_for<T>(&self, what: &str, question: impl Fn(&Heard) -> Option<T>) -> Result<T> {
+        let mut heard = self.heard.clone();
+        let waiting = async {
+            loop {
+                let answer = question(&heard.borrow_and_update());
+                match answer {
+                    Some(answer) => return anyhow::Ok(answer),
+                    None => heard.changed().await.context("the feed has ended")?,
+                }
+            }
+        };
+        match tokio::time::timeout(crate::PATIENCE, waiting).await {
+            Ok(answer) => answer.with_context(|| format!("waiting for {what}\n{}", self.told())),
+            Err(_) => bail!("{what}: not within {:?}\n{}", crate::PATIENCE, self.told()),
+        }
+    }
+
+    /// Waits until each expected verdict stands.
+    ///
+    /// # Errors
+    /// That it does not, with what is not as expected, all that was heard, and the logs.
+    pub async fn wait_for_verdicts(&self, expected: &[Verdict]) -> Result<()> {
+        let names: Vec<String> = expected.iter().map(Verdict::describe).collect();
+        let what = format!("verdicts [{}]", names.join("; "));
+        let standing = self.wait_for(&what, |heard| stands(expected, heard).ok().map(drop)).await;
+        standing.with_context(|| stands(expected, &self.heard.borrow()).err().unwrap_or_default())
+    }
+
+    /// Waits until each expected verdict stands, stops the agent, and checks that it said nothing else about the
+    /// node's pods and never took back what it had called certain. Gives the diagnoses in the order of the verdicts.
+    ///
+    /// # Errors
+    /// What is not as expected, with all that was heard and the logs.
+    pub async fn conclude<const N: usize>(self, expected: [Verdict; N]) -> Result<[Diagnosis; N]> {
+        let diagnoses = self.conclude_all(&expected).await?;
+        diagnoses.try_into().ok().context("one diagnosis a verdict")
+    }
+
+    /// [`conclude`](Self::conclude) for any number of verdicts.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn conclude_all(mut self, expected: &[Verdict]) -> Result<Vec<Diagnosis>> {
+        self.wait_for_verdicts(expected).await?;
+        let status = self.agent.stop()?;
+        ensure!(status.success(), "the agent ended with {status} when it was told to stop\n{}", self.agent.tail());
+        let heard = self.everything().await?;
+        let told = || self.told();
+        let diagnoses = stands(expected, &heard).map_err(anyhow::Error::msg).with_context(told)?;
+        nothing_else(expected, &heard, &self.uid_prefix).with_context(told)?;
+        let status = self.aggregator.stop()?;
+        ensure!(
+            status.success(),
+            "the aggregator ended with {status} when it was told to stop\n{}",
+            self.aggregator.tail()
+        );
+        Ok(diagnoses)
+    }
+
+    /// The whole feed, from its oldest record to its end.
+    ///
+    /// # Errors
+    /// What the aggregator refused.
+    pub async fn everything(&self) -> Result<Heard> {
+        let request =
+            WatchDiagnosesRequest { start: Some(Start::FromOldest(true)), stop_at_end: true, ..Default::default() };
+        let mut frames = self.client.clone().watch_diagnoses(request).await.context("WatchDiagnoses")?.into_inner();
+        let mut heard = Heard::default();
+        while let Some(WatchDiagnosesResponse { frame, .. }) =
+            frames.message().await.context("reading the feed to its end")?
+        {
+            heard.take(frame.context("a frame without content")?);
+        }
+        Ok(heard)
+    }
+
+    fn told(&self) -> String {
+        let heard = self.heard.borrow();
+        let diagnoses: Vec<String> = heard.diagnoses.iter().map(describe).collect();
+        let gaps = &heard.gaps;
+        format!("--- told:\n{}\n{gaps:?}\n{}\n{}", diagnoses.join("\n"), self.agent.tail(), self.aggregator.tail())
+    }
+}
+
+impl Drop for Coroner {
+    fn drop(&mut self) {
+        self.subscriber.abort();
+    }
+}
+
+/// The diagnoses that meet the expectations, one each, or what is not as expected.
+fn stands(expected: &[Verdict], heard: &Heard) -> Result<Vec<Diagnosis>, String> {
+    let last = heard.last_revisions();
+    let found = expected.iter().map(|verdict| {
+        let concerned = last.iter().filter(|diagnosis| verdict.concerns(diagnosis));
+        let differences: Vec<(usize, String, &&Diagnosis)> = concerned
+            .map(|diagnosis| {
+                (verdict.differences(diagnosis).len(), verdict.differences(diagnosis).join("; "), diagnosis)
+            })
+            .collect();
+        match differences.iter().min_by_key(|(count, ..)| *count) {
+            None => Err(format!("{}: nothing was told about it", verdict.describe())),
+            Some((0, _, diagnosis)) => Ok((**diagnosis).clone()),
+            Some((_, differences, _)) => Err(format!("{}: {differences}", verdict.describe())),
+        }
+    });
+    let (found, missing): (Vec<_>, Vec<_>) = found.partition(Result::is_ok);
+    let missing: Vec<String> = missing.into_iter().filter_map(Result::err).collect();
+    if missing.is_empty() { Ok(found.into_iter().flatten().collect()) } else { Err(missing.join("\n")) }
+}
+
+/// Beside the expected verdicts nothing may be said about the node's pods, except that something of the same cause did
+/// not kill: a child's end that led to the container's. And what was certain once must stay so.
+fn nothing_else(expected: &[Verdict], heard: &Heard, uid_prefix: &str) -> Result<()> {
+    let is_ours = |diagnosis: &&Diagnosis| diagnosis.pod.as_ref().is_some_and(|pod| pod.uid.starts_with(uid_prefix));
+    for diagnosis in heard.last_revisions().into_iter().filter(is_ours) {
+        let mut verdicts = expected.iter().filter(|verdict| verdict.concerns(diagnosis));
+        let accounted = verdicts.any(|verdict| {
+            let led_to_it = !diagnosis.fatal && verdict.has_cause(diagnosis.cause());
+            led_to_it || verdict.differences(diagnosis).is_empty()
+        });
+        ensure!(accounted, "also told, but not so: {}", describe(diagnosis));
+        let revisions = heard.diagnoses.iter().filter(|revision| revision.uid == diagnosis.uid);
+        for revision in revisions.filter(|revision| revision.confidence() == Confidence::Certain) {
+            ensure!(revision.cause == diagnosis.cause, "called certain, then taken back: {}", describe(revision));
+        }
+    }
+    Ok(())
+}
+
+/// A subscriber from now on, live once this returns.
+async fn subscribe(mut client: DiagnosisServiceClient<Channel>) -> Result<(watch::Receiver<Heard>, JoinHandle<()>)> {
+    let request = WatchDiagnosesRequest { start: Some(Start::FromNow(true)), ..Default::default() };
+    let frames = client.watch_diagnoses(request).await.context("WatchDiagnoses")?.into_inner();
+    let (sender, receiver) = watch::channel(Heard::default());
+    let task = tokio::spawn(async move {
+        if let Err(error) = listen(frames, &sender).await {
+            eprintln!("the subscriber's feed broke: {error:#}");
+        }
+    });
+    let mut live = receiver.clone();
+    let reached = tokio::time::timeout(crate::PATIENCE, live.wait_for(|heard| heard.live)).await;
+    drop(reached.context("the feed did not reach the present")?.context("the feed has ended")?);
+    Ok((receiver, task))
+}
+
+async fn listen(mut frames: Streaming<WatchDiagnosesResponse>, heard: &watch::Sender<Heard>) -> Result<()> {
+    while let Some(WatchDiagnosesResponse { frame, .. }) = frames.message().await? {
+        let frame = frame.context("a frame without content")?;
+        heard.send_modify(|heard| heard.take(frame));
+    }
+    Ok(())
+}
+
+/// The address in the aggregator's line `listening on ADDRESS`.
+fn listening_address(log: &str) -> Option<String> {
+    let (_, rest) = log.split_once("listening on ")?;
+    let (address, _) = rest.split_once(char::is_whitespace)?;
+    Some(address.to_owned())
+}
 
 /// The agent's binary.
 pub(crate) fn agent() -> Result<PathBuf> {
@@ -17,8 +324,8 @@ pub(crate) fn aggregator() -> Result<PathBuf> {
 /// Binaries stand one directory above test programs: `target/PROFILE/deps/PROGRAM`.
 fn binary(name: &str) -> Result<PathBuf> {
     let program = std::env::current_exe().context("finding the test program")?;
-    let directory = program.parent().and_then(|deps| deps.parent()).context("the test program stands nowhere")?;
-    let path = directory.join(name);
+    let directory = program.parent().filter(|directory| directory.ends_with("deps")).and_then(|deps| deps.parent());
+    let path = directory.or_else(|| program.parent()).context("the test program stands nowhere")?.join(name);
     ensure!(path.exists(), "{path:?} is not there; `cargo build --workspace --all-targets` makes it");
     Ok(path)
 }

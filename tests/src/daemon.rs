@@ -26,7 +26,8 @@ impl Daemon {
     /// Starts `program` in `cgroup`, with standard output and error in `log`.
     pub(crate) fn start(program: &Path, arguments: &[String], cgroup: &Cgroup, log: PathBuf) -> Result<Self> {
         let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
-        let output = File::options().create(true).append(true).open(&log).with_context(|| format!("opening {log:?}"))?;
+        let output =
+            File::options().create(true).append(true).open(&log).with_context(|| format!("opening {log:?}"))?;
         // A shell puts itself into the cgroup and becomes the daemon: std has no safe way to do so between fork and exec.
         let child = Command::new("sh")
             .args(["-c", r#"echo $$ > "$0/cgroup.procs" && exec "$@""#])

@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context, Result};
 use k8s_cri::v1::runtime_service_client::RuntimeServiceClient;
 use k8s_cri::v1::{
-    ContainerConfig, ContainerMetadata, ContainerState, ContainerStatus, ContainerStatusRequest, CreateContainerRequest,
-    ImageSpec, LinuxContainerConfig, LinuxContainerResources, LinuxContainerSecurityContext, LinuxPodSandboxConfig,
-    LinuxSandboxSecurityContext, NamespaceMode, NamespaceOption, PodSandboxConfig, PodSandboxMetadata,
-    RemoveContainerRequest, RemovePodSandboxRequest, RunPodSandboxRequest, StartContainerRequest, StopContainerRequest,
-    StopPodSandboxRequest,
+    ContainerConfig, ContainerMetadata, ContainerState, ContainerStatus, ContainerStatusRequest,
+    CreateContainerRequest, ImageSpec, LinuxContainerConfig, LinuxContainerResources, LinuxContainerSecurityContext,
+    LinuxPodSandboxConfig, LinuxSandboxSecurityContext, NamespaceMode, NamespaceOption, PodSandboxConfig,
+    PodSandboxMetadata, RemoveContainerRequest, RemovePodSandboxRequest, RunPodSandboxRequest, StartContainerRequest,
+    StopContainerRequest, StopPodSandboxRequest,
 };
 use tonic::transport::Channel;
 
@@ -93,7 +93,8 @@ impl PodSpec {
     }
 
     fn quality_of_service(&self) -> &'static str {
-        let limited = self.memory_limit.is_some() || self.containers.iter().any(|container| container.memory_limit.is_some());
+        let limited =
+            self.memory_limit.is_some() || self.containers.iter().any(|container| container.memory_limit.is_some());
         if limited { "burstable" } else { "besteffort" }
     }
 }
@@ -119,7 +120,9 @@ impl Pod {
     /// # Panics
     /// If it has another number of them.
     pub fn only_container(&self) -> &Container {
-        let [container] = self.containers.as_slice() else { panic!("{} has {} containers", self.name, self.containers.len()) };
+        let [container] = self.containers.as_slice() else {
+            panic!("{} has {} containers", self.name, self.containers.len())
+        };
         container
     }
 }
@@ -142,6 +145,7 @@ pub struct Kubelet {
     kubepods: Cgroup,
     logs: PathBuf,
     container_logs: PathBuf,
+    uid_prefix: String,
     pods: AtomicU32,
 }
 
@@ -151,12 +155,20 @@ impl Kubelet {
         for path in [&logs, &container_logs] {
             fs::create_dir(path).with_context(|| format!("creating {path:?}"))?;
         }
-        Ok(Self { runtime: RuntimeServiceClient::new(runtime), kubepods, logs, container_logs, pods: AtomicU32::new(1) })
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let uid_prefix = format!("{:08x}-{:04x}-", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let runtime = RuntimeServiceClient::new(runtime);
+        Ok(Self { runtime, kubepods, logs, container_logs, uid_prefix, pods: AtomicU32::new(1) })
     }
 
     /// Its stand-in for /var/log/containers.
     pub fn container_logs(&self) -> &PathBuf {
         &self.container_logs
+    }
+
+    /// How the uids of its pods begin, and of no other's.
+    pub fn uid_prefix(&self) -> &str {
+        &self.uid_prefix
     }
 
     /// Makes a pod and starts its containers. A container that does not start is not an error; it says why.
@@ -165,7 +177,7 @@ impl Kubelet {
     /// What the runtime or the kernel refused.
     pub async fn run(&self, spec: &PodSpec) -> Result<Pod> {
         let mut runtime = self.runtime.clone();
-        let uid = format!("{:08x}-c0de-4a11-8000-{:012x}", std::process::id(), self.pods.fetch_add(1, Ordering::Relaxed));
+        let uid = format!("{}4a11-8000-{:012x}", self.uid_prefix, self.pods.fetch_add(1, Ordering::Relaxed));
         let namespace = "shop".to_owned();
         let cgroup = self.kubepods.child(spec.quality_of_service()).child(&format!("pod{uid}"));
         cgroup.create()?;
@@ -176,20 +188,35 @@ impl Kubelet {
         let log_directory = self.logs.join(format!("{namespace}_{}_{uid}", spec.name));
         fs::create_dir(&log_directory).with_context(|| format!("creating {log_directory:?}"))?;
         let sandbox = PodSandboxConfig {
-            metadata: Some(PodSandboxMetadata { name: spec.name.clone(), uid: uid.clone(), namespace: namespace.clone(), attempt: 0 }),
+            metadata: Some(PodSandboxMetadata {
+                name: spec.name.clone(),
+                uid: uid.clone(),
+                namespace: namespace.clone(),
+                attempt: 0,
+            }),
             log_directory: log_directory.display().to_string(),
             labels: labels.clone(),
             annotations: HashMap::from([("kubernetes.io/config.source".to_owned(), "api".to_owned())]),
             linux: Some(LinuxPodSandboxConfig {
                 cgroup_parent: cgroup.path().to_owned(),
-                security_context: Some(LinuxSandboxSecurityContext { namespace_options: Some(namespaces(false)), ..Default::default() }),
+                security_context: Some(LinuxSandboxSecurityContext {
+                    namespace_options: Some(namespaces(false)),
+                    ..Default::default()
+                }),
                 ..Default::default()
             }),
             ..Default::default()
         };
         let request = RunPodSandboxRequest { config: Some(sandbox.clone()), runtime_handler: String::new() };
-        let answer = runtime.run_pod_sandbox(request).await.with_context(|| format!("RunPodSandbox of {}", spec.name))?;
-        let mut pod = Pod { namespace, name: spec.name.clone(), uid, sandbox_id: answer.into_inner().pod_sandbox_id, containers: vec![] };
+        let answer =
+            runtime.run_pod_sandbox(request).await.with_context(|| format!("RunPodSandbox of {}", spec.name))?;
+        let mut pod = Pod {
+            namespace,
+            name: spec.name.clone(),
+            uid,
+            sandbox_id: answer.into_inner().pod_sandbox_id,
+            containers: vec![],
+        };
         for container in &spec.containers {
             let container = self.run_container(&pod, &sandbox, container).await?;
             pod.containers.push(container);
@@ -206,7 +233,11 @@ impl Kubelet {
         container_labels.extend(labels([("container.name", &spec.name)]));
         let config = ContainerConfig {
             metadata: Some(ContainerMetadata { name: spec.name.clone(), attempt: 0 }),
-            image: Some(ImageSpec { image: image::NAME.to_owned(), user_specified_image: image::NAME.to_owned(), ..Default::default() }),
+            image: Some(ImageSpec {
+                image: image::NAME.to_owned(),
+                user_specified_image: image::NAME.to_owned(),
+                ..Default::default()
+            }),
             command: spec.command.clone(),
             labels: container_labels,
             annotations: annotations(spec),
@@ -225,12 +256,18 @@ impl Kubelet {
             config: Some(config),
             sandbox_config: Some(sandbox.clone()),
         };
-        let answer = runtime.create_container(request).await.with_context(|| format!("CreateContainer of {}", spec.name))?;
+        let answer =
+            runtime.create_container(request).await.with_context(|| format!("CreateContainer of {}", spec.name))?;
         let id = answer.into_inner().container_id;
         let link = self.container_logs.join(format!("{}_{}_{}-{id}.log", pod.name, pod.namespace, spec.name));
-        symlink(PathBuf::from(&sandbox.log_directory).join(log_path), &link).with_context(|| format!("linking {link:?}"))?;
+        symlink(PathBuf::from(&sandbox.log_directory).join(log_path), &link)
+            .with_context(|| format!("linking {link:?}"))?;
         let started = runtime.start_container(StartContainerRequest { container_id: id.clone() }).await;
-        Ok(Container { name: spec.name.clone(), id, start_error: started.err().map(|status| status.message().to_owned()) })
+        Ok(Container {
+            name: spec.name.clone(),
+            id,
+            start_error: started.err().map(|status| status.message().to_owned()),
+        })
     }
 
     /// What the runtime says about a container.
@@ -289,7 +326,10 @@ impl Kubelet {
             let container_id = container.id.clone();
             runtime.remove_container(RemoveContainerRequest { container_id }).await.context("RemoveContainer")?;
         }
-        runtime.stop_pod_sandbox(StopPodSandboxRequest { pod_sandbox_id: pod_sandbox_id.clone() }).await.context("StopPodSandbox")?;
+        runtime
+            .stop_pod_sandbox(StopPodSandboxRequest { pod_sandbox_id: pod_sandbox_id.clone() })
+            .await
+            .context("StopPodSandbox")?;
         runtime.remove_pod_sandbox(RemovePodSandboxRequest { pod_sandbox_id }).await.context("RemovePodSandbox")?;
         Ok(())
     }
@@ -306,7 +346,8 @@ fn annotations(spec: &ContainerSpec) -> HashMap<String, String> {
         ("terminationMessagePath", "/dev/termination-log".to_owned()),
         ("terminationMessagePolicy", "File".to_owned()),
     ];
-    let mut annotations: HashMap<_, _> = pairs.map(|(key, value)| (format!("io.kubernetes.container.{key}"), value)).into();
+    let mut annotations: HashMap<_, _> =
+        pairs.map(|(key, value)| (format!("io.kubernetes.container.{key}"), value)).into();
     annotations.insert("io.kubernetes.pod.terminationGracePeriod".to_owned(), spec.grace_period_seconds.to_string());
     annotations
 }
@@ -314,7 +355,12 @@ fn annotations(spec: &ContainerSpec) -> HashMap<String, String> {
 /// Host network, so that no CNI plugin is needed.
 fn namespaces(host_pid: bool) -> NamespaceOption {
     let pid = if host_pid { NamespaceMode::Node } else { NamespaceMode::Container };
-    NamespaceOption { network: NamespaceMode::Node.into(), pid: pid.into(), ipc: NamespaceMode::Pod.into(), ..Default::default() }
+    NamespaceOption {
+        network: NamespaceMode::Node.into(),
+        pid: pid.into(),
+        ipc: NamespaceMode::Pod.into(),
+        ..Default::default()
+    }
 }
 
 fn resources(spec: &ContainerSpec) -> Result<LinuxContainerResources> {

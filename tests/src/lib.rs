@@ -10,10 +10,12 @@ mod kubelet;
 pub mod machine;
 mod node;
 mod scratch;
+mod verdict;
 
 pub use cgroup::{Cgroup, Version};
 pub use kubelet::{Container, ContainerSpec, Kubelet, Pod, PodSpec};
 pub use node::Node;
+pub use verdict::Verdict;
 
 /// 2^20 bytes.
 pub const MIB: u64 = 1 << 20;

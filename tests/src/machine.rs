@@ -11,6 +11,9 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::image::{self, run};
 
+/// Tests of this module start machines, so no machine runs them.
+pub const SKIPPED: &str = "virtual_machine";
+
 /// How long the machine may take, boot and tests together.
 const PATIENCE: Duration = Duration::from_secs(30 * 60);
 /// What `machine/start` prints last.
@@ -36,8 +39,8 @@ pub struct Report {
     pub output: String,
 }
 
-/// Boots the machine, runs every test of this test program in it but those whose name contains `virtual_machine`, and
-/// gives what came of them.
+/// Boots the machine, runs every test of this test program in it but those whose name contains [`SKIPPED`], and gives
+/// what came of them.
 ///
 /// # Errors
 /// That there is no qemu or no kernel, or that the machine did not get to its end, with the end of its console.
@@ -80,7 +83,9 @@ pub fn run_tests() -> Result<Report> {
         let lines: Vec<&str> = console.lines().collect();
         let tail = lines[lines.len().saturating_sub(80)..].join("\n");
         let how = ended.map_or_else(|| format!("not within {PATIENCE:?}"), |status| format!("qemu: {status}"));
-        bail!("the machine did not get to the end of its tests ({how})\n--- its console:\n{tail}\n--- its tests:\n{output}");
+        bail!(
+            "the machine did not get to the end of its tests ({how})\n--- its console:\n{tail}\n--- its tests:\n{output}"
+        );
     }
     Ok(Report { outcomes: output.lines().filter_map(outcome).collect(), output })
 }
@@ -149,7 +154,8 @@ fn initramfs(directory: &Path) -> Result<PathBuf> {
     for (name, text) in [("init", include_str!("../machine/init")), ("start", include_str!("../machine/start"))] {
         let path = root.join(name);
         fs::write(&path, text).with_context(|| format!("writing {path:?}"))?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).with_context(|| format!("making {path:?} executable"))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
+            .with_context(|| format!("making {path:?} executable"))?;
     }
     let initramfs = directory.join("initramfs");
     let mut archiver = Command::new("sh");
@@ -165,7 +171,8 @@ fn add_program(root: &Path, from: &Path, to: &Path) -> Result<()> {
     for library in libraries.split_whitespace().filter(|word| word.starts_with('/')) {
         let place = root.join(library.trim_start_matches('/'));
         if !place.exists() {
-            fs::create_dir_all(place.parent().context("a library has a directory")?).context("creating a library's directory")?;
+            fs::create_dir_all(place.parent().context("a library has a directory")?)
+                .context("creating a library's directory")?;
             fs::copy(library, &place).with_context(|| format!("copying {library}"))?;
         }
     }

@@ -54,9 +54,4 @@ impl Node {
     pub(crate) fn daemons(&self) -> Cgroup {
         self.scratch.daemons()
     }
-
-    /// The last lines of containerd's log.
-    pub(crate) fn tail(&self) -> String {
-        self.containerd.tail()
-    }
 }

@@ -45,7 +45,6 @@ int main(int argc, char **argv) {
   if (!strcmp(mode, "child-eat")) { feed_child(n); hold(); }
   if (!strcmp(mode, "child-eat-then-exit")) { feed_child(n); return (int)m; }
   if (!strcmp(mode, "segv")) *(volatile int *)0x10 = 1;
-  if (!strcmp(mode, "abort")) abort();
   if (!strcmp(mode, "fork")) {
     for (long i = 0; i < n; i++) {
       pid_t child = fork();
