@@ -5,6 +5,7 @@
 //! (people) or [`data`] (programs), which escape what could drive it.
 
 mod args;
+pub mod case_dir;
 mod client;
 mod commands;
 mod data;
