@@ -70,6 +70,8 @@ struct Telling {
     occurrences: u32,
     /// How many of them its last revision told.
     told_occurrences: u32,
+    /// Everybody has had time to speak: what still comes must change the verdict to be worth a revision.
+    settled: bool,
     /// The subject's name as it was told.
     named: bool,
 }
@@ -209,6 +211,7 @@ impl Examiner {
                     last_told: now,
                     occurrences,
                     told_occurrences: 0,
+                    settled: false,
                     named,
                 };
                 told.aspects.insert(aspect.clone(), telling);
@@ -219,15 +222,13 @@ impl Examiner {
             }
             Some(telling) if telling.verdict != verdict || telling.named != named => {
                 let decisive = telling.verdict.differs_from(&verdict) || telling.named != named;
-                let settled = now >= telling.last_told + SETTLE;
-                if decisive || settled {
+                let settles = now >= telling.first_seen + SETTLE;
+                if decisive || (settles && !telling.settled) {
                     telling.verdict = verdict;
                     telling.named = named;
+                    telling.settled = settles;
                     telling.occurrences = telling.occurrences.max(occurrences);
                     self.retell(id, &aspect, diagnoses);
-                } else {
-                    let due = telling.last_told + SETTLE;
-                    self.look_again(id, due);
                 }
             }
             Some(telling) => {

@@ -1,8 +1,8 @@
 //! The case file of one container instance (or sandbox).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::statements::Said;
 use crate::{
@@ -14,6 +14,10 @@ use crate::{
 const PROCESSES: usize = 512;
 /// `/tasks/oom` events that are remembered.
 const TASK_OOMS: usize = 16;
+/// Usages of a cgroup that are remembered, at least [`USAGE_STEP`] apart, to tell what grew in the time of [`GROWTH`].
+const USAGES: usize = 32;
+const USAGE_STEP: SignedDuration = SignedDuration::from_secs(9);
+const GROWTH: SignedDuration = SignedDuration::from_mins(5);
 
 /// Everything that is known of one container instance.
 #[derive(Debug)]
@@ -214,6 +218,8 @@ pub struct Samples {
     pub peak: Option<u64>,
     /// The newest sample that still had memory in use: what it consisted of before the end.
     pub last_use: Option<Said<cgroup::Sample>>,
+    /// Usage over the last minutes, the oldest first.
+    usage: VecDeque<(Timestamp, u64)>,
     /// Processes of this very cgroup were killed for memory.
     pub oom_kills: Rise,
     /// Processes of this cgroup or of any below it were killed for memory (v2).
@@ -230,6 +236,14 @@ impl Samples {
     /// Takes a sample.
     pub fn hear(&mut self, at: Timestamp, sample: cgroup::Sample) {
         self.peak = self.peak.max(sample.memory_peak).max(sample.memory_usage);
+        if let Some(usage) = sample.memory_usage
+            && self.usage.back().is_none_or(|(last, _)| *last + USAGE_STEP <= at)
+        {
+            self.usage.push_back((at, usage));
+            if self.usage.len() > USAGES {
+                self.usage.pop_front();
+            }
+        }
         for (rise, count) in [
             (&mut self.oom_kills, sample.oom_kills),
             (&mut self.oom_kills_below, sample.oom_kills_below),
@@ -249,6 +263,16 @@ impl Samples {
         if newer(&self.latest) {
             self.latest = Some(Said { at, what: sample });
         }
+    }
+}
+
+impl Samples {
+    /// The newest usage before a moment, and by how much it had grown in the five minutes before.
+    pub fn usage_at(&self, at: Timestamp) -> Option<(u64, u64)> {
+        let before: Vec<_> = self.usage.iter().filter(|(t, _)| *t <= at && *t >= at - GROWTH).collect();
+        let (_, last) = before.last()?;
+        let (_, first) = before.first()?;
+        Some((*last, last.saturating_sub(*first)))
     }
 }
 

@@ -547,6 +547,13 @@ impl NodeFile {
         })
     }
 
+    /// A process that the OOM killer chose between two moments, and of which no container is known.
+    pub fn unowned_victim(&self, from: Timestamp, to: Timestamp) -> Option<i32> {
+        let mut victims =
+            self.victims.iter().filter(|(pid, at, _)| (from..=to).contains(at) && self.owner(*pid).is_none());
+        victims.next().map(|(pid, _, _)| pid)
+    }
+
     /// Whether a source was there and lost nothing between two moments. Without this, its silence means nothing.
     pub fn covered(&self, source: Source, from: Timestamp, to: Timestamp) -> bool {
         self.sources.get(&source).is_some_and(|file| {

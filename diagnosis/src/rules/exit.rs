@@ -19,8 +19,10 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     }
     let since = (death.at - REQUEST).max(death.file.first_seen + CLOCKS.min(SignedDuration::ZERO));
     let watched = death.node.covered(Source::Signals, since, death.at);
-    let confidence = if watched { Confidence::Certain } else { Confidence::Likely };
     let number = code - 128;
+    // That it chose to end is certain. But of an everyday status the program's own log may name a better cause, as a missing
+    // command or a read-only volume.
+    let confidence = if watched && number > 0 { Confidence::Certain } else { Confidence::Likely };
     let looks_like = if (1..=64).contains(&number) {
         format!(" The status looks like {}, but no such signal reached it.", signal_name(number))
     } else {

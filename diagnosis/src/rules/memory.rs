@@ -39,7 +39,11 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     if let Some(kill) = &death.oom_kill {
         return Some(main_killed(death, kill));
     }
-    by_unknown_main(death).or_else(|| child_killed(death)).or_else(|| by_counter(death)).or_else(|| by_reason(death))
+    by_unknown_main(death)
+        .or_else(|| child_killed(death))
+        .or_else(|| unknown_child_killed(death))
+        .or_else(|| by_counter(death))
+        .or_else(|| by_reason(death))
 }
 
 /// The kill of one process of a container that it did not end.
@@ -104,9 +108,9 @@ fn main_killed(death: &Death<'_>, kill: &OomKill<'_>) -> Verdict {
     let shortage = shortage(death.node, death.file, first);
     let group = death.file.group_kills.iter().any(|at| at.duration_since(kill.at).abs() <= MOMENT);
     let what = match (first.pid == kill.pid, group) {
-        (true, false) => "its main process",
-        (true, true) => "its main process, and with memory.oom.group everything else in it",
-        (false, _) => "one of its processes, and with memory.oom.group its main process too",
+        (true, false) => "the container's main process",
+        (true, true) => "the container's main process, and by memory.oom.group everything else in it",
+        (false, _) => "one of the container's processes, and by memory.oom.group the main process with it",
     };
     let mut verdict = tell(death.node, death.file, first, &shortage, what, death.code);
     verdict.at = kill.at;
@@ -125,20 +129,25 @@ fn by_unknown_main(death: &Death<'_>) -> Option<Verdict> {
     }
     let kill = victims(death.node, death.file, death.at - MOMENT, death.at + MOMENT).next()?;
     let shortage = shortage(death.node, death.file, &kill);
-    let mut verdict = tell(death.node, death.file, &kill, &shortage, "a process of it", death.code);
+    let mut verdict = tell(death.node, death.file, &kill, &shortage, "a process of the container", death.code);
     verdict.confidence = verdict.confidence.min(Confidence::Likely);
     verdict.exit = death.exit(9);
     Some(verdict)
 }
 
-/// A main process that ends by itself, not with 0, soon after the kill of its child.
-fn child_killed(death: &Death<'_>) -> Option<Verdict> {
+/// Whether the main process ended by itself, not with 0, and nobody is known to have asked it to.
+fn gave_up(death: &Death<'_>) -> bool {
     let by_itself = match death.ending() {
         Ending::Exit(code) => code != 0,
         Ending::Unknown => true,
         Ending::Signal(_) => false,
     };
-    if !by_itself || super::stopped::asked(death).is_some() {
+    by_itself && super::stopped::asked(death).is_none()
+}
+
+/// A main process that ends by itself, not with 0, soon after the kill of its child.
+fn child_killed(death: &Death<'_>) -> Option<Verdict> {
+    if !gave_up(death) {
         return None;
     }
     let kill = victims(death.node, death.file, death.at - AFTERMATH, death.at + CLOCKS)
@@ -146,13 +155,44 @@ fn child_killed(death: &Death<'_>) -> Option<Verdict> {
         .max_by_key(|kill| kill.at)?;
     let shortage = shortage(death.node, death.file, &kill);
     let code = death.code.unwrap_or(-1);
-    let what = format!("a child of its main process, which then ended by itself with status {code}");
+    let what = format!("a child of the container's main process, which then ended by itself with status {code}");
     let mut verdict = tell(death.node, death.file, &kill, &shortage, &what, death.code);
     verdict.at = death.at;
     verdict.exit = death.exit(0);
     if death.ending() == Ending::Unknown {
         verdict.confidence = verdict.confidence.min(Confidence::Likely);
     }
+    Some(verdict)
+}
+
+/// The same where the kernel log is missing and nobody has placed the victim, as one that lived for milliseconds: the runtime
+/// says that some cgroup of this container ran out, just when the kernel chose a victim that belongs to nobody else.
+fn unknown_child_killed(death: &Death<'_>) -> Option<Verdict> {
+    if !gave_up(death) || death.covered(Source::KernelLog) {
+        return None;
+    }
+    let since = death.at - AFTERMATH;
+    let told = death.file.task_ooms.iter().rev().find(|at| (since..=death.at + CLOCKS).contains(*at))?;
+    let victim = death.node.unowned_victim(*told - MOMENT, *told + MOMENT);
+    let code = death.code?;
+    let shortage =
+        by_limits(death.node, death.file, victim.is_some()).filter(|_| victim.is_some()).unwrap_or_else(undecided);
+    let explanation = format!(
+        "The runtime says that its cgroup, or its pod's, ran out of memory just before its main process ended by itself with \
+         status {code}. Whom the kernel killed is not known. {}",
+        shortage.because
+    );
+    let confidence = if shortage.cause == Cause::Unattributed { Confidence::Possible } else { Confidence::Likely };
+    let mut verdict = Verdict::new(shortage.cause, confidence, death.at)
+        .told("Ended by itself after a kill for memory in it, as it seems", explanation)
+        .by(Source::Containerd, *told, "/tasks/oom")
+        .or_else(Cause::ApplicationExit, "the kernel log would tell whether it was a child of its main process")
+        .without(Source::KernelLog)
+        .waiting();
+    if let Some(pid) = victim {
+        verdict = verdict.by(Source::Signals, *told, format!("mark_victim: pid={pid}, of no container that is known"));
+    }
+    verdict.exit = death.exit(0);
     Some(verdict)
 }
 
@@ -224,9 +264,9 @@ fn by_somebody(death: &Death<'_>) -> bool {
 fn child(node: &NodeFile, file: &ContainerFile, kill: &OomKill<'_>) -> Verdict {
     let shortage = shortage(node, file, kill);
     let what = if file.execs.contains(&kill.pid) {
-        "a process that was started in it by exec; its main process lives on"
+        "a process that was started in the container by exec; the main process lives on"
     } else {
-        "a child of its main process, which lives on"
+        "a child of the container's main process, which lives on"
     };
     let mut verdict = tell(node, file, kill, &shortage, what, None);
     verdict.fatal = false;
@@ -344,7 +384,10 @@ fn by_limits(node: &NodeFile, file: &ContainerFile, memcg: bool) -> Option<Short
             let sum = pod.map_or(Sum::Unknown, |pod| sum_of_limits(node, pod, file.last_seen));
             let below = matches!((limit, &sum), (Some(limit), Sum::Limited(sum)) if limit < *sum)
                 || matches!((limit, &sum), (Some(limit), Sum::Unlimited) if limit < own);
-            if below || !(counted || memcg || roomy) {
+            // Where nobody told the pod's limit, one below its containers' is only ruled out if the pod has but this one.
+            let alone = pod.is_some_and(|pod| pod.containers.len() == 1);
+            let hidden = !alone && pod.is_none_or(|pod| pod.samples.latest.is_none());
+            if below || hidden || !(counted || memcg || roomy) {
                 return None;
             }
             let mut shortage = container(
@@ -447,7 +490,7 @@ fn tell(
         verdict = verdict.without(Source::KernelLog);
     }
     verdict = match shortage.cause {
-        Cause::OomNode => verdict,
+        Cause::OomNode => consumers(node, kill.at, verdict),
         _ if kill.killed.is_some_and(|line| line.event.scope == KillScope::Memcg) || kill.summary.is_some() => verdict
             .against(
                 Source::KernelLog,
@@ -461,6 +504,28 @@ fn tell(
     }
     verdict.process = Some(process(file, file.main_pid(), kill));
     verdict.memory = Some(memory);
+    verdict
+}
+
+/// Who used the node's memory, and what had grown: the victim need not be the culprit.
+fn consumers(node: &NodeFile, at: Timestamp, mut verdict: Verdict) -> Verdict {
+    let mut users: Vec<_> = node
+        .containers
+        .values()
+        .filter(|file| !file.sandbox)
+        .filter_map(|file| Some((file, file.samples.usage_at(at + CLOCKS)?)))
+        .collect();
+    users.sort_by_key(|(file, (usage, growth))| (std::cmp::Reverse(*growth), std::cmp::Reverse(*usage), &file.id));
+    for (file, (usage, growth)) in users.iter().take(3).filter(|(_, (usage, _))| *usage > 0) {
+        let pod = file.pod().map_or_else(|| file.id.0.clone(), |pod| format!("{}/{}", pod.namespace, pod.name));
+        let name = file.name().unwrap_or("?");
+        let said = format!(
+            "{pod} container {name} used {}, {} more than up to five minutes before",
+            size(*usage),
+            size(*growth)
+        );
+        verdict = verdict.by(Source::Cgroups, at, said);
+    }
     verdict
 }
 

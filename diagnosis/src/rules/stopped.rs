@@ -112,7 +112,7 @@ fn sandbox_died(death: &Death<'_>, killer: Option<Sender>) -> Option<Verdict> {
 fn grace_exceeded(death: &Death<'_>, asked: (Timestamp, &Signal), killed: (Timestamp, &Signal)) -> Verdict {
     let waited = killed.0.duration_since(asked.0);
     let name = signal_name(asked.1.signal);
-    let mut verdict = Verdict::new(Cause::GracePeriodExceeded, Confidence::Certain, death.at)
+    let mut verdict = Verdict::new(Cause::GracePeriodExceeded, Confidence::Likely, death.at)
         .told(
             format!("Asked to stop, did not within {}, and was killed", seconds(waited)),
             format!(
@@ -123,25 +123,29 @@ fn grace_exceeded(death: &Death<'_>, asked: (Timestamp, &Signal), killed: (Times
         )
         .by(Source::Signals, asked.0, said(asked.1))
         .by(Source::Signals, killed.0, said(killed.1));
-    verdict = not_for_memory(death, verdict);
+    verdict = on_whose_behalf(not_for_memory(death, verdict));
     verdict.requested_by = StopRequester::Runtime;
     verdict.exit = death.exit(9);
     verdict.process = death.main_process();
     verdict
 }
 
+/// The runtime acts for somebody whom only the kubelet and the Pod's status can name; what they would say is never certain
+/// without them.
+fn on_whose_behalf(verdict: Verdict) -> Verdict {
+    verdict.or_else(Cause::LivenessProbeFailed, "the kubelet's events would tell who asked")
+}
+
 fn obeyed(death: &Death<'_>, asked: (Timestamp, &Signal)) -> Verdict {
     let name = signal_name(asked.1.signal);
     let took = death.at.duration_since(asked.0).max(SignedDuration::ZERO);
-    let mut verdict = Verdict::new(Cause::StoppedByRequest, Confidence::Certain, death.at)
+    let mut verdict = Verdict::new(Cause::StoppedByRequest, Confidence::Likely, death.at)
         .told(
             "Stopped on request",
-            format!(
-                "The runtime sent its main process {name}, and it ended within {}. Nothing to mend.",
-                seconds(took)
-            ),
+            format!("The runtime sent its main process {name}, and it ended within {}.", seconds(took)),
         )
         .by(Source::Signals, asked.0, said(asked.1));
+    verdict = on_whose_behalf(verdict);
     verdict.requested_by = StopRequester::Runtime;
     verdict.exit = death.exit(signal_number(death));
     verdict.process = death.main_process();
