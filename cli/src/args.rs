@@ -6,6 +6,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use coroner_proto::v1::{Cause, Severity};
 use jiff::{SpanRelativeTo, Timestamp};
 
+use crate::demo::victim::VictimCommand;
+
 /// Tells why things died on Kubernetes nodes.
 #[derive(Debug, Parser)]
 #[command(name = "coroner", version, about, max_term_width = 120, after_help = EXIT_CODES)]
@@ -35,6 +37,11 @@ pub(crate) enum Command {
     Status,
     /// Explain the causes that a diagnosis can name
     Causes(CausesArgs),
+    /// Let five containers die on this machine, and explain each; needs root, and neither Kubernetes nor a runtime
+    Demo,
+    /// What the demo starts
+    #[command(hide = true, subcommand)]
+    DemoVictim(VictimCommand),
 }
 
 #[derive(Debug, clap::Args)]

@@ -9,6 +9,7 @@ pub mod case_dir;
 mod client;
 mod commands;
 mod data;
+mod demo;
 mod exit;
 mod explain;
 mod out;
@@ -45,6 +46,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Get(args) => wait(get::run(&args, &aggregator, &mut out)),
         Command::Status => wait(status::run(&aggregator, &mut out)),
         Command::Causes(args) => causes::run(&args, &mut out),
+        Command::Demo => wait(demo::run(&mut out)),
+        Command::DemoVictim(command) => return demo::victim::run(command),
     };
     match result {
         Ok(outcome) => outcome.into(),

@@ -1,17 +1,17 @@
 //! `coroner get`: one diagnosis.
 
 use coroner_proto::v1::GetDiagnosisRequest;
-use jiff::Timestamp;
 use tonic::Code;
 
-use super::answered_by;
+use super::{
+    answered_by,
+    present::{in_full, present},
+};
 use crate::{
-    args::{AggregatorArgs, Format, GetArgs},
-    client, data,
+    args::{AggregatorArgs, GetArgs},
+    client,
     exit::{Failure, Outcome},
-    explain,
     out::Out,
-    table::{self, Shape},
 };
 
 pub(crate) async fn run(args: &GetArgs, aggregator: &AggregatorArgs, out: &mut Out) -> Result<Outcome, Failure> {
@@ -28,32 +28,7 @@ pub(crate) async fn run(args: &GetArgs, aggregator: &AggregatorArgs, out: &mut O
     if args.revisions {
         revisions.extend(answer.earlier_revisions);
     }
-    let now = Timestamp::now();
-    let shape = Shape { wide: out.format == Some(Format::Wide), growing: true };
-    let mut rows = table::diagnoses(shape);
-    let mut page = out.page();
-    for (index, diagnosis) in revisions.iter().enumerate() {
-        match out.format {
-            None => {
-                if index > 0 {
-                    page.blank();
-                }
-                explain::explain(&mut page, diagnosis, now);
-            }
-            Some(Format::Table | Format::Wide) => rows.push(table::row(diagnosis, shape, now)),
-            Some(Format::Json | Format::Yaml) => {
-                out.write(&data::render(out.format, diagnosis)?.unwrap_or_default())?
-            }
-        }
-    }
-    match out.format {
-        None => out.write(&page.into_text())?,
-        Some(Format::Table | Format::Wide) => {
-            let text = rows.render(out);
-            out.write(&text)?;
-        }
-        Some(Format::Json | Format::Yaml) => {}
-    }
+    present(&revisions, out, in_full)?;
     Ok(outcome)
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod causes;
 pub(crate) mod get;
 pub(crate) mod list;
+pub(crate) mod present;
 pub(crate) mod status;
 pub(crate) mod watch;
 pub(crate) mod why;

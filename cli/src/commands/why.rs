@@ -5,15 +5,14 @@ use std::collections::BTreeSet;
 use coroner_proto::v1::{Diagnosis, DiagnosisFilter, ListDiagnosesRequest};
 use jiff::Timestamp;
 
-use super::{answered_by, list};
+use super::{answered_by, list, present::present};
 use crate::{
-    args::{AggregatorArgs, Format, WhyArgs},
-    client, data,
+    args::{AggregatorArgs, WhyArgs},
+    client,
     exit::{Failure, Outcome},
     explain,
     out::Out,
-    page::{Look, span},
-    table::{self, Shape},
+    page::{Look, Page, span},
     words,
 };
 
@@ -47,7 +46,7 @@ pub(crate) async fn run(args: &WhyArgs, aggregator: &AggregatorArgs, out: &mut O
         return Ok(Outcome::Nothing);
     };
     let outcome = answered_by(first);
-    show(&ordered, out)?;
+    present(&ordered, out, in_short_but_the_first)?;
     Ok(outcome)
 }
 
@@ -86,45 +85,20 @@ fn in_order(mut diagnoses: Vec<Diagnosis>) -> Vec<Diagnosis> {
     diagnoses
 }
 
-fn show(ordered: &[Diagnosis], out: &mut Out) -> Result<(), Failure> {
-    let now = Timestamp::now();
-    match out.format {
-        None => {
-            let text = page(ordered, out, now);
-            out.write(&text)?;
-        }
-        Some(Format::Table | Format::Wide) => {
-            let shape = Shape { wide: out.format == Some(Format::Wide), growing: false };
-            let mut rows = table::diagnoses(shape);
-            ordered.iter().for_each(|diagnosis| rows.push(table::row(diagnosis, shape, now)));
-            let text = rows.render(out);
-            out.write(&text)?;
-        }
-        Some(Format::Json | Format::Yaml) => {
-            for diagnosis in ordered {
-                out.write(&data::render(out.format, diagnosis)?.unwrap_or_default())?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn page(ordered: &[Diagnosis], out: &Out, now: Timestamp) -> String {
-    let mut page = out.page();
-    let Some((first, others)) = ordered.split_first() else { return String::new() };
-    explain::explain(&mut page, first, now);
+fn in_short_but_the_first(page: &mut Page, ordered: &[Diagnosis], now: Timestamp) {
+    let Some((first, others)) = ordered.split_first() else { return };
+    explain::explain(page, first, now);
     if !others.is_empty() {
         page.blank();
         page.paragraph(None, 0, &[span(Look::Strong, "Also diagnosed")]);
         for other in others.iter().take(MOST_OTHERS) {
-            explain::brief(&mut page, other, now);
+            explain::brief(page, other, now);
         }
         if others.len() > MOST_OTHERS {
             let more = format!("… and {} more: use -o table", others.len() - MOST_OTHERS);
             page.paragraph(None, 2, &[span(Look::Faint, &more)]);
         }
     }
-    page.into_text()
 }
 
 #[cfg(test)]
@@ -178,6 +152,8 @@ mod tests {
     #[test]
     fn other_diagnoses_of_the_pod_follow_in_short() {
         let ordered = [testing::undetermined(), testing::oom_child(), testing::undetermined()];
-        golden("why.txt", &page(&ordered, &testing::out(120), testing::now()));
+        let mut page = testing::out(120).page();
+        in_short_but_the_first(&mut page, &ordered, testing::now());
+        golden("why.txt", &page.into_text());
     }
 }

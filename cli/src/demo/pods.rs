@@ -1,0 +1,241 @@
+//! The pods of the demo, as a kubelet would leave them on the node: cgroups with limits, and a link to each container's
+//! log that names it. Everything lies below one cgroup and one directory of the demo's own, and goes with it.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tokio::time::{Instant, sleep, timeout};
+
+/// The memory limit of each pod and its container.
+pub(crate) const MEMORY_LIMIT: u64 = 32 << 20;
+/// The namespace of the pods.
+pub(crate) const NAMESPACE: &str = "demo";
+/// The only container of each pod.
+pub(crate) const CONTAINER: &str = "app";
+/// Emptied cgroups stay busy for a moment.
+const REMOVAL_DEADLINE: Duration = Duration::from_secs(10);
+const SHORT_WHILE: Duration = Duration::from_millis(10);
+
+/// Where the cgroups of memory are.
+#[derive(Debug)]
+enum Hierarchy {
+    V1(PathBuf),
+    V2(PathBuf),
+}
+
+impl Hierarchy {
+    fn find() -> Result<Self> {
+        let mounts = fs::read_to_string("/proc/self/mounts").context("reading /proc/self/mounts")?;
+        Self::among(&mounts).context("no cgroup hierarchy that counts memory is mounted")
+    }
+
+    /// The one that counts memory among these mounts: that of v1 if it has one, as v2 has not got it then.
+    fn among(mounts: &str) -> Option<Self> {
+        let mounts: Vec<Vec<&str>> = mounts.lines().map(|line| line.split(' ').collect()).collect();
+        let find = |kind: &str, option: Option<&str>| {
+            mounts.iter().find_map(|fields| match fields.as_slice() {
+                [_, path, fields_kind, options, ..]
+                    if *fields_kind == kind
+                        && option.is_none_or(|option| options.split(',').any(|found| found == option)) =>
+                {
+                    Some(PathBuf::from(path))
+                }
+                _ => None,
+            })
+        };
+        find("cgroup", Some("memory")).map(Self::V1).or_else(|| find("cgroup2", None).map(Self::V2))
+    }
+
+    fn root(&self) -> &Path {
+        match self {
+            Self::V1(path) | Self::V2(path) => path,
+        }
+    }
+
+    /// Makes a cgroup whose own cgroups will count memory too.
+    fn create(&self, path: &Path) -> Result<()> {
+        fs::create_dir(path).with_context(|| format!("making the cgroup {}", path.display()))?;
+        match self {
+            // Always so since Linux 5.11.
+            Self::V1(_) => set_if_there(&path.join("memory.use_hierarchy"), "1"),
+            Self::V2(_) => Ok(()),
+        }
+    }
+
+    fn limit_memory(&self, path: &Path) -> Result<()> {
+        let limit = MEMORY_LIMIT.to_string();
+        match self {
+            Self::V1(_) => {
+                set(&path.join("memory.limit_in_bytes"), &limit)?;
+                // With memory and swap together: else the victim would be swapped out instead of killed.
+                set_if_there(&path.join("memory.memsw.limit_in_bytes"), &limit)
+            }
+            Self::V2(_) => {
+                set(&path.join("memory.max"), &limit)?;
+                set_if_there(&path.join("memory.swap.max"), "0")
+            }
+        }
+    }
+
+    /// Lets the cgroups below this one count memory. True if they did not before.
+    fn count_below(&self, path: &Path) -> Result<bool> {
+        let Self::V2(_) = self else { return Ok(false) };
+        let file = path.join("cgroup.subtree_control");
+        let controllers = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+        if controllers.split_whitespace().any(|controller| controller == "memory") {
+            return Ok(false);
+        }
+        set(&file, "+memory")?;
+        Ok(true)
+    }
+}
+
+/// One pod with its container.
+#[derive(Debug)]
+pub(crate) struct Pod {
+    /// The container's cgroup.
+    pub(crate) cgroup: PathBuf,
+}
+
+impl Pod {
+    /// Pids of the container's processes.
+    pub(crate) fn processes(&self) -> Vec<i32> {
+        processes(&self.cgroup)
+    }
+}
+
+/// All pods of the demo.
+#[derive(Debug)]
+pub(crate) struct Pods {
+    hierarchy: Hierarchy,
+    top: PathBuf,
+    burstable: PathBuf,
+    directory: PathBuf,
+    /// The root's cgroups did not count memory before.
+    changed_root: bool,
+    /// Every cgroup that was made, in that order.
+    made: Vec<PathBuf>,
+}
+
+impl Pods {
+    /// The place for pods; nothing is made yet. `directory` takes the logs and their links.
+    pub(crate) fn new(directory: &Path) -> Result<Self> {
+        let hierarchy = Hierarchy::find()?;
+        let top = hierarchy.root().join(format!("coroner-demo-{}", process::id()));
+        let burstable = top.join("kubepods/burstable");
+        Ok(Self { hierarchy, top, burstable, directory: directory.to_owned(), changed_root: false, made: vec![] })
+    }
+
+    /// The kubelet's links to the containers' logs.
+    pub(crate) fn container_logs(&self) -> PathBuf {
+        self.directory.join("containers")
+    }
+
+    /// Makes the cgroups above all pods, and the directories for logs.
+    pub(crate) fn prepare(&mut self) -> Result<()> {
+        for directory in [self.container_logs(), self.directory.join("pods")] {
+            fs::create_dir(&directory).with_context(|| format!("making {}", directory.display()))?;
+        }
+        self.changed_root = self.hierarchy.count_below(self.hierarchy.root())?;
+        for path in [self.top.clone(), self.top.join("kubepods"), self.burstable.clone()] {
+            self.create(path)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a pod: its cgroups, and the link that names its container.
+    pub(crate) fn add(&mut self, name: &str) -> Result<Pod> {
+        let pod_uid = random_uuid()?;
+        let container_id = format!("{}{}", random_uuid()?, random_uuid()?).replace('-', "");
+        let pod = self.burstable.join(format!("pod{pod_uid}"));
+        let cgroup = pod.join(&container_id);
+        for path in [&pod, &cgroup] {
+            self.create(path.clone())?;
+            self.hierarchy.limit_memory(path)?;
+        }
+        let logs = self.directory.join(format!("pods/{NAMESPACE}_{name}_{pod_uid}/{CONTAINER}"));
+        let log = logs.join("0.log");
+        let link = self.container_logs().join(format!("{name}_{NAMESPACE}_{CONTAINER}-{container_id}.log"));
+        fs::create_dir_all(&logs)
+            .and_then(|()| fs::write(&log, ""))
+            .and_then(|()| symlink(&log, &link))
+            .with_context(|| format!("linking {}", link.display()))?;
+        Ok(Pod { cgroup })
+    }
+
+    fn create(&mut self, path: PathBuf) -> Result<()> {
+        if let Some(parent) = path.parent().filter(|parent| parent.starts_with(&self.top)) {
+            self.hierarchy.count_below(parent)?;
+        }
+        self.hierarchy.create(&path)?;
+        self.made.push(path);
+        Ok(())
+    }
+
+    /// Kills whatever still lives in the pods, and removes their cgroups.
+    pub(crate) async fn remove(&mut self) -> Result<()> {
+        let removal = async {
+            while let Some(path) = self.made.pop() {
+                loop {
+                    for pid in processes(&path) {
+                        // It may have ended by itself.
+                        let _gone = kill(Pid::from_raw(pid), Signal::SIGKILL);
+                    }
+                    match fs::remove_dir(&path) {
+                        Ok(()) => break,
+                        Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
+                        Err(_) => sleep(SHORT_WHILE).await,
+                    }
+                }
+            }
+        };
+        let removed = timeout(REMOVAL_DEADLINE, removal).await;
+        if removed.is_err() {
+            bail!("the cgroup {} stays busy; remove it by hand", self.top.display());
+        }
+        if std::mem::take(&mut self.changed_root) {
+            set(&self.hierarchy.root().join("cgroup.subtree_control"), "-memory")?;
+        }
+        Ok(())
+    }
+}
+
+/// Waits until the container's main process is there.
+pub(crate) async fn main_process(pod: &Pod, patience: Duration) -> Option<i32> {
+    let deadline = Instant::now() + patience;
+    while Instant::now() < deadline {
+        if let Some(pid) = pod.processes().first() {
+            return Some(*pid);
+        }
+        sleep(SHORT_WHILE).await;
+    }
+    None
+}
+
+fn processes(cgroup: &Path) -> Vec<i32> {
+    let procs = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
+    procs.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0).collect()
+}
+
+fn set(file: &Path, value: &str) -> Result<()> {
+    fs::write(file, value).with_context(|| format!("writing {value} to {}", file.display()))
+}
+
+fn set_if_there(file: &Path, value: &str) -> Result<()> {
+    if file.exists() { set(file, value) } else { Ok(()) }
+}
+
+fn random_uuid() -> Result<String> {
+    let file = "/proc/sys/kernel/random/uuid";
+    Ok(fs::read_to_string(file).with_context(|| format!("reading {file}"))?.trim().to_owned())
+}
