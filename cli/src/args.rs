@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Status,
     /// Explain the causes that a diagnosis can name
     Causes(CausesArgs),
+    /// Diagnose a recorded case
+    Replay(ReplayArgs),
     /// Let five containers die on this machine, and explain each; needs root, and neither Kubernetes nor a runtime
     Demo,
     /// What the demo starts
@@ -184,6 +186,13 @@ pub(crate) struct GetArgs {
     /// Also show its earlier revisions, the newest first
     #[arg(long)]
     pub(crate) revisions: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReplayArgs {
+    /// The folder with case.json and what each source said, plain or compressed
+    #[arg(value_name = "DIR")]
+    pub(crate) case: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]

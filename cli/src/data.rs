@@ -13,18 +13,29 @@ use crate::{args::Format, exit::Failure};
 /// # Errors
 /// A message from elsewhere may hold what JSON cannot say, as a time beyond the year 9999.
 pub(crate) fn render<M: Message + Name>(format: Option<Format>, message: &M) -> Result<Option<String>, Failure> {
-    let unsayable = |error: &dyn std::fmt::Display| Failure::error(format!("cannot say {} as text: {error}", M::NAME));
-    let value = match format {
+    match format {
         Some(Format::Json | Format::Yaml) => {
-            coroner_proto::json::to_value(message).map_err(|error| unsayable(&error))?
+            let value = coroner_proto::json::to_value(message).map_err(|error| unsayable(&error))?;
+            render_value(format, value).map(Some)
         }
-        Some(Format::Table | Format::Wide) | None => return Ok(None),
-    };
-    if format == Some(Format::Json) {
-        return Ok(Some(json_line(&value)));
+        Some(Format::Table | Format::Wide) | None => Ok(None),
     }
-    let document = serde_saphyr::to_string(&cleaned(value)).map_err(|error| unsayable(&error))?;
-    Ok(Some(format!("---\n{document}")))
+}
+
+/// The value as a document of YAML, or as a line of JSON for any other format.
+///
+/// # Errors
+/// None that is known: every value can be said in both.
+pub(crate) fn render_value(format: Option<Format>, value: Value) -> Result<String, Failure> {
+    if format == Some(Format::Yaml) {
+        let document = serde_saphyr::to_string(&cleaned(value)).map_err(|error| unsayable(&error))?;
+        return Ok(format!("---\n{document}"));
+    }
+    Ok(json_line(&value))
+}
+
+fn unsayable(error: &dyn std::fmt::Display) -> Failure {
+    Failure::error(format!("cannot be said as text: {error}"))
 }
 
 /// The value in one line. What could drive a terminal stands as `\uXXXX`, which is the same to every reader of JSON.

@@ -46,6 +46,11 @@ impl Failure {
         Self::new(2, message)
     }
 
+    /// 65: a recorded case cannot be read.
+    pub(crate) fn unreadable(message: impl Into<String>) -> Self {
+        Self::new(65, message)
+    }
+
     /// 69: the aggregator, or what the demo needs, is not there.
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {
         Self::new(69, message)

@@ -25,7 +25,7 @@ use clap::{CommandFactory, FromArgMatches};
 
 use crate::{
     args::{Args, Command},
-    commands::{causes, get, list, status, watch, why},
+    commands::{causes, get, list, replay, status, watch, why},
     exit::{Failure, Outcome},
     out::Out,
 };
@@ -46,6 +46,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Get(args) => wait(get::run(&args, &aggregator, &mut out)),
         Command::Status => wait(status::run(&aggregator, &mut out)),
         Command::Causes(args) => causes::run(&args, &mut out),
+        Command::Replay(args) => replay::run(&args, &mut out),
         Command::Demo => wait(demo::run(&mut out)),
         Command::DemoVictim(command) => return demo::victim::run(command),
     };

@@ -1,16 +1,123 @@
 //! `coroner causes`: the catalogue of causes.
 
-use coroner_proto::v1::Cause;
+use coroner_diagnosis::catalogue::{self, Row};
+use coroner_proto::v1::Severity;
+use serde_json::{Value, json};
 
 use crate::{
-    args::CausesArgs,
+    args::{CausesArgs, Format},
+    data,
     exit::{Failure, Outcome},
     out::Out,
+    page::{Look, Page, span},
+    table::Table,
+    words,
 };
 
-pub(crate) fn run(_args: &CausesArgs, out: &mut Out) -> Result<Outcome, Failure> {
-    for cause in (1..i32::from(u8::MAX)).filter_map(|code| Cause::try_from(code).ok()) {
-        out.write(&format!("{}\n", crate::words::cause(cause.into())))?;
-    }
+pub(crate) fn run(args: &CausesArgs, out: &mut Out) -> Result<Outcome, Failure> {
+    let wanted = |row: &&Row| args.cause.is_none_or(|cause| cause == row.cause);
+    let rows: Vec<&Row> = catalogue::rows().iter().filter(wanted).collect();
+    let text = match out.format {
+        Some(Format::Json | Format::Yaml) => {
+            let texts = rows.iter().map(|row| data::render_value(out.format, value(row)));
+            texts.collect::<Result<String, _>>()?
+        }
+        Some(Format::Table | Format::Wide) => table(&rows, out),
+        None => {
+            let mut page = out.page();
+            match rows.as_slice() {
+                [row] => in_full(&mut page, row),
+                rows => chapters(&mut page, rows),
+            }
+            page.into_text()
+        }
+    };
+    out.write(&text)?;
     Ok(Outcome::Answered)
+}
+
+fn code(row: &Row) -> String {
+    words::cause(row.cause.into())
+}
+
+fn value(row: &Row) -> Value {
+    json!({
+        "cause": row.cause.as_str_name(),
+        "chapter": row.chapter.title(),
+        "severity": row.severity.as_str_name(),
+        "what": row.what,
+        "next": row.next,
+    })
+}
+
+fn table(rows: &[&Row], out: &Out) -> String {
+    let mut table = Table::new(vec!["CAUSE", "SEVERITY", "WHAT HAPPENED"]);
+    for row in rows {
+        table.push(vec![
+            span(Look::Strong, &code(row)),
+            span(words::look(row.severity), words::severity(row.severity)),
+            span(Look::Plain, row.what),
+        ]);
+    }
+    table.render(out)
+}
+
+fn chapters(page: &mut Page, rows: &[&Row]) {
+    let indent = 4 + rows.iter().map(|row| code(row).len()).max().unwrap_or_default();
+    let mut chapter = None;
+    for row in rows {
+        if chapter != Some(row.chapter) {
+            if chapter.is_some() {
+                page.blank();
+            }
+            page.paragraph(None, 0, &[span(Look::Strong, row.chapter.title())]);
+            chapter = Some(row.chapter);
+        }
+        page.paragraph(Some((2, span(words::look(row.severity), &code(row)))), indent, &[span(Look::Plain, row.what)]);
+    }
+}
+
+fn in_full(page: &mut Page, row: &Row) {
+    let mut headline =
+        vec![span(Look::Strong, &code(row)), span(Look::Faint, &format!("  {}", row.chapter.title().to_lowercase()))];
+    if row.severity != Severity::Unspecified {
+        headline.push(span(words::look(row.severity), &format!("  {}", words::severity(row.severity))));
+    }
+    page.paragraph(None, 0, &headline);
+    page.paragraph(None, 2, &[span(Look::Plain, row.what)]);
+    let mut label = "Next";
+    for next in row.next {
+        page.paragraph(Some((2, span(Look::Faint, label))), 8, &[span(Look::Plain, next)]);
+        label = "";
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use coroner_proto::v1::Cause;
+
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn every_cause_of_the_wire_is_explained() {
+        for cause in (1..=i32::from(u8::MAX)).filter_map(|code| Cause::try_from(code).ok()) {
+            let row = catalogue::row(cause).unwrap_or_else(|| panic!("{cause:?} is not in the catalogue"));
+            let mut page = testing::out(120).page();
+            in_full(&mut page, row);
+            let text = page.into_text();
+            assert!(text.starts_with(cause.as_str_name().trim_start_matches("CAUSE_")), "{text}");
+            assert!(text.lines().count() > 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_catalogue_stands_in_chapters() {
+        let mut page = testing::out(120).page();
+        chapters(&mut page, &catalogue::rows().iter().collect::<Vec<_>>());
+        let text = page.into_text();
+        let headings: Vec<&str> = text.lines().filter(|line| !line.is_empty() && !line.starts_with(' ')).collect();
+        assert_eq!(headings.first(), Some(&"Memory"), "{text}");
+        assert_eq!(headings.len(), 8, "{text}");
+    }
 }

@@ -4,6 +4,7 @@ pub(crate) mod causes;
 pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod present;
+pub(crate) mod replay;
 pub(crate) mod status;
 pub(crate) mod watch;
 pub(crate) mod why;
