@@ -2,11 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use coroner_diagnosis::{
-    examiner::Examiner,
-    observation::Observation,
-    recording::Recording,
-};
+use coroner_diagnosis::{examiner::Examiner, observation::Observation, recording::Recording};
 use coroner_proto::v1::{Diagnosis, Node};
 use jiff::Timestamp;
 
@@ -20,10 +16,11 @@ use crate::{
 };
 
 pub(crate) fn run(args: &ReplayArgs, out: &mut Out) -> Result<Outcome, Failure> {
-    let unreadable = |error: anyhow::Error| Failure::unreadable(format!("{}: {error:#}", args.case.display()));
+    let unreadable = |error: anyhow::Error| Failure::unreadable(format!("{error:#}"));
     let CaseDir { case_json, files } = CaseDir::read(&args.case).map_err(unreadable)?;
-    let recording = Recording::new(&case_json).map_err(|error| unreadable(error.into()))?;
-    let observations = recording.observations(files).map_err(|error| unreadable(error.into()))?;
+    let in_case = |error: anyhow::Error| unreadable(error.context(args.case.display().to_string()));
+    let recording = Recording::new(&case_json).map_err(|error| in_case(error.into()))?;
+    let observations = recording.observations(files).map_err(|error| in_case(error.into()))?;
     let diagnoses = examine(Node::from(&recording.node), observations, recording.end);
     if diagnoses.is_empty() {
         out.tell("Nothing to diagnose.");
