@@ -1,15 +1,21 @@
 //! Which of the kernel's lines a text is.
 
-use super::{Event, audit, fault, oom};
+use super::{Event, audit, fault, oom, record};
 use crate::parse::{decimal, is_comm};
+
+/// That of a record whose every byte was replaced by a character of three. It bounds the time that a hostile text costs.
+const TEXT_MAX: usize = 3 * record::RECORD_MAX;
 
 impl Event {
     /// What the text of a record tells, if it tells of a death or of what led to one.
     ///
     /// Only text of facility 0 is the kernel's; who calls this has looked. Even there, names that programs chose for
     /// themselves are part of the line and may imitate it: each format is held on to by the parts that only the
-    /// kernel writes.
+    /// kernel writes. A text longer than that of any record tells nothing.
     pub fn parse(text: &str) -> Option<Self> {
+        if text.len() > TEXT_MAX {
+            return None;
+        }
         oom::parse(text)
             .or_else(|| audit::parse(text))
             .or_else(|| fault::parse(text).map(Self::Fault))

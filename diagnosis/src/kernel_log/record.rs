@@ -4,7 +4,7 @@ use super::Record;
 use crate::parse::{ParseError, decimal};
 
 /// More than the kernel ever gives for one record (`PRINTK_MESSAGE_MAX` is 2 KiB, escaped at most four times that).
-const RECORD_MAX: usize = 16 * 1024;
+pub(super) const RECORD_MAX: usize = 16 * 1024;
 
 impl Record {
     /// One read of /dev/kmsg: `prio,seq,usec,flags[,caller=…];text\n[ KEY=value\n…]`.
