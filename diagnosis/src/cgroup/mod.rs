@@ -41,7 +41,7 @@ pub enum Level {
 }
 
 /// The files of one cgroup, as they were at one moment. `None`: the file was not there or not read. Sizes in bytes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Sample {
     /// Which cgroup.
     pub path: String,
@@ -87,7 +87,7 @@ pub struct Sample {
 }
 
 /// A limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Limit {
     /// So much.
     Limited(u64),

@@ -1,0 +1,48 @@
+//! The files of the node's cgroups, of pods, containers and what holds all pods: limits, use, and how often memory ran out.
+//!
+//! The kernel tells what happens: inotify tells of new and vanished directories, of new limits and (v2) of a change of
+//! `memory.events` and `cgroup.events`; an eventfd tells (v1) that memory ran out in a pod or one of its containers. Beside that each
+//! cgroup is looked at every 15 seconds, so that what it used shortly before its end is known.
+//!
+//! When a container's directory is gone its counters are gone; on v2 those of its pod, which count all below, last longer.
+//! On v1 the eventfd speaks up before the kernel has chosen whom to kill, and for every container of a pod whose limit
+//! was reached: so all of them are looked at, and again until the counters moved.
+
+mod groups;
+mod hierarchy;
+mod watcher;
+
+use std::{convert::Infallible, time::Instant};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::{hierarchy::Hierarchy, watcher::Watcher};
+use super::{
+    outlet::Outlet,
+    worker::{End, Worker},
+};
+use crate::host::HostRoot;
+
+/// Starts the source.
+pub fn spawn(tracker: &TaskTracker, cancel: &CancellationToken, outlet: Outlet, host: HostRoot) {
+    let sys = host.sys;
+    Worker::spawn(tracker, cancel, outlet, "cgroups", move |worker| {
+        let mut watcher = Watcher::new(Hierarchy::find(&sys).map_err(End::Absent)?)?;
+        watch(&mut watcher, worker)
+    });
+}
+
+fn watch(watcher: &mut Watcher, worker: &mut Worker) -> Result<Infallible, End> {
+    watcher.discover("/", worker)?;
+    loop {
+        worker.health(watcher.health())?;
+        let wait = watcher.next_look().saturating_duration_since(Instant::now());
+        if worker.readable(watcher.events(), Some(wait))? {
+            watcher.take_events(worker)?;
+        }
+        watcher.look_at_due(worker)?;
+    }
+}
+
+#[cfg(test)]
+mod tests;
