@@ -16,7 +16,7 @@ use crate::scratch::Scratch;
 /// A running containerd that serves the CRI.
 #[derive(Debug)]
 pub(crate) struct Containerd {
-    _daemon: Daemon,
+    daemon: Daemon,
     socket: PathBuf,
     channel: Channel,
 }
@@ -27,19 +27,11 @@ impl Containerd {
         let directory = scratch.directory();
         let config = directory.join("containerd.toml");
         fs::write(&config, configuration(&directory)).with_context(|| format!("writing {config:?}"))?;
-        let arguments = ["--config".to_owned(), config.display().to_string()];
-        let log = directory.join("containerd.log");
-        let mut daemon = Daemon::start(Path::new("containerd"), &arguments, &scratch.daemons(), log)?;
         let socket = directory.join("containerd.sock");
         let endpoint =
             Endpoint::from_shared(format!("unix://{}", socket.display())).context("naming containerd's socket")?;
         let channel = endpoint.connect_lazy();
-        crate::until("containerd serves the CRI", async || {
-            daemon.check()?;
-            let request = VersionRequest { version: "v1".into() };
-            Ok(RuntimeServiceClient::new(channel.clone()).version(request).await.ok())
-        })
-        .await?;
+        let daemon = serve(scratch, &channel).await?;
         let archive = image::archive(&directory)?;
         image::run(
             Command::new("ctr")
@@ -48,7 +40,18 @@ impl Containerd {
                 .args(["-n", "k8s.io", "images", "import", "--snapshotter", "native"])
                 .arg(archive),
         )?;
-        Ok(Self { _daemon: daemon, socket, channel })
+        Ok(Self { daemon, socket, channel })
+    }
+
+    /// Ends it. The containers go on.
+    pub(crate) fn stop(&mut self) -> Result<()> {
+        self.daemon.stop().map(|_status| ())
+    }
+
+    /// Starts it again after [`stop`](Self::stop).
+    pub(crate) async fn start_again(&mut self, scratch: &Scratch) -> Result<()> {
+        self.daemon = serve(scratch, &self.channel).await?;
+        Ok(())
     }
 
     /// Its socket.
@@ -60,6 +63,21 @@ impl Containerd {
     pub(crate) fn channel(&self) -> Channel {
         self.channel.clone()
     }
+}
+
+/// Starts the daemon and waits until it serves.
+async fn serve(scratch: &Scratch, channel: &Channel) -> Result<Daemon> {
+    let directory = scratch.directory();
+    let arguments = ["--config".to_owned(), directory.join("containerd.toml").display().to_string()];
+    let log = directory.join("containerd.log");
+    let mut daemon = Daemon::start(Path::new("containerd"), &arguments, &scratch.daemons(), log)?;
+    crate::until("containerd serves the CRI", async || {
+        daemon.check()?;
+        let request = VersionRequest { version: "v1".into() };
+        Ok(RuntimeServiceClient::new(channel.clone()).version(request).await.ok())
+    })
+    .await?;
+    Ok(daemon)
 }
 
 /// - `restrict_oom_score_adj`: without CAP_SYS_RESOURCE the score cannot be lowered, not even the sandbox' own.

@@ -45,6 +45,22 @@ impl Node {
         self.containerd.channel()
     }
 
+    /// Ends containerd. The containers go on.
+    ///
+    /// # Errors
+    /// That it does not end.
+    pub fn stop_containerd(&mut self) -> Result<()> {
+        self.containerd.stop()
+    }
+
+    /// Starts containerd again.
+    ///
+    /// # Errors
+    /// That it does not serve.
+    pub async fn start_containerd(&mut self) -> Result<()> {
+        self.containerd.start_again(&self.scratch).await
+    }
+
     /// A directory that goes away with the node.
     pub fn directory(&self) -> PathBuf {
         self.scratch.directory()

@@ -8,6 +8,7 @@ mod cgroup_v2;
 mod crowd;
 mod ends;
 mod memory;
+mod sources;
 mod victims;
 mod virtual_machine;
 

@@ -1,0 +1,232 @@
+//! The agent's sources of containers, each by itself: what they say of a real container's life, and of a containerd that goes away.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use coroner_agent::{
+    host::HostRoot,
+    sources::{cgroups, container_names, containerd, cri, outlet::Outlet},
+};
+use coroner_diagnosis::{
+    cgroup::Limit,
+    containerd::TaskEventKind,
+    cri::{Container, State},
+    observation::{Fact, Gap, GapReason, Health, Observation, Source},
+};
+use coroner_tests::{ContainerSpec, MIB, Node, PATIENCE, PodSpec};
+use tokio::sync::mpsc;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// The sources of a node, and all that they have said.
+struct Sources {
+    cancel: CancellationToken,
+    tracker: TaskTracker,
+    receiver: mpsc::Receiver<Observation>,
+    said: Vec<Observation>,
+}
+
+impl Sources {
+    /// Starts them; `room` observations may wait.
+    fn start(node: &Node, room: usize) -> Self {
+        let (sender, receiver) = mpsc::channel(room);
+        let (cancel, tracker) = (CancellationToken::new(), TaskTracker::new());
+        let outlet = |source| Outlet::new(source, sender.clone());
+        let endpoint = Some(format!("unix://{}", node.socket().display()));
+        let (hints, hinted) = cri::hints();
+        let config = containerd::Config { endpoint: endpoint.clone(), namespace: "k8s.io".to_owned() };
+        containerd::spawn(&tracker, cancel.clone(), outlet(Source::Containerd), config, hints);
+        cri::spawn(&tracker, cancel.clone(), outlet(Source::Cri), endpoint, hinted);
+        cgroups::spawn(&tracker, &cancel, outlet(Source::Cgroups), HostRoot::at("/".as_ref()));
+        let links = node.kubelet().container_logs().clone();
+        container_names::spawn(&tracker, &cancel, outlet(Source::ContainerLogs), links);
+        Self { cancel, tracker, receiver, said: vec![] }
+    }
+
+    /// Waits until something like that is said, or was said before.
+    async fn expect<T>(&mut self, what: &str, like: impl Fn(&Fact) -> Option<T>) -> Result<T> {
+        if let Some(found) = self.said.iter().find_map(|said| like(&said.fact)) {
+            return Ok(found);
+        }
+        self.expect_next(what, like).await
+    }
+
+    /// Waits until something like that is said from now on.
+    async fn expect_next<T>(&mut self, what: &str, like: impl Fn(&Fact) -> Option<T>) -> Result<T> {
+        let waiting = async {
+            loop {
+                let observation = self.receiver.recv().await?;
+                let found = like(&observation.fact);
+                self.said.push(observation);
+                if found.is_some() {
+                    return found;
+                }
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, waiting).await.ok().flatten();
+        found.with_context(|| format!("nobody said: {what}"))
+    }
+
+    async fn ready(&mut self) -> Result<()> {
+        for source in [Source::Containerd, Source::Cri, Source::Cgroups, Source::ContainerLogs] {
+            self.expect("that it sees", |fact| (*fact == Fact::Health(source, Health::Ok)).then_some(())).await?;
+        }
+        Ok(())
+    }
+
+    async fn stop(self) -> Result<()> {
+        self.cancel.cancel();
+        self.tracker.close();
+        drop(self.receiver);
+        tokio::time::timeout(Duration::from_secs(30), self.tracker.wait()).await.context("the sources end when told")
+    }
+}
+
+fn container(id: &str, state: State) -> impl Fn(&Fact) -> Option<Container> {
+    move |fact| match fact {
+        Fact::Container(container) if container.id.0 == id && container.state == state => Some(container.clone()),
+        _ => None,
+    }
+}
+
+fn task<T>(id: &str, like: impl Fn(&TaskEventKind) -> Option<T>) -> impl Fn(&Fact) -> Option<T> {
+    move |fact| match fact {
+        Fact::Task(event) if event.container.0 == id => like(&event.kind),
+        _ => None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sources_follow_a_container_from_its_start_to_its_removal() -> Result<()> {
+    let node = Node::start().await?;
+    let mut sources = Sources::start(&node, 4096);
+    sources.ready().await?;
+    let spec = PodSpec::new("cart", [ContainerSpec::new("app", ["victim", "eat", "200"]).memory_limit(64 * MIB)]);
+    let pod = node.kubelet().run(&spec).await?;
+    let id = pod.only_container().id.as_str();
+
+    let started = |kind: &TaskEventKind| matches!(kind, TaskEventKind::Start { pid } if *pid > 1).then_some(());
+    sources.expect("task started", task(id, started)).await?;
+    sources.expect("task out of memory", task(id, |kind| (*kind == TaskEventKind::Oom).then_some(()))).await?;
+    let status = |kind: &TaskEventKind| match kind {
+        TaskEventKind::Exit { process_id, status, .. } if process_id == id => Some(*status),
+        _ => None,
+    };
+    assert_eq!(sources.expect("task ended", task(id, status)).await?, 137);
+
+    let ended = sources.expect("container ended", container(id, State::Exited)).await?;
+    assert_eq!((ended.exit_code, ended.pod.name.as_str(), ended.pod.uid.as_str()), (137, "cart", pod.uid.as_str()));
+    assert_eq!((ended.memory_limit, ended.limits_known), (Some(64 * MIB), true));
+    assert_eq!((ended.name.as_str(), ended.grace_period_seconds), ("app", Some(30)));
+    assert_eq!(ended.sandbox_id.map(|id| id.0), Some(pod.sandbox_id.clone()));
+    let path = ended.cgroups_path.context("its cgroup")?;
+    let is_ready = |fact: &Fact| match fact {
+        Fact::Sandbox(sandbox) if sandbox.id.0 == pod.sandbox_id && sandbox.ready => Some(sandbox.pod.clone()),
+        _ => None,
+    };
+    assert_eq!(sources.expect("the sandbox", is_ready).await?, ended.pod);
+    let named = |fact: &Fact| match fact {
+        Fact::ContainerName { id: named, pod, name, attempt } if named.0 == id => {
+            Some((pod.clone(), name.clone(), *attempt))
+        }
+        _ => None,
+    };
+    assert_eq!(sources.expect("its name", named).await?, (ended.pod, "app".to_owned(), Some(0)));
+
+    let limit = |fact: &Fact| match fact {
+        Fact::Cgroup(sample) if sample.path == path => sample.memory_limit.filter(|limit| *limit != Limit::Unlimited),
+        _ => None,
+    };
+    assert_eq!(sources.expect("the cgroup's limit", limit).await?, Limit::Limited(64 * MIB));
+    let removed = |fact: &Fact| matches!(fact, Fact::CgroupRemoved(removed) if removed.0 == path).then_some(());
+    sources.expect("the cgroup is gone", removed).await?;
+    node.kubelet().remove(&pod).await?;
+    let removed = |fact: &Fact| matches!(fact, Fact::ContainerRemoved(removed) if removed.0 == id).then_some(());
+    sources.expect("the container is removed", removed).await?;
+    let removed = |fact: &Fact| matches!(fact, Fact::SandboxRemoved(id) if id.0 == pod.sandbox_id).then_some(());
+    sources.expect("the sandbox is removed", removed).await?;
+    sources.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_child_moves_the_counters_of_a_container_that_lives_on() -> Result<()> {
+    let node = Node::start().await?;
+    let mut sources = Sources::start(&node, 4096);
+    sources.ready().await?;
+    let spec =
+        ContainerSpec::new("app", ["victim", "child-eat", "200"]).memory_limit(64 * MIB).single_process_oom_kill();
+    let pod = node.kubelet().run(&PodSpec::new("cart", [spec])).await?;
+    let id = pod.only_container().id.as_str();
+    let running = sources.expect("container runs", container(id, State::Running)).await?;
+    assert!(running.pid.is_some_and(|pid| pid > 1), "{running:?}");
+    let path = running.cgroups_path.context("its cgroup")?;
+    let killed = |fact: &Fact| match fact {
+        Fact::Cgroup(sample) if sample.path == path && sample.oom_kills > Some(0) => Some(sample.clone()),
+        _ => None,
+    };
+    let killed = sources.expect("a kill is counted", killed).await?;
+    assert!(killed.memory_peak >= Some(60 * MIB), "{killed:?}");
+    sources.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_containerd_that_goes_away_is_told_and_what_ended_meanwhile_is_made_up_for() -> Result<()> {
+    let mut node = Node::start().await?;
+    let mut sources = Sources::start(&node, 4096);
+    sources.ready().await?;
+    let pod = node.kubelet().run(&PodSpec::new("cart", [ContainerSpec::new("app", ["victim", "sleep"])])).await?;
+    let id = pod.only_container().id.clone();
+    let running = sources.expect("container runs", container(&id, State::Running)).await?;
+
+    node.stop_containerd()?;
+    for source in [Source::Containerd, Source::Cri] {
+        let absent = |fact: &Fact| match fact {
+            Fact::Health(of, Health::Absent(reason)) if *of == source => Some(reason.clone()),
+            _ => None,
+        };
+        sources.expect("that containerd is gone", absent).await?;
+    }
+    let pid = running.pid.context("its pid")?;
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL)?;
+    let said = sources.said.len();
+    node.start_containerd().await?;
+    for source in [Source::Containerd, Source::Cri] {
+        let gap = |fact: &Fact| match fact {
+            Fact::Gap(gap) if gap.source == source => Some(gap.clone()),
+            _ => None,
+        };
+        let Gap { reason, from, to, .. } = sources.expect("the gap", gap).await?;
+        assert_eq!(reason, GapReason::Disconnected);
+        assert!(from < to, "{from} {to}");
+        let again = |said: &Observation| said.fact == Fact::Health(source, Health::Ok);
+        if !sources.said[said..].iter().any(again) {
+            let again = |fact: &Fact| (*fact == Fact::Health(source, Health::Ok)).then_some(());
+            sources.expect_next("that it sees again", again).await?;
+        }
+    }
+    let ended = sources.expect("container ended", container(&id, State::Exited)).await?;
+    assert_eq!((ended.exit_code, &ended.pod), (137, &running.pod));
+    sources.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_takes_nothing_holds_up_no_container_and_learns_what_it_lost() -> Result<()> {
+    let node = Node::start().await?;
+    let mut sources = Sources::start(&node, 1);
+    sources.ready().await?;
+    // Nobody takes what the sources say now.
+    for name in ["one", "two", "three"] {
+        let pod = node.kubelet().run(&PodSpec::new(name, [ContainerSpec::new("app", ["true"])])).await?;
+        node.kubelet().ended(pod.only_container()).await?;
+    }
+    let spec = PodSpec::new("four", [ContainerSpec::new("app", ["true"])]);
+    let pod = node.kubelet().run(&spec);
+    let lost = |fact: &Fact| match fact {
+        Fact::Gap(Gap { source: Source::Containerd, reason: GapReason::Overload, lost, .. }) => *lost,
+        _ => None,
+    };
+    let (pod, lost) = tokio::join!(pod, sources.expect_next("what was lost", lost));
+    assert!(lost? > 0);
+    let id = pod?.only_container().id.clone();
+    sources.expect("the CRI's word on the last container", container(&id, State::Exited)).await?;
+    sources.stop().await
+}
