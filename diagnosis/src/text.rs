@@ -29,7 +29,7 @@ pub fn clean(text: &str, max_bytes: usize) -> String {
 }
 
 /// Whether a character could drive a terminal or disguise what it stands in.
-fn is_unsafe(c: char) -> bool {
+pub fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
