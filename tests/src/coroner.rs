@@ -26,6 +26,9 @@ pub const NODE_NAME: &str = "node-1";
 /// Sources that every machine of the tests has; without them the verdicts that the tests expect cannot be reached.
 const SOURCES: [&str; 4] = ["kernel_log", "cgroups", "cri", "containerd"];
 
+/// A client of the aggregator.
+pub type Client = DiagnosisServiceClient<Channel>;
+
 /// What a subscriber has heard, in the order of arrival.
 #[derive(Clone, Debug, Default)]
 pub struct Heard {
@@ -64,7 +67,7 @@ impl Heard {
 pub struct Coroner {
     agent: Daemon,
     aggregator: Daemon,
-    client: DiagnosisServiceClient<Channel>,
+    client: Client,
     heard: watch::Receiver<Heard>,
     subscriber: JoinHandle<()>,
     uid_prefix: String,
@@ -132,7 +135,7 @@ impl Coroner {
     }
 
     /// A client of the aggregator.
-    pub fn client(&self) -> DiagnosisServiceClient<Channel> {
+    pub fn clone_client(&self) -> Client {
         self.client.clone()
     }
 
@@ -281,7 +284,7 @@ fn nothing_else(expected: &[Verdict], heard: &Heard, uid_prefix: &str) -> Result
 }
 
 /// A subscriber from now on, live once this returns.
-async fn subscribe(mut client: DiagnosisServiceClient<Channel>) -> Result<(watch::Receiver<Heard>, JoinHandle<()>)> {
+async fn subscribe(mut client: Client) -> Result<(watch::Receiver<Heard>, JoinHandle<()>)> {
     let request = WatchDiagnosesRequest { start: Some(Start::FromNow(true)), ..Default::default() };
     let frames = client.watch_diagnoses(request).await.context("WatchDiagnoses")?.into_inner();
     let (sender, receiver) = watch::channel(Heard::default());

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static int status_on_term;
@@ -44,6 +45,27 @@ int main(int argc, char **argv) {
   if (!strcmp(mode, "eat")) { eat(n); hold(); }
   if (!strcmp(mode, "child-eat")) { feed_child(n); hold(); }
   if (!strcmp(mode, "child-eat-then-exit")) { feed_child(n); return (int)m; }
+  if (!strcmp(mode, "eat-on-usr1")) {
+    // Blocked, so that it is not lost if it comes before sigwait.
+    sigset_t usr1;
+    int sig;
+    sigemptyset(&usr1);
+    sigaddset(&usr1, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &usr1, 0);
+    sigwait(&usr1, &sig);
+    eat(n);
+    hold();
+  }
+  if (!strcmp(mode, "child-eat-every")) {
+    struct timespec next;
+    clock_gettime(CLOCK_MONOTONIC, &next);
+    for (;;) {
+      feed_child(n);
+      next.tv_nsec += m * 1000000;
+      for (; next.tv_nsec >= 1000000000; next.tv_nsec -= 1000000000) next.tv_sec++;
+      clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, 0);
+    }
+  }
   if (!strcmp(mode, "segv")) *(volatile int *)0x10 = 1;
   if (!strcmp(mode, "fork")) {
     for (long i = 0; i < n; i++) {

@@ -1,0 +1,42 @@
+# Everything that a person or a machine has to type. Each target installs the Debian packages that it needs, and says so.
+
+# What cargo needs beside Rust: a linker, a C compiler for SQLite and the TLS library, protoc for containerd's messages.
+BUILD := gcc libc6-dev protoc=protobuf-compiler
+# What the tests start: a container runtime, the image's shell, the virtual machine, the builder of our own image.
+NODE  := containerd=containerd runc=runc busybox-static
+TESTS := $(NODE) qemu-system-x86_64=qemu-system-x86 cpio binutils buildah=buildah ip=iproute2 openssl
+
+.PHONY: help demo test lint bench
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    kill processes in cgroups of their own and explain each death as it comes (root)"
+	@echo "make test    formatting, lints and every test: on this kernel, and in a virtual machine with cgroup v2 (root)"
+	@echo "make lint    formatting, lints and documentation only"
+	@echo "make bench   delay, memory and CPU of agent and aggregator, measured on this machine (root)"
+
+demo:
+	@scripts/need $(BUILD)
+	cargo build --locked --workspace --bins
+	target/debug/coroner demo
+
+# `--all-targets` also builds the programs that the tests start. The tests of a node follow in the same build.
+test: root lint
+	@scripts/need $(TESTS)
+	cargo build --locked --workspace --all-targets
+	cargo test --locked --workspace --no-fail-fast
+
+lint:
+	@scripts/need $(BUILD)
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+
+bench: root
+	@scripts/need $(BUILD) $(NODE)
+	cargo build --locked --release --workspace --bins
+	target/release/coroner-bench
+
+.PHONY: root
+root:
+	@test "$$(id -u)" = 0 || { echo "make: this makes containers and cgroups and reads the kernel log, so it needs root" >&2; exit 1; }

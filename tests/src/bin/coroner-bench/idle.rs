@@ -1,0 +1,39 @@
+//! What agent and aggregator cost when nothing dies.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use coroner_tests::coroner::Coroner;
+use coroner_tests::{ContainerSpec, MIB, Node, PodSpec};
+
+use crate::{process, table};
+
+const PODS: usize = 50;
+const MINUTE: Duration = Duration::from_secs(60);
+
+pub(crate) async fn measure() -> Result<String> {
+    let node = Node::start().await?;
+    let coroner = Coroner::start(&node).await?;
+    for i in 0..PODS {
+        let containers =
+            ["app", "sidecar"].map(|name| ContainerSpec::new(name, ["victim", "sleep"]).memory_limit(16 * MIB));
+        node.kubelet().run(&PodSpec::new(&format!("idle-{i}"), containers)).await?;
+    }
+    let processes = [("agent", coroner.agent_pid()), ("aggregator", coroner.aggregator_pid())];
+    let before = processes.map(|(_, pid)| process::cpu(pid));
+    // Not to wait for anything: this is the minute that is measured.
+    tokio::time::sleep(MINUTE).await;
+    let mut rows = vec![];
+    for ((name, pid), before) in processes.into_iter().zip(before) {
+        let share = (process::cpu(pid)? - before?).as_secs_f64() / MINUTE.as_secs_f64();
+        let (resident, most) = process::memory(pid)?;
+        let value = format!(
+            "{}, most {}, {:.2} % of a core",
+            table::mebibytes(resident),
+            table::mebibytes(most),
+            share * 100.0
+        );
+        rows.push((name, value));
+    }
+    Ok(table::values(&format!("{} idle containers in {PODS} pods, over a minute", 2 * PODS), &rows))
+}

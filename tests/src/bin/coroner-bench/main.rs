@@ -1,0 +1,51 @@
+//! Measures what Coroner costs and how fast it is, on the machine at hand, beside what was there before it. Prints
+//! Markdown; docs/benchmarks.md keeps results.
+
+mod delay;
+mod idle;
+mod kills;
+mod process;
+mod storm;
+mod table;
+
+use anyhow::{Context, Result};
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    println!("{}\n", machine()?);
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+    if is_wanted("delay") {
+        println!("{}", delay::measure().await.context("measuring the delay")?);
+    }
+    if is_wanted("idle") {
+        println!("{}", idle::measure().await.context("measuring the agent at rest")?);
+    }
+    if is_wanted("storm") {
+        println!("{}", storm::measure().await.context("measuring a storm of OOM kills")?);
+    }
+    Ok(())
+}
+
+/// In a line: when and where.
+fn machine() -> Result<String> {
+    let cpus = std::fs::read_to_string("/proc/cpuinfo").context("reading /proc/cpuinfo")?;
+    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("an unknown processor");
+    let memory = std::fs::read_to_string("/proc/meminfo").context("reading /proc/meminfo")?;
+    let memory =
+        memory.lines().next().and_then(|line| line.split_whitespace().nth(1)).and_then(|kib| kib.parse::<u64>().ok());
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").context("reading the kernel's release")?;
+    let containerd =
+        std::process::Command::new("containerd").arg("--version").output().context("asking containerd's version")?;
+    let containerd =
+        String::from_utf8_lossy(&containerd.stdout).split_whitespace().nth(2).unwrap_or_default().to_owned();
+    Ok(format!(
+        "{}: {} × {}, {} MiB, Linux {}, cgroup {:?}, containerd {containerd}",
+        jiff::Timestamp::now().strftime("%Y-%m-%d"),
+        std::thread::available_parallelism().context("counting processors")?,
+        model.trim_start_matches([' ', '\t', ':']),
+        memory.unwrap_or_default() / 1024,
+        release.trim(),
+        coroner_tests::Version::here(),
+    ))
+}

@@ -1,0 +1,88 @@
+//! A storm of OOM kills: what it costs, whether everything is accounted for, and whether the aggregator still answers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use coroner_proto::v1::ListDiagnosesRequest;
+use coroner_tests::coroner::{Coroner, Heard};
+use coroner_tests::{ContainerSpec, MIB, Node, Pod, PodSpec};
+use tokio::time::Instant;
+
+use crate::kills::Recorder;
+use crate::{process, table};
+
+/// Together 4,500 kills a minute: one child of each every 200 ms.
+const CONTAINERS: usize = 15;
+const PERIOD_MILLISECONDS: &str = "200";
+const DURATION: Duration = Duration::from_secs(120);
+/// How long the agent may take to tell the rest once the storm is over.
+const REST: Duration = Duration::from_secs(30);
+
+pub(crate) async fn measure() -> Result<String> {
+    let node = Node::start().await?;
+    let coroner = Coroner::start(&node).await?;
+    let recorder = Recorder::start()?;
+    let (before, _) = process::memory(coroner.agent_pid())?;
+    let cpu_before = process::cpu(coroner.agent_pid())?;
+    let mut pods = vec![];
+    for i in 0..CONTAINERS {
+        let container = ContainerSpec::new("app", ["victim", "child-eat-every", "64", PERIOD_MILLISECONDS]);
+        let container = container.memory_limit(16 * MIB).single_process_oom_kill();
+        pods.push(node.kubelet().run(&PodSpec::new(&format!("storm-{i}"), [container])).await?);
+    }
+    let storm = Instant::now();
+    let mut answers = vec![];
+    let mut failures = 0;
+    while storm.elapsed() < DURATION {
+        let asked = Instant::now();
+        let request = ListDiagnosesRequest { page_size: 100, ..Default::default() };
+        match coroner.clone_client().list_diagnoses(request).await {
+            Ok(_) => answers.push(asked.elapsed()),
+            Err(_) => failures += 1,
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let seconds = storm.elapsed().as_secs_f64();
+    for pod in &pods {
+        node.kubelet().stop(pod.only_container(), 0).await?;
+    }
+    let cpu = process::cpu(coroner.agent_pid())? - cpu_before;
+    let kills = recorder.kills()?.len();
+    let rested = Instant::now();
+    while rested.elapsed() < REST && accounted(&coroner.everything().await?, &pods).0 < kills as u64 {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let heard = coroner.everything().await?;
+    let (told, in_gaps) = accounted(&heard, &pods);
+    let (after, most) = process::memory(coroner.agent_pid())?;
+    let (_, aggregator_most) = process::memory(coroner.aggregator_pid())?;
+    let query = |part| table::quantile(&answers, part).map(table::milliseconds).context("no query was answered");
+    let rows = [
+        ("kills by the kernel", format!("{kills}, {:.0} a minute", kills as f64 / seconds * 60.0)),
+        ("of these told in diagnoses (sum of occurrence counts)", told.to_string()),
+        ("told as lost in gaps", in_gaps.to_string()),
+        ("records that the aggregator keeps", heard.diagnoses.len().to_string()),
+        ("agent's memory before, most, after", [before, most, after].map(table::mebibytes).join(", ")),
+        ("agent's processor time", format!("{:.1} % of a core", cpu.as_secs_f64() / seconds * 100.0)),
+        ("aggregator's memory, most", table::mebibytes(aggregator_most)),
+        (
+            "queries meanwhile: median, p99, failed",
+            format!("{}, {}, {failures} of {}", query(0.5)?, query(0.99)?, answers.len() + failures),
+        ),
+    ];
+    Ok(table::values(&format!("a storm of OOM kills in {CONTAINERS} containers, {} s", DURATION.as_secs()), &rows))
+}
+
+/// How many kills diagnoses account for, and how many gaps.
+fn accounted(heard: &Heard, pods: &[Pod]) -> (u64, u64) {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for diagnosis in &heard.diagnoses {
+        let Some(pod) = &diagnosis.pod else { continue };
+        if !diagnosis.fatal && pods.iter().any(|ours| ours.uid == pod.uid) {
+            let count = counts.entry(&pod.uid).or_default();
+            *count = (*count).max(diagnosis.occurrence_count.into());
+        }
+    }
+    (counts.values().sum(), heard.gaps.iter().filter_map(|gap| gap.lost_count).sum())
+}
