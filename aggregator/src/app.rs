@@ -1,0 +1,191 @@
+//! Wiring: what is started, in which order, and how it ends.
+
+use std::{io::IsTerminal, process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::{Context, anyhow};
+use jiff::Timestamp;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{MissedTickBehavior, interval, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic_health::ServingStatus;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+use crate::{
+    config::{Config, Endpoint, LogFormat},
+    feed::{Feed, Timing},
+    intake::Intake,
+    ledger::{self, Ledger, Retention, Writer},
+    nodes::Nodes,
+    server::{self, Listener},
+};
+
+/// Exit code for a wrong command line.
+const USAGE: u8 = 2;
+/// Exit code for stored data that cannot be used; `EX_DATAERR` of sysexits.h.
+const DATA: u8 = 65;
+/// What is under way has so long to finish; below the 30 s that Kubernetes gives a pod.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// How often to look for what has become too old.
+const EXPIRE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The whole program.
+pub fn main(config: Config) -> ExitCode {
+    start_log(config.log_format);
+    if let Err(error) = server::check_exposure(&config) {
+        tracing::error!("{error}");
+        return ExitCode::from(USAGE);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result = match runtime.context("cannot start the async runtime") {
+        Ok(runtime) => runtime.block_on(run(config)),
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            let about_data = error.downcast_ref::<ledger::Error>().is_some_and(ledger::Error::is_about_data);
+            if about_data { ExitCode::from(DATA) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// Runs until SIGTERM or SIGINT; a second one ends the process at once.
+async fn run(config: Config) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    let app = App::start(config, Timing::default()).await?;
+    let told = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        error = app.failed() => Err(error),
+    };
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::warn!("Told to stop twice, ending at once");
+        std::process::exit(1);
+    });
+    tracing::info!("Stopping");
+    let stopped = app.stop().await;
+    // What the writer ended with says more than that it has.
+    stopped.and(told)
+}
+
+/// A running aggregator.
+#[derive(Debug)]
+pub struct App {
+    endpoints: Vec<Endpoint>,
+    health: Option<Endpoint>,
+    reporter: tonic_health::server::HealthReporter,
+    writer: Writer,
+    tasks: TaskTracker,
+    health_tasks: TaskTracker,
+    stop: CancellationToken,
+    stop_health: CancellationToken,
+}
+
+impl App {
+    /// Opens the ledger and starts to listen. On return every listener accepts.
+    ///
+    /// # Errors
+    /// If the ledger cannot be used or a listener cannot listen; nothing is left running then.
+    pub async fn start(config: Config, timing: Timing) -> anyhow::Result<Self> {
+        server::check_exposure(&config)?;
+        let tls = server::tls(&config)?;
+        let Config { listen, ledger: path, retain_days, retain_bytes, health_listen, .. } = config;
+        let retention = Retention { age: Duration::from_secs(86_400) * retain_days, bytes: retain_bytes };
+        let (ledger, writer) = tokio::task::spawn_blocking(move || Ledger::open(&path, retention)).await??;
+        let ledger = Arc::new(ledger);
+        let nodes = Arc::new(Nodes::new(ledger.query(ledger::nodes).await?));
+        let (tasks, health_tasks) = (TaskTracker::new(), TaskTracker::new());
+        let (stop, stop_health) = (CancellationToken::new(), CancellationToken::new());
+        let stop_on_error = stop.clone().drop_guard();
+
+        let intake = Intake::new(Arc::clone(&ledger), Arc::clone(&nodes));
+        let feed = Feed::new(Arc::clone(&ledger), Arc::clone(&nodes), timing, tasks.clone(), stop.clone());
+        let routes = server::routes(intake, feed);
+        let listeners = listen.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
+        let endpoints = listeners.iter().map(Listener::endpoint).collect();
+        let (reporter, health_service) = tonic_health::server::health_reporter();
+        let health = match health_listen {
+            Some(address) => {
+                let listener = Listener::bind(&Endpoint::Tcp(address))?;
+                let endpoint = listener.endpoint();
+                let routes = tonic::service::Routes::new(health_service);
+                server::serve(listener, routes, None, &health_tasks, &stop_health)?;
+                Some(endpoint)
+            }
+            None => None,
+        };
+        for listener in listeners {
+            let endpoint = listener.endpoint();
+            server::serve(listener, routes.clone(), tls.as_ref(), &tasks, &stop)?;
+            tracing::info!("listening on {endpoint}");
+        }
+        drop(routes);
+        tasks.spawn(expire(ledger, nodes, retention, stop.clone()));
+        reporter.set_service_status("liveness", ServingStatus::Serving).await;
+        reporter.set_service_status("readiness", ServingStatus::Serving).await;
+        stop_on_error.disarm();
+        Ok(Self { endpoints, health, reporter, writer, tasks, health_tasks, stop, stop_health })
+    }
+
+    /// Where it listens, with real ports.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    /// Where it answers for its health.
+    pub fn health(&self) -> Option<&Endpoint> {
+        self.health.as_ref()
+    }
+
+    /// Waits until the ledger's writer has ended by itself, which it does for damaged data only.
+    async fn failed(&self) -> anyhow::Error {
+        self.writer.ended().await;
+        self.reporter.set_service_status("liveness", ServingStatus::NotServing).await;
+        anyhow!("the ledger's writer has ended")
+    }
+
+    /// Takes no more, lets what is under way finish, and closes the ledger.
+    ///
+    /// # Errors
+    /// If the ledger turned out to be damaged.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.reporter.set_service_status("readiness", ServingStatus::NotServing).await;
+        self.stop.cancel();
+        self.tasks.close();
+        if timeout(DRAIN_LIMIT, self.tasks.wait()).await.is_err() {
+            tracing::warn!(count = self.tasks.len(), "Connections were still open when time was up");
+        }
+        self.stop_health.cancel();
+        self.health_tasks.close();
+        let _late = timeout(Duration::from_secs(1), self.health_tasks.wait()).await;
+        timeout(DRAIN_LIMIT, self.writer.ended()).await.context("the ledger's writer did not end in time")?;
+        Ok(self.writer.join()?)
+    }
+}
+
+/// Has the ledger, and the memory of nodes, look for what has become too old.
+async fn expire(ledger: Arc<Ledger>, nodes: Arc<Nodes>, retention: Retention, stop: CancellationToken) {
+    let mut ticks = interval(EXPIRE_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        ledger.expire();
+        nodes.forget_silent(Timestamp::now(), retention.age);
+    }
+}
+
+fn start_log(format: LogFormat) {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).with_target(false).init(),
+        LogFormat::Json => log.json().flatten_event(true).with_current_span(false).init(),
+    }
+}

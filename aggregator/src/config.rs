@@ -1,0 +1,129 @@
+//! The command line. Every flag is also an environment variable.
+
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
+
+use clap::{Parser, ValueEnum};
+
+/// Keeps what the agents have found out, and serves it to whoever asks.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "coroner-aggregator", version)]
+pub struct Config {
+    /// Where to accept agents and clients: IP:PORT or unix:///PATH; may be given more than once
+    #[arg(long, env = "CORONER_LISTEN", value_delimiter = ',', default_value = "127.0.0.1:7070")]
+    pub listen: Vec<Endpoint>,
+    /// The file that keeps everything; made where there is none
+    #[arg(long, env = "CORONER_LEDGER", value_name = "PATH", default_value = "/var/lib/coroner/ledger.db")]
+    pub ledger: PathBuf,
+    /// Certificate chain for TLS, PEM
+    #[arg(long, env = "CORONER_TLS_CERT", value_name = "PATH", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key of that certificate, PEM
+    #[arg(long, env = "CORONER_TLS_KEY", value_name = "PATH", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Accept only clients with a certificate of this CA, PEM
+    #[arg(long, env = "CORONER_TLS_CLIENT_CA", value_name = "PATH", requires = "tls_cert")]
+    pub tls_client_ca: Option<PathBuf>,
+    /// Accept connections from other machines without TLS
+    #[arg(long, env = "CORONER_INSECURE")]
+    pub insecure: bool,
+    /// Days to keep a record
+    #[arg(long, env = "CORONER_RETAIN_DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub retain_days: u32,
+    /// Bytes that the ledger may use on disk, as 1073741824 or 1GiB
+    #[arg(long, env = "CORONER_RETAIN_BYTES", default_value = "1GiB", value_parser = parse_bytes)]
+    pub retain_bytes: u64,
+    /// Where to answer grpc.health.v1 in plain text, services `liveness` and `readiness`
+    #[arg(long, env = "CORONER_HEALTH_LISTEN", value_name = "IP:PORT")]
+    pub health_listen: Option<SocketAddr>,
+    /// How to write the log to stderr
+    #[arg(long, env = "CORONER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+/// How to write the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// An address of this machine; port 0 for any free one.
+    Tcp(SocketAddr),
+    /// A socket in the file system.
+    Unix(PathBuf),
+}
+
+/// It is neither.
+#[derive(Debug, thiserror::Error)]
+#[error("give IP:PORT, as 127.0.0.1:7070, or unix:///PATH")]
+pub struct NoEndpoint;
+
+impl FromStr for Endpoint {
+    type Err = NoEndpoint;
+
+    fn from_str(text: &str) -> Result<Self, NoEndpoint> {
+        match text.strip_prefix("unix://") {
+            Some(path) if path.starts_with('/') => Ok(Self::Unix(path.into())),
+            Some(_) => Err(NoEndpoint),
+            None => text.parse().map(Self::Tcp).map_err(|_| NoEndpoint),
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+        }
+    }
+}
+
+fn parse_bytes(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let shift = match &text[digits.len()..] {
+        "" | "B" => 0,
+        "Ki" | "KiB" => 10,
+        "Mi" | "MiB" => 20,
+        "Gi" | "GiB" => 30,
+        "Ti" | "TiB" => 40,
+        unit => return Err(format!("unit {unit:?} is none of KiB, MiB, GiB, TiB")),
+    };
+    let number: u64 = digits.parse().map_err(|_| "give a number of bytes, as 1073741824 or 1GiB".to_owned())?;
+    number.checked_mul(1 << shift).filter(|bytes| *bytes > 0).ok_or_else(|| "out of range".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_with_and_without_units() {
+        assert_eq!(parse_bytes("1073741824"), Ok(1 << 30));
+        assert_eq!(parse_bytes("1GiB"), Ok(1 << 30));
+        assert_eq!(parse_bytes("2Mi"), Ok(2 << 20));
+        for wrong in ["", "GiB", "1 GiB", "1GB", "-1", "0", "99999999TiB", "1é"] {
+            assert!(parse_bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn endpoints_are_addresses_or_absolute_paths() {
+        assert_eq!("unix:///run/a.sock".parse::<Endpoint>().unwrap(), Endpoint::Unix("/run/a.sock".into()));
+        assert_eq!("[::1]:0".parse::<Endpoint>().unwrap().to_string(), "[::1]:0");
+        for wrong in ["unix://a", "localhost:7070", "7070", "http://127.0.0.1:7070", ""] {
+            assert!(wrong.parse::<Endpoint>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn command_line_is_consistent() {
+        use clap::CommandFactory;
+        Config::command().debug_assert();
+    }
+}

@@ -1,0 +1,95 @@
+//! Stands before intake: bounds what pushes may cost before they are decoded, and sees to the codes of refusals.
+//!
+//! Senders tell from the code what to do. `UNAVAILABLE` with `RetryInfo` has them come again; `INVALID_ARGUMENT` has them cut the
+//! batch. `OUT_OF_RANGE`, which tonic gives for a message that is too large, and `INTERNAL`, which it gives for one that cannot be
+//! decoded, mean other things to other clients, so neither leaves this service.
+
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{sync::Semaphore, time::timeout};
+use tonic::{
+    Code, Status,
+    body::Body,
+    codegen::{BoxFuture, Service, http},
+    server::NamedService,
+};
+use tonic_types::{ErrorDetails, StatusExt};
+
+/// Pushes under way at once; with [`MAX_PUSH_BYTES`] this bounds the memory of intake to 512 MiB in the worst case.
+pub const MAX_PUSHES: usize = 64;
+/// Bytes of one push: 500 records of 16 KiB.
+pub const MAX_PUSH_BYTES: usize = 8 << 20;
+/// How long a push may wait for its turn.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a push may take, its upload included.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// When to come again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The refusal of something that is well as such: come again.
+pub fn busy(message: impl Into<String>) -> Status {
+    Status::with_error_details(Code::Unavailable, message, ErrorDetails::with_retry_info(Some(RETRY_AFTER)))
+}
+
+/// A service behind the gate.
+#[derive(Clone, Debug)]
+pub struct Gate<S> {
+    inner: S,
+    permits: Arc<Semaphore>,
+}
+
+impl<S> Gate<S> {
+    /// Puts a service behind the gate.
+    pub fn new(inner: S) -> Self {
+        Self { inner, permits: Arc::new(Semaphore::new(MAX_PUSHES)) }
+    }
+}
+
+impl<S: NamedService> NamedService for Gate<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S> Service<http::Request<Body>> for Gate<S>
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Self::Response, Infallible>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let permits = Arc::clone(&self.permits);
+        // The service that was polled ready is the one to call; its clone takes its place.
+        let clone = self.inner.clone();
+        let mut ready = std::mem::replace(&mut self.inner, clone);
+        Box::pin(async move {
+            // While it waits its body stays with the sender, but for HTTP/2's window.
+            let Ok(Ok(_permit)) = timeout(PATIENCE, permits.acquire_owned()).await else {
+                return Ok(busy("too many pushes at once").into_http());
+            };
+            match timeout(DEADLINE, ready.call(request)).await {
+                Ok(response) => response.map(with_plain_code),
+                Err(_elapsed) => Ok(busy("the push took too long").into_http()),
+            }
+        })
+    }
+}
+
+/// Tells what is wrong with the request itself by the code for that.
+fn with_plain_code(mut response: http::Response<Body>) -> http::Response<Body> {
+    let status = response.headers().get("grpc-status").map(|code| Code::from_bytes(code.as_bytes()));
+    if matches!(status, Some(Code::OutOfRange | Code::Internal)) {
+        response.headers_mut().insert("grpc-status", (Code::InvalidArgument as i32).into());
+    }
+    response
+}

@@ -1,0 +1,91 @@
+//! Intake: what agents push, checked, stored, and acknowledged only then.
+
+mod check;
+
+use std::sync::Arc;
+
+use coroner_proto::v1::{
+    Gap, GapReason, PushDiagnosesRequest, PushDiagnosesResponse, RejectedRecord, ingest_service_server::IngestService,
+};
+use jiff::Timestamp;
+use prost::Message;
+use tonic::{Request, Response, Status, async_trait};
+
+use crate::{
+    filter::Key,
+    gate::busy,
+    ledger::{Entry, Ledger, Push},
+    nodes::Nodes,
+};
+
+/// Records of one push.
+const MAX_RECORDS: usize = 500;
+
+/// `coroner.v1.IngestService`.
+#[derive(Debug)]
+pub struct Intake {
+    ledger: Arc<Ledger>,
+    nodes: Arc<Nodes>,
+}
+
+impl Intake {
+    /// Intake into a ledger.
+    pub fn new(ledger: Arc<Ledger>, nodes: Arc<Nodes>) -> Self {
+        Self { ledger, nodes }
+    }
+}
+
+#[async_trait]
+impl IngestService for Intake {
+    async fn push_diagnoses(
+        &self,
+        request: Request<PushDiagnosesRequest>,
+    ) -> Result<Response<PushDiagnosesResponse>, Status> {
+        let PushDiagnosesRequest { node, stream_id, records, sources } = request.into_inner();
+        check::check_origin(&node, &stream_id).map_err(Status::invalid_argument)?;
+        if records.len() > MAX_RECORDS {
+            return Err(Status::invalid_argument(format!("a push holds at most {MAX_RECORDS} records")));
+        }
+        let time = Timestamp::now();
+        let now = i64::try_from(time.as_nanosecond()).unwrap_or(i64::MAX);
+        let status = self.nodes.heard(&node, time, check::sources(sources)).map_err(|full| busy(full.to_string()))?;
+        let mut push = Push { node: node.clone(), stream_id, status, ..Push::default() };
+        let mut rejected = Vec::new();
+        for record in records {
+            let number = record.sequence;
+            push.acknowledge = push.acknowledge.max(check::sequence(number).unwrap_or(0));
+            match check::entry(record, now) {
+                Ok(entry) => push.entries.push(entry),
+                Err(reason) => rejected.push(RejectedRecord { sequence: number, reason }),
+            }
+        }
+        if !rejected.is_empty() {
+            tracing::error!(node, count = rejected.len(), reason = rejected[0].reason, "Refused records for good");
+            push.entries.push(gap_of(&rejected, &node, now));
+        }
+        let acknowledged = self.ledger.append(push).await.map_err(|error| busy(error.to_string()))?;
+        let acknowledged_sequence = acknowledged.unsigned_abs();
+        self.nodes.acknowledged(&node, acknowledged_sequence);
+        Ok(Response::new(PushDiagnosesResponse { acknowledged_sequence, rejected }))
+    }
+}
+
+/// Tells readers of the ledger that something never came into it. The same push again gives the same gap, which is then not
+/// stored again.
+fn gap_of(rejected: &[RejectedRecord], node: &str, now: i64) -> Entry {
+    let gap = Gap {
+        node: node.into(),
+        source: "intake".into(),
+        reason: GapReason::Rejected.into(),
+        start_time: Some(crate::filter::timestamp(now)),
+        end_time: Some(crate::filter::timestamp(now)),
+        lost_count: Some(rejected.len() as u64),
+        text: format!("{} records were refused for good; the first: {}", rejected.len(), rejected[0].reason),
+    };
+    Entry {
+        sequence: check::sequence(rejected[0].sequence).unwrap_or(0),
+        identity: None,
+        key: Key { event_time: now, node: node.into(), ..Key::default() },
+        body: gap.encode_to_vec(),
+    }
+}

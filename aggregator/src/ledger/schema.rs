@@ -1,0 +1,223 @@
+//! What the file of a ledger looks like, how a new one is made, and how anything else is refused untouched.
+//!
+//! Invariants:
+//! - Offsets are given by AUTOINCREMENT, count up by one and are never used again, so a hole is a loss.
+//! - `store_time` never falls as offsets rise.
+//! - `latest` is 1 for exactly one record of each uid: the highest revision that is kept.
+//! - `ledger.expired_offset` is the offset before the oldest record that is kept.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{ErrorKind, Read},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use uuid::Uuid;
+
+use super::{Error, Offset};
+
+/// "CoLe": the application id in the header of a ledger's file.
+const APPLICATION_ID: i32 = 0x436f_4c65;
+/// The version of the schema below. Another version is refused.
+const VERSION: i32 = 1;
+/// How long the check for damage may take at start. A ledger that is too large for it is checked in part.
+const CHECK_TIME: Duration = Duration::from_secs(5);
+
+/// Times are nanoseconds since 1970. Records that are no diagnosis (gaps) have no uid. The indexes are partial over
+/// `latest`, so that a query never walks over earlier revisions; each ends with the order of listing.
+const SCHEMA: &str = "
+CREATE TABLE ledger (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    epoch BLOB NOT NULL,
+    expired_offset INTEGER NOT NULL,
+    expired_time INTEGER NOT NULL
+) STRICT;
+CREATE TABLE stream (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    node TEXT NOT NULL,
+    stream_id TEXT NOT NULL,
+    acknowledged INTEGER NOT NULL,
+    heard_time INTEGER NOT NULL,
+    UNIQUE (node, stream_id)
+) STRICT;
+CREATE TABLE node (
+    name TEXT PRIMARY KEY,
+    heard_time INTEGER NOT NULL,
+    status BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE record (
+    offset INTEGER PRIMARY KEY AUTOINCREMENT,
+    store_time INTEGER NOT NULL,
+    stream INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    uid BLOB,
+    revision INTEGER NOT NULL,
+    latest INTEGER NOT NULL,
+    event_time INTEGER NOT NULL,
+    namespace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    node TEXT NOT NULL,
+    container TEXT NOT NULL,
+    cause INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    severity INTEGER NOT NULL,
+    confidence INTEGER NOT NULL,
+    fatal INTEGER NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX record_by_uid ON record (uid, revision) WHERE uid IS NOT NULL;
+CREATE UNIQUE INDEX gap_by_sequence ON record (stream, sequence) WHERE uid IS NULL;
+CREATE INDEX latest_by_time ON record (event_time, uid) WHERE latest = 1;
+CREATE INDEX latest_by_name ON record (name, event_time, uid) WHERE latest = 1;
+CREATE INDEX latest_by_node ON record (node, event_time, uid) WHERE latest = 1;
+CREATE INDEX latest_by_namespace ON record (namespace, event_time, uid) WHERE latest = 1;
+CREATE INDEX latest_by_cause ON record (cause, event_time, uid) WHERE latest = 1;
+";
+
+/// Opens the ledger for its one writer; makes it where there is none.
+///
+/// # Errors
+/// [`Error::NotALedger`], [`Error::OtherVersion`] or [`Error::Damaged`] for a file that cannot be used, which then is
+/// as it was before.
+pub(super) fn open(path: &Path) -> Result<Connection, Error> {
+    if is_missing(path)? {
+        create(path)?;
+    }
+    check_header(path)?;
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| unusable(path, e))?;
+    check_pages(path, &connection)?;
+    connection.pragma_update(None, "journal_mode", "wal").map_err(|e| unusable(path, e))?;
+    connection.pragma_update(None, "synchronous", "full").map_err(|e| unusable(path, e))?;
+    connection.pragma_update(None, "cache_size", -16_384).map_err(|e| unusable(path, e))?;
+    connection.pragma_update(None, "journal_size_limit", 16 << 20).map_err(|e| unusable(path, e))?;
+    epoch(&connection).map_err(|e| unusable(path, e))?;
+    Ok(connection)
+}
+
+/// Opens the ledger for one reader.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.pragma_update(None, "cache_size", -4096)?;
+    Ok(connection)
+}
+
+/// What tells this ledger from every other one.
+pub(super) fn epoch(connection: &Connection) -> Result<Uuid, rusqlite::Error> {
+    connection.query_row("SELECT epoch FROM ledger", (), |row| row.get(0)).map(Uuid::from_bytes)
+}
+
+/// The offset of the last record that was ever stored, 0 if there was none.
+pub(super) fn last_offset(connection: &Connection) -> Result<Offset, rusqlite::Error> {
+    let mut statement =
+        connection.prepare_cached("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'record'), 0)")?;
+    statement.query_row((), |row| row.get(0))
+}
+
+fn connect(path: &Path, access: OpenFlags) -> Result<Connection, rusqlite::Error> {
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// True where there is no file, or an empty one.
+fn is_missing(path: &Path) -> Result<bool, Error> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(metadata.is_file() && metadata.len() == 0),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(true),
+        Err(source) => Err(Error::File { doing: "look at", path: path.into(), source }),
+    }
+}
+
+/// Makes a ledger beside its place and moves it there, so that a crash never leaves half of one.
+fn create(path: &Path) -> Result<(), Error> {
+    let file_error = |doing| move |source| Error::File { doing, path: path.to_path_buf(), source };
+    let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    fs::create_dir_all(directory).map_err(file_error("create the directory of"))?;
+    let draft = with_suffix(path, ".new");
+    for leftover in [draft.clone(), with_suffix(&draft, "-journal"), with_suffix(&draft, "-wal")] {
+        match fs::remove_file(&leftover) {
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(file_error("clear the way for")(e)),
+            _ => {}
+        }
+    }
+    // SQLite gives its files beside the ledger the same mode.
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft);
+    drop(file.map_err(file_error("create"))?);
+    write_schema(&draft).map_err(|source| Error::Sqlite { doing: "create the ledger", source })?;
+    fs::rename(&draft, path).map_err(file_error("create"))?;
+    File::open(directory).and_then(|d| d.sync_all()).map_err(file_error("create"))
+}
+
+/// Written without WAL: the header in the file itself must tell what it is.
+fn write_schema(path: &Path) -> Result<(), rusqlite::Error> {
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    let transaction = connection.transaction()?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.execute_batch(SCHEMA)?;
+    let epoch = Uuid::now_v7().into_bytes();
+    transaction.execute("INSERT INTO ledger VALUES (1, ?, 0, 0)", (epoch,))?;
+    transaction.commit()
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Reads the header without SQLite, which may write to what it opens. See <https://sqlite.org/fileformat.html> 1.3.
+fn check_header(path: &Path) -> Result<(), Error> {
+    let mut header = [0; 100];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    let be = |at: usize| i32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    match read {
+        Err(e) if e.kind() == ErrorKind::UnexpectedEof => return Err(Error::NotALedger { path: path.into() }),
+        Err(source) => return Err(Error::File { doing: "read", path: path.into(), source }),
+        Ok(()) => {}
+    }
+    if !header.starts_with(b"SQLite format 3\0") || be(68) != APPLICATION_ID {
+        return Err(Error::NotALedger { path: path.into() });
+    }
+    match be(60) {
+        VERSION => Ok(()),
+        found => Err(Error::OtherVersion { path: path.into(), found, expected: VERSION }),
+    }
+}
+
+/// Looks for damage, for a bounded time.
+fn check_pages(path: &Path, connection: &Connection) -> Result<(), Error> {
+    let started = Instant::now();
+    let interrupt = connection.get_interrupt_handle();
+    let (done, waiting) = std::sync::mpsc::channel::<()>();
+    let watchdog = std::thread::spawn(move || {
+        if waiting.recv_timeout(CHECK_TIME) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            interrupt.interrupt();
+        }
+    });
+    let answer = connection.query_row("PRAGMA quick_check(1)", (), |row| row.get::<_, String>(0));
+    drop(done);
+    watchdog.join().expect("the watchdog only waits");
+    match answer {
+        Ok(text) if text == "ok" => Ok(()),
+        Ok(text) => Err(Error::Damaged { path: path.into(), detail: text.lines().collect::<Vec<_>>().join("; ") }),
+        Err(e) if e.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
+            tracing::info!(elapsed = ?started.elapsed(), "Ledger is too large to be checked for damage as a whole");
+            Ok(())
+        }
+        Err(e) => Err(unusable(path, e)),
+    }
+}
+
+fn unusable(path: &Path, source: rusqlite::Error) -> Error {
+    match source.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt) => Error::Damaged { path: path.into(), detail: source.to_string() },
+        Some(ErrorCode::NotADatabase) => Error::NotALedger { path: path.into() },
+        _ => Error::Sqlite { doing: "open the ledger", source },
+    }
+}

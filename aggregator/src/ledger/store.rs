@@ -1,0 +1,268 @@
+//! What the one writer does to the ledger: append and expire. Synchronous; [`writer`](super::writer) gives it a thread.
+
+use std::path::Path;
+
+use rusqlite::{
+    CachedStatement, Connection, OptionalExtension, Transaction, TransactionBehavior, named_params, params,
+};
+use uuid::Uuid;
+
+use super::{Error, Offset, Retention, schema};
+use crate::filter::Key;
+
+/// Lives of one node's outbox that are remembered. A node has one at a time.
+const STREAMS_PER_NODE: i64 = 8;
+
+/// What one push brings.
+#[derive(Clone, Debug, Default)]
+pub struct Push {
+    /// The node that the agent speaks for.
+    pub node: String,
+    /// The life of its outbox.
+    pub stream_id: String,
+    /// The records that are fit to be stored.
+    pub entries: Vec<Entry>,
+    /// The highest sequence of the push, stored or rejected; 0 for a handshake.
+    pub acknowledge: i64,
+    /// The node's status, encoded, where it is due to be stored.
+    pub status: Option<Vec<u8>>,
+}
+
+/// One record.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its sequence in the agent's outbox.
+    pub sequence: i64,
+    /// What tells a diagnosis from all others; none for a gap.
+    pub identity: Option<Identity>,
+    /// What it is found by.
+    pub key: Key,
+    /// The encoded `Diagnosis` or `Gap`.
+    pub body: Vec<u8>,
+}
+
+/// What tells a diagnosis from all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Of the diagnosis.
+    pub uid: Uuid,
+    /// Of that uid.
+    pub revision: u32,
+}
+
+/// The writer's side of the ledger.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    /// The time of the last record: `store_time` never falls, even if the clock does.
+    last_time: i64,
+    bytes_per_page: i64,
+}
+
+impl Store {
+    /// Opens the ledger; makes it where there is none.
+    ///
+    /// # Errors
+    /// If the file cannot be used, which then is as it was before.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let connection = schema::open(path)?;
+        let read = |sql| connection.query_row(sql, (), |row| row.get(0)).map_err(Error::reading("open the ledger"));
+        let last_time = read(
+            "SELECT max(expired_time, coalesce((SELECT store_time FROM record ORDER BY offset DESC LIMIT 1), 0)) FROM ledger",
+        )?;
+        let bytes_per_page = read("PRAGMA page_size")?;
+        Ok(Self { connection, last_time, bytes_per_page })
+    }
+
+    /// What tells this ledger from every other one.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn epoch(&self) -> Result<Uuid, Error> {
+        schema::epoch(&self.connection).map_err(Error::reading("read the epoch"))
+    }
+
+    /// The offset of the last record that was ever stored, 0 if there was none.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn last_offset(&self) -> Result<Offset, Error> {
+        schema::last_offset(&self.connection).map_err(Error::reading("read the last offset"))
+    }
+
+    /// Stores pushes in one transaction, durable on return. Gives what is acknowledged to each. What is there already is
+    /// not stored again.
+    ///
+    /// # Errors
+    /// If SQLite fails; then nothing is stored.
+    pub fn append(&mut self, pushes: &[Push], now: i64) -> Result<Vec<i64>, Error> {
+        let now = now.max(self.last_time);
+        let acknowledged = self.try_append(pushes, now).map_err(Error::reading("store a push"))?;
+        self.last_time = now;
+        Ok(acknowledged)
+    }
+
+    fn try_append(&mut self, pushes: &[Push], now: i64) -> Result<Vec<i64>, rusqlite::Error> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let acknowledged = pushes.iter().map(|push| append(&transaction, push, now)).collect::<Result<_, _>>()?;
+        transaction.commit()?;
+        Ok(acknowledged)
+    }
+
+    /// Whether the ledger holds more bytes than it may.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn is_over(&self, retention: Retention) -> Result<bool, Error> {
+        let count = |sql| {
+            let answer =
+                self.connection.prepare_cached(sql).and_then(|mut s| s.query_row((), |row| row.get::<_, i64>(0)));
+            answer.map_err(Error::reading("measure the ledger"))
+        };
+        let pages = count("PRAGMA page_count")? - count("PRAGMA freelist_count")?;
+        Ok(u64::try_from(pages * self.bytes_per_page).is_ok_and(|bytes| bytes > retention.bytes))
+    }
+
+    /// Removes at most `limit` of the oldest records: those that are too old, and any while the ledger is too large.
+    /// True if there may be more to remove.
+    ///
+    /// # Errors
+    /// If SQLite fails; then nothing is removed.
+    pub fn expire(&mut self, retention: Retention, now: i64, limit: u32) -> Result<bool, Error> {
+        let over = self.is_over(retention)?;
+        let oldest = now.saturating_sub(retention.age_nanoseconds());
+        let removed = self.try_expire(over, oldest, limit).map_err(Error::reading("expire records"))?;
+        Ok(removed == limit as usize || (removed > 0 && self.is_over(retention)?))
+    }
+
+    fn try_expire(&mut self, over: bool, oldest: i64, limit: u32) -> Result<usize, rusqlite::Error> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute("DELETE FROM stream WHERE heard_time < ?", (oldest,))?;
+        transaction.execute("DELETE FROM node WHERE heard_time < ?", (oldest,))?;
+        let last: Option<(Offset, i64)> = transaction
+            .prepare_cached(
+                "SELECT offset, store_time FROM (SELECT offset, store_time FROM record ORDER BY offset LIMIT :limit)
+                 WHERE :over OR store_time < :oldest ORDER BY offset DESC LIMIT 1",
+            )?
+            .query_row(named_params! {":limit": limit, ":over": over, ":oldest": oldest}, |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        let Some((offset, time)) = last else {
+            transaction.commit()?;
+            return Ok(0);
+        };
+        let orphans: Vec<[u8; 16]> = transaction
+            .prepare_cached("SELECT uid FROM record WHERE offset <= ? AND latest = 1")?
+            .query_map((offset,), |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let removed = transaction.prepare_cached("DELETE FROM record WHERE offset <= ?")?.execute((offset,))?;
+        {
+            // Revisions may have arrived out of order: an earlier one may be younger than the highest.
+            let mut promote = transaction.prepare_cached(
+                "UPDATE record SET latest = 1
+                 WHERE offset = (SELECT offset FROM record WHERE uid = ? ORDER BY revision DESC LIMIT 1)",
+            )?;
+            for uid in orphans {
+                promote.execute((uid,))?;
+            }
+        }
+        transaction.execute("UPDATE ledger SET expired_offset = ?, expired_time = ?", (offset, time))?;
+        transaction.commit()?;
+        Ok(removed)
+    }
+}
+
+fn append(transaction: &Transaction<'_>, push: &Push, now: i64) -> Result<i64, rusqlite::Error> {
+    if let Some(status) = &push.status {
+        transaction
+            .prepare_cached(
+                "INSERT INTO node VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET heard_time = excluded.heard_time, status = excluded.status",
+            )?
+            .execute(params![push.node, now, status])?;
+    }
+    let known: Option<(i64, i64)> = transaction
+        .prepare_cached("SELECT id, acknowledged FROM stream WHERE node = ? AND stream_id = ?")?
+        .query_row((&push.node, &push.stream_id), |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    if push.acknowledge == 0 && push.entries.is_empty() {
+        return Ok(known.map_or(0, |(_, acknowledged)| acknowledged));
+    }
+    let (stream, before) = match known {
+        Some(known) => known,
+        None => (insert_stream(transaction, push, now)?, 0),
+    };
+    let mut latest = transaction
+        .prepare_cached("SELECT offset, revision FROM record WHERE uid = ? ORDER BY revision DESC LIMIT 1")?;
+    let mut demote = transaction.prepare_cached("UPDATE record SET latest = 0 WHERE offset = ?")?;
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO record (store_time, stream, sequence, uid, revision, latest, event_time, namespace, name, node,
+             container, cause, kind, severity, confidence, fatal, body)
+         VALUES (:store_time, :stream, :sequence, :uid, :revision, :latest, :event_time, :namespace, :name, :node,
+             :container, :cause, :kind, :severity, :confidence, :fatal, :body)
+         ON CONFLICT DO NOTHING",
+    )?;
+    for entry in &push.entries {
+        let mut is_latest = false;
+        if let Some(identity) = entry.identity {
+            let highest: Option<(Offset, u32)> =
+                latest.query_row((identity.uid.into_bytes(),), |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            is_latest = highest.is_none_or(|(_, revision)| identity.revision > revision);
+            if let Some((offset, _)) = highest.filter(|_| is_latest) {
+                demote.execute((offset,))?;
+            }
+        }
+        insert_entry(&mut insert, entry, stream, is_latest, now)?;
+    }
+    let acknowledged = before.max(push.acknowledge);
+    transaction.prepare_cached("UPDATE stream SET acknowledged = ?, heard_time = ? WHERE id = ?")?.execute((
+        acknowledged,
+        now,
+        stream,
+    ))?;
+    Ok(acknowledged)
+}
+
+fn insert_stream(transaction: &Transaction<'_>, push: &Push, now: i64) -> Result<i64, rusqlite::Error> {
+    transaction.execute(
+        "INSERT INTO stream (node, stream_id, acknowledged, heard_time) VALUES (?, ?, 0, ?)",
+        (&push.node, &push.stream_id, now),
+    )?;
+    let id = transaction.last_insert_rowid();
+    transaction.execute(
+        "DELETE FROM stream WHERE node = ?1
+         AND id NOT IN (SELECT id FROM stream WHERE node = ?1 ORDER BY heard_time DESC, id DESC LIMIT ?2)",
+        (&push.node, STREAMS_PER_NODE),
+    )?;
+    Ok(id)
+}
+
+fn insert_entry(
+    insert: &mut CachedStatement<'_>,
+    entry: &Entry,
+    stream: i64,
+    latest: bool,
+    now: i64,
+) -> Result<(), rusqlite::Error> {
+    let Key { event_time, namespace, name, node, container, cause, kind, severity, confidence, fatal } = &entry.key;
+    insert.execute(named_params! {
+        ":store_time": now,
+        ":stream": stream,
+        ":sequence": entry.sequence,
+        ":uid": entry.identity.map(|i| i.uid.into_bytes()),
+        ":revision": entry.identity.map_or(0, |i| i.revision),
+        ":latest": latest,
+        ":event_time": event_time,
+        ":namespace": namespace,
+        ":name": name,
+        ":node": node,
+        ":container": container,
+        ":cause": cause,
+        ":kind": kind,
+        ":severity": severity,
+        ":confidence": confidence,
+        ":fatal": fatal,
+        ":body": entry.body,
+    })?;
+    Ok(())
+}

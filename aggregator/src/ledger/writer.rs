@@ -1,0 +1,128 @@
+//! The thread that writes: all pushes that wait go into one transaction, and each is answered after the commit. What has to
+//! go by retention goes in small steps between two transactions, so that no push waits for more than one step.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{Error, Offset, Push, Retention, Store};
+
+/// Records of one transaction, roughly: it takes no further push behind this many.
+const GROUP_RECORDS: usize = 4_000;
+/// Records that one step of retention removes, beside as many as were just stored.
+const STEP_RECORDS: usize = 500;
+/// How long to leave the disk alone after an error.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// What the writer is asked to do.
+#[derive(Debug)]
+pub(super) enum Job {
+    /// Store, commit, answer. If it cannot be stored, the answer is dropped.
+    Append { push: Push, reply: oneshot::Sender<i64> },
+    /// Look for what has become too old.
+    Expire,
+}
+
+/// Writes until every sender is gone. Ends early, with an error, only if the stored data itself is damaged.
+pub(super) fn run(
+    mut store: Store,
+    mut jobs: mpsc::Receiver<Job>,
+    committed: &watch::Sender<Offset>,
+    retention: Retention,
+) -> Result<(), Error> {
+    let mut expiring = true;
+    let mut failing = false;
+    loop {
+        let first = if expiring {
+            match jobs.try_recv() {
+                Ok(job) => Some(job),
+                Err(mpsc::error::TryRecvError::Empty) => None,
+                Err(mpsc::error::TryRecvError::Disconnected) => return Ok(()),
+            }
+        } else {
+            match jobs.blocking_recv() {
+                Some(job) => Some(job),
+                None => return Ok(()),
+            }
+        };
+        let mut group = Group::default();
+        if let Some(job) = first {
+            group.add(job);
+        }
+        while group.records < GROUP_RECORDS {
+            let Ok(job) = jobs.try_recv() else { break };
+            group.add(job);
+        }
+        let turn = turn(&mut store, &mut group, committed, retention, expiring);
+        expiring = match turn {
+            Ok(more) => {
+                if std::mem::take(&mut failing) {
+                    tracing::info!("Ledger can be written again");
+                }
+                more
+            }
+            Err(error) if error.is_about_data() => return Err(error),
+            Err(error) => {
+                // The agents keep what was not answered and come again.
+                if !std::mem::replace(&mut failing, true) {
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::error!(%error, cause, "Ledger cannot be written; pushes are refused until it can");
+                }
+                std::thread::sleep(PAUSE);
+                false
+            }
+        };
+    }
+}
+
+/// Pushes that are committed together.
+#[derive(Default)]
+struct Group {
+    pushes: Vec<Push>,
+    replies: Vec<oneshot::Sender<i64>>,
+    records: usize,
+    expire: bool,
+}
+
+impl Group {
+    fn add(&mut self, job: Job) {
+        match job {
+            Job::Append { push, reply } => {
+                self.records += push.entries.len().max(1);
+                self.pushes.push(push);
+                self.replies.push(reply);
+            }
+            Job::Expire => self.expire = true,
+        }
+    }
+}
+
+/// Commits one group, answers it, and takes one step of retention if there is need. True if another step may be needed.
+fn turn(
+    store: &mut Store,
+    group: &mut Group,
+    committed: &watch::Sender<Offset>,
+    retention: Retention,
+    expiring: bool,
+) -> Result<bool, Error> {
+    if !group.pushes.is_empty() {
+        let acknowledged = store.append(&group.pushes, now())?;
+        let last = store.last_offset()?;
+        committed.send_if_modified(|offset| std::mem::replace(offset, last) != last);
+        for (reply, acknowledged) in group.replies.drain(..).zip(acknowledged) {
+            // A client that has gone asks again.
+            let _gone = reply.send(acknowledged);
+        }
+    }
+    if expiring || group.expire || store.is_over(retention)? {
+        let step = u32::try_from(group.records + STEP_RECORDS).unwrap_or(u32::MAX);
+        return store.expire(retention, now(), step);
+    }
+    Ok(false)
+}
+
+/// Nanoseconds since 1970.
+fn now() -> i64 {
+    i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX)
+}

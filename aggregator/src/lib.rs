@@ -1,0 +1,15 @@
+//! One per cluster: intake -> ledger -> feed.
+//!
+//! The program is `main.rs`; this library lets tests run it, or parts of it, in their own process.
+
+pub mod app;
+pub mod config;
+pub mod cursor;
+pub mod feed;
+pub mod filter;
+pub mod gate;
+pub mod intake;
+pub mod ledger;
+pub mod mask;
+pub mod nodes;
+pub mod server;

@@ -1,0 +1,140 @@
+//! What is known of each node's agent: when it was last heard, and how well its sources see. Kept in memory, stored with the
+//! pushes when it changes, so that a restart forgets no silent node.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use coroner_proto::v1::{NodeStatus, SourceStatus};
+use jiff::Timestamp;
+use prost::Message;
+
+use crate::filter::{nanoseconds, timestamp};
+
+/// Nodes that are remembered; twice the largest clusters that Kubernetes supports. About 2 KiB each.
+const MAX_NODES: usize = 10_000;
+/// How stale the stored time of an unchanged node may be.
+const STORE_INTERVAL: i64 = 60_000_000_000;
+
+/// There are more nodes than can be remembered.
+#[derive(Debug, thiserror::Error)]
+#[error("this aggregator remembers {MAX_NODES} nodes and has heard of as many")]
+pub struct Full;
+
+/// All nodes that were heard of.
+#[derive(Debug, Default)]
+pub struct Nodes(Mutex<BTreeMap<String, Node>>);
+
+#[derive(Debug, Default)]
+struct Node {
+    status: NodeStatus,
+    /// When it was last stored, in nanoseconds since 1970.
+    stored: i64,
+}
+
+impl Nodes {
+    /// The nodes that were stored.
+    pub fn new(stored: Vec<NodeStatus>) -> Self {
+        let nodes = stored.into_iter().map(|status| {
+            let stored = status.last_heard_time.as_ref().and_then(nanoseconds).unwrap_or(0);
+            (status.node.clone(), Node { status, stored })
+        });
+        Self(Mutex::new(nodes.collect()))
+    }
+
+    /// Notes that a node was heard, and its sources if it told them. Gives its status, encoded, when that should be stored.
+    ///
+    /// # Errors
+    /// [`Full`] for a new node when there are too many.
+    pub fn heard(&self, name: &str, now: Timestamp, sources: Vec<SourceStatus>) -> Result<Option<Vec<u8>>, Full> {
+        let now = i64::try_from(now.as_nanosecond()).unwrap_or(i64::MAX);
+        let mut nodes = self.nodes();
+        if !nodes.contains_key(name) && nodes.len() >= MAX_NODES {
+            return Err(Full);
+        }
+        let node = nodes.entry(name.to_owned()).or_insert_with(|| Node {
+            status: NodeStatus { node: name.to_owned(), ..Default::default() },
+            stored: i64::MIN,
+        });
+        node.status.last_heard_time = Some(timestamp(now));
+        let changed = !sources.is_empty() && node.status.sources != sources;
+        if changed {
+            node.status.sources = sources;
+        }
+        if changed || now.saturating_sub(node.stored) >= STORE_INTERVAL {
+            node.stored = now;
+            let stored = NodeStatus { sources: node.status.sources.clone(), ..Default::default() };
+            return Ok(Some(stored.encode_to_vec()));
+        }
+        Ok(None)
+    }
+
+    /// Notes what is acknowledged to a node's agent.
+    pub fn acknowledged(&self, name: &str, sequence: u64) {
+        if let Some(node) = self.nodes().get_mut(name) {
+            node.status.acknowledged_sequence = sequence;
+        }
+    }
+
+    /// Forgets nodes that were not heard for so long.
+    pub fn forget_silent(&self, now: Timestamp, age: Duration) {
+        let now = i64::try_from(now.as_nanosecond()).unwrap_or(i64::MAX);
+        let oldest = now.saturating_sub(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX));
+        let is_recent = |status: &NodeStatus| status.last_heard_time.as_ref().and_then(nanoseconds) >= Some(oldest);
+        self.nodes().retain(|_, node| is_recent(&node.status));
+    }
+
+    /// All of them, by name.
+    pub fn all(&self) -> Vec<NodeStatus> {
+        self.nodes().values().map(|node| node.status.clone()).collect()
+    }
+
+    fn nodes(&self) -> MutexGuard<'_, BTreeMap<String, Node>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn source(name: &str) -> Vec<SourceStatus> {
+        vec![SourceStatus { source: name.into(), ..Default::default() }]
+    }
+
+    #[test]
+    fn status_is_stored_when_new_when_changed_and_when_stale() {
+        let nodes = Nodes::default();
+        assert!(nodes.heard("n", at(100), source("cri")).unwrap().is_some());
+        assert!(nodes.heard("n", at(101), source("cri")).unwrap().is_none());
+        assert!(nodes.heard("n", at(102), source("kernel_log")).unwrap().is_some());
+        assert!(nodes.heard("n", at(161), source("kernel_log")).unwrap().is_none());
+        assert!(nodes.heard("n", at(162), source("kernel_log")).unwrap().is_some());
+    }
+
+    #[test]
+    fn push_that_tells_no_sources_changes_none() {
+        let nodes = Nodes::default();
+        nodes.heard("n", at(100), source("cri")).unwrap();
+        nodes.heard("n", at(101), vec![]).unwrap();
+        assert_eq!(nodes.all()[0].sources, source("cri"));
+    }
+
+    #[test]
+    fn nodes_are_bounded_and_known_ones_stay_welcome() {
+        let nodes = Nodes::default();
+        for n in 0..MAX_NODES {
+            nodes.heard(&n.to_string(), at(100), vec![]).unwrap();
+        }
+        assert!(nodes.heard("one more", at(101), vec![]).is_err());
+        assert!(nodes.heard("7", at(102), vec![]).is_ok());
+        nodes.forget_silent(at(202), Duration::from_secs(100));
+        assert_eq!(nodes.all().len(), 1);
+    }
+}
