@@ -18,6 +18,7 @@ pub mod observation;
 pub mod parse;
 pub mod process;
 pub mod recording;
+pub mod replay;
 pub mod report;
 pub mod rules;
 pub mod text;

@@ -1,6 +1,7 @@
 //! What the tests across crates stand on: a real containerd with the tests in the kubelet's place, the real agent and
 //! aggregator beside it, and a virtual machine with a real cgroup v2 kernel. `tests/README.md` shows the whole.
 
+pub mod case;
 mod cgroup;
 mod containerd;
 pub mod coroner;

@@ -1,0 +1,184 @@
+//! Recorded cases with their truth, and how verdicts are compared with it: the same measure as `tests/corpus/score`.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context, Result};
+use coroner_cli::case_dir::CaseDir;
+use coroner_diagnosis::{observation::Observation, recording::Recording, replay::replay};
+use coroner_proto::v1::{Cause, Confidence, Diagnosis, Node};
+use serde_json::Value;
+
+/// A recorded case.
+#[derive(Debug)]
+pub struct Case {
+    /// Its name: that of its folder.
+    pub name: String,
+    /// Its clocks and names.
+    pub recording: Recording,
+    files: CaseDir,
+    truth: Vec<Value>,
+    also: Vec<Value>,
+    never: Vec<Value>,
+}
+
+impl Case {
+    /// All of them, in order of their names.
+    ///
+    /// # Errors
+    /// If one cannot be read.
+    pub fn all() -> Result<Vec<Self>> {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus/cases");
+        let listing = || format!("listing {}", folder.display());
+        let mut paths = fs::read_dir(&folder)
+            .with_context(listing)?
+            .map(|entry| Ok(entry.with_context(listing)?.path()))
+            .collect::<Result<Vec<_>>>()?;
+        paths.sort();
+        paths.into_iter().map(Self::read).collect()
+    }
+
+    fn read(path: PathBuf) -> Result<Self> {
+        let files = CaseDir::read(&path)?;
+        let json: Value = serde_json::from_str(&files.case_json).with_context(|| path.display().to_string())?;
+        let list = |key: &str| json[key].as_array().cloned().unwrap_or_default();
+        Ok(Self {
+            name: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            recording: Recording::new(&files.case_json)?,
+            truth: list("truth"),
+            also: list("also"),
+            never: list("never"),
+            files,
+        })
+    }
+
+    /// All that was seen, in the order in which it was seen.
+    ///
+    /// # Errors
+    /// If a line cannot be used.
+    pub fn observations(&self) -> Result<Vec<Observation>> {
+        self.observations_without("")
+    }
+
+    /// The same where one file was never recorded.
+    ///
+    /// # Errors
+    /// If a line cannot be used.
+    pub fn observations_without(&self, file: &str) -> Result<Vec<Observation>> {
+        let gone = format!("{file}.ndjson");
+        let files = self.files.files.iter().filter(|(name, _)| **name != gone);
+        Ok(self.recording.observations(files.map(|(name, text)| (name.as_str(), text.as_str())))?)
+    }
+
+    /// The last revisions of what these observations lead to, about the case's own namespace.
+    pub fn diagnoses(&self, observations: Vec<Observation>) -> Vec<Diagnosis> {
+        let mut diagnoses = replay(Node::from(&self.recording.node), observations, self.recording.end);
+        diagnoses.retain(|d| d.subject.as_ref().is_some_and(|s| s.namespace == self.recording.namespace));
+        diagnoses
+    }
+
+    /// Truths that no diagnosis gives in full.
+    pub fn missed(&self, diagnoses: &[Diagnosis]) -> Vec<String> {
+        let given = |truth: &&Value| diagnoses.iter().any(|d| says(d, truth) && agrees(d, truth));
+        self.truth.iter().filter(|truth| !given(truth)).map(Value::to_string).collect()
+    }
+
+    /// Diagnoses that accuse somebody falsely.
+    pub fn accused(&self, diagnoses: &[Diagnosis]) -> Vec<String> {
+        let forbidden = |d: &&Diagnosis| {
+            self.truth.is_empty()
+                || self.never.iter().any(|never| {
+                    let cause = never.as_str().or_else(|| never["cause"].as_str()).unwrap_or_default();
+                    bare(d.cause()) == cause && never["fatal"].as_bool().is_none_or(|fatal| fatal == d.fatal)
+                })
+        };
+        diagnoses.iter().filter(forbidden).map(describe).collect()
+    }
+
+    /// Diagnoses that are neither true, nor fine, nor coarser but honest about it.
+    pub fn wrong(&self, diagnoses: &[Diagnosis]) -> Vec<String> {
+        let accounted = |d: &Diagnosis| {
+            d.cause() == Cause::Unattributed
+                || self.truth.iter().chain(&self.also).any(|truth| says(d, truth))
+                || self.truth.iter().any(|truth| coarser(d, truth))
+        };
+        diagnoses.iter().filter(|d| !accounted(d)).map(describe).collect()
+    }
+}
+
+fn bare(cause: Cause) -> &'static str {
+    cause.as_str_name().trim_start_matches("CAUSE_")
+}
+
+fn describe(d: &Diagnosis) -> String {
+    let subject = d.subject.clone().unwrap_or_default();
+    let confidence = d.confidence().as_str_name();
+    format!("{} {confidence} {}/{} fatal={} {:?}", bare(d.cause()), subject.name, subject.container, d.fatal, d.exit)
+}
+
+/// Whether a diagnosis names the cause and subject of a truth.
+fn says(d: &Diagnosis, truth: &Value) -> bool {
+    truth["cause"] == bare(d.cause()) && about(d, truth)
+}
+
+fn about(d: &Diagnosis, truth: &Value) -> bool {
+    let subject = d.subject.clone().unwrap_or_default();
+    let text = |key: &str| truth[key].as_str().unwrap_or_default();
+    for key in ["node", "service", "ingress", "workload"] {
+        if !text(key).is_empty() {
+            return subject.name == text(key);
+        }
+    }
+    let pod = text("pod");
+    let named = if pod.is_empty() || pod.ends_with('-') { subject.name.starts_with(pod) } else { subject.name == pod };
+    named && (text("container").is_empty() || subject.container == text("container"))
+}
+
+/// Whether a diagnosis agrees with all that a truth names beside cause and subject.
+fn agrees(d: &Diagnosis, truth: &Value) -> bool {
+    let exit = d.exit.clone().unwrap_or_default();
+    let number = |key: &str, told: i32| truth[key].as_i64().is_none_or(|expected| expected == i64::from(told));
+    let subject = d.subject.clone().unwrap_or_default();
+    let kind = subject.container_kind().as_str_name().trim_start_matches("CONTAINER_KIND_").to_lowercase();
+    let contributing = |expected: &str| d.contributing().any(|cause| bare(cause) == expected);
+    truth["fatal"].as_bool().is_none_or(|fatal| fatal == d.fatal)
+        && number("exit_code", exit.code)
+        && number("signal", exit.signal)
+        && truth["container_kind"].as_str().is_none_or(|expected| expected == kind)
+        && truth["contributing"].as_str().is_none_or(contributing)
+}
+
+/// Whether a diagnosis is one of the coarser verdicts that are honest, as less than certain, where a deciding witness is
+/// missing.
+fn coarser(d: &Diagnosis, truth: &Value) -> bool {
+    const STOPPED: &[Cause] = &[Cause::StoppedByRequest, Cause::GracePeriodExceeded];
+    let allowed: &[Cause] = match truth["cause"].as_str().unwrap_or_default() {
+        "EVICTED_BY_API"
+        | "EVICTED_BY_TAINT"
+        | "PREEMPTED"
+        | "DEADLINE_EXCEEDED"
+        | "EVICTED_MEMORY"
+        | "EVICTED_DISK"
+        | "EVICTED_INODES"
+        | "EVICTED_PIDS"
+        | "EVICTED_EPHEMERAL_STORAGE_LIMIT"
+        | "LIVENESS_PROBE_FAILED"
+        | "STARTUP_PROBE_FAILED"
+        | "POST_START_HOOK_FAILED"
+        | "PRE_STOP_HOOK_FAILED"
+        | "STUCK_ON_FINALIZER"
+        | "STUCK_ON_PROCESS" => STOPPED,
+        "COMMAND_NOT_FOUND"
+        | "COMMAND_NOT_EXECUTABLE"
+        | "WRONG_ARCHITECTURE"
+        | "READ_ONLY_VOLUME"
+        | "CRASH_SEGFAULT"
+        | "CRASH_BUS_ERROR"
+        | "CRASH_SECCOMP" => &[Cause::ApplicationExit],
+        "CRASH_ABORT" => &[Cause::CrashSegfault, Cause::ApplicationExit],
+        _ => &[],
+    };
+    let subject = d.subject.clone().unwrap_or_default();
+    let pod = truth["pod"].as_str().unwrap_or_default();
+    let named = if pod.is_empty() || pod.ends_with('-') { subject.name.starts_with(pod) } else { subject.name == pod };
+    allowed.contains(&d.cause()) && named && d.confidence() != Confidence::Certain
+}
