@@ -2,5 +2,11 @@
 //!
 //! A library, so that tests and fuzzers can reach the modules; `main.rs` only starts [`app`].
 
+pub mod app;
+pub mod config;
 pub mod host;
+pub mod node;
+pub mod outbox;
 pub mod sources;
+pub mod status;
+pub mod uplink;

@@ -1,0 +1,266 @@
+//! The agent as a whole: starts sources, examiner, outbox and uplink, and stops them in this order.
+
+use std::{io, net::SocketAddr, process::ExitCode, time::Duration};
+
+use coroner_diagnosis::{
+    examiner::Examiner,
+    observation::{Fact, Gap, GapReason, Observation, Source},
+};
+use coroner_proto::v1;
+use jiff::Timestamp;
+use thiserror::Error;
+use tokio::{
+    select,
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{Instrument, error, info, info_span, warn};
+
+use crate::{
+    config::Config,
+    node,
+    outbox::{self, Closed, Keeper, OpenError, Outbox, Record},
+    sources::{
+        containerd, cri,
+        outlet::{CAPACITY, Outlet},
+    },
+    status::{self, Board, wire_time},
+    uplink::{Pace, Uplink},
+};
+
+/// The examiner is told the time at least so often.
+pub const IDLE_TICK: Duration = Duration::from_secs(5);
+/// Observations that are examined before their diagnoses are handed over: well below a millisecond's work.
+const BURST: usize = 64;
+/// How long sources may take to stop, and the aggregator to take what is left. Together well below the usual
+/// terminationGracePeriodSeconds of 30.
+const STOP_DEADLINE: Duration = Duration::from_secs(2);
+const LAST_PUSH_DEADLINE: Duration = Duration::from_secs(3);
+/// Signals so close together are one: timeout(1), for one, signals its child and then the child's group.
+const ONE_SIGNAL: Duration = Duration::from_millis(200);
+
+/// Why the agent ended without being told to.
+#[derive(Debug, Error)]
+pub enum AppError {
+    /// The outbox cannot be used.
+    #[error(transparent)]
+    Outbox(#[from] OpenError),
+    /// The address for health cannot be used.
+    #[error("cannot serve health on {address}")]
+    Health {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+    /// The operating system refuses something basic.
+    #[error("cannot start")]
+    System(#[from] io::Error),
+    /// A part that must run has ended; its panic is in the log.
+    #[error("the {0} has ended")]
+    Ended(&'static str),
+}
+
+impl AppError {
+    /// The exit code that scripts may rely on: 65 for stored data of another program, 69 for an outbox in use, else 1.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Outbox(OpenError::Foreign { .. }) => 65.into(),
+            Self::Outbox(OpenError::Locked(_)) => 69.into(),
+            Self::Health { .. } | Self::System(_) | Self::Ended(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Runs the agent until it is told to stop by SIGTERM or SIGINT; a second signal ends the process at once.
+///
+/// # Errors
+/// If it cannot start, or a part that must run ends.
+pub async fn run(config: Config) -> Result<(), AppError> {
+    let Config {
+        node_name,
+        cluster_uid,
+        host,
+        container_logs: _,
+        cri_endpoint,
+        containerd_endpoint,
+        containerd_namespace,
+        aggregator,
+        outbox,
+        outbox_max_bytes,
+        health_listen,
+        log_format: _,
+    } = config;
+    let mut stop_signal = StopSignal::listen()?;
+    let node = node::identify(&host, node_name, cluster_uid);
+    let board = Board::default();
+    let outbox = Outbox::open(&outbox, outbox_max_bytes, &node.name, board.clone())?;
+    info!(node = node.name, aggregator = aggregator.url, version = env!("CARGO_PKG_VERSION"), "Agent started");
+    let (keeper, outbox_thread) = outbox::spawn(outbox)?;
+
+    let needs_cri = cri_endpoint.is_some();
+    let (sender, observations) = mpsc::channel(CAPACITY);
+    let stop_sources = CancellationToken::new();
+    let sources = TaskTracker::new();
+    let outlet = |source| Outlet::new(source, sender.clone());
+    let containerd_config = containerd::Config { endpoint: containerd_endpoint, namespace: containerd_namespace };
+    let (hints, hinted) = cri::hints();
+    containerd::spawn(&sources, stop_sources.clone(), outlet(Source::Containerd), containerd_config, hints);
+    cri::spawn(&sources, stop_sources.clone(), outlet(Source::Cri), cri_endpoint, hinted);
+    sources.close();
+
+    let (turn, beat) = watch::channel(Instant::now());
+    let parts = TaskTracker::new();
+    let stop_parts = CancellationToken::new();
+    if let Some(address) = health_listen {
+        let serve = status::serve_health(address, board.clone(), needs_cri, beat, stop_parts.clone());
+        let serve = serve.await.map_err(|error| AppError::Health { address, error })?;
+        parts.spawn(serve.instrument(info_span!("health")));
+    }
+    let stop_examiner = CancellationToken::new();
+    let mut examiner = parts.spawn(
+        examine(node.clone(), observations, keeper.clone(), board.clone(), turn, stop_examiner.clone())
+            .instrument(info_span!("examiner")),
+    );
+    let uplink = Uplink::new(node.name, aggregator, keeper.clone(), board, Pace::default());
+    let mut uplink = parts.spawn(uplink.run(stop_parts.clone()).instrument(info_span!("uplink")));
+
+    select! {
+        signal = stop_signal.next() => info!(signal, "Stopping"),
+        _ = &mut examiner => return Err(AppError::Ended("examiner")),
+        _ = &mut uplink => return Err(AppError::Ended("uplink")),
+    }
+    tokio::spawn(async {
+        sleep(ONE_SIGNAL).await;
+        let Ok(mut stop_signal) = StopSignal::listen() else { return };
+        let signal = stop_signal.next().await;
+        error!(signal, "Told to stop twice: ending at once");
+        std::process::exit(1);
+    });
+
+    stop_sources.cancel();
+    if timeout(STOP_DEADLINE, sources.wait()).await.is_err() {
+        warn!(count = sources.len(), "Sources did not stop in time");
+    }
+    // The examiner ends with what is in the channel, even if a source still holds its outlet.
+    stop_examiner.cancel();
+    if !matches!(examiner.await, Ok(Ok(()))) {
+        return Err(AppError::Ended("examiner"));
+    }
+    if keeper.flush().await.is_err() {
+        return Err(AppError::Ended("outbox"));
+    }
+    stop_parts.cancel();
+    parts.close();
+    if timeout(LAST_PUSH_DEADLINE, parts.wait()).await.is_err() {
+        warn!("The aggregator did not take all in time: the rest waits in the outbox");
+        uplink.abort();
+        parts.wait().await;
+    }
+    drop(keeper);
+    if outbox_thread.join().is_err() {
+        return Err(AppError::Ended("outbox"));
+    }
+    info!("Stopped");
+    Ok(())
+}
+
+/// SIGTERM and SIGINT.
+struct StopSignal {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl StopSignal {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// The one owner of the examiner: gives it what was seen and the time, and hands on what it says. Ends when there is nothing
+/// left that could be seen.
+async fn examine(
+    node: v1::Node,
+    mut observations: mpsc::Receiver<Observation>,
+    outbox: Keeper,
+    board: Board,
+    turn: watch::Sender<Instant>,
+    stop: CancellationToken,
+) -> Result<(), Closed> {
+    let name = node.name.clone();
+    let mut examiner = Examiner::new(node);
+    let mut burst = Vec::with_capacity(BURST);
+    let mut stopping = false;
+    loop {
+        let due = examiner.next_tick().map_or(IDLE_TICK, |at| until(at).min(IDLE_TICK));
+        let seen = select! {
+            seen = observations.recv_many(&mut burst, BURST) => seen,
+            () = stop.cancelled(), if !stopping => {
+                stopping = true;
+                observations.close();
+                continue;
+            }
+            () = sleep(due) => 0,
+        };
+        turn.send_replace(Instant::now());
+        let mut records = Vec::new();
+        for observation in burst.drain(..) {
+            note(&observation, &board, &name, &mut records);
+            records.extend(examiner.observe(observation).into_iter().map(Record::diagnosis));
+        }
+        let now = Timestamp::now();
+        if seen == 0 || examiner.next_tick().is_some_and(|at| at <= now) {
+            records.extend(examiner.tick(now).into_iter().map(Record::diagnosis));
+        }
+        if !records.is_empty() {
+            outbox.append(records).await?;
+        }
+        if seen == 0 && observations.is_closed() && observations.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+/// What concerns the sources themselves also goes to the board and, if something was lost, on record.
+fn note(observation: &Observation, board: &Board, node: &str, records: &mut Vec<Record>) {
+    match &observation.fact {
+        Fact::Health(source, health) => board.set(source.name(), health),
+        Fact::Gap(gap) => {
+            warn!(source = gap.source.name(), reason = ?gap.reason, lost = gap.lost, "A source lost something");
+            board.count_gap(gap.source.name());
+            records.push(Record::gap(wire_gap(gap, node)));
+        }
+        _ => {}
+    }
+}
+
+fn wire_gap(gap: &Gap, node: &str) -> v1::Gap {
+    let (reason, text) = match gap.reason {
+        GapReason::Overrun => (v1::GapReason::Overrun, "it was overwritten before it could be read"),
+        GapReason::Disconnected => (v1::GapReason::Disconnected, "the connection broke"),
+        GapReason::Overload => (v1::GapReason::Overload, "the agent could not keep up"),
+    };
+    v1::Gap {
+        node: node.to_owned(),
+        source: gap.source.name().to_owned(),
+        reason: reason.into(),
+        start_time: Some(wire_time(gap.from)),
+        end_time: Some(wire_time(gap.to)),
+        lost_count: gap.lost,
+        text: text.to_owned(),
+    }
+}
+
+fn until(at: Timestamp) -> Duration {
+    Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default()
+}

@@ -1,0 +1,351 @@
+//! The command line, and what follows from it. Every flag is also an environment variable.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use clap::{Parser, ValueEnum};
+use thiserror::Error;
+use tonic::transport::Uri;
+
+use crate::host::HostRoot;
+
+/// The smallest outbox that makes sense: a few hundred records.
+const OUTBOX_MIN_BYTES: u64 = 1 << 20;
+
+/// Sockets on which a CRI runtime is known to listen, below the node's root: containerd (Debian and most others, K3s and
+/// RKE2, K0s, MicroK8s), CRI-O, cri-dockerd.
+const CRI_SOCKETS: [&str; 6] = [
+    "run/containerd/containerd.sock",
+    "run/k3s/containerd/containerd.sock",
+    "run/k0s/containerd.sock",
+    "var/snap/microk8s/common/run/containerd.sock",
+    "run/crio/crio.sock",
+    "run/cri-dockerd.sock",
+];
+
+/// Coroner's agent: watches one node and tells the aggregator why things died on it.
+#[derive(Debug, Parser)]
+#[command(name = "coroner-agent", version)]
+struct Flags {
+    /// The node's Kubernetes name [default: the hostname]
+    #[arg(long, env = "NODE_NAME")]
+    node_name: Option<String>,
+
+    /// The cluster's uid: that of its namespace kube-system
+    #[arg(long, env = "CORONER_CLUSTER_UID", default_value = "")]
+    cluster_uid: String,
+
+    /// Where the node's own file system is: its proc, sys, dev, etc, run and var/log are read
+    #[arg(long, env = "CORONER_HOST_ROOT", value_name = "DIR", default_value = "/")]
+    host_root: PathBuf,
+
+    /// Where the kubelet links the containers' logs [default: var/log/containers of the node]
+    #[arg(long, env = "CORONER_CONTAINER_LOGS", value_name = "DIR")]
+    container_logs: Option<PathBuf>,
+
+    /// The runtime's CRI socket, unix:///PATH or none [default: the first known one that exists]
+    #[arg(long, env = "CORONER_CRI_ENDPOINT", value_name = "ENDPOINT", value_parser = parse_socket)]
+    cri_endpoint: Option<Socket>,
+
+    /// containerd's own socket, unix:///PATH or none [default: the CRI socket]
+    #[arg(long, env = "CORONER_CONTAINERD_ENDPOINT", value_name = "ENDPOINT", value_parser = parse_socket)]
+    containerd_endpoint: Option<Socket>,
+
+    /// The containerd namespace in which the CRI keeps its containers
+    #[arg(long, env = "CORONER_CONTAINERD_NAMESPACE", value_name = "NAME", default_value = "k8s.io")]
+    containerd_namespace: String,
+
+    /// The aggregator: https://HOST:PORT, http://HOST:PORT or unix:///PATH
+    #[arg(long, env = "CORONER_AGGREGATOR", value_name = "URL")]
+    aggregator: String,
+
+    /// Certificate authority of the aggregator, PEM
+    #[arg(long, env = "CORONER_TLS_CA", value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+
+    /// The agent's own certificate, PEM
+    #[arg(long, env = "CORONER_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// The key of the agent's own certificate, PEM
+    #[arg(long, env = "CORONER_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
+    /// Allow http:// to another machine: anybody on the way can read and forge
+    #[arg(long, env = "CORONER_INSECURE")]
+    insecure: bool,
+
+    /// Keeps what the aggregator has not yet made durable
+    #[arg(long, env = "CORONER_OUTBOX", value_name = "FILE", default_value = "/var/lib/coroner/outbox.db")]
+    outbox: PathBuf,
+
+    /// How large the outbox may grow
+    #[arg(long, env = "CORONER_OUTBOX_MAX_BYTES", value_name = "BYTES", default_value_t = 64 << 20,
+          value_parser = clap::value_parser!(u64).range(OUTBOX_MIN_BYTES..))]
+    outbox_max_bytes: u64,
+
+    /// Serve grpc.health.v1 there, in plain text: the services liveness and readiness
+    #[arg(long, env = "CORONER_HEALTH_LISTEN", value_name = "ADDR")]
+    health_listen: Option<SocketAddr>,
+
+    /// How log lines look
+    #[arg(long, env = "CORONER_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A socket that may be switched off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Socket {
+    None,
+    Unix(String),
+}
+
+/// What the agent is told to do, complete and consistent.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The node's name, if it is not the hostname.
+    pub node_name: Option<String>,
+    /// The cluster's uid; empty where it is not known.
+    pub cluster_uid: String,
+    /// The node's directories.
+    pub host: HostRoot,
+    /// Where the kubelet links the containers' logs.
+    pub container_logs: PathBuf,
+    /// The CRI, `unix:///path`; `None` if switched off.
+    pub cri_endpoint: Option<String>,
+    /// containerd itself, `unix:///path`; `None` if switched off.
+    pub containerd_endpoint: Option<String>,
+    /// The containerd namespace of the CRI's containers.
+    pub containerd_namespace: String,
+    /// Where diagnoses go.
+    pub aggregator: Aggregator,
+    /// The outbox' file.
+    pub outbox: PathBuf,
+    /// Its bound.
+    pub outbox_max_bytes: u64,
+    /// Where to serve health, if anywhere.
+    pub health_listen: Option<SocketAddr>,
+    /// How log lines look.
+    pub log_format: LogFormat,
+}
+
+/// How the aggregator is reached. The files are read at each connection, so that renewed certificates are taken up.
+#[derive(Clone, Debug)]
+pub struct Aggregator {
+    /// `https://`, `http://` or `unix:///`.
+    pub url: String,
+    /// PEM files for https.
+    pub tls: Option<Tls>,
+}
+
+/// PEM files of a TLS client.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// The authority that vouches for the aggregator.
+    pub ca: PathBuf,
+    /// The agent's own certificate and its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+/// Why the agent does not start as told.
+#[derive(Debug, Error)]
+pub enum UsageError {
+    /// Not an error: help or version were asked for. Holds the text.
+    #[error("{0}")]
+    Help(String),
+    /// What is wrong, in one line.
+    #[error("{0}")]
+    Bad(String),
+}
+
+impl Config {
+    /// Reads the command line of this process and its environment.
+    ///
+    /// # Errors
+    /// If they do not say what to do.
+    pub fn from_args() -> Result<Self, UsageError> {
+        Self::parse(std::env::args_os())
+    }
+
+    /// Reads a command line, the first word of which is the program's name.
+    ///
+    /// # Errors
+    /// If it does not say what to do.
+    pub fn parse(args: impl IntoIterator<Item = impl Into<std::ffi::OsString> + Clone>) -> Result<Self, UsageError> {
+        let Flags {
+            node_name,
+            cluster_uid,
+            host_root,
+            container_logs,
+            cri_endpoint,
+            containerd_endpoint,
+            containerd_namespace,
+            aggregator,
+            tls_ca,
+            tls_cert,
+            tls_key,
+            insecure,
+            outbox,
+            outbox_max_bytes,
+            health_listen,
+            log_format,
+        } = Flags::try_parse_from(args).map_err(|error| {
+            if error.use_stderr() { UsageError::Bad(one_line(&error)) } else { UsageError::Help(error.to_string()) }
+        })?;
+        let host = HostRoot::at(&host_root);
+        let container_logs = container_logs.unwrap_or_else(|| host.log.join("containers"));
+        let cri_endpoint = match cri_endpoint {
+            Some(Socket::None) => None,
+            Some(Socket::Unix(endpoint)) => Some(endpoint),
+            None => Some(known_cri_socket(&host_root)),
+        };
+        let containerd_endpoint = match containerd_endpoint {
+            Some(Socket::None) => None,
+            Some(Socket::Unix(endpoint)) => Some(endpoint),
+            None => cri_endpoint.clone(),
+        };
+        let tls = tls_ca.map(|ca| Tls { ca, identity: tls_cert.zip(tls_key) });
+        Ok(Self {
+            node_name: node_name.filter(|name| !name.is_empty()),
+            cluster_uid,
+            host,
+            container_logs,
+            cri_endpoint,
+            containerd_endpoint,
+            containerd_namespace,
+            aggregator: Aggregator::checked(aggregator, tls, insecure).map_err(UsageError::Bad)?,
+            outbox,
+            outbox_max_bytes,
+            health_listen,
+            log_format,
+        })
+    }
+}
+
+impl Aggregator {
+    fn checked(url: String, tls: Option<Tls>, insecure: bool) -> Result<Self, String> {
+        if url.strip_prefix("unix://").is_some_and(|path| path.starts_with('/')) {
+            return Ok(Self { url, tls: None });
+        }
+        let uri: Uri = url.parse().map_err(|error| format!("--aggregator {url}: {error}"))?;
+        let Some(host) = uri.host() else {
+            return Err(format!("--aggregator {url}: names no host"));
+        };
+        match uri.scheme_str() {
+            Some("https") if tls.is_some() => Ok(Self { url, tls }),
+            Some("https") => Err(format!("--aggregator {url}: https needs --tls-ca, the authority to trust")),
+            Some("http") if insecure || is_loopback(host) => Ok(Self { url, tls: None }),
+            Some("http") => Err(format!(
+                "--aggregator {url}: plain http to another machine can be read and forged by anybody on the way; \
+                 use https:// with --tls-ca, or say --insecure"
+            )),
+            _ => Err(format!("--aggregator {url}: begin with https://, http:// or unix:///")),
+        }
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn known_cri_socket(root: &Path) -> String {
+    let sockets = CRI_SOCKETS.map(|socket| root.join(socket));
+    let [most_common, ..] = &sockets;
+    let socket = sockets.iter().find(|socket| socket.exists()).unwrap_or(most_common);
+    format!("unix://{}", socket.display())
+}
+
+fn parse_socket(text: &str) -> Result<Socket, String> {
+    if text == "none" {
+        return Ok(Socket::None);
+    }
+    match text.strip_prefix("unix://") {
+        Some(path) if path.starts_with('/') => Ok(Socket::Unix(text.to_owned())),
+        _ => Err("write unix:///PATH or none".into()),
+    }
+}
+
+/// clap's message without its usage and hints.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let message = text.split("\n\n").next().unwrap_or(&text);
+    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.strip_prefix("error: ").map(str::to_owned).unwrap_or(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(flags: &[&str]) -> Result<Config, UsageError> {
+        Config::parse([&["coroner-agent"], flags].concat())
+    }
+
+    fn refusal(flags: &[&str]) -> String {
+        let error = parse(flags).unwrap_err().to_string();
+        assert!(!error.contains('\n'), "{error:?} is more than one line");
+        error
+    }
+
+    #[test]
+    fn refuses_plain_http_beyond_loopback_unless_told_so() {
+        for near in ["http://127.0.0.1:7070", "http://localhost:7070", "http://[::1]:7070", "unix:///run/a.sock"] {
+            parse(&["--aggregator", near]).unwrap();
+        }
+        let refusal = refusal(&["--aggregator", "http://aggregator:7070"]);
+        assert!(refusal.contains("--insecure") && refusal.contains("--tls-ca"), "{refusal}");
+        parse(&["--aggregator", "http://aggregator:7070", "--insecure"]).unwrap();
+    }
+
+    #[test]
+    fn https_needs_an_authority_and_a_certificate_its_key() {
+        assert!(refusal(&["--aggregator", "https://aggregator:7070"]).contains("--tls-ca"));
+        assert!(refusal(&["--aggregator", "https://a:1", "--tls-ca", "ca", "--tls-cert", "c"]).contains("--tls-key"));
+        let config = parse(&["--aggregator", "https://a:1", "--tls-ca", "ca", "--tls-cert", "c", "--tls-key", "k"]);
+        assert_eq!(config.unwrap().aggregator.tls.unwrap().identity, Some(("c".into(), "k".into())));
+    }
+
+    #[test]
+    fn says_in_one_line_what_is_wrong() {
+        assert!(refusal(&["--aggregator", "ftp://x"]).contains("begin with"));
+        assert!(refusal(&["--aggregator", "unix://relative"]).contains("begin with"));
+        assert!(refusal(&["--aggregator", "unix:///a", "--cri-endpoint", "/run/a.sock"]).contains("unix:///PATH"));
+        assert!(refusal(&["--aggregator", "unix:///a", "--outbox-max-bytes", "5"]).contains("--outbox-max-bytes"));
+        assert!(refusal(&["--aggregator", "unix:///a", "--wat"]).contains("--wat"));
+    }
+
+    #[test]
+    fn everything_of_the_node_hangs_off_the_host_root() {
+        let root = tempfile::tempdir().unwrap();
+        let endpoint = |socket| format!("unix://{}", root.path().join(socket).display());
+        let flags = ["--aggregator", "unix:///a", "--host-root", root.path().to_str().unwrap()];
+        let config = parse(&flags).unwrap();
+        assert_eq!(config.host.proc, root.path().join("proc"));
+        assert_eq!(config.container_logs, root.path().join("var/log/containers"));
+        assert_eq!(config.cri_endpoint, Some(endpoint("run/containerd/containerd.sock")));
+
+        std::fs::create_dir_all(root.path().join("run/crio")).unwrap();
+        std::fs::write(root.path().join("run/crio/crio.sock"), "").unwrap();
+        let config = parse(&flags).unwrap();
+        assert_eq!(config.cri_endpoint, Some(endpoint("run/crio/crio.sock")));
+        assert_eq!(config.containerd_endpoint, config.cri_endpoint);
+    }
+
+    #[test]
+    fn endpoints_can_be_switched_off() {
+        let config = parse(&["--aggregator", "unix:///a", "--cri-endpoint", "none"]).unwrap();
+        assert_eq!((config.cri_endpoint, config.containerd_endpoint), (None, None));
+    }
+}

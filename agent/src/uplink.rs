@@ -1,0 +1,385 @@
+//! The way from the outbox to the aggregator: pushes what is not acknowledged, oldest first, and never gives up.
+//!
+//! - Each connection begins with an empty push: the answer says where to go on. Without records one follows at least
+//!   every [`HEARTBEAT`], for it also tells that the agent lives and how its sources are.
+//! - Only the aggregator's `acknowledged_sequence` moves the outbox on.
+//! - What a status means follows the table in `ARCHITECTURE.md`: wait and try again; or cut the batch in two until the
+//!   record that is refused stands alone, and put a gap in its place; or hold, for an operator has to act. Holding deviates
+//!   from OTLP's rules, by which an unauthenticated client drops its data.
+
+use std::{
+    collections::hash_map::RandomState,
+    hash::{BuildHasher, Hasher},
+    time::Duration,
+};
+
+use coroner_diagnosis::text;
+use coroner_proto::v1::{
+    Gap, GapReason, OutboxRecord, PushDiagnosesRequest, PushDiagnosesResponse,
+    ingest_service_client::IngestServiceClient, outbox_record,
+};
+use jiff::Timestamp;
+use tokio::{
+    select,
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    Code, Status,
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
+};
+use tracing::{error, info, warn};
+
+use crate::{
+    config::{Aggregator, Tls},
+    outbox::{Closed, Keeper, Limit, Record},
+    status::{Board, OUTBOX, wire_time},
+};
+
+/// Without records, the aggregator hears from the agent so often.
+pub const HEARTBEAT: Duration = Duration::from_secs(15);
+/// The contract's bound of a push.
+const MAX_RECORDS: usize = 500;
+/// Stays below the 4 MiB that gRPC servers take by default.
+const MAX_BYTES: usize = 1 << 20;
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+const CALL_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long to wait after what went wrong.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// After the first failure; each further one in a row waits half as long again.
+    pub first: Duration,
+    /// The longest of these.
+    pub longest: Duration,
+    /// While only an operator can help.
+    pub hold: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { first: Duration::from_secs(1), longest: Duration::from_secs(30), hold: Duration::from_secs(60) }
+    }
+}
+
+/// Pushes what the outbox holds.
+#[derive(Debug)]
+pub struct Uplink {
+    node: String,
+    aggregator: Aggregator,
+    outbox: Keeper,
+    board: Board,
+    pace: Pace,
+    client: Option<IngestServiceClient<Channel>>,
+    /// The stream of which this connection has said how far the aggregator has it, and when.
+    synchronized: Option<(String, Instant)>,
+    /// Records of the next batch: fewer while looking for one that is refused.
+    limit: usize,
+    /// Failures in a row.
+    failures: u32,
+    /// The operator has been told.
+    holding: bool,
+}
+
+/// What one step has come to.
+enum Step {
+    /// Go on at once.
+    More,
+    /// All is acknowledged.
+    Done,
+    /// Try again then.
+    Later(Duration),
+}
+
+/// What a refusal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Remedy {
+    /// Nothing is wrong with the push.
+    Retry,
+    /// One of its records will never be taken.
+    Bisect,
+    /// An operator has to act.
+    Hold,
+}
+
+impl Uplink {
+    /// An uplink of this node. Does nothing before it is run.
+    pub fn new(node: String, aggregator: Aggregator, outbox: Keeper, board: Board, pace: Pace) -> Self {
+        Self {
+            node,
+            aggregator,
+            outbox,
+            board,
+            pace,
+            client: None,
+            synchronized: None,
+            limit: MAX_RECORDS,
+            failures: 0,
+            holding: false,
+        }
+    }
+
+    /// Pushes until told to finish; then what is left, once.
+    ///
+    /// # Errors
+    /// If the outbox' owner has ended.
+    pub async fn run(mut self, finish: CancellationToken) -> Result<(), Closed> {
+        loop {
+            match self.step().await? {
+                Step::More => {}
+                Step::Done => {
+                    let heartbeat = self.until_heartbeat();
+                    select! {
+                        appended = self.outbox.appended() => appended?,
+                        () = sleep(heartbeat) => {}
+                        () = finish.cancelled() => break,
+                    }
+                }
+                Step::Later(delay) => select! {
+                    () = sleep(delay) => {}
+                    () = finish.cancelled() => break,
+                },
+            }
+        }
+        while let Step::More = self.step().await? {}
+        Ok(())
+    }
+
+    fn until_heartbeat(&self) -> Duration {
+        self.synchronized.as_ref().map_or(Duration::ZERO, |(_, at)| HEARTBEAT.saturating_sub(at.elapsed()))
+    }
+
+    async fn step(&mut self) -> Result<Step, Closed> {
+        let batch = self.outbox.batch(Limit { records: self.limit, bytes: MAX_BYTES }).await?;
+        let synchronized = self.synchronized.as_ref().is_some_and(|(stream_id, _)| *stream_id == batch.stream_id);
+        if !synchronized || (batch.records.is_empty() && self.until_heartbeat().is_zero()) {
+            return self.synchronize(batch.stream_id).await;
+        }
+        if batch.records.is_empty() {
+            return Ok(Step::Done);
+        }
+        self.push_records(batch.stream_id, batch.records).await
+    }
+
+    /// Asks how far the aggregator has this stream, and tells that the agent lives.
+    async fn synchronize(&mut self, stream_id: String) -> Result<Step, Closed> {
+        match self.push(&stream_id, Vec::new()).await {
+            Ok(answer) => {
+                self.outbox.synchronize(stream_id.clone(), answer.acknowledged_sequence).await?;
+                self.synchronized = Some((stream_id, Instant::now()));
+                self.succeeded();
+                Ok(Step::More)
+            }
+            Err(status) => Ok(self.failed(&status, false)),
+        }
+    }
+
+    async fn push_records(&mut self, stream_id: String, records: Vec<OutboxRecord>) -> Result<Step, Closed> {
+        let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(Step::Done) };
+        let (first, last, count) = (first.sequence, last.sequence, records.len());
+        let of_diagnosis = |record: &OutboxRecord| matches!(record.record, Some(outbox_record::Record::Diagnosis(_)));
+        let diagnoses: Vec<u64> = records.iter().filter(|record| of_diagnosis(record)).map(|r| r.sequence).collect();
+        match self.push(&stream_id, records).await {
+            Ok(answer) if answer.acknowledged_sequence < first => {
+                Ok(self.failed(&Status::internal("the push was answered, but nothing of it acknowledged"), false))
+            }
+            Ok(mut answer) => {
+                answer.rejected.retain(|rejected| diagnoses.contains(&rejected.sequence));
+                if let Some(one) = answer.rejected.first() {
+                    let gap = self.rejected(answer.rejected.len() as u64, &one.reason);
+                    self.outbox.append(vec![Record::gap(gap)]).await?;
+                }
+                let acknowledged = answer.acknowledged_sequence.min(last);
+                self.outbox.acknowledge(stream_id.clone(), acknowledged).await?;
+                self.synchronized = Some((stream_id, Instant::now()));
+                self.limit = (self.limit * 2).min(MAX_RECORDS);
+                self.succeeded();
+                Ok(Step::More)
+            }
+            Err(status) => match remedy(&status) {
+                Remedy::Retry | Remedy::Hold => Ok(self.failed(&status, false)),
+                Remedy::Bisect if count > 1 => {
+                    self.limit = count / 2;
+                    Ok(Step::More)
+                }
+                Remedy::Bisect => self.give_up(stream_id, first, diagnoses.is_empty(), &status).await,
+            },
+        }
+    }
+
+    /// A record alone was refused. If it is the record's fault, which an empty push shows, a gap takes its place.
+    async fn give_up(
+        &mut self,
+        stream_id: String,
+        sequence: u64,
+        is_gap: bool,
+        refusal: &Status,
+    ) -> Result<Step, Closed> {
+        if is_gap {
+            return Ok(self.failed(refusal, true));
+        }
+        match self.push(&stream_id, Vec::new()).await {
+            Ok(_) => {
+                let gap = self.rejected(1, refusal.message());
+                self.outbox.replace(stream_id, sequence, gap).await?;
+                Ok(Step::More)
+            }
+            Err(status) => Ok(self.failed(&status, remedy(&status) == Remedy::Bisect)),
+        }
+    }
+
+    fn rejected(&self, count: u64, reason: &str) -> Gap {
+        let reason = text::clean(reason, 256);
+        error!(count, reason, "The aggregator refuses records for good");
+        self.board.count_gap(OUTBOX);
+        let now = wire_time(Timestamp::now());
+        Gap {
+            node: self.node.clone(),
+            source: OUTBOX.into(),
+            reason: GapReason::Rejected.into(),
+            start_time: Some(now),
+            end_time: Some(now),
+            lost_count: Some(count),
+            text: format!("the aggregator refused: {reason}"),
+        }
+    }
+
+    /// One call, with its deadline.
+    async fn push(&mut self, stream_id: &str, records: Vec<OutboxRecord>) -> Result<PushDiagnosesResponse, Status> {
+        let request = PushDiagnosesRequest {
+            node: self.node.clone(),
+            stream_id: stream_id.to_owned(),
+            records,
+            sources: self.board.sources(),
+        };
+        let client = match &mut self.client {
+            Some(client) => client,
+            none => none.insert(connect(&self.aggregator)?),
+        };
+        match timeout(CALL_DEADLINE, client.push_diagnoses(request)).await {
+            Ok(answer) => answer.map(tonic::Response::into_inner),
+            Err(_) => Err(Status::deadline_exceeded("no answer in time")),
+        }
+    }
+
+    fn succeeded(&mut self) {
+        if self.failures > 0 || self.holding {
+            info!(aggregator = self.aggregator.url, "The aggregator takes records again");
+        }
+        self.failures = 0;
+        self.holding = false;
+    }
+
+    /// Starts anew after a while: another connection, and where to go on asked again.
+    fn failed(&mut self, status: &Status, must_hold: bool) -> Step {
+        self.client = None;
+        self.synchronized = None;
+        let aggregator = &self.aggregator.url;
+        let why = describe(status);
+        if must_hold || remedy(status) == Remedy::Hold {
+            if !self.holding {
+                error!(aggregator, code = ?status.code(), why, "The aggregator refuses this agent: records are held");
+            }
+            self.holding = true;
+            return Step::Later(jittered(self.pace.hold));
+        }
+        if self.failures == 0 {
+            warn!(aggregator, code = ?status.code(), why, "The aggregator does not take records: trying again");
+        }
+        let growth = 1.5_f64.powi(i32::try_from(self.failures).unwrap_or(i32::MAX).min(64));
+        let delay = self.pace.first.mul_f64(growth.min(1e6)).min(self.pace.longest);
+        self.failures = self.failures.saturating_add(1);
+        Step::Later(jittered(delay))
+    }
+}
+
+fn remedy(status: &Status) -> Remedy {
+    match status.code() {
+        // Servers of tonic say OutOfRange to a message that is too large, those of grpc-go ResourceExhausted. With details
+        // (RetryInfo) the latter asks for patience instead.
+        Code::InvalidArgument | Code::OutOfRange | Code::DataLoss => Remedy::Bisect,
+        Code::ResourceExhausted if status.details().is_empty() => Remedy::Bisect,
+        Code::PermissionDenied
+        | Code::Unauthenticated
+        | Code::Unimplemented
+        | Code::FailedPrecondition
+        | Code::NotFound
+        | Code::AlreadyExists => Remedy::Hold,
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::DeadlineExceeded
+        | Code::ResourceExhausted
+        | Code::Aborted
+        | Code::Internal
+        | Code::Unavailable => Remedy::Retry,
+    }
+}
+
+/// A connection that is made when it is first used, to what the name resolves to then.
+fn connect(aggregator: &Aggregator) -> Result<IngestServiceClient<Channel>, Status> {
+    let mut endpoint = Endpoint::from_shared(aggregator.url.clone())
+        .map_err(|error| Status::failed_precondition(format!("{}: {error}", aggregator.url)))?
+        .connect_timeout(CONNECT_DEADLINE)
+        .timeout(CALL_DEADLINE)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(10))
+        .keep_alive_while_idle(true);
+    if let Some(Tls { ca, identity }) = &aggregator.tls {
+        let read = |path| {
+            std::fs::read(path).map_err(|error| Status::unavailable(format!("cannot read {}: {error}", display(path))))
+        };
+        let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(ca)?));
+        if let Some((certificate, key)) = identity {
+            tls = tls.identity(Identity::from_pem(read(certificate)?, read(key)?));
+        }
+        endpoint =
+            endpoint.tls_config(tls).map_err(|error| Status::failed_precondition(format!("TLS files: {error}")))?;
+    }
+    Ok(IngestServiceClient::new(endpoint.connect_lazy()))
+}
+
+fn display(path: &std::path::Path) -> String {
+    path.display().to_string()
+}
+
+/// What the status says and what lies beneath it, fit for a log.
+fn describe(status: &Status) -> String {
+    let mut text = status.message().to_owned();
+    let mut source = std::error::Error::source(status);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text::clean(&text, 512)
+}
+
+/// Up to a fifth more or less, so that the agents of a cluster do not come back in step.
+fn jittered(delay: Duration) -> Duration {
+    // Each RandomState has keys of its own, drawn by the standard library.
+    let drawn = RandomState::new().build_hasher().finish() % 401;
+    delay.mul_f64(0.8 + f64::from(u16::try_from(drawn).unwrap_or(200)) / 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_are_jittered_by_a_fifth() {
+        let delays: Vec<_> = (0..200).map(|_| jittered(Duration::from_secs(10))).collect();
+        assert!(delays.iter().all(|delay| (8.0..=12.0).contains(&delay.as_secs_f64())));
+        assert!(delays.iter().max() > delays.iter().min());
+    }
+
+    #[test]
+    fn a_quota_asks_for_patience_and_a_size_for_bisection() {
+        let size = Status::resource_exhausted("message larger than max");
+        let quota = Status::with_details(Code::ResourceExhausted, "quota", vec![1].into());
+        assert_eq!((remedy(&size), remedy(&quota)), (Remedy::Bisect, Remedy::Retry));
+    }
+}
