@@ -23,7 +23,7 @@ use crate::{
     node,
     outbox::{self, Closed, Keeper, OpenError, Outbox, Record},
     sources::{
-        containerd, cri,
+        cgroups, container_names, containerd, cri,
         outlet::{CAPACITY, Outlet},
     },
     status::{self, Board, wire_time},
@@ -84,7 +84,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         node_name,
         cluster_uid,
         host,
-        container_logs: _,
+        container_logs,
         cri_endpoint,
         containerd_endpoint,
         containerd_namespace,
@@ -110,6 +110,8 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     let (hints, hinted) = cri::hints();
     containerd::spawn(&sources, stop_sources.clone(), outlet(Source::Containerd), containerd_config, hints);
     cri::spawn(&sources, stop_sources.clone(), outlet(Source::Cri), cri_endpoint, hinted);
+    container_names::spawn(&sources, &stop_sources, outlet(Source::ContainerLogs), container_logs);
+    cgroups::spawn(&sources, &stop_sources, outlet(Source::Cgroups), host.clone());
     sources.close();
 
     let (turn, beat) = watch::channel(Instant::now());
