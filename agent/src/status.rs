@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
-use coroner_diagnosis::observation::{Health, Source};
+use coroner_diagnosis::{
+    observation::{Health, Source},
+    text,
+};
 use coroner_proto::v1::{SourceHealth, SourceStatus};
 use jiff::Timestamp;
 use tokio::{
@@ -20,6 +23,8 @@ pub const OUTBOX: &str = "outbox";
 
 /// The examiner's loop turns at least every [`crate::app::IDLE_TICK`]. After so long without a turn it hangs.
 const HANG: Duration = Duration::from_secs(30);
+/// The aggregator takes up to twice as much.
+const MAX_REASON_BYTES: usize = 512;
 /// How often the probes' answers are brought up to date.
 const REFRESH: Duration = Duration::from_secs(1);
 
@@ -51,9 +56,9 @@ impl Board {
 
     fn set_quietly(&self, source: &'static str, health: &Health) -> bool {
         let (state, reason) = match health {
-            Health::Ok => (SourceHealth::Ok, ""),
-            Health::Degraded(reason) => (SourceHealth::Degraded, reason.as_str()),
-            Health::Absent(reason) => (SourceHealth::Absent, reason.as_str()),
+            Health::Ok => (SourceHealth::Ok, String::new()),
+            Health::Degraded(reason) => (SourceHealth::Degraded, text::clean(reason, MAX_REASON_BYTES)),
+            Health::Absent(reason) => (SourceHealth::Absent, text::clean(reason, MAX_REASON_BYTES)),
         };
         self.0.send_if_modified(|sources| {
             let status = sources
@@ -66,7 +71,7 @@ impl Board {
                 status.since_time = Some(wire_time(Timestamp::now()));
             }
             status.set_health(state);
-            reason.clone_into(&mut status.reason);
+            status.reason = reason;
             true
         })
     }

@@ -15,7 +15,7 @@ use std::{
 
 use coroner_diagnosis::text;
 use coroner_proto::v1::{
-    Gap, GapReason, OutboxRecord, PushDiagnosesRequest, PushDiagnosesResponse,
+    Gap, GapReason, OutboxRecord, PushDiagnosesRequest, PushDiagnosesResponse, RejectedRecord,
     ingest_service_client::IngestServiceClient, outbox_record,
 };
 use jiff::Timestamp;
@@ -32,7 +32,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     config::{Aggregator, Tls},
-    outbox::{Closed, Keeper, Limit, Record},
+    outbox::{Closed, Keeper, Limit},
     status::{Board, OUTBOX, wire_time},
 };
 
@@ -177,17 +177,15 @@ impl Uplink {
     async fn push_records(&mut self, stream_id: String, records: Vec<OutboxRecord>) -> Result<Step, Closed> {
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(Step::Done) };
         let (first, last, count) = (first.sequence, last.sequence, records.len());
-        let of_diagnosis = |record: &OutboxRecord| matches!(record.record, Some(outbox_record::Record::Diagnosis(_)));
-        let diagnoses: Vec<u64> = records.iter().filter(|record| of_diagnosis(record)).map(|r| r.sequence).collect();
+        let is_gap = matches!(records.as_slice(), [OutboxRecord { record: Some(outbox_record::Record::Gap(_)), .. }]);
         match self.push(&stream_id, records).await {
             Ok(answer) if answer.acknowledged_sequence < first => {
                 Ok(self.failed(&Status::internal("the push was answered, but nothing of it acknowledged"), false))
             }
-            Ok(mut answer) => {
-                answer.rejected.retain(|rejected| diagnoses.contains(&rejected.sequence));
-                if let Some(one) = answer.rejected.first() {
-                    let gap = self.rejected(answer.rejected.len() as u64, &one.reason);
-                    self.outbox.append(vec![Record::gap(gap)]).await?;
+            Ok(answer) => {
+                // The aggregator has put a gap in their place.
+                if let Some(RejectedRecord { sequence, reason }) = answer.rejected.first() {
+                    self.refused(answer.rejected.len(), *sequence, reason);
                 }
                 let acknowledged = answer.acknowledged_sequence.min(last);
                 self.outbox.acknowledge(stream_id.clone(), acknowledged).await?;
@@ -202,7 +200,7 @@ impl Uplink {
                     self.limit = count / 2;
                     Ok(Step::More)
                 }
-                Remedy::Bisect => self.give_up(stream_id, first, diagnoses.is_empty(), &status).await,
+                Remedy::Bisect => self.give_up(stream_id, first, is_gap, &status).await,
             },
         }
     }
@@ -220,7 +218,17 @@ impl Uplink {
         }
         match self.push(&stream_id, Vec::new()).await {
             Ok(_) => {
-                let gap = self.rejected(1, refusal.message());
+                let reason = self.refused(1, sequence, refusal.message());
+                let now = wire_time(Timestamp::now());
+                let gap = Gap {
+                    node: self.node.clone(),
+                    source: OUTBOX.into(),
+                    reason: GapReason::Rejected.into(),
+                    start_time: Some(now),
+                    end_time: Some(now),
+                    lost_count: Some(1),
+                    text: format!("the aggregator refused it for good: {reason}"),
+                };
                 self.outbox.replace(stream_id, sequence, gap).await?;
                 Ok(Step::More)
             }
@@ -228,20 +236,11 @@ impl Uplink {
         }
     }
 
-    fn rejected(&self, count: u64, reason: &str) -> Gap {
+    fn refused(&self, count: usize, sequence: u64, reason: &str) -> String {
         let reason = text::clean(reason, 256);
-        error!(count, reason, "The aggregator refuses records for good");
+        error!(count, sequence, reason, "The aggregator refuses records for good");
         self.board.count_gap(OUTBOX);
-        let now = wire_time(Timestamp::now());
-        Gap {
-            node: self.node.clone(),
-            source: OUTBOX.into(),
-            reason: GapReason::Rejected.into(),
-            start_time: Some(now),
-            end_time: Some(now),
-            lost_count: Some(count),
-            text: format!("the aggregator refused: {reason}"),
-        }
+        reason
     }
 
     /// One call, with its deadline.
