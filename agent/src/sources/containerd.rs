@@ -199,3 +199,70 @@ fn pid(number: u32) -> i32 {
 fn timestamp(time: &prost_types::Timestamp) -> Option<Timestamp> {
     if time.seconds <= 0 { None } else { Timestamp::new(time.seconds, time.nanos).ok() }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use prost_types::Any;
+
+    use super::*;
+
+    fn envelope(name: &str, value: Vec<u8>) -> Envelope {
+        // containerd leaves out the host of a type's URL.
+        let event = Some(Any { type_url: format!("containerd.events.{name}"), value });
+        Envelope { timestamp: None, namespace: "k8s.io".to_owned(), topic: "/tasks/exit".to_owned(), event }
+    }
+
+    #[test]
+    fn an_exit_keeps_what_tells_the_main_process_from_an_exec() {
+        let exited_at = Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 5 });
+        let exit = events::TaskExit {
+            container_id: "c1".to_owned(),
+            id: "exec-1".to_owned(),
+            pid: 4242,
+            exit_status: 137,
+            exited_at,
+        };
+        let kind = TaskEventKind::Exit {
+            process_id: "exec-1".to_owned(),
+            pid: 4242,
+            status: 137,
+            exited_at: Some(Timestamp::new(1_700_000_000, 5).unwrap()),
+        };
+        let expected = TaskEvent { container: ContainerId("c1".to_owned()), kind };
+        assert_eq!(task_event(&envelope("TaskExit", exit.encode_to_vec())), Ok(Some(expected)));
+    }
+
+    #[test]
+    fn the_remains_of_an_exec_are_not_taken_for_those_of_the_container() {
+        let delete = |id: &str| {
+            let event = events::TaskDelete { container_id: "c1".to_owned(), id: id.to_owned(), ..Default::default() };
+            task_event(&envelope("TaskDelete", event.encode_to_vec())).unwrap().is_some()
+        };
+        assert_eq!([delete(""), delete("c1"), delete("exec-1")], [true, true, false]);
+    }
+
+    #[test]
+    fn a_namespace_cannot_break_out_of_the_filters() {
+        assert_eq!(filters("k8s.io")[0], r#"namespace=="k8s.io",topic=="/tasks/start""#);
+        assert_eq!(filters(r#"a",topic=="b"#)[2], r#"namespace=="a\",topic==\"b",topic=="/tasks/oom""#);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_decoded_without_panic(
+            name in "Task(Start|ExecStarted|OOM|Exit|Delete|Paused)", value in prop::collection::vec(any::<u8>(), 0..80),
+        ) {
+            let _result = task_event(&envelope(&name, value));
+        }
+
+        #[test]
+        fn any_time_and_pid_are_taken(seconds in any::<i64>(), nanos in any::<i32>(), number in any::<u32>()) {
+            let exited_at = Some(prost_types::Timestamp { seconds, nanos });
+            let exit = events::TaskExit { pid: number, exited_at, ..Default::default() };
+            let event = task_event(&envelope("TaskExit", exit.encode_to_vec())).unwrap().unwrap();
+            let is_sane = matches!(event.kind, TaskEventKind::Exit { pid, .. } if pid >= 0);
+            prop_assert!(is_sane);
+        }
+    }
+}

@@ -96,3 +96,67 @@ impl Followups {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(kind: TaskEventKind) -> TaskEvent {
+        TaskEvent { container: ContainerId("c1".to_owned()), kind }
+    }
+
+    fn exit(process_id: &str) -> TaskEvent {
+        event(TaskEventKind::Exit { process_id: process_id.to_owned(), pid: 7, status: 137, exited_at: None })
+    }
+
+    /// Answers every question, as long as there are any; when they came, in milliseconds.
+    fn questions(
+        followups: &mut Followups,
+        start: Instant,
+        answer: impl Fn(u128) -> Option<(State, &'static str)>,
+    ) -> Vec<u128> {
+        let mut asked = vec![];
+        while let Some(at) = followups.next() {
+            let id = followups.due(at).unwrap();
+            asked.push((at - start).as_millis());
+            followups.answered(&id, answer((at - start).as_millis()), at);
+        }
+        asked
+    }
+
+    #[tokio::test]
+    async fn an_exit_is_asked_about_at_once_until_the_cri_knows_it_and_twice_after() {
+        let (mut followups, start) = (Followups::default(), Instant::now());
+        followups.hint(exit("c1"), start);
+        let answer = |at| Some(if at < 30 { (State::Running, "") } else { (State::Exited, "Error") });
+        assert_eq!(questions(&mut followups, start, answer), [0, 5, 15, 35, 1035, 6035]);
+    }
+
+    #[tokio::test]
+    async fn questions_end_when_the_cri_never_knows_it() {
+        let (mut followups, start) = (Followups::default(), Instant::now());
+        followups.hint(exit("c1"), start);
+        assert_eq!(questions(&mut followups, start, |_| Some((State::Running, ""))).len(), SETTLING.len() + 1);
+        followups.hint(exit("c1"), start);
+        assert_eq!(questions(&mut followups, start, |_| None), [0]);
+    }
+
+    #[tokio::test]
+    async fn the_end_of_an_exec_is_no_reason_to_ask() {
+        let (mut followups, start) = (Followups::default(), Instant::now());
+        followups.hint(exit("exec-1"), start);
+        followups.hint(event(TaskEventKind::ExecStarted { exec_id: "exec-1".to_owned(), pid: 8 }), start);
+        assert_eq!(followups.next(), None);
+    }
+
+    #[tokio::test]
+    async fn a_start_and_a_memory_shortage_are_asked_about_until_the_cri_shows_them() {
+        let (mut followups, start) = (Followups::default(), Instant::now());
+        followups.hint(event(TaskEventKind::Start { pid: 7 }), start);
+        let answer = |at| Some((if at < 5 { State::Created } else { State::Running }, ""));
+        assert_eq!(questions(&mut followups, start, answer), [0, 5]);
+        followups.hint(event(TaskEventKind::Oom), start);
+        let answer = |at| Some((State::Running, if at < 10 { "" } else { "OOMKilled" }));
+        assert_eq!(questions(&mut followups, start, answer), [0, 5, 15]);
+    }
+}

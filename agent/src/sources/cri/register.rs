@@ -152,3 +152,83 @@ fn hash(value: &impl Hash) -> u64 {
     value.hash(&mut hasher);
     hasher.finish().max(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use coroner_diagnosis::cri::Pod;
+    use k8s_cri::v1;
+
+    use super::{super::convert, *};
+
+    fn status(id: &str, state: v1::ContainerState, reason: &str) -> Container {
+        convert::container(v1::ContainerStatus {
+            id: id.to_owned(),
+            state: state.into(),
+            created_at: 1_000_000_000,
+            started_at: 2_000_000_000,
+            finished_at: 3_000_000_000,
+            reason: reason.to_owned(),
+            ..Default::default()
+        })
+        .unwrap()
+    }
+
+    fn id(id: &str) -> ContainerId {
+        ContainerId(id.to_owned())
+    }
+
+    const SEEN: Timestamp = Timestamp::MAX;
+
+    #[test]
+    fn only_changes_are_news_and_a_later_reason_is_news_of_its_own_time() {
+        let mut register = Register::default();
+        let mut told = |state, reason| {
+            let news = register.container(status("c1", state, reason), None, SEEN);
+            news.map(|news| news.happened_at.as_second())
+        };
+        use v1::ContainerState::{ContainerExited as Exited, ContainerRunning as Running};
+        assert_eq!(told(Running, ""), Some(2));
+        assert_eq!(told(Running, ""), None);
+        assert_eq!(told(Exited, "Error"), Some(3));
+        assert_eq!(told(Exited, "OOMKilled"), Some(SEEN.as_second()));
+        assert_eq!(told(Running, ""), None, "an event that waited in the queue");
+    }
+
+    #[test]
+    fn details_asked_once_complete_every_later_status() {
+        let mut register = Register::default();
+        let details = Details { pid: Some(7), sandbox: Some(id("s1")), ..Details::default() };
+        assert!(register.wants_details(&id("c1")));
+        register.container(status("c1", v1::ContainerState::ContainerRunning, ""), Some(details), SEEN);
+        assert!(!register.wants_details(&id("c1")));
+        let ended = register.container(status("c1", v1::ContainerState::ContainerExited, "Error"), None, SEEN).unwrap();
+        let Fact::Container(ended) = ended.fact else { panic!("{ended:?}") };
+        assert_eq!((ended.pid, ended.sandbox_id), (None, Some(id("s1"))));
+    }
+
+    #[test]
+    fn what_is_no_longer_listed_is_removed_once() {
+        let mut register = Register::default();
+        register.container(status("c1", v1::ContainerState::ContainerExited, ""), None, SEEN);
+        let sandbox = Sandbox { id: id("s1"), pod: Pod::default(), ready: true, created_at: None };
+        register.sandbox(sandbox, SEEN);
+        assert_eq!(register.missing(&BTreeSet::from([id("s1")])), [id("c1")]);
+        assert_eq!(register.removed(&id("c1")), Some(Fact::ContainerRemoved(id("c1"))));
+        assert_eq!(register.removed(&id("c1")), None);
+        assert_eq!(register.removed(&id("s1")), Some(Fact::SandboxRemoved(id("s1"))));
+    }
+
+    #[test]
+    fn what_has_no_room_is_counted_and_found_when_there_is_room() {
+        let mut register = Register::default();
+        for n in 0..CAPACITY + 2 {
+            register.container(status(&n.to_string(), v1::ContainerState::ContainerRunning, ""), None, SEEN);
+        }
+        assert_eq!(register.beyond(), 2);
+        assert!(!register.is_news(&id("4097"), State::Running));
+        register.removed(&id("0"));
+        register.missing(&BTreeSet::new());
+        assert!(register.is_news(&id("4097"), State::Running));
+        assert_eq!(register.beyond(), 0);
+    }
+}
