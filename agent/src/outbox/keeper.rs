@@ -70,8 +70,8 @@ fn keep(mut outbox: Outbox, mut waiting: mpsc::Receiver<Request>, durable: &watc
                 Request::Synchronize { stream_id, acknowledged } => outbox.synchronize(&stream_id, acknowledged),
                 Request::Acknowledge { stream_id, sequence } => outbox.acknowledge(&stream_id, sequence),
                 Request::Replace { stream_id, sequence, gap } => outbox.replace(&stream_id, sequence, gap),
+                // What came before this in the queue has been dealt with.
                 Request::Flush(reply) => {
-                    outbox.flush();
                     let _gone = reply.send(());
                 }
             }
