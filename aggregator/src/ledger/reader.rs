@@ -97,20 +97,26 @@ pub fn read(
     )?;
     let scan = i64::try_from(limits.scan).unwrap_or(i64::MAX);
     let mut rows = statement.query(named_params! {":after": chunk.position.offset, ":end": end, ":scan": scan})?;
-    let mut bytes = 0;
-    while let Some(row) = rows.next()? {
+    let (mut bytes, mut scanned) = (0, 0);
+    let reached_end = loop {
+        let Some(row) = rows.next()? else { break scanned < limits.scan };
         let position = Position { offset: row.get(0)?, time: row.get(1)? };
         let (is_gap, key) = (row.get(2)?, key(row, 3)?);
         if if is_gap { selection.wants_gap(&key.node) } else { selection.wants(&key) } {
             let body = row.get_ref(13)?.as_blob()?;
             if chunk.items.len() == limits.records || (bytes > 0 && bytes + body.len() > limits.bytes) {
-                break;
+                break false;
             }
             bytes += body.len();
             let body = if is_gap { Body::Gap(body.to_vec()) } else { Body::Diagnosis(body.to_vec()) };
             chunk.items.push(Item { position, body });
         }
         chunk.position = position;
+        scanned += 1;
+    };
+    if reached_end {
+        // As a rule it is there already; but no reader may wait for an offset that nothing has.
+        chunk.position.offset = chunk.position.offset.max(end);
     }
     chunk.at_end = chunk.position.offset >= end;
     Ok(chunk)

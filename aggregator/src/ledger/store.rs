@@ -192,26 +192,37 @@ fn append(transaction: &Transaction<'_>, push: &Push, now: i64) -> Result<i64, r
         Some(known) => known,
         None => (insert_stream(transaction, push, now)?, 0),
     };
-    let mut latest = transaction
+    let mut highest = transaction
         .prepare_cached("SELECT offset, revision FROM record WHERE uid = ? ORDER BY revision DESC LIMIT 1")?;
+    let mut known_revision = transaction.prepare_cached("SELECT 1 FROM record WHERE uid = ? AND revision = ?")?;
+    let mut known_gap =
+        transaction.prepare_cached("SELECT 1 FROM record WHERE uid IS NULL AND stream = ? AND sequence = ?")?;
     let mut demote = transaction.prepare_cached("UPDATE record SET latest = 0 WHERE offset = ?")?;
     let mut insert = transaction.prepare_cached(
         "INSERT INTO record (store_time, stream, sequence, uid, revision, latest, event_time, namespace, name, node,
              container, cause, kind, severity, confidence, fatal, body)
          VALUES (:store_time, :stream, :sequence, :uid, :revision, :latest, :event_time, :namespace, :name, :node,
-             :container, :cause, :kind, :severity, :confidence, :fatal, :body)
-         ON CONFLICT DO NOTHING",
+             :container, :cause, :kind, :severity, :confidence, :fatal, :body)",
     )?;
     for entry in &push.entries {
-        let mut is_latest = false;
-        if let Some(identity) = entry.identity {
-            let highest: Option<(Offset, u32)> =
-                latest.query_row((identity.uid.into_bytes(),), |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-            is_latest = highest.is_none_or(|(_, revision)| identity.revision > revision);
-            if let Some((offset, _)) = highest.filter(|_| is_latest) {
-                demote.execute((offset,))?;
+        // What is there already is looked for, not left to ON CONFLICT: that would use up an offset.
+        let is_latest = match entry.identity {
+            Some(Identity { uid, revision }) => {
+                let highest: Option<(Offset, u32)> =
+                    highest.query_row((uid.into_bytes(),), |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+                match highest {
+                    Some((offset, highest)) if revision > highest => {
+                        demote.execute((offset,))?;
+                        true
+                    }
+                    Some(_) if known_revision.exists((uid.into_bytes(), revision))? => continue,
+                    Some(_) => false,
+                    None => true,
+                }
             }
-        }
+            None if known_gap.exists((stream, entry.sequence))? => continue,
+            None => false,
+        };
         insert_entry(&mut insert, entry, stream, is_latest, now)?;
     }
     let acknowledged = before.max(push.acknowledge);

@@ -1,0 +1,11 @@
+//! The aggregator as its clients meet it: real gRPC over loopback, a real ledger on disk, and the real program where its
+//! death or its exit code matters.
+
+#![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
+
+mod feed;
+mod intake;
+mod measure;
+mod model;
+mod process;
+mod support;

@@ -1,0 +1,231 @@
+//! The ledger against a model of it: whatever is appended, again appended, and expired, readers see what the model says.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use coroner_aggregator::{
+    filter::{Filter, Key, Selection},
+    ledger::{self, Body, Entry, Identity, Limits, Position, Push, Query, Retention, Store},
+};
+use proptest::prelude::*;
+use rusqlite::{Connection, OpenFlags};
+use uuid::Uuid;
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Records of one of two outboxes; some are the same as before.
+    Push {
+        stream: u8,
+        records: Vec<(i64, Made)>,
+    },
+    /// Expire what is older than so many steps, at most so many records.
+    Expire {
+        age: u64,
+        limit: u32,
+    },
+    Reopen,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Made {
+    Diagnosis { uid: u8, revision: u32, event_time: i64, namespace: u8 },
+    Gap,
+}
+
+/// A record as the model keeps it.
+#[derive(Clone, Debug)]
+struct Record {
+    offset: i64,
+    time: i64,
+    stream: u64,
+    sequence: i64,
+    identity: Option<Identity>,
+    key: Key,
+    body: Vec<u8>,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let made = prop_oneof![
+        4 => (0..6_u8, 1..4_u32, 0..5_i64, 0..3_u8)
+            .prop_map(|(uid, revision, event_time, namespace)| Made::Diagnosis { uid, revision, event_time, namespace }),
+        1 => Just(Made::Gap),
+    ];
+    let records = prop::collection::vec((1..20_i64, made), 0..6);
+    prop_oneof![
+        6 => (0..2_u8, records).prop_map(|(stream, records)| Step::Push { stream, records }),
+        2 => (0..6_u64, 1..8_u32).prop_map(|(age, limit)| Step::Expire { age, limit }),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+fn entry((sequence, made): (i64, Made), now: i64, serial: usize) -> Entry {
+    let body = format!("{now} {serial}").into_bytes();
+    match made {
+        Made::Gap => Entry { sequence, identity: None, key: Key { event_time: now, ..Key::default() }, body },
+        Made::Diagnosis { uid, revision, event_time, namespace } => {
+            let name = format!("pod-{}", uid % 3);
+            let key = Key { event_time, namespace: namespace.to_string(), name, fatal: uid % 2 == 0, ..Key::default() };
+            let identity = Some(Identity { uid: Uuid::from_u128(uid.into()), revision });
+            Entry { sequence, identity, key, body }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Model {
+    records: Vec<Record>,
+    last: i64,
+    streams: BTreeMap<u8, Stream>,
+    last_stream: u64,
+}
+
+/// A life of an outbox, until the ledger forgets it.
+#[derive(Default)]
+struct Stream {
+    id: u64,
+    acknowledged: i64,
+    heard: i64,
+}
+
+impl Model {
+    /// What is acknowledged.
+    fn append(&mut self, stream: u8, entries: &[Entry], now: i64) -> i64 {
+        let Some(highest) = entries.iter().map(|entry| entry.sequence).max() else {
+            return self.streams.get(&stream).map_or(0, |stream| stream.acknowledged);
+        };
+        let last_stream = &mut self.last_stream;
+        let stream = self.streams.entry(stream).or_insert_with(|| {
+            *last_stream += 1;
+            Stream { id: *last_stream, ..Stream::default() }
+        });
+        stream.acknowledged = stream.acknowledged.max(highest);
+        stream.heard = now;
+        for entry in entries {
+            let is_known = self.records.iter().any(|r| match entry.identity {
+                Some(_) => r.identity == entry.identity,
+                None => r.identity.is_none() && (r.stream, r.sequence) == (stream.id, entry.sequence),
+            });
+            if !is_known {
+                self.last += 1;
+                let Entry { sequence, identity, key, body } = entry.clone();
+                let stream = stream.id;
+                self.records.push(Record { offset: self.last, time: now, stream, sequence, identity, key, body });
+            }
+        }
+        stream.acknowledged
+    }
+
+    fn expire(&mut self, older_than: i64, limit: u32) {
+        let limit = usize::try_from(limit).unwrap();
+        let count = self.records.iter().take(limit).take_while(|r| r.time < older_than).count();
+        self.records.drain(..count);
+        self.streams.retain(|_, stream| stream.heard >= older_than);
+    }
+
+    /// The highest kept revision of each uid, the newest first.
+    fn list(&self, filter: &Filter) -> Vec<Vec<u8>> {
+        let mut latest = BTreeMap::<Uuid, &Record>::new();
+        for record in &self.records {
+            let Some(identity) = record.identity else { continue };
+            let kept = latest.entry(identity.uid).or_insert(record);
+            if kept.identity.unwrap().revision < identity.revision {
+                *kept = record;
+            }
+        }
+        let mut matching: Vec<_> = latest.into_iter().filter(|(_, r)| filter.matches(&r.key)).collect();
+        matching.sort_by_key(|(uid, r)| std::cmp::Reverse((r.key.event_time, *uid)));
+        matching.into_iter().map(|(_, r)| r.body.clone()).collect()
+    }
+}
+
+fn check(model: &Model, path: &Path, handled: Position) -> Result<(), TestCaseError> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let limits = Limits { scan: 3, records: 2, bytes: 1 << 20 };
+    let (mut position, mut bodies, mut lost) = (handled, Vec::new(), 0);
+    loop {
+        let chunk = ledger::read(&connection, position, None, &Selection::default(), limits).unwrap();
+        lost += chunk.lost.map_or(0, |l| l.count);
+        bodies.extend(chunk.items.into_iter().map(|item| match item.body {
+            Body::Diagnosis(body) | Body::Gap(body) => body,
+        }));
+        position = chunk.position;
+        if chunk.at_end {
+            break;
+        }
+    }
+    let expected: Vec<_> = model.records.iter().filter(|r| r.offset > handled.offset).map(|r| r.body.clone()).collect();
+    prop_assert_eq!(&bodies, &expected);
+    prop_assert_eq!(lost + bodies.len() as u64, u64::try_from(model.last - handled.offset).unwrap());
+    prop_assert_eq!(position.offset, model.last);
+
+    let named = |name: &str| coroner_proto::v1::DiagnosisFilter { names: vec![name.into()], ..Default::default() };
+    let spaces = coroner_proto::v1::DiagnosisFilter {
+        namespaces: vec!["0".into(), "2".into()],
+        fatal_only: true,
+        ..Default::default()
+    };
+    for filter in [coroner_proto::v1::DiagnosisFilter::default(), named("pod-1"), spaces] {
+        let filter = Filter::new(filter).unwrap();
+        let mut query = Query { filter, start_time: None, end_time: None, after: None, limit: 2, bytes: 1 << 20 };
+        let mut listed = Vec::new();
+        loop {
+            let page = ledger::list(&connection, &query).unwrap();
+            listed.extend(page.bodies);
+            query.after = page.next;
+            if query.after.is_none() {
+                break;
+            }
+        }
+        prop_assert_eq!(listed, model.list(&query.filter));
+    }
+    let extent = ledger::extent(&connection).unwrap();
+    prop_assert_eq!(extent.record_count, model.records.len() as u64);
+    prop_assert_eq!(extent.oldest_time, model.records.first().map(|r| r.time));
+    for time in 0..=model.records.last().map_or(0, |r| r.time + 1) {
+        let found = ledger::seek(&connection, time).unwrap().offset + 1;
+        let first = model.records.iter().find(|r| r.time >= time).map_or(model.last + 1, |r| r.offset);
+        prop_assert_eq!(found, first, "first record at or after {}", time);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn readers_see_what_the_model_says(steps in prop::collection::vec(step(), 1..12), handled in 0..6_i64) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.db");
+        let mut store = Some(Store::open(&path).unwrap());
+        let mut model = Model::default();
+        let mut serial = 0;
+        for (now, step) in (1..).zip(steps) {
+            let open = store.as_mut().unwrap();
+            match step {
+                Step::Push { stream, records } => {
+                    let entries: Vec<_> = records.into_iter().map(|r| { serial += 1; entry(r, now, serial) }).collect();
+                    let push = Push {
+                        node: "n".into(),
+                        stream_id: stream.to_string(),
+                        acknowledge: entries.iter().map(|e| e.sequence).max().unwrap_or(0),
+                        entries: entries.clone(),
+                        status: None,
+                    };
+                    let acknowledged = open.append(&[push], now).unwrap();
+                    prop_assert_eq!(acknowledged, [model.append(stream, &entries, now)]);
+                }
+                Step::Expire { age, limit } => {
+                    let retention = Retention { age: Duration::from_nanos(age), bytes: u64::MAX };
+                    open.expire(retention, now, limit).unwrap();
+                    model.expire(now - i64::try_from(age).unwrap(), limit);
+                }
+                Step::Reopen => {
+                    drop(store.take());
+                    store = Some(Store::open(&path).unwrap());
+                }
+            }
+            check(&model, &path, Position::default())?;
+            let handled = Position { offset: handled.min(model.last), time: 0 };
+            check(&model, &path, handled)?;
+        }
+    }
+}

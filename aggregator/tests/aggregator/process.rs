@@ -1,0 +1,248 @@
+//! The program itself: what survives its death, what it refuses to touch, and how it ends.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    process::{Child, ChildStderr, Command, Stdio},
+};
+
+use coroner_aggregator::feed::Timing;
+use coroner_proto::v1::{GetStatusRequest, outbox_record::Record};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tempfile::TempDir;
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+
+use crate::support::{
+    Aggregator, Feed, Ingest, channel, diagnosis, feed, from_oldest, push, push_numbers, replay, words,
+};
+
+/// A running program, killed with this.
+struct Program {
+    child: Child,
+    url: String,
+    /// Kept open, so that the program can go on writing its log.
+    _log: BufReader<ChildStderr>,
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn command(ledger: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_coroner-aggregator"));
+    command.args(["--listen", "127.0.0.1:0", "--ledger"]).arg(ledger).stderr(Stdio::piped());
+    command
+}
+
+impl Program {
+    fn start(ledger: &Path) -> Self {
+        let mut child = command(ledger).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        let url = loop {
+            line.clear();
+            assert_ne!(log.read_line(&mut line).unwrap(), 0, "it ended");
+            if let Some((_, address)) = line.trim_end().split_once("listening on ") {
+                break format!("http://{address}");
+            }
+        };
+        Self { child, url, _log: log }
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// Runs the program where it should refuse to start: its exit code and what it says.
+fn refusal(ledger: &Path, flags: &[&str]) -> (i32, String) {
+    let mut child = command(ledger).args(flags).spawn().unwrap();
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    (child.wait().unwrap().code().unwrap(), said)
+}
+
+#[tokio::test]
+async fn everything_acknowledged_survives_kill_9() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = directory.path().join("ledger.db");
+    let mut acknowledged = 0;
+    for round in 1..=4 {
+        let mut program = Program::start(&ledger);
+        let mut ingest = Ingest::new(channel(&program.url).await);
+        let told = ingest.push_diagnoses(push(1, [])).await.unwrap().into_inner().acknowledged_sequence;
+        assert!(told >= acknowledged, "round {round}: {acknowledged} was acknowledged, then only {told}");
+        let mut feed = feed(&program.url).await;
+        let stored = words(&replay(&mut feed, from_oldest()).await);
+        assert_eq!(stored, (1..=told).map(|n| format!("number {n}")).collect::<Vec<_>>(), "round {round}");
+        acknowledged = told;
+        // Killed while pushes are under way, at another point of the work each time.
+        let pushing = tokio::spawn(async move {
+            loop {
+                let records = (acknowledged + 1..=acknowledged + 3).map(|n| Record::Diagnosis(diagnosis(n)));
+                match ingest.push_diagnoses(push(acknowledged + 1, records)).await {
+                    Ok(answer) => acknowledged = answer.into_inner().acknowledged_sequence,
+                    Err(_killed) => return acknowledged,
+                }
+            }
+        });
+        let wanted = told + 3 * round;
+        crate::support::status_where(&mut feed, |status| status.record_count >= wanted).await;
+        program.kill();
+        acknowledged = pushing.await.unwrap();
+        assert!(acknowledged > told);
+    }
+}
+
+async fn made_ledger() -> (TempDir, PathBuf) {
+    let aggregator = Aggregator::start().await;
+    let mut ingest = aggregator.ingest().await;
+    for first in (1..=1000).step_by(500) {
+        push_numbers(&mut ingest, first..=first + 499).await;
+    }
+    aggregator.app.stop().await.unwrap();
+    let path = aggregator.directory.path().join("ledger.db");
+    (aggregator.directory, path)
+}
+
+fn files(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries.map(|path| (path.clone(), fs::read(path).unwrap())).collect();
+    files.sort();
+    files
+}
+
+/// It says why in one line, exits with 65, and leaves everything as it was.
+fn assert_refused_untouched(directory: &Path, ledger: &Path, words: &str) {
+    let before = files(directory);
+    let (code, said) = refusal(ledger, &[]);
+    assert_eq!(code, 65, "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains(words) && said.contains(ledger.to_str().unwrap()), "{said}");
+    assert!(files(directory) == before, "it changed something");
+}
+
+#[tokio::test]
+async fn ledger_of_another_version_is_refused_untouched() {
+    let (directory, ledger) = made_ledger().await;
+    fs::OpenOptions::new().write(true).open(&ledger).unwrap().write_all_at(&2_u32.to_be_bytes(), 60).unwrap();
+    assert_refused_untouched(directory.path(), &ledger, "version 2");
+}
+
+#[test]
+fn file_that_is_no_ledger_is_refused_untouched() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = directory.path().join("ledger.db");
+    fs::write(&ledger, "something of somebody else").unwrap();
+    assert_refused_untouched(directory.path(), &ledger, "not a ledger");
+    fs::remove_file(&ledger).unwrap();
+    rusqlite::Connection::open(&ledger).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
+    assert_refused_untouched(directory.path(), &ledger, "not a ledger");
+}
+
+#[tokio::test]
+async fn damaged_ledger_is_refused_untouched() {
+    let (directory, ledger) = made_ledger().await;
+    let sound = fs::read(&ledger).unwrap();
+    let pages = u64::try_from(sound.len() / 4096).unwrap();
+    for page in [1, pages / 2, pages - 1] {
+        fs::write(&ledger, &sound).unwrap();
+        fs::OpenOptions::new().write(true).open(&ledger).unwrap().write_all_at(&[0xa5; 4096], page * 4096).unwrap();
+        assert_refused_untouched(directory.path(), &ledger, "damaged");
+    }
+    fs::write(&ledger, &sound[..sound.len() / 2]).unwrap();
+    assert_refused_untouched(directory.path(), &ledger, "damaged");
+}
+
+#[tokio::test]
+async fn second_aggregator_on_the_same_ledger_is_refused() {
+    let aggregator = Aggregator::start().await;
+    let (code, said) = refusal(&aggregator.directory.path().join("ledger.db"), &[]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("in use"), "{said}");
+}
+
+#[test]
+fn wrong_command_lines_are_refused_with_2() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = directory.path().join("ledger.db");
+    for flags in
+        [["--listen", "0.0.0.0:0"], ["--listen", "nowhere"], ["--tls-cert", "x"], ["--retain-bytes", "1 potato"]]
+    {
+        assert_eq!(refusal(&ledger, &flags).0, 2, "{flags:?}");
+    }
+    assert!(refusal(&ledger, &["--listen", "[::]:0"]).1.contains("--tls-cert"));
+    assert!(!ledger.exists());
+}
+
+#[test]
+fn term_ends_it_with_0() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut program = Program::start(&directory.path().join("ledger.db"));
+    let id = program.child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    assert_eq!(program.child.wait().unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn health_is_answered_in_plain_text() {
+    let aggregator = Aggregator::start_with(&["--health-listen", "127.0.0.1:0"], Timing::default()).await;
+    let url = format!("http://{}", aggregator.app.health().unwrap());
+    let mut health = HealthClient::new(channel(&url).await);
+    for service in ["liveness", "readiness"] {
+        let answer = health.check(HealthCheckRequest { service: service.into() }).await.unwrap().into_inner();
+        assert_eq!(answer.status(), ServingStatus::Serving);
+    }
+}
+
+#[tokio::test]
+async fn unix_socket_is_served_and_taken_over_when_stale() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("feed.sock");
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    let url = format!("unix://{}", socket.display());
+    let aggregator = Aggregator::start_with(&["--listen", &url], Timing::default()).await;
+    Feed::new(channel(&url).await).get_status(GetStatusRequest {}).await.unwrap();
+    aggregator.app.stop().await.unwrap();
+    assert!(!socket.exists());
+}
+
+#[tokio::test]
+async fn clients_without_a_certificate_are_turned_away_where_one_is_asked_for() {
+    let ca_key = KeyPair::generate().unwrap();
+    let mut ca = CertificateParams::new(vec![]).unwrap();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
+    let issuer = Issuer::new(ca, ca_key);
+    let signed = |name: &str| {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec![name.into()]).unwrap().signed_by(&key, &issuer).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (certificate, key) = signed("aggregator.test");
+    let (certificate, key, ca) = (write("tls.crt", &certificate), write("tls.key", &key), write("ca.crt", &ca_pem));
+    let flags = ["--tls-cert", &certificate, "--tls-key", &key, "--tls-client-ca", &ca];
+    let aggregator = Aggregator::start_with(&flags, Timing::default()).await;
+
+    let url = format!("https://{}", aggregator.app.endpoints()[0]);
+    let tls = || ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&ca_pem)).domain_name("aggregator.test");
+    let status = async |tls| {
+        let channel = Endpoint::new(url.clone()).unwrap().tls_config(tls).unwrap().connect_lazy();
+        Feed::new(channel).get_status(GetStatusRequest {}).await
+    };
+    let (certificate, key) = signed("n1");
+    assert!(status(tls().identity(Identity::from_pem(certificate, key))).await.is_ok());
+    assert!(status(tls()).await.is_err());
+}
