@@ -28,7 +28,7 @@ pub fn clean(text: &str, max_bytes: usize) -> String {
     out
 }
 
-/// Whether a character could drive a terminal or disguise what it stands in.
+/// Whether a character could drive a terminal, end a line, or disguise what it stands in.
 pub fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
