@@ -110,10 +110,13 @@ fn parse_all(bytes: &[u8]) {
     Event::parse(&text);
     drop(parse_line(&text));
     let path = Path(text.clone().into_owned());
-    path.level();
-    for part in [path.pod(), path.container()].into_iter().flatten() {
-        assert!(path.0.starts_with(&part.0));
-        assert_ne!(part.level(), Level::Other);
+    if let Some(container) = path.container() {
+        assert!(path.0.starts_with(&container.0));
+        assert_eq!(container.level(), path.level());
+    }
+    if let Some(pod) = path.pod() {
+        assert!(path.0.starts_with(&pod.0));
+        assert!(matches!(pod.level(), Level::Pod { .. }));
     }
     for file in Sample::FILES_V1.iter().chain(Sample::FILES_V2) {
         Sample::from_files("/", [(file, &text)]);
