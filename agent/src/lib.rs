@@ -3,6 +3,7 @@
 //! A library, so that tests and fuzzers can reach the modules; `main.rs` only starts [`app`].
 
 pub mod app;
+pub mod clock;
 pub mod config;
 pub mod host;
 pub mod node;
