@@ -4,6 +4,15 @@ pub mod cgroups;
 pub mod container_names;
 pub mod containerd;
 pub mod cri;
+pub mod kernel_log;
 pub mod outlet;
+pub mod process_events;
+pub mod procfs;
 pub mod runtime;
+pub mod signals;
 mod worker;
+
+#[cfg(test)]
+mod oom_tests;
+#[cfg(test)]
+mod testing;

@@ -52,8 +52,7 @@ impl Outlet {
         let lost = self.dropped.load(Ordering::Relaxed);
         if lost > 0 {
             let at = observation.seen_at;
-            let gap = Gap { source: self.source, reason: GapReason::Overload, from: at, to: at, lost: Some(lost) };
-            if self.sender.try_send(Observation { seen_at: at, happened_at: at, fact: Fact::Gap(gap) }).is_ok() {
+            if self.sender.try_send(self.gap(GapReason::Overload, at, at, Some(lost))).is_ok() {
                 self.dropped.fetch_sub(lost, Ordering::Relaxed);
             }
         }
@@ -67,14 +66,15 @@ impl Outlet {
         let _closed = self.sender.send(self.now(Fact::Health(self.source, health))).await;
     }
 
-    /// The same from a thread.
-    pub fn health_blocking(&self, health: Health) {
-        let _closed = self.sender.blocking_send(self.now(Fact::Health(self.source, health)));
-    }
-
     /// A fact that happened as it was seen: now.
     pub fn now(&self, fact: Fact) -> Observation {
         let now = Timestamp::now();
         Observation { seen_at: now, happened_at: now, fact }
+    }
+
+    /// A loss of this source, between two moments.
+    pub fn gap(&self, reason: GapReason, from: Timestamp, to: Timestamp, lost: Option<u64>) -> Observation {
+        let gap = Gap { source: self.source, reason, from, to, lost };
+        Observation { seen_at: to, happened_at: from, fact: Fact::Gap(gap) }
     }
 }

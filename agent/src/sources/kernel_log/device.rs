@@ -1,0 +1,152 @@
+//! /dev/kmsg: one record a read, with sequence numbers.
+//!
+//! Mirrors `kernel/printk/printk.c`, `devkmsg_read()`: reading starts at the oldest record; EPIPE says that the next one was overwritten,
+//! and the read after it gives the oldest that is left. How many were lost, the jump of the sequence number tells. A record that is
+//! too large for the buffer (EINVAL) is passed over, and shows as such a jump too.
+
+use std::{
+    convert::Infallible,
+    fs::{File, OpenOptions},
+    io::Read,
+    os::{
+        fd::AsFd,
+        unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
+    },
+    path::Path,
+    time::Duration,
+};
+
+use coroner_diagnosis::{kernel_log::Record, observation::GapReason};
+use nix::{
+    errno::Errno,
+    fcntl::OFlag,
+    sys::stat::{major, minor},
+};
+use tracing::debug;
+
+use super::Log;
+use crate::{
+    clock::Anchor,
+    sources::worker::{End, Worker},
+};
+
+/// Major and minor number of the kernel log's device (`Documentation/admin-guide/devices.txt`).
+const DEVICE: (u64, u64) = (1, 11);
+/// Twice the largest record that any kernel gives (`CONSOLE_EXT_LOG_MAX`, 8 KiB).
+const RECORD_MAX: usize = 16 * 1024;
+
+/// Opens the device; the error says why it cannot be had.
+pub(super) fn open(dev: &Path) -> Result<File, String> {
+    let path = dev.join("kmsg");
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(&path)
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    let metadata = file.metadata().map_err(|error| format!("{}: {error}", path.display()))?;
+    // LXC and others put a link to something else there, so that programs which insist on the file are content.
+    if !metadata.file_type().is_char_device() || (major(metadata.rdev()), minor(metadata.rdev())) != DEVICE {
+        return Err(format!("{} is not the kernel log", path.display()));
+    }
+    Ok(file)
+}
+
+/// Reads until told to stop, or until the device fails.
+pub(super) fn read(mut device: &File, log: &mut Log, worker: &mut Worker) -> Result<Infallible, End> {
+    let mut buffer = vec![0; RECORD_MAX];
+    // Whether the next record is read as soon as it was written.
+    let mut live = false;
+    loop {
+        match device.read(&mut buffer) {
+            Ok(0) => return Err(End::Absent("the kernel log's device gives nothing".to_owned())),
+            Ok(length) => {
+                let now = Anchor::now();
+                match Record::parse(&buffer[..length]) {
+                    Ok(record) => take(record, live, &now, log, worker)?,
+                    Err(error) => debug!(%error, "A record of the kernel log is not understood"),
+                }
+                live = false;
+            }
+            Err(error) => match Errno::from_raw(error.raw_os_error().unwrap_or_default()) {
+                Errno::EAGAIN => live = worker.readable(device.as_fd(), None)?,
+                Errno::EINTR | Errno::EPIPE | Errno::EINVAL => live = false,
+                _ => return Err(End::failed("reading the kernel log's device")(error)),
+            },
+        }
+    }
+}
+
+fn take(record: Record, live: bool, now: &Anchor, log: &mut Log, worker: &Worker) -> Result<(), End> {
+    match record.sequence.map(|sequence| follow(&mut log.next_sequence, sequence)) {
+        // The device was opened again, and starts at its oldest record.
+        Some(Followed::Known) => return Ok(()),
+        Some(Followed::After(0)) | None => {}
+        Some(Followed::After(lost)) => {
+            let from = log.newest_wall(now);
+            let to = log.clock.wall(Duration::from_micros(record.boot_micros), now).max(from);
+            worker.send(worker.outlet.gap(GapReason::Overrun, from, to, Some(lost)))?;
+        }
+    }
+    if live {
+        log.clock.learn(Duration::from_micros(record.boot_micros), now);
+    }
+    log.hand_on(record, now, worker)
+}
+
+/// Where a sequence number stands.
+#[derive(Debug, PartialEq, Eq)]
+enum Followed {
+    /// It was read before.
+    Known,
+    /// It is new, and so many before it were lost.
+    After(u64),
+}
+
+fn follow(next: &mut Option<u64>, sequence: u64) -> Followed {
+    let followed = match *next {
+        Some(expected) if sequence < expected => return Followed::Known,
+        Some(expected) => Followed::After(sequence - expected),
+        None => Followed::After(0),
+    };
+    *next = Some(sequence.saturating_add(1));
+    followed
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn counts_what_was_overwritten_and_knows_what_it_read_before() {
+        let mut next = None;
+        let seen = [700, 701, 705, 0, 704, 705, 706].map(|sequence| follow(&mut next, sequence));
+        let known = || Followed::Known;
+        let after = Followed::After;
+        assert_eq!(seen, [after(0), after(0), after(3), known(), known(), known(), after(0)]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_seen_and_what_is_lost_add_up(sequences in prop::collection::vec(0..1000_u64, 1..50)) {
+            let mut next = None;
+            let (mut seen, mut lost) = (0, 0);
+            for &sequence in &sequences {
+                if let Followed::After(missing) = follow(&mut next, sequence) {
+                    seen += 1;
+                    lost += missing;
+                }
+            }
+            prop_assert_eq!(sequences[0] + seen + lost, next.unwrap());
+        }
+    }
+
+    #[test]
+    fn what_is_not_the_kernel_log_is_refused_with_a_reason() {
+        let dev = tempfile::tempdir().unwrap();
+        assert!(open(dev.path()).unwrap_err().contains("No such file"));
+        std::os::unix::fs::symlink("/dev/null", dev.path().join("kmsg")).unwrap();
+        assert!(open(dev.path()).unwrap_err().contains("is not the kernel log"));
+    }
+}

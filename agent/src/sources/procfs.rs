@@ -1,0 +1,85 @@
+//! /proc: the processes of containers, and the node's memory.
+//!
+//! Processes are looked for at start, so that what runs already is known before it dies; later the process connector
+//! ([`process_events`](super::process_events)) tells of new ones as they come. While that is not there, they are looked for
+//! again every ten seconds: a process that lives shorter than that may stay unknown.
+
+pub(crate) mod process;
+
+use std::{
+    collections::HashSet,
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use coroner_diagnosis::{
+    observation::{Fact, Health},
+    process::NodeMemory,
+};
+use procfs::{FromRead, Meminfo};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    outlet::Outlet,
+    worker::{End, Worker},
+};
+use crate::host::HostRoot;
+
+/// Time between two looks.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// Whether the process connector tells of new processes just now. Shared by the two sources.
+#[derive(Clone, Debug, Default)]
+pub struct Connector(Arc<AtomicBool>);
+
+impl Connector {
+    pub(crate) fn set(&self, works: bool) {
+        self.0.store(works, Ordering::Relaxed);
+    }
+
+    fn works(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Starts the source.
+pub fn spawn(tracker: &TaskTracker, cancel: &CancellationToken, outlet: Outlet, host: HostRoot, connector: Connector) {
+    Worker::spawn(tracker, cancel, outlet, "procfs", move |worker| run(worker, &host, &connector));
+}
+
+fn run(worker: &mut Worker, host: &HostRoot, connector: &Connector) -> Result<Infallible, End> {
+    // By pid and start time. As large as the number of processes in containers.
+    let mut known = HashSet::new();
+    let mut looked = false;
+    loop {
+        worker.send(worker.outlet.now(Fact::NodeMemory(node_memory(host)?)))?;
+        if !looked || !connector.works() {
+            let processes: Vec<_> = process::all_in_containers(host)?.collect();
+            let seen = processes.iter().map(|process| (process.pid, process.start_ticks)).collect();
+            for process in processes {
+                if !known.contains(&(process.pid, process.start_ticks)) {
+                    worker.send(worker.outlet.now(Fact::Process(process)))?;
+                }
+            }
+            known = seen;
+            looked = true;
+        }
+        worker.health(Health::Ok)?;
+        worker.pause(INTERVAL)?;
+    }
+}
+
+fn node_memory(host: &HostRoot) -> Result<NodeMemory, End> {
+    let path = host.proc.join("meminfo");
+    let memory =
+        Meminfo::from_file(&path).map_err(|error| End::Absent(format!("reading {}: {error}", path.display())))?;
+    // Since 3.14; before that, what is free is the least that can be had.
+    Ok(NodeMemory { total: memory.mem_total, available: memory.mem_available.unwrap_or(memory.mem_free) })
+}
+
+#[cfg(test)]
+mod tests;

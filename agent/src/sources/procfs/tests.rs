@@ -1,0 +1,55 @@
+//! Against the real /proc.
+
+use coroner_diagnosis::observation::Source;
+
+use super::*;
+use crate::sources::testing::{ContainerCgroup, Running, line_from, node, pid_of, reap};
+
+async fn started(running: &mut Running, host: HostRoot) -> Health {
+    running
+        .start(Source::Procfs, |tracker, cancel, outlet| spawn(tracker, cancel, outlet, host, Connector::default()))
+        .await
+}
+
+#[tokio::test]
+async fn processes_of_containers_and_the_nodes_memory_are_told_at_start() {
+    let cgroup = ContainerCgroup::new();
+    let mut child = cgroup.run("echo ready; read line");
+    let pid = pid_of(&child);
+    line_from(&mut child);
+    let mut running = Running::new();
+    assert_eq!(started(&mut running, node()).await, Health::Ok);
+    let memory = running
+        .until(|seen| match &seen.fact {
+            Fact::NodeMemory(memory) => Some(*memory),
+            _ => None,
+        })
+        .await;
+    assert!(memory.total > 64 << 20 && memory.available > 0 && memory.available <= memory.total);
+    let process = running
+        .until(|seen| match &seen.fact {
+            Fact::Process(process) if process.pid == pid => Some(process.clone()),
+            _ => None,
+        })
+        .await;
+    assert_eq!((process.cgroup, process.namespaced_pid), (cgroup.path.clone(), Some(pid)));
+    let own = i32::try_from(std::process::id()).unwrap();
+    assert_eq!(process.parent, own);
+    assert!(
+        !running.seen.iter().any(|seen| matches!(&seen.fact, Fact::Process(process) if process.pid == own)),
+        "a process outside of containers is not told"
+    );
+    running.stop().await;
+
+    child.kill().unwrap();
+    assert_eq!(reap(child), -9);
+}
+
+#[tokio::test]
+async fn without_proc_it_is_absent_with_a_reason() {
+    let root = tempfile::tempdir().unwrap();
+    let mut running = Running::new();
+    let health = started(&mut running, HostRoot::at(root.path())).await;
+    assert!(matches!(&health, Health::Absent(reason) if reason.contains("meminfo")), "{health:?}");
+    running.stop().await;
+}
