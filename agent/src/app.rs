@@ -23,8 +23,11 @@ use crate::{
     node,
     outbox::{self, Closed, Keeper, OpenError, Outbox, Record},
     sources::{
-        cgroups, container_names, containerd, cri,
+        cgroups, container_names, containerd, cri, kernel_log,
         outlet::{CAPACITY, Outlet},
+        process_events,
+        procfs::{self, Connector},
+        signals,
     },
     status::{self, Board, wire_time},
     uplink::{Pace, Uplink},
@@ -112,6 +115,11 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     cri::spawn(&sources, stop_sources.clone(), outlet(Source::Cri), cri_endpoint, hinted);
     container_names::spawn(&sources, &stop_sources, outlet(Source::ContainerLogs), container_logs);
     cgroups::spawn(&sources, &stop_sources, outlet(Source::Cgroups), host.clone());
+    kernel_log::spawn(&sources, &stop_sources, outlet(Source::KernelLog), host.clone(), kernel_log::LOOKBACK);
+    signals::spawn(&sources, &stop_sources, outlet(Source::Signals), host.clone());
+    let connector = Connector::default();
+    process_events::spawn(&sources, &stop_sources, outlet(Source::ProcessEvents), host.clone(), connector.clone());
+    procfs::spawn(&sources, &stop_sources, outlet(Source::Procfs), host, connector);
     sources.close();
 
     let (turn, beat) = watch::channel(Instant::now());
