@@ -16,10 +16,11 @@ use tempfile::TempDir;
 use super::{program, repository};
 
 const PROGRAMS: [&str; 3] = ["coroner", "coroner-agent", "coroner-aggregator"];
-const NAME: &str = "localhost/coroner:test";
+/// Its name in the store.
+pub(crate) const NAME: &str = "localhost/coroner:test";
 
 /// Runs a command to its end and gives what it printed; fails, with that, if it fails.
-fn run(command: &mut Command) -> Result<String> {
+pub(crate) fn run(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let Output { status, stdout, stderr } =
         command.output().with_context(|| format!("start {name}; `make test` installs what is missing"))?;
@@ -29,12 +30,12 @@ fn run(command: &mut Command) -> Result<String> {
 }
 
 /// The image, in a store of the test's own.
-struct Image {
+pub(crate) struct Image {
     store: TempDir,
 }
 
 impl Image {
-    fn build() -> Result<Self> {
+    pub(crate) fn build() -> Result<Self> {
         let image = Self { store: TempDir::new()? };
         let stage = image.store.path().join("stage");
         run(Command::new(repository().join("deploy/image-root"))
@@ -52,6 +53,12 @@ impl Image {
         let path = |name| self.store.path().join(name);
         command.arg("--root").arg(path("root")).arg("--runroot").arg(path("runroot")).args(["--storage-driver=vfs"]);
         command
+    }
+
+    /// Writes it to an archive that a runtime can import.
+    pub(crate) fn export(&self, archive: &Path) -> Result<()> {
+        run(self.buildah().args(["push", NAME]).arg(format!("docker-archive:{}:{NAME}", archive.display())))?;
+        Ok(())
     }
 
     /// A container's root file system, unpacked from it.
@@ -98,6 +105,18 @@ fn the_image_holds_three_programs_their_libraries_and_no_shell() -> Result<()> {
 
     let user = run(image.buildah().args(["inspect", "--type=image", "--format={{.OCIv1.Config.User}}", NAME]))?;
     ensure!(user.trim() == "65532:65532", "it runs as {user}");
+    Ok(())
+}
+
+#[test]
+fn the_programs_start_in_the_image() -> Result<()> {
+    let image = Image::build()?;
+    let root = image.root()?;
+    for name in PROGRAMS {
+        let version =
+            run(Command::new("chroot").arg(&root).arg(name).arg("--version").env("PATH", "/usr/sbin:/usr/bin"))?;
+        ensure!(version.trim() == format!("{name} {}", env!("CARGO_PKG_VERSION")), "{version}");
+    }
     Ok(())
 }
 

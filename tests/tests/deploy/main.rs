@@ -2,6 +2,7 @@
 
 mod image;
 mod manifests;
+mod pods;
 
 use std::path::{Path, PathBuf};
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use super::repository;
+use super::{program, repository};
 
 fn read(path: &str) -> Result<String> {
     fs::read_to_string(repository().join(path)).with_context(|| format!("read {path}"))
@@ -62,15 +63,15 @@ fn of_base(kind: &str, name: &str) -> Result<Value> {
     bail!("no {kind} {name} in the base")
 }
 
-fn daemon_set() -> Result<Value> {
+pub(crate) fn daemon_set() -> Result<Value> {
     of_base("DaemonSet", "coroner-agent")
 }
 
-fn stateful_set() -> Result<Value> {
+pub(crate) fn stateful_set() -> Result<Value> {
     of_base("StatefulSet", "coroner-aggregator")
 }
 
-fn container(workload: &Value) -> &Value {
+pub(crate) fn container(workload: &Value) -> &Value {
     &workload["spec"]["template"]["spec"]["containers"][0]
 }
 
@@ -251,5 +252,26 @@ fn the_image_is_built_by_the_pinned_toolchain() -> Result<()> {
     let dockerfile = read("Dockerfile")?;
     ensure!(dockerfile.contains(&format!("ARG RUST_IMAGE=docker.io/library/rust:{pinned}-")), "base of the Dockerfile");
     ensure!(dockerfile.contains(&format!("ENV RUSTUP_TOOLCHAIN={pinned}\n")), "RUSTUP_TOOLCHAIN of the Dockerfile");
+    // The base has gcc and libc6-dev; what else a build needs, the Makefile and the Dockerfile both install.
+    let needs = "BUILD := gcc libc6-dev protoc=protobuf-compiler\n";
+    ensure!(read("Makefile")?.contains(needs), "the Makefile's needs are not {needs}");
+    ensure!(dockerfile.contains("--no-install-recommends protobuf-compiler &&"), "what the Dockerfile installs");
+    Ok(())
+}
+
+#[test]
+fn every_flag_that_a_manifest_gives_is_known_to_its_program() -> Result<()> {
+    for workload in [daemon_set()?, stateful_set()?] {
+        let container = container(&workload);
+        let name = container["command"][0].as_str().context("no command")?;
+        let output = Command::new(program(name)?).arg("--help").output()?;
+        ensure!(output.status.success(), "{name} --help: {}", output.status);
+        let help = String::from_utf8(output.stdout)?;
+        let known: BTreeSet<&str> = help.split_whitespace().map(|word| word.trim_end_matches(',')).collect();
+        for argument in container["args"].as_array().context("no args")? {
+            let flag = argument.as_str().and_then(|argument| argument.split('=').next()).context("an argument")?;
+            ensure!(known.contains(flag), "{name} does not know {flag}");
+        }
+    }
     Ok(())
 }
