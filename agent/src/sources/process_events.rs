@@ -24,7 +24,7 @@ use self::{
 };
 use super::{
     outlet::Outlet,
-    procfs::{Connector, process},
+    procfs::{Connector, process::Processes},
     worker::{End, Worker},
 };
 use crate::{clock::Anchor, host::HostRoot};
@@ -40,6 +40,7 @@ pub fn spawn(tracker: &TaskTracker, cancel: &CancellationToken, outlet: Outlet, 
 
 fn run(worker: &mut Worker, host: &HostRoot, connector: &Connector) -> Result<Infallible, End> {
     let socket = Socket::open(worker)?;
+    let processes = Processes::new(host);
     let mut members = Members::default();
     // Since when the table may be wrong. It is rebuilt when nothing waits to be read: a storm costs one look at /proc.
     let mut doubtful = Some(Timestamp::now());
@@ -50,7 +51,7 @@ fn run(worker: &mut Worker, host: &HostRoot, connector: &Connector) -> Result<In
                 let anchor = Anchor::now();
                 let happened_at = anchor.wall(message.at);
                 let mut told = Vec::new();
-                members.see(message.event, host, Instant::now(), &mut |what| told.push(what));
+                members.see(message.event, &processes, Instant::now(), &mut |what| told.push(what));
                 hand_on(told, anchor.wall, happened_at, worker)?;
             }
             Received::Overrun => {
@@ -64,12 +65,11 @@ fn run(worker: &mut Worker, host: &HostRoot, connector: &Connector) -> Result<In
                     if std::mem::take(&mut lost) {
                         worker.send(worker.outlet.gap(GapReason::Overrun, since.min(now), now, None))?;
                     }
-                    let processes = process::all_in_containers(host)?;
-                    members.rebuild(processes, &mut |what| told.push(what));
+                    members.rebuild(processes.all_in_containers()?, &mut |what| told.push(what));
                     connector.set(true);
                     worker.health(Health::Ok)?;
                 }
-                let again = members.settle(host, Instant::now(), &mut |what| told.push(what));
+                let again = members.settle(&processes, Instant::now(), &mut |what| told.push(what));
                 hand_on(told, now, now, worker)?;
                 worker.readable(socket.as_fd(), again.map(|again| again.max(Duration::from_millis(1))))?;
             }

@@ -4,6 +4,7 @@
 //! ([`process_events`](super::process_events)) tells of new ones as they come. While that is not there, they are looked for
 //! again every ten seconds: a process that lives shorter than that may stay unknown.
 
+mod namespace;
 pub(crate) mod process;
 
 use std::{
@@ -23,6 +24,7 @@ use coroner_diagnosis::{
 use procfs::{FromRead, Meminfo};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::process::Processes;
 use super::{
     outlet::Outlet,
     worker::{End, Worker},
@@ -52,15 +54,16 @@ pub fn spawn(tracker: &TaskTracker, cancel: &CancellationToken, outlet: Outlet, 
 }
 
 fn run(worker: &mut Worker, host: &HostRoot, connector: &Connector) -> Result<Infallible, End> {
+    let processes = Processes::new(host);
     // By pid and start time. As large as the number of processes in containers.
     let mut known = HashSet::new();
     let mut looked = false;
     loop {
         worker.send(worker.outlet.now(Fact::NodeMemory(node_memory(host)?)))?;
         if !looked || !connector.works() {
-            let processes: Vec<_> = process::all_in_containers(host)?.collect();
-            let seen = processes.iter().map(|process| (process.pid, process.start_ticks)).collect();
-            for process in processes {
+            let found: Vec<_> = processes.all_in_containers()?.collect();
+            let seen = found.iter().map(|process| (process.pid, process.start_ticks)).collect();
+            for process in found {
                 if !known.contains(&(process.pid, process.start_ticks)) {
                     worker.send(worker.outlet.now(Fact::Process(process)))?;
                 }

@@ -20,7 +20,7 @@ use tracing::debug;
 use self::instance::Instance;
 use super::{
     outlet::Outlet,
-    procfs::process,
+    procfs::process::Processes,
     worker::{End, Worker},
 };
 use crate::{clock::Anchor, host::HostRoot};
@@ -39,6 +39,7 @@ fn run(worker: &mut Worker, host: &HostRoot) -> Result<Infallible, End> {
     let instance = Instance::create(host)?;
     let pipe = instance.pipe()?;
     worker.health(instance.health())?;
+    let processes = Processes::new(host);
     let mut pending = Vec::new();
     let mut read_until = Timestamp::now();
     loop {
@@ -53,7 +54,7 @@ fn run(worker: &mut Worker, host: &HostRoot) -> Result<Infallible, End> {
                 Ok(TraceLine::Event(event)) => {
                     let now = Anchor::now();
                     let happened_at = now.wall(Duration::from_micros(event.boot_micros));
-                    hand_on(event.kind, now.wall, happened_at, host, worker)?;
+                    hand_on(event.kind, now.wall, happened_at, &processes, worker)?;
                 }
                 Ok(TraceLine::LostEvents { lost, .. }) => {
                     let now = Timestamp::now();
@@ -89,25 +90,25 @@ fn hand_on(
     kind: TraceEventKind,
     seen_at: Timestamp,
     happened_at: Timestamp,
-    host: &HostRoot,
+    processes: &Processes,
     worker: &Worker,
 ) -> Result<(), End> {
     let (target, fact) = match kind {
-        TraceEventKind::Signal(signal) => (signal.target.tid, Fact::Signal(with_sender(signal, host))),
+        TraceEventKind::Signal(signal) => (signal.target.tid, Fact::Signal(with_sender(signal, processes))),
         TraceEventKind::OomVictim(victim) => (victim.pid, Fact::OomVictim(victim)),
         TraceEventKind::Other => return Ok(()),
     };
     worker.send(Observation { seen_at, happened_at, fact })?;
     // Whose it is, while it can be read: even a killed process waits a while for its parent.
-    match process::find_in_container(host, target) {
+    match processes.find_in_container(target) {
         Some(process) => worker.send(Observation { seen_at, happened_at: seen_at, fact: Fact::Process(process) }),
         None => Ok(()),
     }
 }
 
-fn with_sender(mut signal: Signal, host: &HostRoot) -> Signal {
+fn with_sender(mut signal: Signal, processes: &Processes) -> Signal {
     if signal.sender.tid != signal.target.tid {
-        signal.sender_process = process::owner_of_thread(host, signal.sender.tid);
+        signal.sender_process = processes.owner_of_thread(signal.sender.tid);
     }
     signal
 }

@@ -85,7 +85,7 @@ impl Running {
 
 /// A cgroup of the memory controller, v1 or v2, with the path of a container's.
 pub(crate) struct ContainerCgroup {
-    dir: PathBuf,
+    pub(crate) dir: PathBuf,
     /// From the root of the hierarchy.
     pub(crate) path: String,
 }

@@ -16,14 +16,14 @@ const MAX_FILE: u64 = 64 << 10;
 
 /// Which kind of hierarchy memory is counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
+pub(crate) enum Version {
     V1,
     V2,
 }
 
 /// The hierarchies that matter.
 #[derive(Debug)]
-pub(super) struct Hierarchy {
+pub(crate) struct Hierarchy {
     pub(super) version: Version,
     /// Whether memory is counted at all.
     pub(super) counts_memory: bool,
@@ -34,7 +34,7 @@ pub(super) struct Hierarchy {
 
 impl Hierarchy {
     /// Finds them below the node's /sys.
-    pub(super) fn find(sys: &Path) -> Result<Self, String> {
+    pub(crate) fn find(sys: &Path) -> Result<Self, String> {
         let root = sys.join("fs/cgroup");
         let memory = root.join("memory");
         if memory.join("memory.limit_in_bytes").exists() || memory.join("memory.usage_in_bytes").exists() {
@@ -52,7 +52,7 @@ impl Hierarchy {
     }
 
     /// The directory of a cgroup in memory's hierarchy.
-    pub(super) fn directory(&self, path: &str) -> PathBuf {
+    pub(crate) fn directory(&self, path: &str) -> PathBuf {
         self.memory.join(path.trim_start_matches('/'))
     }
 

@@ -9,7 +9,7 @@
 //! was reached: so all of them are looked at, and again until the counters moved.
 
 mod groups;
-mod hierarchy;
+pub(super) mod hierarchy;
 mod watcher;
 
 use std::{convert::Infallible, time::Instant};

@@ -16,7 +16,7 @@ use std::{
 use coroner_diagnosis::process::{Exit, Process, WaitStatus};
 
 use super::message::Event;
-use crate::{host::HostRoot, sources::procfs::process};
+use crate::sources::procfs::process::Processes;
 
 /// Processes that are kept in mind. One takes about 50 bytes, so that a full table stays below 4 MiB.
 const MEMBERS_MAX: usize = 65_536;
@@ -50,11 +50,11 @@ struct Member {
 
 impl Members {
     /// Starts anew with what /proc shows: at the beginning, and when events were lost.
-    pub(super) fn rebuild(&mut self, processes: impl Iterator<Item = Process>, tell: &mut impl FnMut(Told)) {
+    pub(super) fn rebuild(&mut self, now: impl Iterator<Item = Process>, tell: &mut impl FnMut(Told)) {
         let before = std::mem::take(&mut self.members);
         self.young.clear();
         self.overloaded = false;
-        for process in processes {
+        for process in now {
             let known = before.get(&process.pid).is_some_and(|member| member.told == Some(process.start_ticks));
             let member = Member { told: Some(process.start_ticks), first: None };
             if self.insert(process.pid, member, tell) && !known {
@@ -64,7 +64,7 @@ impl Members {
     }
 
     /// Takes in an event.
-    pub(super) fn see(&mut self, event: Event, host: &HostRoot, now: Instant, tell: &mut impl FnMut(Told)) {
+    pub(super) fn see(&mut self, event: Event, processes: &Processes, now: Instant, tell: &mut impl FnMut(Told)) {
         match event {
             Event::Fork { parent, child, child_thread } => {
                 if child == child_thread
@@ -78,35 +78,35 @@ impl Members {
                     self.young.push_back((now, child));
                 }
             }
-            Event::Exec { process } => self.look_at(process, host, tell),
-            Event::Exit { process, thread, status } => self.exit(process, thread, status, host, tell),
+            Event::Exec { process } => self.look_at(process, processes, tell),
+            Event::Exit { process, thread, status } => self.exit(process, thread, status, processes, tell),
             Event::Answer { .. } | Event::Other => {}
         }
     }
 
-    fn look_at(&mut self, pid: i32, host: &HostRoot, tell: &mut impl FnMut(Told)) {
-        if let Some(process) = process::find_in_container(host, pid) {
+    fn look_at(&mut self, pid: i32, processes: &Processes, tell: &mut impl FnMut(Told)) {
+        if let Some(process) = processes.find_in_container(pid) {
             if self.insert(pid, Member { told: Some(process.start_ticks), first: None }, tell) {
                 tell(Told::Process(process));
             }
-        } else if process::is_gone(host, pid) {
+        } else if processes.is_gone(pid) {
             // It ended before it could be looked at. Whose it was, others may know; how it ended, nobody else does.
             self.insert(pid, Member::default(), tell);
         }
     }
 
-    fn exit(&mut self, pid: i32, thread: i32, status: u32, host: &HostRoot, tell: &mut impl FnMut(Told)) {
+    fn exit(&mut self, pid: i32, thread: i32, status: u32, processes: &Processes, tell: &mut impl FnMut(Told)) {
         let Entry::Occupied(mut entry) = self.members.entry(pid) else { return };
         let member = entry.get_mut();
         if thread == pid {
             member.first = Some(status);
         }
         let Some(first) = member.first else { return };
-        if !process::has_ended(host, pid, member.told) {
+        if !processes.has_ended(pid, member.told) {
             return;
         }
         if member.told.is_none()
-            && let Some(process) = process::find_in_container(host, pid)
+            && let Some(process) = processes.find_in_container(pid)
         {
             tell(Told::Process(process));
         }
@@ -116,7 +116,12 @@ impl Members {
     }
 
     /// Tells of forked processes that have settled. Returns when to come again.
-    pub(super) fn settle(&mut self, host: &HostRoot, now: Instant, tell: &mut impl FnMut(Told)) -> Option<Duration> {
+    pub(super) fn settle(
+        &mut self,
+        processes: &Processes,
+        now: Instant,
+        tell: &mut impl FnMut(Told),
+    ) -> Option<Duration> {
         while let Some(&(born, pid)) = self.young.front() {
             let age = now.saturating_duration_since(born);
             if age < SETTLED {
@@ -124,7 +129,7 @@ impl Members {
             }
             self.young.pop_front();
             if self.members.get(&pid).is_some_and(|member| member.told.is_none()) {
-                self.look_at(pid, host, tell);
+                self.look_at(pid, processes, tell);
             }
         }
         None
@@ -147,6 +152,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::host::HostRoot;
 
     const CONTAINER: &str = "/kubepods/pod0a1b2c3d-0000-4000-8000-0123456789ab/\
                              e9d7b1d3aa4f5b0e36a3a44f2a6f43c0a58fd7e3dcd0cc4ad0ea1f1ff1c2b3a4";
@@ -154,14 +160,14 @@ mod tests {
     /// A /proc of files.
     struct Proc {
         dir: tempfile::TempDir,
-        host: HostRoot,
+        processes: Processes,
     }
 
     impl Proc {
         fn new() -> Self {
             let dir = tempfile::tempdir().unwrap();
-            let host = HostRoot::at(dir.path());
-            Self { dir, host }
+            let processes = Processes::new(&HostRoot::at(dir.path()));
+            Self { dir, processes }
         }
 
         fn shows(&self, pid: i32, state: char, threads: u32, start_ticks: u64) -> &Self {
@@ -185,7 +191,7 @@ mod tests {
 
         fn see(&self, members: &mut Members, event: Event) -> Vec<Told> {
             let mut told = Vec::new();
-            members.see(event, &self.host, Instant::now(), &mut |what| told.push(what));
+            members.see(event, &self.processes, Instant::now(), &mut |what| told.push(what));
             told
         }
     }
@@ -289,9 +295,9 @@ mod tests {
 
         let mut told = Vec::new();
         let now = Instant::now();
-        let again = members.settle(&proc.host, now, &mut |what| told.push(what));
+        let again = members.settle(&proc.processes, now, &mut |what| told.push(what));
         assert!(told.is_empty() && again.is_none_or(|again| again <= SETTLED));
-        assert_eq!(members.settle(&proc.host, now + SETTLED, &mut |what| told.push(what)), None);
+        assert_eq!(members.settle(&proc.processes, now + SETTLED, &mut |what| told.push(what)), None);
         assert_eq!(told, [process(12, 600)]);
     }
 
@@ -305,7 +311,7 @@ mod tests {
         proc.forget(11);
         proc.shows(12, 'R', 1, 600);
         let mut told = Vec::new();
-        members.rebuild(process::all_in_containers(&proc.host).unwrap(), &mut |what| told.push(what));
+        members.rebuild(proc.processes.all_in_containers().unwrap(), &mut |what| told.push(what));
         assert_eq!(told, [process(12, 600)]);
         assert!(members.members.contains_key(&10) && !members.members.contains_key(&11));
     }

@@ -1,9 +1,9 @@
-//! One process of a container, as /proc shows it.
+//! The processes of containers, as /proc shows them.
 //!
 //! All of a process is read through one open directory, so that a pid which is used again meanwhile is never mixed up:
 //! reading then fails with ESRCH.
 
-use std::io::Read;
+use std::{io::Read, path::PathBuf};
 
 use coroner_diagnosis::{
     cgroup::{Level, Path},
@@ -12,67 +12,92 @@ use coroner_diagnosis::{
 };
 use procfs::process::{Process as Entry, all_processes_with_root};
 
+use super::namespace;
 use crate::{host::HostRoot, sources::worker::End};
 
 /// More than any process' cgroup file: at most 13 controllers of v1, each with a path of at most 4 KiB.
 const CGROUP_FILE_MAX: u64 = 64 * 1024;
 
-/// All processes that belong to containers now.
-pub(crate) fn all_in_containers(host: &HostRoot) -> Result<impl Iterator<Item = Process>, End> {
-    let entries = all_processes_with_root(&host.proc)
-        .map_err(|error| End::Absent(format!("listing {}: {error}", host.proc.display())))?;
-    Ok(entries.filter_map(|entry| in_container(&entry.ok()?)))
+/// The node's processes.
+#[derive(Debug)]
+pub(crate) struct Processes {
+    proc: PathBuf,
+    /// Root of the agent's cgroup namespace.
+    namespace: String,
 }
 
-/// The process, if it is there and belongs to a container. A zombie still does.
-pub(crate) fn find_in_container(host: &HostRoot, pid: i32) -> Option<Process> {
-    in_container(&Entry::new_with_root(host.proc.join(pid.to_string())).ok()?)
-}
-
-fn in_container(entry: &Entry) -> Option<Process> {
-    let cgroup = cgroup_of(entry)?;
-    if !matches!(Path(cgroup.clone()).level(), Level::Container { .. }) {
-        return None;
+impl Processes {
+    /// Of this node.
+    pub(crate) fn new(host: &HostRoot) -> Self {
+        let mut processes = Self { proc: host.proc.clone(), namespace: String::new() };
+        let own = processes.entry("self").and_then(|own| shown_cgroup(&own));
+        processes.namespace = own.map(|shown| namespace::root(host, &shown)).unwrap_or_default();
+        processes
     }
-    let stat = entry.stat().ok()?;
-    let status = entry.status().ok();
-    Some(Process {
-        pid: stat.pid,
-        parent: stat.ppid,
-        start_ticks: stat.starttime,
-        name: stat.comm,
-        namespaced_pid: status.and_then(|status| status.nspid?.last().copied()),
-        cgroup,
-    })
+
+    /// All processes that belong to containers now.
+    pub(crate) fn all_in_containers(&self) -> Result<impl Iterator<Item = Process>, End> {
+        let entries = all_processes_with_root(&self.proc)
+            .map_err(|error| End::Absent(format!("listing {}: {error}", self.proc.display())))?;
+        Ok(entries.filter_map(|entry| self.in_container(&entry.ok()?)))
+    }
+
+    /// The process, if it is there and belongs to a container. A zombie still does.
+    pub(crate) fn find_in_container(&self, pid: i32) -> Option<Process> {
+        self.in_container(&self.entry(pid)?)
+    }
+
+    fn in_container(&self, entry: &Entry) -> Option<Process> {
+        let cgroup = self.cgroup(entry)?;
+        if !matches!(cgroup.level(), Level::Container { .. }) {
+            return None;
+        }
+        let stat = entry.stat().ok()?;
+        let status = entry.status().ok();
+        Some(Process {
+            pid: stat.pid,
+            parent: stat.ppid,
+            start_ticks: stat.starttime,
+            name: stat.comm,
+            namespaced_pid: status.and_then(|status| status.nspid?.last().copied()),
+            cgroup: cgroup.0,
+        })
+    }
+
+    /// Whose thread `tid` is, if it still lives.
+    pub(crate) fn owner_of_thread(&self, tid: i32) -> Option<SenderProcess> {
+        let thread = self.entry(tid)?;
+        Some(SenderProcess {
+            pid: thread.status().ok()?.tgid,
+            exe: thread.exe().ok().map(|path| path.to_string_lossy().into_owned()),
+            cgroup: self.cgroup(&thread).map(|cgroup| cgroup.0),
+        })
+    }
+
+    /// Whether the process that started then has ended, rather than only its first thread: it is gone, or only its zombie is left.
+    pub(crate) fn has_ended(&self, pid: i32, start_ticks: Option<u64>) -> bool {
+        let Some(stat) = self.entry(pid).and_then(|entry| entry.stat().ok()) else { return true };
+        let another = start_ticks.is_some_and(|start_ticks| start_ticks != stat.starttime);
+        another || (matches!(stat.state, 'Z' | 'X' | 'x') && stat.num_threads <= 1)
+    }
+
+    /// Whether there is no such process any more, not even its zombie.
+    pub(crate) fn is_gone(&self, pid: i32) -> bool {
+        !self.proc.join(pid.to_string()).exists()
+    }
+
+    fn entry(&self, name: impl ToString) -> Option<Entry> {
+        Entry::new_with_root(self.proc.join(name.to_string())).ok()
+    }
+
+    /// The process' cgroup, of the memory controller on v1, else the one of v2, from the root of the hierarchy.
+    fn cgroup(&self, entry: &Entry) -> Option<Path> {
+        Some(Path(namespace::resolve(&self.namespace, &shown_cgroup(entry)?)))
+    }
 }
 
-/// Whether there is no such process any more, not even its zombie.
-pub(crate) fn is_gone(host: &HostRoot, pid: i32) -> bool {
-    !host.proc.join(pid.to_string()).exists()
-}
-
-/// Whose thread `tid` is, if it still lives.
-pub(crate) fn owner_of_thread(host: &HostRoot, tid: i32) -> Option<SenderProcess> {
-    let thread = Entry::new_with_root(host.proc.join(tid.to_string())).ok()?;
-    Some(SenderProcess {
-        pid: thread.status().ok()?.tgid,
-        exe: thread.exe().ok().map(|path| path.to_string_lossy().into_owned()),
-        cgroup: cgroup_of(&thread),
-    })
-}
-
-/// Whether the process that started then has ended, rather than only its first thread: it is gone, or only its zombie is left.
-pub(crate) fn has_ended(host: &HostRoot, pid: i32, start_ticks: Option<u64>) -> bool {
-    let Ok(stat) = Entry::new_with_root(host.proc.join(pid.to_string())).and_then(|entry| entry.stat()) else {
-        return true;
-    };
-    let another = start_ticks.is_some_and(|start_ticks| start_ticks != stat.starttime);
-    another || (matches!(stat.state, 'Z' | 'X' | 'x') && stat.num_threads <= 1)
-}
-
-/// The process' cgroup: of the memory controller on v1, else the one of v2. From the root of the hierarchy, as far as the
-/// reader's cgroup namespace lets it be seen: what is outside of that begins with `/..`, once for each level.
-fn cgroup_of(entry: &Entry) -> Option<String> {
+/// The same, as seen in the agent's cgroup namespace.
+fn shown_cgroup(entry: &Entry) -> Option<String> {
     let mut file = Vec::new();
     entry.open_relative("cgroup").ok()?.take(CGROUP_FILE_MAX).read_to_end(&mut file).ok()?;
     parse_cgroup(&file)

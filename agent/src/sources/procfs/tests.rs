@@ -3,7 +3,7 @@
 use coroner_diagnosis::observation::Source;
 
 use super::*;
-use crate::sources::testing::{ContainerCgroup, Running, line_from, node, pid_of, reap};
+use crate::sources::testing::{ContainerCgroup, Running, elsewhere, line_from, node, pid_of, reap};
 
 async fn started(running: &mut Running, host: HostRoot) -> Health {
     running
@@ -52,4 +52,26 @@ async fn without_proc_it_is_absent_with_a_reason() {
     let health = started(&mut running, HostRoot::at(root.path())).await;
     assert!(matches!(&health, Health::Absent(reason) if reason.contains("meminfo")), "{health:?}");
     running.stop().await;
+}
+
+#[tokio::test]
+#[ignore = "run in other circumstances by the test below"]
+async fn probe() {
+    let cgroup = ContainerCgroup::new();
+    let mut child = cgroup.run("echo ready; read line");
+    line_from(&mut child);
+    let shown = std::fs::read_to_string(format!("/proc/{}/cgroup", child.id())).unwrap();
+    assert!(shown.contains(&format!("/..{}", cgroup.path)), "the namespace hides where the cgroup is: {shown}");
+    let process = process::Processes::new(&node()).find_in_container(pid_of(&child));
+    child.kill().unwrap();
+    reap(child);
+    assert_eq!(process.unwrap().cgroup, cgroup.path);
+}
+
+#[test]
+fn the_whole_path_of_a_cgroup_is_told_in_a_cgroup_namespace_too() {
+    let own = ContainerCgroup::new();
+    let enter = format!("echo $$ > {}/cgroup.procs && exec unshare --cgroup \"$@\"", own.dir.display());
+    let said = elsewhere(&["sh", "-c", &enter, "sh"], "sources::procfs::tests::probe");
+    assert!(said.contains("1 passed"), "{said}");
 }
