@@ -10,6 +10,10 @@ use std::{
 };
 
 use coroner_diagnosis::observation::{Fact, Health, Observation, Source};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
@@ -121,7 +125,15 @@ impl ContainerCgroup {
 }
 
 impl Drop for ContainerCgroup {
+    /// Ends what a failed test left running within.
     fn drop(&mut self) {
+        while let Some(pid) = fs::read_to_string(self.dir.join("cgroup.procs"))
+            .ok()
+            .and_then(|pids| pids.lines().find_map(|pid| pid.parse().ok()))
+        {
+            let _gone = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            std::thread::yield_now();
+        }
         for dir in [&self.dir, self.dir.parent().unwrap()] {
             if let Err(error) = fs::remove_dir(dir) {
                 assert!(std::thread::panicking(), "{}: {error}", dir.display());
