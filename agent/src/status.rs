@@ -34,11 +34,13 @@ pub struct Board(Arc<watch::Sender<BTreeMap<&'static str, SourceStatus>>>);
 
 impl Default for Board {
     fn default() -> Self {
-        let board = Self(Arc::new(watch::Sender::default()));
-        for source in Source::ALL {
-            board.set_quietly(source.name(), &Health::Absent("not started yet".into()));
-        }
-        board
+        // Neither seeing nor absent: whoever waits for the agent's sources waits for what they say themselves.
+        let unknown = |source: Source| SourceStatus {
+            source: source.name().to_owned(),
+            reason: "not started yet".to_owned(),
+            ..SourceStatus::default()
+        };
+        Self(Arc::new(watch::Sender::new(Source::ALL.map(|source| (source.name(), unknown(source))).into())))
     }
 }
 
@@ -154,7 +156,7 @@ mod tests {
     fn every_source_is_on_the_board_from_the_start() {
         let board = Board::default();
         for source in Source::ALL {
-            assert_eq!(status(&board, source).health(), SourceHealth::Absent);
+            assert_eq!(status(&board, source).health(), SourceHealth::Unspecified);
         }
     }
 
