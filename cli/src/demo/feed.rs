@@ -1,6 +1,7 @@
 //! The demo's subscription to the aggregator's feed.
 
 use anyhow::{Context, Result};
+use coroner_diagnosis::observation::Source;
 use coroner_proto::v1::{
     Diagnosis, DiagnosisFilter, GetStatusRequest, SourceHealth, SourceStatus, WatchDiagnosesRequest,
     watch_diagnoses_request::Start, watch_diagnoses_response::Frame,
@@ -15,7 +16,8 @@ use crate::{
 };
 
 /// The sources that see deaths where there is no container runtime.
-const SOURCES: [&str; 5] = ["kernel_log", "cgroups", "signals", "procfs", "process_events"];
+const SOURCES: [Source; 6] =
+    [Source::KernelLog, Source::Cgroups, Source::ContainerLogs, Source::Signals, Source::Procfs, Source::ProcessEvents];
 /// The demo has five pods with a few revisions each.
 const WAITING: usize = 100;
 
@@ -70,20 +72,15 @@ impl Feed {
         self.arrivals.recv().await.context("the feed has ended")
     }
 
-    /// The agent's sources, once each of those that matter here has told how well it sees.
-    pub(crate) async fn known_sources(&mut self, node: &str) -> Result<Option<Vec<SourceStatus>>> {
+    /// The sources of this node's agent that matter here, and whether each has told how well it sees.
+    pub(crate) async fn sources(&mut self, node: &str) -> Result<(Vec<SourceStatus>, bool)> {
         let answer = self.client.get_status(client::request(GetStatusRequest {})).await;
         let status = answer.context("asking the aggregator for its nodes")?.into_inner();
-        let sources = status.nodes.into_iter().find(|known| known.node == node).map(|known| known.sources);
-        Ok(sources.filter(|sources| {
-            let known = |name: &&str| {
-                let mut sources = sources.iter().filter(|source| source.source == *name);
-                sources.any(|source| source.health() != SourceHealth::Unspecified && source.reason != NOT_STARTED)
-            };
-            SOURCES.iter().all(known)
-        }))
+        let agent = status.nodes.into_iter().find(|known| known.node == node).unwrap_or_default();
+        let matters = |status: &SourceStatus| SOURCES.iter().any(|source| source.name() == status.source);
+        let sources: Vec<SourceStatus> = agent.sources.into_iter().filter(matters).collect();
+        let unknown = sources.iter().any(|source| source.health() == SourceHealth::Unspecified);
+        let known = sources.len() == SOURCES.len() && !unknown;
+        Ok((sources, known))
     }
 }
-
-/// What an agent says of a source that has not told anything yet.
-const NOT_STARTED: &str = "not started yet";

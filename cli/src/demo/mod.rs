@@ -132,11 +132,12 @@ impl Stage {
         let deadline = Instant::now() + START_DEADLINE;
         loop {
             agent.check()?;
-            if let Some(sources) = feed.known_sources(node).await? {
+            let (sources, known) = feed.sources(node).await?;
+            if known {
                 return Ok((feed, sources));
             }
             if Instant::now() > deadline {
-                bail!("the agent does not tell how well its sources see after {START_DEADLINE:?}");
+                bail!("after {START_DEADLINE:?} the agent's sources do not see yet: {}", blind(&sources));
             }
             sleep(Duration::from_millis(50)).await;
         }
@@ -224,10 +225,12 @@ async fn play(stage: &mut Stage, out: &mut Out) -> Result<Outcome> {
     })?;
     let (mut feed, sources) = stage.set_up(&node).await?;
     narrate(out, |page| {
-        let told = sources
-            .iter()
-            .flat_map(|source| [span(Look::Plain, &format!("  {} ", source.source)), status::health(source.health())]);
-        page.paragraph(Some((0, span(Look::Plain, "Sources:"))), 8, &told.collect::<Vec<_>>());
+        let mut told = Vec::new();
+        for source in &sources {
+            let comma = if told.is_empty() { "" } else { ", " };
+            told.extend([span(Look::Plain, &format!("{comma}{} ", source.source)), status::health(source.health())]);
+        }
+        page.paragraph(Some((0, span(Look::Plain, "Its sources:"))), 13, &told);
         page.blank();
     })?;
     let mut all = Vec::new();
@@ -328,12 +331,14 @@ fn sum_up(all: &[Played], sources: &[SourceStatus], out: &mut Out) -> Result<Out
         narrate(out, |page| page.paragraph(None, 0, &[span(Look::Good, "All five deaths were explained.")]))?;
         return Ok(Outcome::Answered);
     }
-    let blind = sources.iter().filter(|source| source.health() != SourceHealth::Ok);
-    let blind = blind.map(|source| format!("{} ({})", source.source, source.reason)).collect::<Vec<_>>().join(", ");
-    out.tell(&format!(
-        "Not explained: {}. Sources that do not see everything here: {}.",
-        missing.join(", "),
-        if blind.is_empty() { "none" } else { &blind }
-    ));
+    let missing = missing.join(", ");
+    out.tell(&format!("Not explained: {missing}. Sources that do not see everything here: {}.", blind(sources)));
     Ok(Outcome::Partial)
+}
+
+/// The sources that do not see everything, and why.
+fn blind(sources: &[SourceStatus]) -> String {
+    let blind = sources.iter().filter(|source| source.health() != SourceHealth::Ok);
+    let told: Vec<String> = blind.map(|source| format!("{} ({})", source.source, source.reason)).collect();
+    if told.is_empty() { "none".to_owned() } else { told.join(", ") }
 }
