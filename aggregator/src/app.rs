@@ -26,7 +26,7 @@ const USAGE: u8 = 2;
 /// Exit code for stored data that cannot be used; `EX_DATAERR` of sysexits.h.
 const DATA: u8 = 65;
 /// What is under way has so long to finish; below the 30 s that Kubernetes gives a pod.
-const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 /// How often to look for what has become too old.
 const EXPIRE_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -82,6 +82,7 @@ pub struct App {
     endpoints: Vec<Endpoint>,
     health: Option<Endpoint>,
     reporter: tonic_health::server::HealthReporter,
+    ledger: Arc<Ledger>,
     writer: Writer,
     tasks: TaskTracker,
     health_tasks: TaskTracker,
@@ -127,12 +128,11 @@ impl App {
             server::serve(listener, routes.clone(), tls.as_ref(), &tasks, &stop)?;
             tracing::info!("listening on {endpoint}");
         }
-        drop(routes);
-        tasks.spawn(expire(ledger, nodes, retention, stop.clone()));
+        tasks.spawn(expire(Arc::clone(&ledger), nodes, retention, stop.clone()));
         reporter.set_service_status("liveness", ServingStatus::Serving).await;
         reporter.set_service_status("readiness", ServingStatus::Serving).await;
         stop_on_error.disarm();
-        Ok(Self { endpoints, health, reporter, writer, tasks, health_tasks, stop, stop_health })
+        Ok(Self { endpoints, health, reporter, ledger, writer, tasks, health_tasks, stop, stop_health })
     }
 
     /// Where it listens, with real ports.
@@ -166,6 +166,7 @@ impl App {
         self.stop_health.cancel();
         self.health_tasks.close();
         let _late = timeout(Duration::from_secs(1), self.health_tasks.wait()).await;
+        self.ledger.close().await;
         timeout(DRAIN_LIMIT, self.writer.ended()).await.context("the ledger's writer did not end in time")?;
         Ok(self.writer.join()?)
     }

@@ -134,14 +134,14 @@ impl Error {
     }
 }
 
-/// The ledger as the services see it. Dropping it lets the writer finish what it was given.
+/// The ledger as the services see it.
 #[derive(Debug)]
 pub struct Ledger {
     epoch: Uuid,
-    jobs: mpsc::Sender<Job>,
     committed: watch::Receiver<Offset>,
     streams: Pool,
     queries: Pool,
+    jobs: mpsc::Sender<Job>,
 }
 
 /// The thread of the ledger's one writer.
@@ -152,7 +152,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Waits until it has ended: when the ledger is dropped, or by itself if the stored data is damaged.
+    /// Waits until it has ended: when the ledger is closed, or by itself if the stored data is damaged.
     pub async fn ended(&self) {
         self.ended.cancelled().await;
     }
@@ -167,8 +167,8 @@ impl Writer {
 }
 
 impl Ledger {
-    /// Opens the ledger, makes it where there is none, and starts its writer, which ends when the ledger is dropped or when
-    /// the stored data turns out to be damaged.
+    /// Opens the ledger, makes it where there is none, and starts its writer, which ends when the ledger is closed or dropped,
+    /// or when the stored data turns out to be damaged.
     ///
     /// # Errors
     /// If the file cannot be used, which then is as it was before.
@@ -179,10 +179,10 @@ impl Ledger {
         let (committed, receiver) = watch::channel(store.last_offset()?);
         let ledger = Self {
             epoch: store.epoch()?,
-            jobs,
             committed: receiver,
             streams: Pool::new(path, READERS),
             queries: Pool::new(path, READERS),
+            jobs,
         };
         let ended = CancellationToken::new();
         let guard = ended.clone().drop_guard();
@@ -219,6 +219,14 @@ impl Ledger {
     pub fn expire(&self) {
         // A full queue has it look soon enough by itself.
         let _queued = self.jobs.try_send(Job::Expire);
+    }
+
+    /// Has the writer end behind what it was given. Who still holds the ledger can store nothing more.
+    pub async fn close(&self) {
+        // The writer closes the ledger behind all readers, so that SQLite takes its journal away.
+        self.streams.close();
+        self.queries.close();
+        let _ended = self.jobs.send(Job::Close).await;
     }
 
     /// Runs one look of a stream on a connection of its own.

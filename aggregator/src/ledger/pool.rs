@@ -18,7 +18,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 pub(super) struct Pool {
     path: PathBuf,
     permits: Arc<Semaphore>,
-    idle: Arc<Mutex<Vec<Connection>>>,
+    idle: Mutex<Vec<Connection>>,
 }
 
 /// Ends what a connection is doing when nobody waits for it any more.
@@ -32,7 +32,7 @@ impl Drop for Interrupt {
 
 impl Pool {
     pub(super) fn new(path: &Path, size: usize) -> Self {
-        Self { path: path.into(), permits: Arc::new(Semaphore::new(size)), idle: Arc::default() }
+        Self { path: path.into(), permits: Arc::new(Semaphore::new(size)), idle: Mutex::default() }
     }
 
     pub(super) async fn run<T: Send + 'static>(
@@ -61,12 +61,20 @@ impl Pool {
         });
         let (result, connection, permit) = work.await.map_err(|_| Error::Unavailable)?;
         drop(interrupt);
-        self.idle().push(connection);
+        if !self.permits.is_closed() {
+            self.idle().push(connection);
+        }
         drop(permit);
         result.map_err(|source| match source.sqlite_error_code() {
             Some(ErrorCode::OperationInterrupted) => Error::Deadline,
             _ => Error::Sqlite { doing: "read the ledger", source },
         })
+    }
+
+    /// Closes the connections that are not in use, and lets nobody use one any more.
+    pub(super) fn close(&self) {
+        self.permits.close();
+        self.idle().clear();
     }
 
     async fn open(&self) -> Result<Connection, Error> {

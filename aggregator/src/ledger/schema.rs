@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 use uuid::Uuid;
 
 use super::{Error, Offset};
@@ -88,7 +88,12 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     }
     check_header(path)?;
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| unusable(path, e))?;
+    // After a crash the journal holds what the file does not; a refusal leaves both as they are.
+    let has_journal = with_suffix(path, "-wal").exists();
+    let keep_journal = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+    connection.set_db_config(keep_journal, has_journal).map_err(|e| unusable(path, e))?;
     check_pages(path, &connection)?;
+    connection.set_db_config(keep_journal, false).map_err(|e| unusable(path, e))?;
     connection.pragma_update(None, "journal_mode", "wal").map_err(|e| unusable(path, e))?;
     connection.pragma_update(None, "synchronous", "full").map_err(|e| unusable(path, e))?;
     connection.pragma_update(None, "cache_size", -16_384).map_err(|e| unusable(path, e))?;

@@ -22,9 +22,11 @@ pub(super) enum Job {
     Append { push: Push, reply: oneshot::Sender<i64> },
     /// Look for what has become too old.
     Expire,
+    /// End behind what came before.
+    Close,
 }
 
-/// Writes until every sender is gone. Ends early, with an error, only if the stored data itself is damaged.
+/// Writes until it is told to close or every sender is gone. Ends early, with an error, only if the stored data itself is damaged.
 pub(super) fn run(
     mut store: Store,
     mut jobs: mpsc::Receiver<Job>,
@@ -50,11 +52,14 @@ pub(super) fn run(
         if let Some(job) = first {
             group.add(job);
         }
-        while group.records < GROUP_RECORDS {
+        while group.records < GROUP_RECORDS && !group.close {
             let Ok(job) = jobs.try_recv() else { break };
             group.add(job);
         }
         let turn = turn(&mut store, &mut group, committed, retention, expiring);
+        if group.close {
+            return turn.map(drop);
+        }
         expiring = match turn {
             Ok(more) => {
                 if std::mem::take(&mut failing) {
@@ -83,6 +88,7 @@ struct Group {
     replies: Vec<oneshot::Sender<i64>>,
     records: usize,
     expire: bool,
+    close: bool,
 }
 
 impl Group {
@@ -94,6 +100,7 @@ impl Group {
                 self.replies.push(reply);
             }
             Job::Expire => self.expire = true,
+            Job::Close => self.close = true,
         }
     }
 }

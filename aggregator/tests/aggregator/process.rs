@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, Stdio},
+    time::Duration,
 };
 
 use coroner_aggregator::feed::Timing;
@@ -55,6 +56,7 @@ impl Program {
     }
 
     fn kill(&mut self) {
+        // It may have ended by itself; then this does nothing.
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -158,6 +160,18 @@ async fn damaged_ledger_is_refused_untouched() {
     }
     fs::write(&ledger, &sound[..sound.len() / 2]).unwrap();
     assert_refused_untouched(directory.path(), &ledger, "damaged");
+
+    // With a journal that a crash has left.
+    fs::write(&ledger, &sound).unwrap();
+    let mut program = Program::start(&ledger);
+    push_numbers(&mut Ingest::new(channel(&program.url).await), 1001..=1001).await;
+    program.kill();
+    fs::OpenOptions::new().write(true).open(&ledger).unwrap().write_all_at(&[0xa5; 4096], pages / 2 * 4096).unwrap();
+    fs::remove_file(directory.path().join("ledger.db-shm")).unwrap();
+    let before = files(directory.path());
+    assert_eq!(refusal(&ledger, &[]).0, 65);
+    let after = files(directory.path()).into_iter().filter(|(path, _)| !path.ends_with("ledger.db-shm"));
+    assert!(after.eq(before), "it changed something");
 }
 
 #[tokio::test]
@@ -181,13 +195,36 @@ fn wrong_command_lines_are_refused_with_2() {
     assert!(!ledger.exists());
 }
 
-#[test]
-fn term_ends_it_with_0() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut program = Program::start(&directory.path().join("ledger.db"));
+/// Sends SIGTERM and waits for the end; clients in this process go on meanwhile.
+async fn terminate(program: &mut Program) -> Option<i32> {
     let id = program.child.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-    assert_eq!(program.child.wait().unwrap().code(), Some(0));
+    loop {
+        if let Some(status) = program.child.try_wait().unwrap() {
+            return status.code();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn peers_that_say_nothing_do_not_keep_it_from_ending() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut program = Program::start(&directory.path().join("ledger.db"));
+    let silent = std::net::TcpStream::connect(program.url.strip_prefix("http://").unwrap()).unwrap();
+    feed(&program.url).await.get_status(GetStatusRequest {}).await.unwrap();
+    assert_eq!(terminate(&mut program).await, Some(0));
+    drop(silent);
+}
+
+#[tokio::test]
+async fn term_ends_it_with_0_and_leaves_one_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut program = Program::start(&directory.path().join("ledger.db"));
+    push_numbers(&mut Ingest::new(channel(&program.url).await), 1..=1).await;
+    replay(&mut feed(&program.url).await, from_oldest()).await;
+    assert_eq!(terminate(&mut program).await, Some(0));
+    assert_eq!(files(directory.path()).len(), 1);
 }
 
 #[tokio::test]
