@@ -22,21 +22,28 @@ impl Path {
     }
 
     /// The path of the pod's cgroup, for the path of a pod or of anything below it. `None` also where the pod has no cgroup
-    /// on the path, as when kubelet and runtime disagree about the driver.
+    /// on the path, as when kubelet and runtime disagree about the driver, and where the path is not from the root.
     pub fn pod(&self) -> Option<Self> {
         let (_, end) = find(&self.0).pod?;
-        Some(Self(self.0[..end?].to_owned()))
+        self.up_to(end?)
     }
 
-    /// The path of the container's cgroup, for the path of a container or of anything below it.
+    /// The path of the container's cgroup, for the path of a container or of anything below it. `None` also where the
+    /// path is not from the root.
     pub fn container(&self) -> Option<Self> {
         match self.level() {
             Level::Container { .. } => {
                 let (_, end) = find(&self.0).container?;
-                Some(Self(self.0[..end].to_owned()))
+                self.up_to(end)
             }
             _ => None,
         }
+    }
+
+    /// To a reader in a cgroup namespace, as the agent in a pod on cgroup v2, /proc/PID/cgroup shows what is outside of it
+    /// from its own place: `/../../kubepods-….slice/…`. Such a path names pod and container, but is nobody's path.
+    fn up_to(&self, end: usize) -> Option<Self> {
+        (!self.0.starts_with("/..")).then(|| Self(self.0[..end].to_owned()))
     }
 }
 
@@ -199,6 +206,17 @@ mod tests {
         );
         assert_eq!(nested.level(), Level::Container { pod_uid: UID.to_owned(), container_id: ID.to_owned() });
         assert_eq!(Path(format!("/docker/{other}/kubelet/kubepods")).level(), Level::Kubepods);
+    }
+
+    #[test]
+    fn a_path_seen_from_another_place_names_its_container_but_is_not_its_path() {
+        for template in
+            ["/../../podU/C", "/../../../kubepods-burstable.slice/kubepods-burstable-podU.slice/cri-containerd-C.scope"]
+        {
+            let seen = path(template);
+            assert_eq!(seen.level(), Level::Container { pod_uid: UID.to_owned(), container_id: ID.to_owned() });
+            assert_eq!((seen.container(), seen.pod()), (None, None), "{seen}");
+        }
     }
 
     #[test]
