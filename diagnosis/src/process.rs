@@ -1,5 +1,9 @@
 //! Processes: what /proc and the process connector tell, and the node's memory.
 
+use std::fmt;
+
+use crate::wire::signal_name;
+
 /// A process, seen in a cgroup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
@@ -33,6 +37,15 @@ pub enum WaitStatus {
     Exited(u8),
     /// By this signal.
     Signaled(u8),
+}
+
+impl fmt::Display for WaitStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(status) => write!(f, "exited with status {status}"),
+            Self::Signaled(signal) => write!(f, "ended by {}", signal_name((*signal).into())),
+        }
+    }
 }
 
 impl WaitStatus {

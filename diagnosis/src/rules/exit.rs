@@ -33,7 +33,11 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
         format!("Its main process called exit with status {code}. Why, only its own log can tell.{looks_like}"),
     );
     if let Some(status) = death.wait {
-        verdict = verdict.by(Source::ProcessEvents, death.at, format!("the kernel's wait status: {status:?}"));
+        verdict = verdict.by(
+            Source::ProcessEvents,
+            death.at,
+            format!("the main process {status}, by the kernel's wait status"),
+        );
     }
     if let Some(exit) = &death.file.task_exit {
         verdict = verdict.by(Source::Containerd, exit.at, format!("/tasks/exit with status {}", exit.what));

@@ -391,8 +391,7 @@ fn by_limits(node: &NodeFile, file: &ContainerFile, memcg: bool) -> Option<Short
                 return None;
             }
             let mut shortage = container(
-                "The container has a limit, its pod none below it; the kernel's summary line is missing (it writes at most \
-                 ten in five seconds).",
+                "The container has a limit and its pod none below it; the kernel wrote no summary line about this kill.",
                 counted && memcg,
             );
             if !shortage.sure {
@@ -487,7 +486,11 @@ fn tell(
     if let (false, Some(victim)) = (by_log, kill.victim) {
         let name = victim.comm.as_deref().unwrap_or("?");
         verdict = verdict.by(Source::Signals, kill.at, format!("mark_victim: pid={} comm={name}", victim.pid));
-        verdict = verdict.without(Source::KernelLog);
+        // The tracepoint is faster than the log. Only a victim that was ending anyway gets no line there at all.
+        verdict = verdict.waiting();
+        if !node.covered(Source::KernelLog, kill.at, kill.at) {
+            verdict = verdict.without(Source::KernelLog);
+        }
     }
     verdict = match shortage.cause {
         Cause::OomNode => consumers(node, kill.at, verdict),
