@@ -44,6 +44,30 @@ impl Default for Board {
     }
 }
 
+/// What has changed on a board since it was last told to somebody.
+#[derive(Debug)]
+pub struct Changes(watch::Receiver<BTreeMap<&'static str, SourceStatus>>);
+
+impl Changes {
+    /// Whether there is something to tell.
+    pub fn any(&self) -> bool {
+        // The board is gone: nothing changes any more.
+        self.0.has_changed().unwrap_or(false)
+    }
+
+    /// Waits until there is.
+    pub async fn wait(&self) {
+        if self.0.clone().changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// From now on only what changes from now on.
+    pub fn told(&mut self) {
+        self.0.mark_unchanged();
+    }
+}
+
 impl Board {
     /// Notes how well something sees, and logs it if that is a change.
     pub fn set(&self, source: &'static str, health: &Health) {
@@ -85,6 +109,11 @@ impl Board {
                 status.gap_count += 1;
             }
         });
+    }
+
+    /// Tells of every change.
+    pub fn changes(&self) -> Changes {
+        Changes(self.0.subscribe())
     }
 
     /// All of it, for the wire.

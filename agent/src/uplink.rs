@@ -15,7 +15,7 @@ use std::{
 
 use coroner_diagnosis::text;
 use coroner_proto::v1::{
-    Gap, GapReason, OutboxRecord, PushDiagnosesRequest, PushDiagnosesResponse, RejectedRecord,
+    Gap, GapReason, OutboxRecord, PushDiagnosesRequest, PushDiagnosesResponse, RejectedRecord, SourceStatus,
     ingest_service_client::IngestServiceClient, outbox_record,
 };
 use jiff::Timestamp;
@@ -33,11 +33,13 @@ use tracing::{error, info, warn};
 use crate::{
     config::{Aggregator, Tls},
     outbox::{Closed, Keeper, Limit},
-    status::{Board, OUTBOX, wire_time},
+    status::{Board, Changes, OUTBOX, wire_time},
 };
 
 /// Without records, the aggregator hears from the agent so often.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
+/// A change of how well a source sees is told at once, but no more often than this.
+const NEWS: Duration = Duration::from_millis(500);
 /// The contract's bound of a push.
 const MAX_RECORDS: usize = 500;
 /// Stays below the 4 MiB that gRPC servers take by default.
@@ -69,6 +71,8 @@ pub struct Uplink {
     aggregator: Aggregator,
     outbox: Keeper,
     board: Board,
+    /// Of the board, since the aggregator was told of it.
+    changes: Changes,
     pace: Pace,
     client: Option<IngestServiceClient<Channel>>,
     /// The stream of which this connection has said how far the aggregator has it, and when.
@@ -109,6 +113,7 @@ impl Uplink {
             node,
             aggregator,
             outbox,
+            changes: board.changes(),
             board,
             pace,
             client: None,
@@ -128,10 +133,15 @@ impl Uplink {
             match self.step().await? {
                 Step::More => {}
                 Step::Done => {
-                    let heartbeat = self.until_heartbeat();
+                    let (heartbeat, next_news) = (self.until(HEARTBEAT), self.until(NEWS));
+                    let changed = async {
+                        sleep(next_news).await;
+                        self.changes.wait().await;
+                    };
                     select! {
                         appended = self.outbox.appended() => appended?,
                         () = sleep(heartbeat) => {}
+                        () = changed => {}
                         () = finish.cancelled() => break,
                     }
                 }
@@ -145,14 +155,20 @@ impl Uplink {
         Ok(())
     }
 
-    fn until_heartbeat(&self) -> Duration {
-        self.synchronized.as_ref().map_or(Duration::ZERO, |(_, at)| HEARTBEAT.saturating_sub(at.elapsed()))
+    /// How long until the last push that was answered is so old.
+    fn until(&self, age: Duration) -> Duration {
+        self.synchronized.as_ref().map_or(Duration::ZERO, |(_, at)| age.saturating_sub(at.elapsed()))
+    }
+
+    /// Whether the aggregator should hear from the agent even if there is no record for it.
+    fn has_to_report(&self) -> bool {
+        self.until(HEARTBEAT).is_zero() || (self.changes.any() && self.until(NEWS).is_zero())
     }
 
     async fn step(&mut self) -> Result<Step, Closed> {
         let batch = self.outbox.batch(Limit { records: self.limit, bytes: MAX_BYTES }).await?;
         let synchronized = self.synchronized.as_ref().is_some_and(|(stream_id, _)| *stream_id == batch.stream_id);
-        if !synchronized || (batch.records.is_empty() && self.until_heartbeat().is_zero()) {
+        if !synchronized || (batch.records.is_empty() && self.has_to_report()) {
             return self.synchronize(batch.stream_id).await;
         }
         if batch.records.is_empty() {
@@ -243,13 +259,19 @@ impl Uplink {
         reason
     }
 
+    /// The sources as they are, which counts as told: a push that fails is followed by another.
+    fn told_sources(&mut self) -> Vec<SourceStatus> {
+        self.changes.told();
+        self.board.sources()
+    }
+
     /// One call, with its deadline.
     async fn push(&mut self, stream_id: &str, records: Vec<OutboxRecord>) -> Result<PushDiagnosesResponse, Status> {
         let request = PushDiagnosesRequest {
             node: self.node.clone(),
             stream_id: stream_id.to_owned(),
             records,
-            sources: self.board.sources(),
+            sources: self.told_sources(),
         };
         let client = match &mut self.client {
             Some(client) => client,

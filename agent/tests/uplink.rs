@@ -14,10 +14,12 @@ use coroner_agent::{
     config,
     outbox::{self, Keeper, Outbox, Record},
     status::Board,
-    uplink::{Pace, Uplink},
+    uplink::{HEARTBEAT, Pace, Uplink},
 };
+use coroner_diagnosis::observation::Health;
 use coroner_proto::v1::{
     Diagnosis, Gap, GapReason, OutboxRecord, PushDiagnosesRequest, PushDiagnosesResponse, RejectedRecord, Severity,
+    SourceHealth,
     ingest_service_server::{IngestService, IngestServiceServer},
     outbox_record,
 };
@@ -150,6 +152,7 @@ impl Ledger {
 struct Agent {
     directory: tempfile::TempDir,
     keeper: Keeper,
+    board: Board,
     finish: CancellationToken,
     uplink: JoinHandle<()>,
 }
@@ -161,10 +164,11 @@ impl Agent {
         let (keeper, _thread) = outbox::spawn(outbox).unwrap();
         let url = format!("unix://{}", socket(&directory).display());
         let aggregator = config::Aggregator { url, tls: None };
-        let uplink = Uplink::new("node".into(), aggregator, keeper.clone(), Board::default(), PACE);
+        let board = Board::default();
+        let uplink = Uplink::new("node".into(), aggregator, keeper.clone(), board.clone(), PACE);
         let finish = CancellationToken::new();
         let run = uplink.run(finish.clone());
-        Self { directory, keeper, finish, uplink: tokio::spawn(async { run.await.unwrap() }) }
+        Self { directory, keeper, board, finish, uplink: tokio::spawn(async { run.await.unwrap() }) }
     }
 
     fn socket(&self) -> std::path::PathBuf {
@@ -214,6 +218,23 @@ async fn asks_first_where_to_go_on_and_pushes_each_record_once() {
     assert!(!ledger.pushes[0].sources.is_empty(), "and tells of the sources");
     assert!(ledger.pushes.iter().all(|push| push.records.len() <= 500 && push.node == "node"));
     assert_eq!(ledger.pushes.iter().map(|push| push.records.len()).sum::<usize>(), 1200);
+}
+
+#[tokio::test]
+async fn what_changes_on_the_board_is_told_without_waiting_for_a_record() {
+    let (agent, aggregator) = (Agent::start(), Aggregator::new());
+    let _server = aggregator.serve(&agent.socket()).await;
+    let last_says = |wanted| {
+        move |ledger: &mut Ledger| {
+            let sources = ledger.pushes.last().map_or(&[][..], |push| &push.sources);
+            sources.iter().any(|source| source.source == "cri" && source.health() == wanted)
+        }
+    };
+    aggregator.until("the first push", last_says(SourceHealth::Unspecified)).await;
+    let changed = Instant::now();
+    agent.board.set("cri", &Health::Ok);
+    aggregator.until("cri is told as seeing", last_says(SourceHealth::Ok)).await;
+    assert!(changed.elapsed() < HEARTBEAT / 2, "it was told with a heartbeat");
 }
 
 #[tokio::test]
