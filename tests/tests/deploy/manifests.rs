@@ -67,6 +67,34 @@ pub(crate) fn daemon_set() -> Result<Value> {
     of_base("DaemonSet", "coroner-agent")
 }
 
+/// The agent's DaemonSet with the patch of the full overlay.
+pub(crate) fn full_daemon_set() -> Result<Value> {
+    let mut daemon_set = daemon_set()?;
+    let patch = documents(&repository().join("deploy/overlays/full/agent.yaml"))?.remove(0);
+    merge(&mut daemon_set, patch);
+    Ok(daemon_set)
+}
+
+/// A strategic merge, as far as the overlay needs it: lists of named things by their names, other lists as a whole.
+fn merge(base: &mut Value, patch: Value) {
+    match (base, patch) {
+        (Value::Object(base), Value::Object(patch)) => {
+            for (key, value) in patch {
+                merge(base.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (Value::Array(base), Value::Array(patch)) if patch.iter().all(|item| item["name"].is_string()) => {
+            for item in patch {
+                match base.iter_mut().find(|known| known["name"] == item["name"]) {
+                    Some(known) => merge(known, item),
+                    None => base.push(item),
+                }
+            }
+        }
+        (base, patch) => *base = patch,
+    }
+}
+
 pub(crate) fn stateful_set() -> Result<Value> {
     of_base("StatefulSet", "coroner-aggregator")
 }

@@ -1,6 +1,6 @@
 //! The pods of the manifests on a real containerd, with the privileges that they ask for, and no others.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -16,15 +16,16 @@ use k8s_cri::v1::{
     ImageSpec, Int64Value, KeyValue, LinuxContainerConfig, LinuxContainerResources, LinuxContainerSecurityContext,
     LinuxPodSandboxConfig, LinuxSandboxSecurityContext, Mount, MountPropagation, NamespaceMode, NamespaceOption,
     PodSandboxConfig, PodSandboxMetadata, RunPodSandboxRequest, SecurityProfile, StartContainerRequest,
+    StopContainerRequest,
 };
 use nix::mount::{MsFlags, mount};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tonic::transport::Channel;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::image::{self, Image};
-use super::manifests::{container, daemon_set, stateful_set};
+use super::manifests::{container, daemon_set, full_daemon_set, stateful_set};
 use super::repository;
 
 /// What the kubelet hides of /proc and /sys from every container (pkg/securitycontext/util.go).
@@ -167,9 +168,10 @@ impl<'a> Cluster<'a> {
         let name = text(&container["name"])?;
         let cgroups = self.node.directory();
         let cgroups = cgroups.file_name().and_then(|name| name.to_str()).context("the node's name")?;
+        let pid = if spec["hostPID"] == true { NamespaceMode::Node } else { NamespaceMode::Container };
         let namespaces = NamespaceOption {
             network: NamespaceMode::Node.into(),
-            pid: NamespaceMode::Container.into(),
+            pid: pid.into(),
             ipc: NamespaceMode::Pod.into(),
             ..Default::default()
         };
@@ -285,6 +287,29 @@ impl<'a> Cluster<'a> {
             .unwrap_or_else(|error| error.to_string())
     }
 
+    /// How well the agent's sources see, by their names, once `seen` is satisfied with it.
+    async fn sources(&mut self, aggregator_id: &str, seen: impl Fn(&BTreeMap<String, Value>) -> bool) -> Result<()> {
+        let mut told = String::new();
+        let waited = until("the agent's sources are as they shall be", async || {
+            let answer = self.exec(aggregator_id, &["coroner", "status", "-o", "json"]).await?;
+            told = String::from_utf8_lossy(&[answer.stdout, answer.stderr].concat()).into_owned();
+            let status = serde_json::from_str::<Value>(&told).unwrap_or_default();
+            let sources = status["nodes"][0]["sources"].as_array().into_iter().flatten();
+            let health = sources.map(|source| Ok((text(&source["source"])?, source["health"].clone())));
+            Ok(seen(&health.collect::<Result<_>>()?).then_some(()))
+        });
+        waited.await.with_context(|| format!("told: {told}\n{}", self.log("agent")))
+    }
+
+    /// Ends a pod's container as the kubelet does.
+    async fn stop(&mut self, container_id: String) -> Result<()> {
+        self.runtime
+            .stop_container(StopContainerRequest { container_id, timeout: 30 })
+            .await
+            .context("StopContainer")?;
+        Ok(())
+    }
+
     /// `kubectl exec`.
     async fn exec(&mut self, container_id: &str, command: &[&str]) -> Result<ExecSyncResponse> {
         let cmd = command.iter().map(|&word| word.to_owned()).collect();
@@ -306,17 +331,22 @@ fn made(path: PathBuf) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Starts what the base has, and gives the ids of aggregator and agent.
+async fn start(cluster: &mut Cluster<'_>, agent: &Value) -> Result<(String, String)> {
+    let aggregator = stateful_set()?;
+    let aggregator_id = cluster.run(&aggregator).await?;
+    cluster.probe(&aggregator).await?;
+    let agent_id = cluster.run(agent).await?;
+    cluster.probe(agent).await?;
+    Ok((aggregator_id, agent_id))
+}
+
 #[tokio::test]
 async fn the_pods_of_the_base_explain_an_oom_kill_with_the_privileges_they_have() -> Result<()> {
-    let (aggregator, agent) = (stateful_set()?, daemon_set()?);
     let image = Image::build()?;
     let node = Node::start().await?;
     let mut cluster = Cluster::new(&node, &image)?;
-    let aggregator_id = cluster.run(&aggregator).await?;
-    cluster.probe(&aggregator).await?;
-    let agent_id = cluster.run(&agent).await?;
-    cluster.probe(&agent).await?;
-    ensure!(!agent_id.is_empty());
+    let (aggregator_id, _) = start(&mut cluster, &daemon_set()?).await?;
 
     let victim = PodSpec::new("victim", [ContainerSpec::new("eater", ["victim", "eat", "64"]).memory_limit(32 * MIB)]);
     node.kubelet().run(&victim).await?;
@@ -339,4 +369,21 @@ async fn the_pods_of_the_base_explain_an_oom_kill_with_the_privileges_they_have(
         ensure!(!missing.iter().any(|source| source == granted), "{granted} is missing: {diagnosis:#}");
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn the_full_overlay_opens_every_source() -> Result<()> {
+    let image = Image::build()?;
+    let node = Node::start().await?;
+    let mut cluster = Cluster::new(&node, &image)?;
+    let (aggregator_id, agent_id) = start(&mut cluster, &full_daemon_set()?).await?;
+    let open = ["cgroups", "cri", "containerd", "signals", "procfs", "process_events", "container_logs"];
+    let healths = |health: &BTreeMap<String, Value>| {
+        // No container that is not privileged can open /dev/kmsg; syslog(2) is asked instead.
+        health.get("kernel_log") == Some(&json!("SOURCE_HEALTH_DEGRADED"))
+            && open.iter().all(|&source| health.get(source) == Some(&json!("SOURCE_HEALTH_OK")))
+    };
+    cluster.sources(&aggregator_id, healths).await?;
+    // It removes its tracing instance.
+    cluster.stop(agent_id).await
 }
