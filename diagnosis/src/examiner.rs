@@ -159,6 +159,7 @@ impl Examiner {
                 self.tell_child(id, child, named, diagnoses);
             }
         }
+        self.tell_counts(id, diagnoses);
         if ended_at.is_some() {
             self.look_again(id, self.now + KEEP);
         }
@@ -170,20 +171,30 @@ impl Examiner {
         let now = self.now;
         let told = self.told.entry(id.clone()).or_default();
         let aspect = Aspect::Process { pid, boot_micros };
-        let is_process = |aspect: &Aspect| matches!(aspect, Aspect::Process { .. });
-        let recent = told.aspects.iter().filter(|(a, t)| is_process(a) && t.first_seen > now - STORM).count();
-        if told.aspects.contains_key(&aspect) || recent < PROCESSES {
+        if told.aspects.contains_key(&aspect) {
             return self.tell(id, aspect, verdict, named, diagnoses);
         }
         if told.counted_until.is_some_and(|until| verdict.at <= until) {
             return;
         }
+        let is_process = |aspect: &Aspect| matches!(aspect, Aspect::Process { .. });
+        if told.aspects.iter().filter(|(a, t)| is_process(a) && t.first_seen > now - STORM).count() < PROCESSES {
+            return self.tell(id, aspect, verdict, named, diagnoses);
+        }
         told.counted_until = Some(verdict.at);
         let newest = told.aspects.iter_mut().filter(|(a, _)| is_process(a)).max_by_key(|(_, t)| t.first_seen);
-        if let Some((aspect, telling)) = newest {
+        if let Some((_, telling)) = newest {
             telling.occurrences += 1;
-            let (aspect, due) = (aspect.clone(), telling.last_told + STORM);
-            if due <= now {
+        }
+    }
+
+    /// Tells of kills that were only counted, now and then.
+    fn tell_counts(&mut self, id: &ContainerId, diagnoses: &mut Vec<Diagnosis>) {
+        let Some(told) = self.told.get(id) else { return };
+        let counted = told.aspects.iter().filter(|(_, t)| t.occurrences > t.told_occurrences);
+        let counted: Vec<_> = counted.map(|(aspect, t)| (aspect.clone(), t.last_told + STORM)).collect();
+        for (aspect, due) in counted {
+            if due <= self.now {
                 self.retell(id, &aspect, diagnoses);
             } else {
                 self.look_again(id, due);
@@ -231,11 +242,7 @@ impl Examiner {
                     self.retell(id, &aspect, diagnoses);
                 }
             }
-            Some(telling) => {
-                if telling.occurrences > telling.told_occurrences && now >= telling.last_told + STORM {
-                    self.retell(id, &aspect, diagnoses);
-                }
-            }
+            Some(_) => {}
         }
     }
 

@@ -518,16 +518,16 @@ impl NodeFile {
         self.pods.get(file.pod_uid()?)
     }
 
-    /// Whether, and how, the kernel killed this process for memory between two moments.
+    /// Whether, and how, the kernel last killed a process of this pid for memory between two moments.
     pub fn oom_kill(&self, pid: i32, from: Timestamp, to: Timestamp) -> Option<OomKill<'_>> {
+        let last_line = self.kills.of(pid, from, to).next_back().map(|(at, _)| at);
+        let last = last_line.max(self.victims.of(pid, from, to).next_back().map(|(at, _)| at))?;
+        // In a group kill the kernel writes the line of its first victim twice.
+        let from = from.max(last - SAME_KILL);
         let killed = self.kills.of(pid, from, to).next();
         let summary = self.summaries.of(pid, from, to).next();
         let victim = self.victims.of(pid, from, to).next();
         let at = killed.map(|(at, _)| at).or_else(|| summary.map(|(at, _)| at)).or_else(|| victim.map(|(at, _)| at))?;
-        // A summary announces a kill; the kill may yet be skipped, as the victim was ending already.
-        if killed.is_none() && victim.is_none() {
-            return None;
-        }
         let around = at - SAME_KILL..=at;
         let unsummed = killed.is_some() && summary.is_none();
         let legacy = if unsummed { self.legacy_summaries.range(around.clone()).next_back() } else { None };

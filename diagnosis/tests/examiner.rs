@@ -1,0 +1,303 @@
+//! The examiner over made-up observations: what recorded cases do not show.
+
+use coroner_diagnosis::{
+    cgroup::{Limit, Sample},
+    containerd::{TaskEvent, TaskEventKind},
+    cri::{Container, ContainerId, Pod, Sandbox, State},
+    examiner::Examiner,
+    kernel_log::Record,
+    observation::{Fact, Gap, GapReason, Health, Observation, Source},
+    replay::replay,
+    trace::{Signal, Thread},
+};
+use coroner_proto::v1::{Cause, Confidence, Diagnosis, Node, StopRequester};
+use jiff::Timestamp;
+
+const POD: &str = "/kubepods/burstable/pod11111111-2222-3333-4444-555555555555";
+const MAIN: i32 = 100;
+const SHIM: i32 = 90;
+
+fn id() -> ContainerId {
+    ContainerId("a".repeat(64))
+}
+
+fn sandbox_id() -> ContainerId {
+    ContainerId("b".repeat(64))
+}
+
+fn pod() -> Pod {
+    let uid = "11111111-2222-3333-4444-555555555555".to_owned();
+    Pod { namespace: "shop".to_owned(), name: "web-0".to_owned(), uid }
+}
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millisecond(1_800_000_000_000 + millis).expect("within jiff's range")
+}
+
+fn seen(millis: i64, fact: Fact) -> Observation {
+    Observation { seen_at: at(millis), happened_at: at(millis), fact }
+}
+
+fn container(state: State) -> Container {
+    Container {
+        id: id(),
+        pod: pod(),
+        name: "web".to_owned(),
+        attempt: 0,
+        state,
+        created_at: Some(at(0)),
+        started_at: Some(at(10)),
+        finished_at: None,
+        exit_code: 0,
+        reason: String::new(),
+        message: String::new(),
+        image: "localhost/web:1".to_owned(),
+        pid: Some(MAIN),
+        cgroups_path: None,
+        memory_limit: Some(64 << 20),
+        limits_known: true,
+        sandbox_id: Some(sandbox_id()),
+        grace_period_seconds: Some(30),
+    }
+}
+
+/// A node of which `sources` see, with one running container.
+fn node(sources: &[Source]) -> Vec<Observation> {
+    let mut observations: Vec<_> =
+        sources.iter().map(|source| seen(-10_000, Fact::Health(*source, Health::Ok))).collect();
+    let sandbox = Sandbox { id: sandbox_id(), pod: pod(), ready: true, created_at: Some(at(0)) };
+    observations.push(seen(0, Fact::Sandbox(sandbox)));
+    observations.push(seen(10, task(id(), TaskEventKind::Start { pid: MAIN })));
+    observations.push(seen(20, Fact::Container(container(State::Running))));
+    for (path, limit) in [(format!("{POD}/{}", id()), 64 << 20), (POD.to_owned(), 64 << 20)] {
+        let sample = Sample { path, memory_limit: Some(Limit::Limited(limit)), ..Sample::default() };
+        observations.push(seen(30, Fact::Cgroup(sample)));
+    }
+    observations
+}
+
+const EVERYBODY: &[Source] = &[Source::KernelLog, Source::Cgroups, Source::Cri, Source::Containerd, Source::Signals];
+
+fn task(container: ContainerId, kind: TaskEventKind) -> Fact {
+    Fact::Task(TaskEvent { container, kind })
+}
+
+fn exit(millis: i64, container: ContainerId, pid: i32, status: u32) -> Observation {
+    let process_id = container.0.clone();
+    seen(millis, task(container, TaskEventKind::Exit { process_id, pid, status, exited_at: Some(at(millis)) }))
+}
+
+fn kernel(millis: i64, facility: u32, text: String) -> Observation {
+    let boot_micros = 1_000_000_000 + millis.unsigned_abs() * 1000;
+    seen(millis, Fact::KernelLog(Record { sequence: None, boot_micros, facility, level: 6, text }))
+}
+
+fn oom(millis: i64, facility: u32, limit: &str, pid: i32) -> Vec<Observation> {
+    let victim = format!("{POD}/{}", id());
+    let summary = format!(
+        "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=x,mems_allowed=0,oom_memcg={limit},\
+         task_memcg={victim},task=worker,pid={pid},uid=0"
+    );
+    let killed = format!(
+        "Memory cgroup out of memory: Killed process {pid} (worker) total-vm:100000kB, anon-rss:64000kB, file-rss:4kB, \
+         shmem-rss:0kB, UID:0 pgtables:160kB oom_score_adj:900"
+    );
+    vec![kernel(millis, facility, summary), kernel(millis + 1, facility, killed)]
+}
+
+fn signal(millis: i64, number: i32, code: i32, sender: (i32, &str), target: i32) -> Observation {
+    let thread = |tid, comm: &str| Thread { tid, comm: comm.to_owned() };
+    let (sender, target) = (thread(sender.0, sender.1), thread(target, "web"));
+    let fact = Signal { signal: number, code, result: 0, sender, target, group: true, sender_process: None };
+    seen(millis, Fact::Signal(fact))
+}
+
+fn run(observations: Vec<Observation>) -> Vec<Diagnosis> {
+    replay(Node { name: "n1".to_owned(), ..Node::default() }, observations, at(600_000))
+}
+
+fn only(observations: Vec<Observation>) -> Diagnosis {
+    let mut diagnoses = run(observations);
+    assert_eq!(diagnoses.len(), 1, "{diagnoses:#?}");
+    diagnoses.remove(0)
+}
+
+#[test]
+fn the_kernels_word_on_the_main_process_is_told_at_once() {
+    let mut examiner = Examiner::new(Node::default());
+    for observation in node(EVERYBODY) {
+        assert!(examiner.observe(observation).is_empty());
+    }
+    let [summary, killed] = <[_; 2]>::try_from(oom(5_000, 0, POD, MAIN)).unwrap();
+    assert!(examiner.observe(summary).is_empty(), "a summary announces a kill and is none");
+    let told = examiner.observe(killed);
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].cause(), told[0].fatal), (Cause::OomContainerLimit, true));
+    assert_eq!(told[0].confidence(), Confidence::Certain);
+}
+
+#[test]
+fn a_line_that_the_kernel_did_not_write_is_not_believed() {
+    let mut observations = node(EVERYBODY);
+    observations.extend(oom(5_000, 1, POD, MAIN));
+    assert!(run(observations.clone()).is_empty());
+    observations.push(signal(5_010, 9, 0, (7, "bash"), MAIN));
+    observations.push(exit(5_020, id(), MAIN, 137));
+    let told = only(observations);
+    assert_eq!((told.cause(), told.requested_by()), (Cause::KilledExternally, StopRequester::External));
+}
+
+#[test]
+fn what_rests_on_silence_waits_until_the_silence_has_lasted() {
+    let mut examiner = Examiner::new(Node::default());
+    let mut observations = node(EVERYBODY);
+    observations.push(exit(5_000, id(), MAIN, 3));
+    let told: Vec<_> = observations.into_iter().flat_map(|observation| examiner.observe(observation)).collect();
+    assert!(told.is_empty());
+    let due = examiner.next_tick().unwrap();
+    assert!(due > at(5_000) && due <= at(7_000));
+    assert_eq!(examiner.tick(due)[0].cause(), Cause::ApplicationExit);
+}
+
+#[test]
+fn a_witness_that_lost_something_cannot_be_silent() {
+    let mut observations = node(EVERYBODY);
+    let (from, to) = (at(4_000), at(6_000));
+    let gap = Gap { source: Source::Signals, reason: GapReason::Overrun, from, to, lost: None };
+    observations.push(seen(4_500, Fact::Gap(gap)));
+    observations.push(exit(5_000, id(), MAIN, 137));
+    let told = only(observations);
+    assert_eq!(told.cause(), Cause::Unattributed);
+    let candidates: Vec<_> = told.candidates.iter().map(coroner_proto::v1::Candidate::cause).collect();
+    assert!(candidates.contains(&Cause::KilledExternally) && candidates.contains(&Cause::ApplicationExit));
+    assert_eq!(told.missing_sources, ["signals"]);
+}
+
+#[test]
+fn the_same_facts_give_the_same_uids() {
+    let observations = || {
+        let mut observations = node(EVERYBODY);
+        observations.extend(oom(5_000, 0, POD, 150));
+        observations.extend(oom(60_000, 0, POD, MAIN));
+        observations
+    };
+    let uids = |diagnoses: Vec<Diagnosis>| diagnoses.into_iter().map(|d| d.uid).collect::<Vec<_>>();
+    let once = uids(run(observations()));
+    assert_eq!(once.len(), 2);
+    assert_eq!(once, uids(run(observations())));
+    // Heard after a restart of the agent: the container's life before is unknown, the end is the same.
+    let late = observations().into_iter().filter(|o| matches!(o.fact, Fact::Health(..) | Fact::Container(_)));
+    let late: Vec<_> = late.chain(oom(60_000, 0, POD, MAIN)).collect();
+    assert_eq!(uids(run(late)), once[1..]);
+}
+
+#[test]
+fn a_pid_that_is_killed_again_much_later_is_another_process() {
+    let mut observations = node(EVERYBODY);
+    observations.extend(oom(5_000, 0, POD, 150));
+    observations.extend(oom(500_000, 0, POD, 150));
+    let told = run(observations);
+    assert!(told.iter().all(|d| d.cause() == Cause::OomContainerLimit && !d.fatal));
+    assert_eq!(told.len(), 2, "{told:#?}");
+}
+
+#[test]
+fn a_storm_of_kills_in_a_container_that_lives_on_is_counted() {
+    let mut observations = node(EVERYBODY);
+    for n in 0..100 {
+        observations.extend(oom(5_000 + 50 * i64::from(n), 0, POD, 1_000 + n));
+    }
+    let told = run(observations);
+    assert!(told.len() <= 8, "{} diagnoses", told.len());
+    assert_eq!(told.iter().map(|d| d.occurrence_count).sum::<u32>(), 100);
+}
+
+#[test]
+fn a_limit_of_the_pods_own_below_its_containers_is_told_from_theirs() {
+    for (pod_limit, expected) in [(64 << 20, Cause::OomContainerLimit), (48 << 20, Cause::OomPodLimit)] {
+        let mut observations = node(EVERYBODY);
+        let memory_limit = Some(Limit::Limited(pod_limit));
+        observations.push(seen(40, Fact::Cgroup(Sample { path: POD.to_owned(), memory_limit, ..Sample::default() })));
+        observations.extend(oom(5_000, 0, POD, MAIN));
+        assert_eq!(only(observations).cause(), expected);
+    }
+}
+
+#[test]
+fn kernels_before_5_0_name_the_cgroups_in_a_line_of_their_own() {
+    let mut observations = node(EVERYBODY);
+    let victim = format!("{POD}/{}", id());
+    let lines = [
+        format!("Task in {victim} killed as a result of limit of {victim}"),
+        "memory: usage 65536kB, limit 65536kB, failcnt 20".to_owned(),
+        format!("Memory cgroup out of memory: Kill process {MAIN} (worker) score 1000 or sacrifice child"),
+        format!("Killed process {MAIN} (worker) total-vm:100000kB, anon-rss:64000kB, file-rss:4kB, shmem-rss:0kB"),
+    ];
+    let lines = lines.into_iter().enumerate();
+    observations.extend(lines.map(|(n, line)| kernel(5_000 + i64::try_from(n).unwrap(), 0, line)));
+    let told = only(observations);
+    assert_eq!((told.cause(), told.confidence()), (Cause::OomContainerLimit, Confidence::Certain));
+    assert_eq!(told.memory.unwrap().usage_bytes, Some(64 << 20));
+}
+
+#[test]
+fn a_sticking_oomkilled_is_contradicted() {
+    let mut observations = node(EVERYBODY);
+    observations.extend(oom(5_000, 0, POD, 150));
+    observations.push(signal(60_000, 15, 0, (SHIM, "runc"), MAIN));
+    observations.push(exit(60_100, id(), MAIN, 143));
+    let status = Container { finished_at: Some(at(60_100)), exit_code: 143, ..container(State::Exited) };
+    observations.push(seen(60_200, Fact::Container(Container { reason: "OOMKilled".to_owned(), ..status })));
+    let told = run(observations);
+    let end = told.iter().find(|d| d.fatal).unwrap();
+    assert_eq!(end.cause(), Cause::StoppedByRequest);
+    assert!(end.against.iter().any(|e| e.source == "cri" && e.text.contains("OOMKilled")), "{end:#?}");
+}
+
+#[test]
+fn a_process_that_calls_itself_runc_inside_a_container_is_no_runtime() {
+    let mut observations = node(EVERYBODY);
+    let other = Container { id: ContainerId("c".repeat(64)), pid: Some(300), ..container(State::Running) };
+    observations.push(seen(100, Fact::Container(other)));
+    observations.push(signal(5_000, 9, 0, (300, "runc"), MAIN));
+    observations.push(exit(5_010, id(), MAIN, 137));
+    assert_eq!(only(observations).cause(), Cause::KilledExternally);
+}
+
+#[test]
+fn a_sandbox_that_dies_first_takes_its_containers_along() {
+    let mut observations = node(EVERYBODY);
+    observations.push(exit(5_000, sandbox_id(), 80, 137));
+    observations.push(signal(5_500, 15, 0, (SHIM, "runc"), MAIN));
+    observations.push(exit(5_600, id(), MAIN, 143));
+    assert_eq!(only(observations).cause(), Cause::SandboxDied);
+}
+
+#[test]
+fn a_sandbox_is_never_told_of() {
+    let mut observations = node(EVERYBODY);
+    observations.push(seen(4_990, task(sandbox_id(), TaskEventKind::Oom)));
+    observations.push(exit(5_000, sandbox_id(), 80, 137));
+    assert!(run(observations).is_empty());
+}
+
+#[test]
+fn a_refused_fork_explains_a_program_that_gives_up() {
+    let mut observations = node(EVERYBODY);
+    let text = format!("cgroup: fork rejected by pids controller in {POD}/{}", id());
+    observations.push(kernel(5_000, 0, text));
+    observations.push(exit(6_000, id(), MAIN, 2));
+    assert_eq!(only(observations).cause(), Cause::PidsLimitReached);
+}
+
+#[test]
+fn times_that_cannot_be_true_harm_nothing() {
+    let mut observations = node(EVERYBODY);
+    for time in [Timestamp::MIN, Timestamp::MAX] {
+        let status = Container { finished_at: Some(time), started_at: Some(time), ..container(State::Exited) };
+        observations.push(Observation { seen_at: at(5_000), happened_at: time, fact: Fact::Container(status) });
+        let kind = TaskEventKind::Exit { process_id: id().0, pid: MAIN, status: 1, exited_at: Some(time) };
+        observations.push(Observation { seen_at: at(5_000), happened_at: time, fact: task(id(), kind) });
+    }
+    assert_eq!(only(observations).cause(), Cause::ApplicationExit);
+}
