@@ -203,6 +203,8 @@ impl Config {
         } = Flags::try_parse_from(args).map_err(|error| {
             if error.use_stderr() { UsageError::Bad(one_line(&error)) } else { UsageError::Help(error.to_string()) }
         })?;
+        let host_root = std::path::absolute(&host_root)
+            .map_err(|error| UsageError::Bad(format!("--host-root {}: {error}", host_root.display())))?;
         let host = HostRoot::at(&host_root);
         let container_logs = container_logs.unwrap_or_else(|| host.log.join("containers"));
         let cri_endpoint = match cri_endpoint {

@@ -79,6 +79,8 @@ pub struct Uplink {
     synchronized: Option<(String, Instant)>,
     /// Records of the next batch: fewer while looking for one that is refused.
     limit: usize,
+    /// The last push was answered.
+    connected: bool,
     /// Failures in a row.
     failures: u32,
     /// The operator has been told.
@@ -119,6 +121,7 @@ impl Uplink {
             client: None,
             synchronized: None,
             limit: MAX_RECORDS,
+            connected: false,
             failures: 0,
             holding: false,
         }
@@ -284,9 +287,10 @@ impl Uplink {
     }
 
     fn succeeded(&mut self) {
-        if self.failures > 0 || self.holding {
-            info!(aggregator = self.aggregator.url, "The aggregator takes records again");
+        if !self.connected {
+            info!(aggregator = self.aggregator.url, "The aggregator takes records");
         }
+        self.connected = true;
         self.failures = 0;
         self.holding = false;
     }
@@ -295,6 +299,7 @@ impl Uplink {
     fn failed(&mut self, status: &Status, must_hold: bool) -> Step {
         self.client = None;
         self.synchronized = None;
+        self.connected = false;
         let aggregator = &self.aggregator.url;
         let why = describe(status);
         if must_hold || remedy(status) == Remedy::Hold {
