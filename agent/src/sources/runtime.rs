@@ -166,12 +166,6 @@ impl Connection {
     /// Tells the health if it is news.
     pub async fn tell(&mut self, health: Health) {
         if self.health.as_ref() != Some(&health) {
-            match &health {
-                Health::Ok => tracing::info!(source = self.outlet.source().name(), "Source sees"),
-                Health::Degraded(reason) | Health::Absent(reason) => {
-                    tracing::warn!(source = self.outlet.source().name(), %reason, "Source does not see all");
-                }
-            }
             self.health = Some(health.clone());
             self.outlet.health(health).await;
         }

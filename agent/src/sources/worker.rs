@@ -22,7 +22,7 @@ use nix::{
 };
 use thiserror::Error;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{error, info};
+use tracing::error;
 
 use super::outlet::Outlet;
 
@@ -135,7 +135,6 @@ impl Worker {
         if self.health.as_ref() == Some(&health) {
             return Ok(());
         }
-        info!(source = self.outlet.source().name(), ?health, "The health of a source changed");
         self.health = Some(health.clone());
         self.send(self.outlet.now(Fact::Health(self.outlet.source(), health)))
     }
