@@ -84,3 +84,10 @@ impl Feed {
         Ok((sources, known))
     }
 }
+
+/// The sources that do not see everything, and why.
+pub(crate) fn blind(sources: &[SourceStatus]) -> String {
+    let blind = sources.iter().filter(|source| source.health() != SourceHealth::Ok);
+    let told: Vec<String> = blind.map(|source| format!("{} ({})", source.source, source.reason)).collect();
+    if told.is_empty() { "none".to_owned() } else { told.join(", ") }
+}

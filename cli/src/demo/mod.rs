@@ -8,33 +8,24 @@ mod feed;
 mod pods;
 mod program;
 mod scenes;
+mod stage;
 pub(crate) mod victim;
 
-use std::{
-    env,
-    ffi::OsStr,
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
-};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use coroner_proto::v1::{Diagnosis, SourceHealth, SourceStatus};
+use anyhow::{Context, Result};
+use coroner_proto::v1::{Diagnosis, SourceStatus};
+use jiff::Timestamp;
 use nix::unistd::{Uid, gethostname};
-use tempfile::TempDir;
 use tokio::{
-    process::{Child, Command},
     signal::unix::{SignalKind, signal},
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, timeout_at},
 };
 
 use self::{
-    daemon::Daemon,
-    feed::{Arrival, Feed},
-    pods::{Pod, Pods},
+    feed::{Arrival, blind},
     scenes::Scene,
-    victim::LIFE,
+    stage::Stage,
 };
 use crate::{
     args::Format,
@@ -44,11 +35,10 @@ use crate::{
     explain,
     out::Out,
     page::{Look, Page, span},
-    table::Table,
+    table::{self, Shape, Table},
     words,
 };
 
-const START_DEADLINE: Duration = Duration::from_secs(20);
 /// From a victim's start to its explanation.
 const SCENE_DEADLINE: Duration = Duration::from_secs(15);
 
@@ -89,121 +79,6 @@ fn stop_signal() -> Result<impl Future<Output = ()>> {
             _ = hangup.recv() => {}
         }
     })
-}
-
-/// All that the demo makes, to take it away again.
-#[derive(Debug)]
-struct Stage {
-    directory: TempDir,
-    pods: Pods,
-    shims: Vec<Child>,
-    senders: Vec<Child>,
-    aggregator: Option<Daemon>,
-    agent: Option<Daemon>,
-}
-
-impl Stage {
-    fn new() -> Result<Self> {
-        let directory = tempfile::Builder::new().prefix("coroner-demo-").tempdir().context("making a directory")?;
-        let pods = Pods::new(directory.path())?;
-        Ok(Self { directory, pods, shims: vec![], senders: vec![], aggregator: None, agent: None })
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    /// Starts aggregator and agent, and gives the feed once the agent's sources are known.
-    async fn set_up(&mut self, node: &str) -> Result<(Feed, Vec<SourceStatus>)> {
-        self.pods.prepare()?;
-        let url = format!("unix://{}", self.path("aggregator.sock").display());
-        let ledger = self.path("ledger.db");
-        let args = ["--listen", &url, "--ledger"].map(OsStr::new);
-        let aggregator = Daemon::start("coroner-aggregator", &[&args[..], &[ledger.as_os_str()]].concat())?;
-        let aggregator = self.aggregator.insert(aggregator);
-        aggregator.says("listening on", START_DEADLINE).await?;
-        let mut feed = Feed::open(&url, Scene::ALL.map(Scene::pod)).await?;
-        let (outbox, logs) = (self.path("outbox.db"), self.pods.container_logs());
-        let args =
-            ["--node-name", node, "--cri-endpoint", "none", "--containerd-endpoint", "none", "--aggregator", &url];
-        let paths = [OsStr::new("--outbox"), outbox.as_os_str(), OsStr::new("--container-logs"), logs.as_os_str()];
-        let agent = Daemon::start("coroner-agent", &[&args.map(OsStr::new)[..], &paths].concat())?;
-        let agent = self.agent.insert(agent);
-        let deadline = Instant::now() + START_DEADLINE;
-        loop {
-            agent.check()?;
-            let (sources, known) = feed.sources(node).await?;
-            if known {
-                return Ok((feed, sources));
-            }
-            if Instant::now() > deadline {
-                bail!("after {START_DEADLINE:?} the agent's sources do not see yet: {}", blind(&sources));
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    /// A program of the victims under this name: this program's own, or that of [`program`].
-    fn program(&self, name: &str) -> Result<PathBuf> {
-        let path = self.path(name);
-        if !path.exists() {
-            symlink(env::current_exe().context("finding this program")?, &path).context("naming a victim's program")?;
-        }
-        Ok(path)
-    }
-
-    /// Does to a new pod what the scene is about. False where this machine cannot.
-    async fn act(&mut self, scene: Scene) -> Result<bool> {
-        let crasher = self.path("crasher");
-        if scene == Scene::Segfault && !program::write(&crasher).context("writing the program that crashes")? {
-            return Ok(false);
-        }
-        let pod = self.pods.add(scene.pod())?;
-        match scene {
-            Scene::OomMain => self.contain(&pod, &self.program("eater")?, &["demo-victim", "eat"]),
-            Scene::OomChild => {
-                let child = self.program("eater")?.display().to_string();
-                self.contain(&pod, &self.program("parent")?, &["demo-victim", "outlive", &child])
-            }
-            Scene::Segfault => self.contain(&pod, &crasher, &[]),
-            Scene::Exit137 => self.contain(&pod, &self.program("quitter")?, &["demo-victim", "exit", "137"]),
-            Scene::Kill9 => self.contain(&pod, &self.program("sleeper")?, &["demo-victim", "stay"]),
-        }?;
-        let main = pods::main_process(&pod, START_DEADLINE).await;
-        let main = main.with_context(|| format!("the container of {} did not start", scene.pod()))?;
-        if scene == Scene::Kill9 {
-            sleep(LIFE).await;
-            // The sender stays, as a shell or an operator's tool would: whoever wants to know it can look.
-            let mut sender = Command::new("sh");
-            sender.args(["-c", "kill -KILL \"$1\"; read -r _", "sh", &main.to_string()]).stdin(Stdio::piped());
-            sender.process_group(0).kill_on_drop(true);
-            self.senders.push(sender.spawn().context("starting the process that sends SIGKILL")?);
-        }
-        Ok(true)
-    }
-
-    /// Starts a container with this main process.
-    fn contain(&mut self, pod: &Pod, program: &Path, args: &[&str]) -> Result<()> {
-        let mut shim = Command::new(env::current_exe().context("finding this program")?);
-        shim.args(["demo-victim", "contain"]).arg(&pod.cgroup).arg(program).args(args);
-        shim.current_dir(&self.directory).stdin(Stdio::null()).process_group(0).kill_on_drop(true);
-        self.shims.push(shim.spawn().context("starting a container")?);
-        Ok(())
-    }
-
-    /// Takes everything away. The agent goes first: what is done here is nothing to explain.
-    async fn strike(mut self) -> Result<()> {
-        let mut results = Vec::new();
-        for daemon in [self.agent.take(), self.aggregator.take()].into_iter().flatten() {
-            results.push(daemon.stop().await);
-        }
-        results.push(self.pods.remove().await);
-        for child in self.senders.iter_mut().chain(&mut self.shims) {
-            results.push(child.kill().await.context("ending a victim's parent"));
-        }
-        results.push(self.directory.close().context("removing the demo's directory"));
-        results.into_iter().collect()
-    }
 }
 
 /// How a scene went.
@@ -299,9 +174,18 @@ fn show(played: &Played, out: &mut Out) -> Result<()> {
         out.write(&text)?;
         return Ok(());
     }
+    let now = Timestamp::now();
+    if let Some(format @ (Format::Table | Format::Wide)) = out.format {
+        let shape = Shape { wide: format == Format::Wide, growing: true };
+        let mut rows = table::diagnoses(shape);
+        rows.push(table::row(verdict, shape, now));
+        let text = rows.render_growing(out, out.headers);
+        out.write(&text)?;
+        return Ok(());
+    }
     narrate(out, |page| {
         page.blank();
-        explain::explain(page, verdict, jiff::Timestamp::now());
+        explain::explain(page, verdict, now);
         if played.explained && !played.latency.is_empty() {
             let text = format!("Arrived {} after the death.", played.latency);
             page.paragraph(None, 2, &[span(Look::Faint, &text)]);
@@ -334,11 +218,4 @@ fn sum_up(all: &[Played], sources: &[SourceStatus], out: &mut Out) -> Result<Out
     let missing = missing.join(", ");
     out.tell(&format!("Not explained: {missing}. Sources that do not see everything here: {}.", blind(sources)));
     Ok(Outcome::Partial)
-}
-
-/// The sources that do not see everything, and why.
-fn blind(sources: &[SourceStatus]) -> String {
-    let blind = sources.iter().filter(|source| source.health() != SourceHealth::Ok);
-    let told: Vec<String> = blind.map(|source| format!("{} ({})", source.source, source.reason)).collect();
-    if told.is_empty() { "none".to_owned() } else { told.join(", ") }
 }
