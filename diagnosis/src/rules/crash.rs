@@ -65,9 +65,14 @@ fn main_crashed(death: &Death<'_>) -> Option<Verdict> {
         verdict = verdict.by(Source::Signals, at, said(signal));
         verdict =
             verdict.against(Source::Signals, at, "not killed from outside: the signal arose in the process itself");
-    } else {
+    } else if fault.is_none() && audit.is_none() {
         verdict = verdict.or_else(Cause::KilledExternally, "the tracepoint signal_generate would name the sender");
+    }
+    if sent.is_none() && !death.covered(Source::Signals) {
         verdict = verdict.without(Source::Signals);
+    }
+    if confidence != Confidence::Certain {
+        verdict = verdict.waiting();
     }
     if let Some((at, line)) = audit {
         verdict = verdict.by(Source::KernelLog, at, &line.text);

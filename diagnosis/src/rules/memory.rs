@@ -472,8 +472,9 @@ fn tell(
     };
     let name = kill.name().map_or_else(|| "a process".to_owned(), |name| format!("\"{}\"", text::clean(name, 64)));
     let memory = memory(node, file, Some(kill), shortage.scope);
-    let rss = kill.killed.map(|line| line.event.anon_rss + line.event.file_rss + line.event.shmem_rss.unwrap_or(0));
-    let held = rss.map_or_else(String::new, |rss| format!(", which held {}", size(rss)));
+    // Pages of files and of shared memory may be charged to others, so only anonymous memory is the victim's for sure.
+    let anonymous = kill.killed.map(|line| line.event.anon_rss);
+    let held = anonymous.map_or_else(String::new, |anon| format!(", which held {} of anonymous memory", size(anon)));
     let limit = match (memory.limit_bytes, shortage.scope) {
         (Some(limit), OomScope::Container | OomScope::Pod) => format!(" of {}", size(limit)),
         _ => String::new(),
