@@ -2,6 +2,10 @@
 //! aggregator beside it, and a virtual machine with a real cgroup v2 kernel. `tests/README.md` shows the whole.
 
 pub mod case;
+use anyhow::Context;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+
 mod cgroup;
 mod containerd;
 pub mod coroner;
@@ -37,4 +41,20 @@ pub async fn until<T>(what: &str, mut question: impl AsyncFnMut() -> anyhow::Res
         anyhow::ensure!(tokio::time::Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+}
+
+/// Waits until a process has `signal` in a mask of its /proc/PID/status: `SigCgt` (caught), `SigBlk` (blocked). Before
+/// that, most signals do nothing to the PID 1 of a container.
+///
+/// # Errors
+/// That it does not come, or that the process is gone.
+pub async fn until_it_minds(pid: Pid, mask: &str, signal: Signal) -> anyhow::Result<()> {
+    let what = format!("{signal} is in {mask} of {pid}");
+    until(&what, async || {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context("reading the victim's status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(mask)?.strip_prefix(':'));
+        let bits = u64::from_str_radix(line.context("no such mask")?.trim(), 16).context("a mask is a number")?;
+        Ok((bits & 1 << (signal as u64 - 1) != 0).then_some(()))
+    })
+    .await
 }

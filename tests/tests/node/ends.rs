@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use coroner_proto::v1::{Cause, Confidence};
-use coroner_tests::{ContainerSpec, MIB, Verdict};
+use coroner_tests::{ContainerSpec, MIB, Verdict, until_it_minds};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -56,7 +56,7 @@ async fn a_sigterm_from_outside_that_is_obeyed_is_no_stop_by_request() -> Result
     let (node, coroner) = watched_node().await?;
     let pod = run_one(&node, "cart", ContainerSpec::new("app", ["victim", "sleep", "143"])).await?;
     let pid = Pid::from_raw(node.kubelet().pid(pod.only_container()).await?);
-    wait_until_it_handles_sigterm(pid).await?;
+    until_it_minds(pid, "SigCgt", Signal::SIGTERM).await?;
     kill(pid, Signal::SIGTERM)?;
     let verdict = Verdict::fatal(&pod, Cause::KilledExternally).exit_code(143).at_least(Confidence::Likely);
     coroner.conclude([verdict]).await?;
@@ -67,7 +67,8 @@ async fn a_sigterm_from_outside_that_is_obeyed_is_no_stop_by_request() -> Result
 async fn a_stop_that_is_obeyed_is_nothing_to_mend() -> Result<()> {
     let (node, coroner) = watched_node().await?;
     let pod = run_one(&node, "cart", ContainerSpec::new("app", ["victim", "sleep", "143"])).await?;
-    wait_until_it_handles_sigterm(Pid::from_raw(node.kubelet().pid(pod.only_container()).await?)).await?;
+    let pid = Pid::from_raw(node.kubelet().pid(pod.only_container()).await?);
+    until_it_minds(pid, "SigCgt", Signal::SIGTERM).await?;
     node.kubelet().stop(pod.only_container(), 30).await?;
     let verdict = Verdict::fatal(&pod, Cause::StoppedByRequest).exit_code(143).at_least(Confidence::Likely);
     coroner.conclude([verdict]).await?;
@@ -92,15 +93,4 @@ async fn a_command_that_is_not_there_is_told_as_one() -> Result<()> {
     pod.only_container().start_error.as_ref().context("it cannot have started")?;
     coroner.conclude([Verdict::fatal(&pod, Cause::CommandNotFound).exit_code(128).signal(0)]).await?;
     Ok(())
-}
-
-/// Before that, SIGTERM does nothing to a PID 1.
-async fn wait_until_it_handles_sigterm(pid: Pid) -> Result<()> {
-    coroner_tests::until("the victim handles SIGTERM", async || {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context("reading the victim's status")?;
-        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).context("no SigCgt")?;
-        let caught = u64::from_str_radix(caught.trim(), 16).context("SigCgt is a mask")?;
-        Ok((caught & 1 << (Signal::SIGTERM as u64 - 1) != 0).then_some(()))
-    })
-    .await
 }

@@ -13,7 +13,7 @@ use coroner_proto::v1::watch_diagnoses_request::Start;
 use coroner_proto::v1::watch_diagnoses_response::Frame;
 use coroner_proto::v1::{Cause, WatchDiagnosesRequest};
 use coroner_tests::coroner::Coroner;
-use coroner_tests::{ContainerSpec, MIB, Node, PodSpec};
+use coroner_tests::{ContainerSpec, MIB, Node, PodSpec, until_it_minds};
 use k8s_cri::v1::runtime_service_client::RuntimeServiceClient;
 use k8s_cri::v1::{ContainerState, ListContainersRequest};
 use nix::sys::signal::{Signal, kill};
@@ -77,6 +77,7 @@ pub(crate) async fn measure() -> Result<String> {
         let pod = node.kubelet().run(&PodSpec::new(&format!("victim-{i}"), [container])).await?;
         let container = pod.only_container();
         let pid = node.kubelet().pid(container).await?;
+        until_it_minds(Pid::from_raw(pid), "SigBlk", Signal::SIGUSR1).await?;
         kill(Pid::from_raw(pid), Signal::SIGUSR1).context("waking the victim")?;
         let deadline = now() + PATIENCE;
         while now() < deadline && WITNESSES.iter().any(|(witness, _)| heard.when(*witness, &container.id).is_none()) {
