@@ -61,8 +61,11 @@ pub(crate) async fn measure() -> Result<String> {
     let rows = [
         ("kills by the kernel", format!("{kills}, {:.0} a minute", kills as f64 / seconds * 60.0)),
         ("of these told in diagnoses (sum of occurrence counts)", told.to_string()),
+        (
+            "diagnoses, and records that the aggregator keeps of them",
+            format!("{}, {}", heard.last_revisions().len(), heard.diagnoses.len()),
+        ),
         ("told as lost in gaps", in_gaps.to_string()),
-        ("records that the aggregator keeps", heard.diagnoses.len().to_string()),
         ("agent's memory before, most, after", [before, most, after].map(table::mebibytes).join(", ")),
         ("agent's processor time", format!("{:.1} % of a core", cpu.as_secs_f64() / seconds * 100.0)),
         ("aggregator's memory, most", table::mebibytes(aggregator_most)),
