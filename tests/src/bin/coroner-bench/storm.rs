@@ -1,10 +1,9 @@
 //! A storm of OOM kills: what it costs, whether everything is accounted for, and whether the aggregator still answers.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use coroner_proto::v1::ListDiagnosesRequest;
+use coroner_proto::v1::{Diagnosis, ListDiagnosesRequest};
 use coroner_tests::coroner::{Coroner, Heard};
 use coroner_tests::{ContainerSpec, MIB, Node, Pod, PodSpec};
 use tokio::time::Instant;
@@ -79,13 +78,11 @@ pub(crate) async fn measure() -> Result<String> {
 
 /// How many kills diagnoses account for, and how many gaps.
 fn accounted(heard: &Heard, pods: &[Pod]) -> (u64, u64) {
-    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    for diagnosis in &heard.diagnoses {
-        let Some(pod) = &diagnosis.pod else { continue };
-        if !diagnosis.fatal && pods.iter().any(|ours| ours.uid == pod.uid) {
-            let count = counts.entry(&pod.uid).or_default();
-            *count = (*count).max(diagnosis.occurrence_count.into());
-        }
-    }
-    (counts.values().sum(), heard.gaps.iter().filter_map(|gap| gap.lost_count).sum())
+    let is_ours = |diagnosis: &&&Diagnosis| {
+        let uid = diagnosis.pod.as_ref().map(|pod| &pod.uid);
+        !diagnosis.fatal && pods.iter().any(|ours| Some(&ours.uid) == uid)
+    };
+    let told = heard.last_revisions();
+    let told = told.iter().filter(is_ours).map(|diagnosis| u64::from(diagnosis.occurrence_count)).sum();
+    (told, heard.gaps.iter().filter_map(|gap| gap.lost_count).sum())
 }
