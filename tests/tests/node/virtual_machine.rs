@@ -5,13 +5,13 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use coroner_tests::machine;
 
-/// Every test of this program but this one.
+/// Every test of this program that the machine runs.
 fn expected() -> Result<Vec<String>> {
     let program = std::env::current_exe().context("finding the test program")?;
     let list = Command::new(program).arg("--list").output().context("listing the tests")?;
     let list = String::from_utf8(list.stdout).context("names of tests are text")?;
     let names = list.lines().filter_map(|line| line.strip_suffix(": test"));
-    Ok(names.filter(|name| !name.contains(machine::SKIPPED)).map(str::to_owned).collect())
+    Ok(names.filter(|name| !machine::SKIPPED.iter().any(|part| name.contains(part))).map(str::to_owned).collect())
 }
 
 #[test]
