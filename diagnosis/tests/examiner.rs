@@ -7,6 +7,7 @@ use coroner_diagnosis::{
     examiner::Examiner,
     kernel_log::Record,
     observation::{Fact, Gap, GapReason, Health, Observation, Source},
+    process::Process,
     replay::replay,
     trace::{Signal, Thread},
 };
@@ -105,6 +106,12 @@ fn oom(millis: i64, facility: u32, limit: &str, pid: i32) -> Vec<Observation> {
     vec![kernel(millis, facility, summary), kernel(millis + 1, facility, killed)]
 }
 
+fn process(millis: i64, pid: i32, start_ticks: u64) -> Observation {
+    let cgroup = format!("{POD}/{}", id());
+    let name = "worker".to_owned();
+    seen(millis, Fact::Process(Process { pid, parent: 1, start_ticks, name, namespaced_pid: None, cgroup }))
+}
+
 fn signal(millis: i64, number: i32, code: i32, sender: (i32, &str), target: i32) -> Observation {
     let thread = |tid, comm: &str| Thread { tid, comm: comm.to_owned() };
     let (sender, target) = (thread(sender.0, sender.1), thread(target, "web"));
@@ -145,6 +152,33 @@ fn a_line_that_the_kernel_did_not_write_is_not_believed() {
     observations.push(exit(5_020, id(), MAIN, 137));
     let told = only(observations);
     assert_eq!((told.cause(), told.requested_by()), (Cause::KilledExternally, StopRequester::External));
+}
+
+/// The kill of a child reaches us before anybody told which process is the main one.
+#[test]
+fn a_child_is_not_taken_for_the_main_process_while_the_runtime_is_only_late() {
+    let mut observations: Vec<_> = EVERYBODY.iter().map(|s| seen(-10_000, Fact::Health(*s, Health::Ok))).collect();
+    observations.push(process(900, 4243, 7));
+    observations.extend(oom(1000, 0, &format!("{POD}/{}", id()), 4243));
+    let diagnoses = run(observations.clone());
+    assert!(diagnoses.iter().all(|d| !d.fatal && d.confidence() != Confidence::Certain), "{diagnoses:#?}");
+
+    // The runtime's word comes at last.
+    observations.push(seen(60_000, Fact::Container(container(State::Running))));
+    let told = only(observations);
+    assert_eq!((told.cause(), told.fatal), (Cause::OomContainerLimit, false));
+    assert_eq!(told.process.unwrap().is_main, Some(false));
+}
+
+#[test]
+fn where_no_runtime_can_be_asked_the_oldest_process_is_the_main_one() {
+    let absent = |source| seen(-10_000, Fact::Health(source, Health::Absent("no socket".to_owned())));
+    let mut observations = vec![absent(Source::Cri), absent(Source::Containerd)];
+    observations.push(seen(-10_000, Fact::Health(Source::KernelLog, Health::Ok)));
+    observations.extend([process(900, 4243, 9), process(900, MAIN, 7)]);
+    observations.extend(oom(1000, 0, &format!("{POD}/{}", id()), MAIN));
+    let told = only(observations);
+    assert_eq!((told.cause(), told.fatal), (Cause::OomContainerLimit, true));
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub fn spawn(tracker: &TaskTracker, cancel: &CancellationToken, outlet: Outlet, 
 /// What is kept from one run of the source to the next.
 #[derive(Debug)]
 struct Log {
-    /// Older records are left out.
+    /// Older records of the backlog are left out.
     since: Timestamp,
     clock: KernelLogClock,
     /// The sequence number that comes next.
@@ -54,21 +54,21 @@ struct Log {
 impl Log {
     fn run(&mut self, worker: &mut Worker, host: &HostRoot) -> Result<Infallible, End> {
         match device::open(&host.dev) {
-            Ok(device) => {
+            Ok((device, backlog)) => {
                 worker.health(Health::Ok)?;
-                device::read(&device, self, worker)
+                device::read(&device, backlog, self, worker)
             }
             Err(refusal) => syslog::poll(&refusal, self, worker),
         }
     }
 
-    /// Hands a record on, if it is not too old.
-    fn hand_on(&mut self, record: Record, now: &Anchor, worker: &Worker) -> Result<(), End> {
+    /// Hands a record on, unless it is of the backlog (`old`) and too old.
+    fn hand_on(&mut self, record: Record, old: bool, now: &Anchor, worker: &Worker) -> Result<(), End> {
         let written = Duration::from_micros(record.boot_micros);
         let happened_at = self.clock.wall(written, now);
         // Records of several processors are not strictly in the order of their times.
         self.newest = self.newest.max(Some(written));
-        if happened_at < self.since {
+        if old && happened_at < self.since {
             return Ok(());
         }
         worker.send(Observation { seen_at: now.wall, happened_at, fact: Fact::KernelLog(record) })

@@ -155,7 +155,7 @@ impl ContainerFile {
         if self.processes.len() <= PROCESSES {
             return None;
         }
-        let main = self.main_pid();
+        let main = self.main_pid().or_else(|| self.oldest_pid());
         let others = self.processes.iter().filter(|(pid, _)| Some(**pid) != main);
         let oldest = others.min_by_key(|(pid, process)| (process.heard, **pid)).map(|(pid, _)| *pid)?;
         self.processes.remove(&oldest);
@@ -170,20 +170,18 @@ impl ContainerFile {
         }
     }
 
-    /// The pid of its main process: by the runtime; else the process that is PID 1 of its namespace; else, where the
-    /// runtime cannot be asked at all, the process that started first.
+    /// The pid of its main process: by the runtime, else the process that is PID 1 of its namespace.
     pub fn main_pid(&self) -> Option<i32> {
         let by_status = || self.status.as_ref().and_then(|status| status.pid).filter(|pid| *pid > 0);
         let by_namespace = || self.processes.iter().find(|(_, p)| p.namespaced_pid == Some(1)).map(|(pid, _)| *pid);
-        let by_age = || {
-            let oldest = self.processes.iter().filter(|(_, p)| p.start_ticks.is_some());
-            oldest.min_by_key(|(pid, p)| (p.start_ticks, **pid)).map(|(pid, _)| *pid)
-        };
-        let unknown_to_runtime = self.status.is_none() && self.task_started.is_none();
-        self.task_pid
-            .or_else(by_status)
-            .or_else(by_namespace)
-            .or_else(|| if unknown_to_runtime { by_age() } else { None })
+        self.task_pid.or_else(by_status).or_else(by_namespace)
+    }
+
+    /// The pid of the process that started first, of those whose start is known. Where no runtime can be asked, that is
+    /// the main process; where one can, its word may only be late, and this may be any child.
+    pub fn oldest_pid(&self) -> Option<i32> {
+        let started = self.processes.iter().filter(|(_, p)| p.start_ticks.is_some());
+        started.min_by_key(|(pid, p)| (p.start_ticks, **pid)).map(|(pid, _)| *pid)
     }
 
     /// The container's own memory limit: `Some(None)` if it has none, `None` if nobody told.

@@ -518,6 +518,14 @@ impl NodeFile {
         self.pods.get(file.pod_uid()?)
     }
 
+    /// The pid of a container's main process. Only where there is no runtime to ask, the oldest process stands for it.
+    pub fn main_pid(&self, file: &ContainerFile) -> Option<i32> {
+        let absent = |source| matches!(self.sources.get(&source).map(|file| &file.health), Some(Health::Absent(_)));
+        let nobody_to_ask = absent(Source::Cri) && absent(Source::Containerd);
+        let unheard = file.status.is_none() && file.task_started.is_none();
+        file.main_pid().or_else(|| if nobody_to_ask && unheard { file.oldest_pid() } else { None })
+    }
+
     /// Whether, and how, the kernel last killed a process of this pid for memory between two moments.
     pub fn oom_kill(&self, pid: i32, from: Timestamp, to: Timestamp) -> Option<OomKill<'_>> {
         let last_line = self.kills.of(pid, from, to).next_back().map(|(at, _)| at);

@@ -52,7 +52,7 @@ pub enum Ending {
 impl<'a> Death<'a> {
     /// Looks at a container's file. `None` if it has not ended.
     pub fn of(node: &'a NodeFile, file: &'a ContainerFile) -> Option<Self> {
-        let main = file.main_pid();
+        let main = node.main_pid(file);
         let from = file.first_seen - CLOCKS;
         let reported = file.reported_exit();
         let until = reported.as_ref().map_or(Timestamp::MAX, |exit| exit.at + CLOCKS);

@@ -59,7 +59,7 @@ pub struct ChildKilled {
 
 /// The kills for memory in a container that did not end it, in order of time.
 pub fn children(node: &NodeFile, file: &ContainerFile) -> Vec<ChildKilled> {
-    let main = file.main_pid();
+    let main = node.main_pid(file);
     if main.is_none() || file.sandbox {
         return Vec::new();
     }
@@ -506,7 +506,7 @@ fn tell(
     for other in &shortage.alternatives {
         verdict = verdict.or_else(*other, "the kernel's summary line would name the cgroup that ran out");
     }
-    verdict.process = Some(process(file, file.main_pid(), kill));
+    verdict.process = Some(process(file, node.main_pid(file), kill));
     verdict.memory = Some(memory);
     verdict
 }

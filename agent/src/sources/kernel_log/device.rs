@@ -7,7 +7,7 @@
 use std::{
     convert::Infallible,
     fs::{File, OpenOptions},
-    io::Read,
+    io::{Read, Seek, SeekFrom},
     os::{
         fd::AsFd,
         unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
@@ -35,8 +35,41 @@ const DEVICE: (u64, u64) = (1, 11);
 /// Twice the largest record that any kernel gives (`CONSOLE_EXT_LOG_MAX`, 8 KiB).
 const RECORD_MAX: usize = 16 * 1024;
 
-/// Opens the device; the error says why it cannot be had.
-pub(super) fn open(dev: &Path) -> Result<File, String> {
+/// Opens the device at its oldest record; the error says why it cannot be had.
+pub(super) fn open(dev: &Path) -> Result<(File, Backlog), String> {
+    let log = open_once(dev)?;
+    let mut end = open_once(dev)?;
+    end.seek(SeekFrom::End(0)).map_err(|error| format!("{}/kmsg: to its end: {error}", dev.display()))?;
+    Ok((log, Backlog { end, first_after: None }))
+}
+
+/// Tells what was written before the opening from what was written since. The sequence numbers decide: the records' times cannot, as
+/// long as the lag of the log's clock is unknown.
+#[derive(Debug)]
+pub(super) struct Backlog {
+    /// The device, opened at its end: what it gives was written since.
+    end: File,
+    /// Sequence number of the first record written since, once there is one.
+    first_after: Option<u64>,
+}
+
+impl Backlog {
+    /// Whether a record, just read, was there at the opening.
+    fn holds(&mut self, sequence: u64) -> bool {
+        if self.first_after.is_none() {
+            let mut buffer = [0; RECORD_MAX];
+            // EAGAIN: nothing was written since. EPIPE: that much was written since that its beginning is gone already.
+            self.first_after = match self.end.read(&mut buffer) {
+                Ok(length) => Record::parse(&buffer[..length]).ok().and_then(|record| record.sequence),
+                Err(error) if error.raw_os_error() == Some(Errno::EPIPE as i32) => Some(0),
+                Err(_) => None,
+            };
+        }
+        self.first_after.is_none_or(|first| sequence < first)
+    }
+}
+
+fn open_once(dev: &Path) -> Result<File, String> {
     let path = dev.join("kmsg");
     let file = OpenOptions::new()
         .read(true)
@@ -52,8 +85,15 @@ pub(super) fn open(dev: &Path) -> Result<File, String> {
 }
 
 /// Reads until told to stop, or until the device fails.
-pub(super) fn read(mut device: &File, log: &mut Log, worker: &mut Worker) -> Result<Infallible, End> {
+pub(super) fn read(
+    mut device: &File,
+    mut backlog: Backlog,
+    log: &mut Log,
+    worker: &mut Worker,
+) -> Result<Infallible, End> {
     let mut buffer = vec![0; RECORD_MAX];
+    // What follows something that was read before the device was opened again is no backlog.
+    let mut old = log.next_sequence.is_none();
     // Whether the next record is read as soon as it was written.
     let mut live = false;
     loop {
@@ -62,21 +102,26 @@ pub(super) fn read(mut device: &File, log: &mut Log, worker: &mut Worker) -> Res
             Ok(length) => {
                 let now = Anchor::now();
                 match Record::parse(&buffer[..length]) {
-                    Ok(record) => take(record, live, &now, log, worker)?,
+                    Ok(record) => {
+                        old = old && record.sequence.is_some_and(|sequence| backlog.holds(sequence));
+                        take(record, old, live, &now, log, worker)?;
+                    }
                     Err(error) => debug!(%error, "A record of the kernel log is not understood"),
                 }
                 live = false;
             }
             Err(error) => match Errno::from_raw(error.raw_os_error().unwrap_or_default()) {
-                Errno::EAGAIN => live = worker.readable(device.as_fd(), None)?,
+                Errno::EAGAIN => {
+                    old = false;
+                    live = worker.readable(device.as_fd(), None)?;
+                }
                 Errno::EINTR | Errno::EPIPE | Errno::EINVAL => live = false,
                 _ => return Err(End::failed("reading the kernel log's device")(error)),
             },
         }
     }
 }
-
-fn take(record: Record, live: bool, now: &Anchor, log: &mut Log, worker: &Worker) -> Result<(), End> {
+fn take(record: Record, old: bool, live: bool, now: &Anchor, log: &mut Log, worker: &Worker) -> Result<(), End> {
     match record.sequence.map(|sequence| follow(&mut log.next_sequence, sequence)) {
         // The device was opened again, and starts at its oldest record.
         Some(Followed::Known) => return Ok(()),
@@ -90,7 +135,7 @@ fn take(record: Record, live: bool, now: &Anchor, log: &mut Log, worker: &Worker
     if live {
         log.clock.learn(Duration::from_micros(record.boot_micros), now);
     }
-    log.hand_on(record, now, worker)
+    log.hand_on(record, old, now, worker)
 }
 
 /// Where a sequence number stands.

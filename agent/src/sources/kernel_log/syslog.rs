@@ -60,7 +60,7 @@ pub(super) fn poll(refusal: &str, log: &mut Log, worker: &mut Worker) -> Result<
             if last.is_some() {
                 log.clock.learn(written, &now);
             }
-            log.hand_on(record, &now, worker)?;
+            log.hand_on(record, last.is_none(), &now, worker)?;
         }
         worker.health(Health::Degraded(format!("{refusal}; read by syslog(2), once a second")))?;
         looked = now.wall;
