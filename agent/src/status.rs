@@ -40,7 +40,7 @@ impl Default for Board {
             reason: "not started yet".to_owned(),
             ..SourceStatus::default()
         };
-        Self(Arc::new(watch::Sender::new(Source::ALL.map(|source| (source.name(), unknown(source))).into())))
+        Self(Arc::new(watch::Sender::new(Source::OF_NODE.map(|source| (source.name(), unknown(source))).into())))
     }
 }
 
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn every_source_is_on_the_board_from_the_start() {
         let board = Board::default();
-        for source in Source::ALL {
+        for source in Source::OF_NODE {
             assert_eq!(status(&board, source).health(), SourceHealth::Unspecified);
         }
     }

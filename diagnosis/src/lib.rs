@@ -3,8 +3,8 @@
 //! A deterministic state machine without I/O, async or a clock of its own. The same observations in the same order give
 //! the same diagnoses, so a recorded case can be replayed and a wrong verdict becomes a test.
 //!
-//! - [`observation`] is what a source may say; [`kernel_log`], [`trace`], [`cgroup`], [`cri`], [`containerd`] and
-//!   [`process`] hold what each interface of a node gives, with the parsers of its bytes.
+//! - [`observation`] is what a source may say; [`kernel_log`], [`trace`], [`cgroup`], [`cri`], [`containerd`],
+//!   [`process`], [`disk`], [`log`], [`kubelet`] and [`kube`] hold what each interface gives, with the parsers of its bytes.
 //! - [`recording`] turns a recorded case back into observations.
 
 pub mod case;
@@ -12,8 +12,12 @@ pub mod catalogue;
 pub mod cgroup;
 pub mod containerd;
 pub mod cri;
+pub mod disk;
 pub mod examiner;
 pub mod kernel_log;
+pub mod kube;
+pub mod kubelet;
+pub mod log;
 pub mod observation;
 pub mod parse;
 pub mod process;

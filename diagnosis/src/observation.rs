@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::{cgroup, containerd, cri, kernel_log, process, trace};
+use crate::{cgroup, containerd, cri, disk, kernel_log, kube, kubelet, log, process, trace};
 
 /// One thing seen on the node.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,6 +56,22 @@ pub enum Fact {
         /// Restart count, from the name of the log file, where it tells.
         attempt: Option<u32>,
     },
+    /// The end of a container's log.
+    Log(log::Tail),
+    /// A file system of the node.
+    FileSystem(disk::FileSystem),
+    /// The node's room for processes.
+    Pids(disk::Pids),
+    /// The API server's word about an object.
+    Object(kube::Change, kube::Object),
+    /// The kubelet's word about a pod: ahead of the API server's, and there while that is away.
+    KubeletPod(Box<kube::Pod>),
+    /// The kubelet's configuration.
+    KubeletConfig(kubelet::Config),
+    /// Usage as the kubelet measures it.
+    KubeletSummary(Box<kubelet::Summary>),
+    /// Whether the kubelet answers.
+    KubeletHealth(kubelet::Answer),
     /// A source tells how well it sees. Sources say so at start and at each change.
     Health(Source, Health),
     /// A source lost something.
@@ -69,11 +85,16 @@ impl Fact {
             Self::KernelLog(_) => Source::KernelLog,
             Self::Signal(_) | Self::OomVictim(_) => Source::Signals,
             Self::Cgroup(_) | Self::CgroupRemoved(_) => Source::Cgroups,
-            Self::Process(_) | Self::NodeMemory(_) => Source::Procfs,
+            Self::Process(_) | Self::NodeMemory(_) | Self::Pids(_) => Source::Procfs,
             Self::ProcessExit(_) => Source::ProcessEvents,
             Self::Container(_) | Self::ContainerRemoved(_) | Self::Sandbox(_) | Self::SandboxRemoved(_) => Source::Cri,
             Self::Task(_) => Source::Containerd,
-            Self::ContainerName { .. } => Source::ContainerLogs,
+            Self::ContainerName { .. } | Self::Log(_) => Source::ContainerLogs,
+            Self::FileSystem(_) => Source::Disk,
+            Self::Object(_, object) => Source::Api(object.kind()),
+            Self::KubeletPod(_) | Self::KubeletConfig(_) | Self::KubeletSummary(_) | Self::KubeletHealth(_) => {
+                Source::Kubelet
+            }
             Self::Health(source, _) | Self::Gap(Gap { source, .. }) => *source,
         }
     }
@@ -90,7 +111,7 @@ pub enum Source {
     Cri,
     /// containerd's own event stream.
     Containerd,
-    /// The kubelet's links to the logs of containers: their identity where the CRI cannot be had.
+    /// The logs of containers, and the kubelet's links to them: their identity where the CRI cannot be had.
     ContainerLogs,
     /// tracefs: who sent which signal to whom, and whom the OOM killer chose.
     Signals,
@@ -98,11 +119,17 @@ pub enum Source {
     Procfs,
     /// The kernel's process connector: how every process ended.
     ProcessEvents,
+    /// The file systems, by statvfs(2).
+    Disk,
+    /// The kubelet's HTTP endpoints.
+    Kubelet,
+    /// The API server's watch of one kind of objects.
+    Api(kube::Kind),
 }
 
 impl Source {
-    /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 8] = [
+    /// Those of the node itself, in the order in which they are shown.
+    pub const OF_NODE: [Self; 10] = [
         Self::KernelLog,
         Self::Cgroups,
         Self::Cri,
@@ -111,6 +138,8 @@ impl Source {
         Self::Signals,
         Self::Procfs,
         Self::ProcessEvents,
+        Self::Disk,
+        Self::Kubelet,
     ];
 
     /// Its name on the wire and in evidence.
@@ -124,6 +153,9 @@ impl Source {
             Self::Signals => "signals",
             Self::Procfs => "procfs",
             Self::ProcessEvents => "process_events",
+            Self::Disk => "disk",
+            Self::Kubelet => "kubelet",
+            Self::Api(kind) => kind.name(),
         }
     }
 }

@@ -34,6 +34,8 @@ static int feed_child(long mib) {
   return status;
 }
 
+static void wake(int signal) { (void)signal; }
+
 int main(int argc, char **argv) {
   setvbuf(stdout, 0, _IOLBF, 0);
   const char *mode = argc > 1 ? argv[1] : "";
@@ -46,13 +48,14 @@ int main(int argc, char **argv) {
   if (!strcmp(mode, "child-eat")) { feed_child(n); hold(); }
   if (!strcmp(mode, "child-eat-then-exit")) { feed_child(n); return (int)m; }
   if (!strcmp(mode, "eat-on-usr1")) {
-    // Blocked, so that it is not lost if it comes before sigwait.
-    sigset_t usr1;
-    int sig;
+    // Blocked, so that it is not lost if it comes before sigsuspend; caught, so that /proc shows when it may come: in
+    // sigwait, the kernel unblocks what is waited for.
+    sigset_t usr1, before;
     sigemptyset(&usr1);
     sigaddset(&usr1, SIGUSR1);
-    sigprocmask(SIG_BLOCK, &usr1, 0);
-    sigwait(&usr1, &sig);
+    sigprocmask(SIG_BLOCK, &usr1, &before);
+    signal(SIGUSR1, wake);
+    sigsuspend(&before);
     eat(n);
     hold();
   }

@@ -264,6 +264,14 @@ impl NodeFile {
                 concerned.insert(event.container.clone());
                 self.hear_task(at, event);
             }
+            Fact::Log(_)
+            | Fact::FileSystem(_)
+            | Fact::Pids(_)
+            | Fact::Object(..)
+            | Fact::KubeletPod(_)
+            | Fact::KubeletConfig(_)
+            | Fact::KubeletSummary(_)
+            | Fact::KubeletHealth(_) => {}
             Fact::Health(source, health) => {
                 self.sources.entry(source).or_insert_with(|| SourceFile::new(at)).health(at, health);
             }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::{Context, Problem, Told};
 use crate::cgroup::Sample;
+use crate::disk::{FileSystem, Pids, Role};
 use crate::kernel_log::Record;
 use crate::observation::{Fact, Gap, GapReason, Source};
 use crate::parse::decimal;
@@ -70,17 +71,52 @@ pub(super) fn cgroups(_: &Context<'_>, row: Cgroup) -> Result<Told, Problem> {
 #[derive(Deserialize)]
 pub(super) struct Procfs {
     files: ProcfsFiles,
+    #[serde(default)]
+    statvfs: BTreeMap<String, Statvfs>,
 }
 
 #[derive(Deserialize)]
 struct ProcfsFiles {
     meminfo: Option<String>,
+    loadavg: Option<String>,
+    #[serde(rename = "sys/kernel/pid_max")]
+    pid_max: Option<String>,
+    #[serde(rename = "sys/kernel/threads-max")]
+    threads_max: Option<String>,
 }
 
-/// `{"files": {"meminfo": …}, …}`.
+/// statvfs(2): counts of blocks of `bsize` bytes, and of inodes.
+#[derive(Deserialize)]
+struct Statvfs {
+    bsize: u64,
+    blocks: u64,
+    bavail: u64,
+    files: u64,
+    favail: u64,
+}
+
+/// `{"files": {"meminfo": …}, "statvfs": {"/var/lib": …}}`.
 pub(super) fn procfs(_: &Context<'_>, row: Procfs) -> Result<Told, Problem> {
-    let memory = row.files.meminfo.as_deref().and_then(node_memory);
-    Ok(memory.map(|memory| (None, Fact::NodeMemory(memory))).into_iter().collect())
+    let memory = row.files.meminfo.as_deref().and_then(node_memory).map(Fact::NodeMemory);
+    let pids = pids(&row.files).map(Fact::Pids);
+    // The kubelet's and the runtime's directories lie below this one.
+    let disk = row.statvfs.into_iter().filter(|(path, _)| path.starts_with("/var/lib")).map(|(path, fs)| {
+        Fact::FileSystem(FileSystem {
+            role: Role::Node,
+            path,
+            bytes: fs.blocks.saturating_mul(fs.bsize),
+            bytes_available: fs.bavail.saturating_mul(fs.bsize),
+            inodes: fs.files,
+            inodes_available: fs.favail,
+        })
+    });
+    Ok(memory.into_iter().chain(pids).chain(disk).map(|fact| (None, fact)).collect())
+}
+
+fn pids(files: &ProcfsFiles) -> Option<Pids> {
+    let number = |file: &Option<String>| decimal::<u64>(file.as_deref()?.trim_ascii());
+    let current = files.loadavg.as_deref()?.split_ascii_whitespace().nth(3)?.split_once('/')?.1;
+    Some(Pids { max: number(&files.pid_max)?.min(number(&files.threads_max)?), current: decimal(current)? })
 }
 
 fn node_memory(meminfo: &str) -> Option<NodeMemory> {

@@ -9,12 +9,16 @@ use coroner_proto::v1::Node;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, de::DeserializeOwned};
 
+use crate::kube::Kind;
 use crate::observation::{Fact, Health, Observation, Source};
 use crate::parse::ParseError;
 
+mod api;
 mod containerd;
 mod cri;
 mod kernel;
+mod kubelet;
+mod log;
 
 /// What `case.json` tells that is needed to understand the files beside it. What it may tell of the truth is not read.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -108,14 +112,17 @@ impl Context<'_> {
     }
 }
 
-/// Which files a source speaks through.
-const FILES: [(Source, &[&str]); 6] = [
+/// Which files a source of the node speaks through.
+const FILES: [(Source, &[&str]); 9] = [
     (Source::KernelLog, &["kmsg"]),
     (Source::Cgroups, &["cgroups"]),
     (Source::Cri, &["cri_containers", "cri_events"]),
     (Source::Containerd, &["containerd_events"]),
     (Source::Signals, &["trace"]),
     (Source::Procfs, &["procfs"]),
+    (Source::Disk, &["procfs"]),
+    (Source::Kubelet, &["kubelet_pods", "kubelet_summary", "kubelet_healthz", "kubelet_configz"]),
+    (Source::ContainerLogs, &["pod_logs"]),
 ];
 
 impl Recording {
@@ -150,6 +157,9 @@ impl Recording {
     /// # Errors
     /// At the first line that cannot be used.
     pub fn read(&self, file_name: &str, contents: &str) -> Result<Vec<Observation>, LineError> {
+        if file_name.starts_with(log::FOLDER) {
+            return Ok(log::tail(self, file_name, contents).into_iter().collect());
+        }
         match without_ending(file_name) {
             "kmsg" => self.lines(file_name, contents, kernel::kmsg),
             "trace" => self.lines(file_name, contents, kernel::trace),
@@ -159,20 +169,33 @@ impl Recording {
             "cri_containers" => self.lines(file_name, contents, cri::containers),
             "cri_events" => self.lines(file_name, contents, cri::events),
             "cri_sandboxes" => self.lines(file_name, contents, cri::sandboxes),
-            _ => Ok(Vec::new()),
+            "kubelet_healthz" => self.lines(file_name, contents, kubelet::healthz),
+            "kubelet_configz" => self.lines(file_name, contents, kubelet::configz),
+            "kubelet_summary" => self.lines(file_name, contents, kubelet::summary),
+            "kubelet_pods" => self.lines(file_name, contents, kubelet::pods),
+            other => match api::kind(other) {
+                Some(kind) => self.lines(file_name, contents, api::watched(kind)),
+                None => Ok(Vec::new()),
+            },
         }
     }
 
     fn health(&self, has: impl Fn(&str) -> bool) -> Vec<Observation> {
-        let health = |source: Source| match FILES.iter().find(|(of, _)| *of == source) {
-            Some((_, files)) if files.iter().any(|stem| has(stem)) => Health::Ok,
-            Some((_, files)) => Health::Absent(format!("not recorded: {}", files.join(", "))),
-            None => Health::Absent("recordings do not hold it".to_owned()),
-        };
-        Source::ALL
-            .into_iter()
-            .map(|source| Fact::Health(source, health(source)))
-            .map(|fact| Observation { seen_at: self.start, happened_at: self.start, fact })
+        let of_node = Source::OF_NODE.into_iter().map(|source| {
+            let files = FILES.iter().find(|(of, _)| *of == source).map_or(&[][..], |(_, files)| *files);
+            (source, files.iter().any(|stem| has(stem)))
+        });
+        let of_api = Kind::ALL.into_iter().map(|kind| {
+            // Events of the node itself are recorded beside those of the namespace.
+            let file = if kind == Kind::Claims { "pvcs" } else { kind.name() };
+            (Source::Api(kind), has(file))
+        });
+        of_node
+            .chain(of_api)
+            .map(|(source, there)| {
+                let health = if there { Health::Ok } else { Health::Absent("not recorded".to_owned()) };
+                Observation { seen_at: self.start, happened_at: self.start, fact: Fact::Health(source, health) }
+            })
             .collect()
     }
 
@@ -208,8 +231,9 @@ struct At {
     t: Timestamp,
 }
 
+/// `kmsg` of `kmsg.ndjson`, `pod_logs` of whatever lies in that folder.
 fn without_ending(file_name: &str) -> &str {
-    file_name.split('.').next().unwrap_or_default()
+    file_name.split(['.', '/']).next().unwrap_or_default()
 }
 
 fn nanoseconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {

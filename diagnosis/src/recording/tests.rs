@@ -6,6 +6,9 @@ use crate::observation::{Gap, GapReason};
 const CASE: &str = r#"{"start": 1795211830000000000, "end": 1795211838000000000, "boot_offset_ns": 1795209865000000000,
     "truth": [], "node": {"kernel": "6.18.44", "node_name": "node1", "cgroup": "v1", "uptime_s": 1973.72}}"#;
 
+/// Of the node and of the API.
+const SOURCES: usize = Source::OF_NODE.len() + crate::kube::Kind::ALL.len();
+
 fn recording() -> Recording {
     Recording::new(CASE).unwrap()
 }
@@ -41,7 +44,7 @@ fn sources_without_a_file_are_absent_and_those_with_an_empty_one_are_well() {
         })
         .collect();
     assert_eq!(healthy, [Source::KernelLog, Source::Cri]);
-    assert_eq!(observations.len(), Source::ALL.len());
+    assert_eq!(observations.len(), SOURCES);
 }
 
 #[test]
@@ -55,7 +58,7 @@ fn what_was_seen_at_the_same_time_keeps_one_order() {
     let mut reversed = files;
     reversed.reverse();
     assert_eq!(one, recording().observations(reversed).unwrap());
-    let sources: Vec<Source> = one.iter().skip(Source::ALL.len()).map(|o| o.fact.source()).collect();
+    let sources: Vec<Source> = one.iter().skip(SOURCES).map(|o| o.fact.source()).collect();
     assert_eq!(sources, [Source::KernelLog, Source::Cgroups, Source::Procfs]);
 }
 

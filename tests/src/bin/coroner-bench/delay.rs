@@ -77,7 +77,7 @@ pub(crate) async fn measure() -> Result<String> {
         let pod = node.kubelet().run(&PodSpec::new(&format!("victim-{i}"), [container])).await?;
         let container = pod.only_container();
         let pid = node.kubelet().pid(container).await?;
-        until_it_minds(Pid::from_raw(pid), "SigBlk", Signal::SIGUSR1).await?;
+        until_it_minds(Pid::from_raw(pid), "SigCgt", Signal::SIGUSR1).await?;
         kill(Pid::from_raw(pid), Signal::SIGUSR1).context("waking the victim")?;
         let deadline = now() + PATIENCE;
         while now() < deadline && WITNESSES.iter().any(|(witness, _)| heard.when(*witness, &container.id).is_none()) {

@@ -1,0 +1,85 @@
+//! Events.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1 as core;
+
+use super::{Meta, text, time};
+
+/// An Event: somebody said something about an object. Repetitions are counted into one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Event {
+    /// Its own names.
+    pub meta: Meta,
+    /// What it is about.
+    pub about: Reference,
+    /// Why, machine-readable, as `Unhealthy`.
+    pub reason: String,
+    /// The same in words. The wording changes between releases.
+    pub message: String,
+    /// It is a `Warning`, not `Normal`.
+    pub warning: bool,
+    /// Who said it, as `kubelet` or `default-scheduler`.
+    pub by: String,
+    /// When first.
+    pub first: Option<Timestamp>,
+    /// When last.
+    pub last: Option<Timestamp>,
+    /// How often.
+    pub count: i32,
+}
+
+/// What an event is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reference {
+    /// Its kind, as `Pod`.
+    pub kind: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid. The kubelet puts a node's name here.
+    pub uid: String,
+    /// A part of it, as `spec.containers{web}`.
+    pub field: String,
+}
+
+impl Reference {
+    /// The container that it is about.
+    pub fn container(&self) -> Option<&str> {
+        let (_, name) = self.field.split_once('{')?;
+        name.strip_suffix('}')
+    }
+}
+
+impl From<&core::Event> for Event {
+    fn from(event: &core::Event) -> Self {
+        let about = &event.involved_object;
+        let precise = event.event_time.as_ref().map(|at| at.0);
+        let series = event.series.as_ref();
+        let by = text(&event.reporting_component);
+        Self {
+            meta: Meta::from(&event.metadata),
+            about: Reference {
+                kind: text(&about.kind),
+                namespace: text(&about.namespace),
+                name: text(&about.name),
+                uid: text(&about.uid),
+                field: text(&about.field_path),
+            },
+            reason: text(&event.reason),
+            message: text(&event.message),
+            warning: event.type_.as_deref() == Some("Warning"),
+            by: if by.is_empty() {
+                event.source.as_ref().map(|source| text(&source.component)).unwrap_or_default()
+            } else {
+                by
+            },
+            first: event.first_timestamp.as_ref().map(time).or(precise),
+            last: series
+                .and_then(|series| series.last_observed_time.as_ref().map(|at| at.0))
+                .or_else(|| event.last_timestamp.as_ref().map(time))
+                .or(precise),
+            count: series.and_then(|series| series.count).or(event.count).unwrap_or(1),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Objects of the Kubernetes API, pruned to what the rules read: what the API server and the kubelet tell.
+//!
+//! Each is made from the type of `k8s-openapi` that it is named after, as soon as it arrives, so that nothing else of it is
+//! kept. Texts in them come from whoever may write to the API server: no rule shows one without cleaning it.
+
+mod event;
+mod network;
+mod node;
+mod pod;
+mod policy;
+mod quantity;
+mod workload;
+
+pub use event::{Event, Reference};
+pub use network::{Backend, BackendPort, Endpoint, EndpointSlice, Ingress, Service, ServicePort, TargetPort};
+pub use node::{Node, Taint};
+pub use pod::{
+    Condition, Container, ContainerKind, ContainerStatus, Deletion, Pod, Port, Probe, Probes, State, Terminated,
+    Volume, VolumeKind,
+};
+pub use policy::{Claim, LimitRange, ResourceQuota};
+pub use quantity::{Resources, amount};
+pub use workload::{Workload, WorkloadKind};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+
+/// What a watch tells of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is there, new or changed.
+    Applied,
+    /// It is gone; told is how it was last.
+    Deleted,
+}
+
+/// The kinds of objects that are watched. Each is a source of its own: permission for one may be there without another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Pods.
+    Pods,
+    /// Events.
+    Events,
+    /// Nodes.
+    Nodes,
+    /// Deployments.
+    Deployments,
+    /// ReplicaSets.
+    ReplicaSets,
+    /// Jobs.
+    Jobs,
+    /// StatefulSets.
+    StatefulSets,
+    /// DaemonSets.
+    DaemonSets,
+    /// Services.
+    Services,
+    /// EndpointSlices.
+    EndpointSlices,
+    /// Ingresses.
+    Ingresses,
+    /// ResourceQuotas.
+    ResourceQuotas,
+    /// LimitRanges.
+    LimitRanges,
+    /// PersistentVolumeClaims.
+    Claims,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::Pods,
+        Self::Events,
+        Self::Nodes,
+        Self::Deployments,
+        Self::ReplicaSets,
+        Self::Jobs,
+        Self::StatefulSets,
+        Self::DaemonSets,
+        Self::Services,
+        Self::EndpointSlices,
+        Self::Ingresses,
+        Self::ResourceQuotas,
+        Self::LimitRanges,
+        Self::Claims,
+    ];
+
+    /// The API's name of the resource.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pods => "pods",
+            Self::Events => "events",
+            Self::Nodes => "nodes",
+            Self::Deployments => "deployments",
+            Self::ReplicaSets => "replicasets",
+            Self::Jobs => "jobs",
+            Self::StatefulSets => "statefulsets",
+            Self::DaemonSets => "daemonsets",
+            Self::Services => "services",
+            Self::EndpointSlices => "endpointslices",
+            Self::Ingresses => "ingresses",
+            Self::ResourceQuotas => "resourcequotas",
+            Self::LimitRanges => "limitranges",
+            Self::Claims => "persistentvolumeclaims",
+        }
+    }
+}
+
+/// An object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Object {
+    /// A Pod.
+    Pod(Box<Pod>),
+    /// An Event of `v1` or `events.k8s.io/v1`.
+    Event(Box<Event>),
+    /// A Node.
+    Node(Box<Node>),
+    /// What makes pods.
+    Workload(Box<Workload>),
+    /// A Service.
+    Service(Box<Service>),
+    /// Some endpoints of a Service.
+    EndpointSlice(Box<EndpointSlice>),
+    /// An Ingress.
+    Ingress(Box<Ingress>),
+    /// A ResourceQuota.
+    ResourceQuota(Box<ResourceQuota>),
+    /// A LimitRange.
+    LimitRange(Box<LimitRange>),
+    /// A PersistentVolumeClaim.
+    Claim(Box<Claim>),
+}
+
+impl Object {
+    /// Which watch tells of it.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Pod(_) => Kind::Pods,
+            Self::Event(_) => Kind::Events,
+            Self::Node(_) => Kind::Nodes,
+            Self::Workload(workload) => workload.kind.into(),
+            Self::Service(_) => Kind::Services,
+            Self::EndpointSlice(_) => Kind::EndpointSlices,
+            Self::Ingress(_) => Kind::Ingresses,
+            Self::ResourceQuota(_) => Kind::ResourceQuotas,
+            Self::LimitRange(_) => Kind::LimitRanges,
+            Self::Claim(_) => Kind::Claims,
+        }
+    }
+}
+
+/// What every object has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Meta {
+    /// Its namespace; empty for what has none.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// What made it and keeps it.
+    pub controller: Option<Controller>,
+}
+
+/// The controller of an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Controller {
+    /// Its kind, as `ReplicaSet`.
+    pub kind: String,
+    /// Its name, in the same namespace.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+}
+
+impl From<&ObjectMeta> for Meta {
+    fn from(meta: &ObjectMeta) -> Self {
+        let mut owners = meta.owner_references.iter().flatten();
+        let controller = owners.find(|owner| owner.controller == Some(true)).map(|owner| Controller {
+            kind: owner.kind.clone(),
+            name: owner.name.clone(),
+            uid: owner.uid.clone(),
+        });
+        Self {
+            namespace: meta.namespace.clone().unwrap_or_default(),
+            name: meta.name.clone().unwrap_or_default(),
+            uid: meta.uid.clone().unwrap_or_default(),
+            created: meta.creation_timestamp.as_ref().map(time),
+            controller,
+        }
+    }
+}
+
+fn time(at: &Time) -> Timestamp {
+    at.0
+}
+
+fn text(text: &Option<String>) -> String {
+    text.clone().unwrap_or_default()
+}

@@ -1,0 +1,158 @@
+//! The way of traffic to pods: Services, EndpointSlices, Ingresses.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::{core::v1 as core, discovery::v1 as discovery, networking::v1 as networking},
+    apimachinery::pkg::util::intstr::IntOrString,
+};
+
+use super::{Meta, text};
+
+/// A Service.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Service {
+    /// Names.
+    pub meta: Meta,
+    /// `ClusterIP`, `NodePort`, `LoadBalancer` or `ExternalName`.
+    pub kind: String,
+    /// Labels of the pods that it leads to. Without any, somebody else keeps its endpoints.
+    pub selector: BTreeMap<String, String>,
+    /// Its ports.
+    pub ports: Vec<ServicePort>,
+}
+
+/// A port of a Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServicePort {
+    /// Its name; empty if it has none.
+    pub name: String,
+    /// Its number.
+    pub number: i32,
+    /// `TCP`, `UDP` or `SCTP`.
+    pub protocol: String,
+    /// The port of the pods.
+    pub target: TargetPort,
+}
+
+/// A port by number or name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetPort {
+    /// By number.
+    Number(i32),
+    /// By the name that a container gives it.
+    Name(String),
+}
+
+/// Some of the endpoints of a Service.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EndpointSlice {
+    /// Names.
+    pub meta: Meta,
+    /// The Service's name.
+    pub service: String,
+    /// Endpoints.
+    pub endpoints: Vec<Endpoint>,
+    /// Numbers of its ports.
+    pub ports: Vec<i32>,
+}
+
+/// An endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoint {
+    /// It takes traffic. Absent counts as ready.
+    pub ready: bool,
+    /// The pod's name, where it is one.
+    pub pod: String,
+}
+
+/// An Ingress.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ingress {
+    /// Names.
+    pub meta: Meta,
+    /// Where it leads to.
+    pub backends: Vec<Backend>,
+}
+
+/// Where an Ingress leads to: a port of a Service of its namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backend {
+    /// Host and path, as `shop.example/cart`.
+    pub path: String,
+    /// The Service's name.
+    pub service: String,
+    /// Its port.
+    pub port: Option<BackendPort>,
+}
+
+/// A port of a Service, by number or name.
+pub type BackendPort = TargetPort;
+
+impl From<&core::Service> for Service {
+    fn from(service: &core::Service) -> Self {
+        let spec = service.spec.as_ref();
+        let ports = spec.and_then(|spec| spec.ports.as_ref()).into_iter().flatten().map(|port| ServicePort {
+            name: text(&port.name),
+            number: port.port,
+            protocol: port.protocol.clone().unwrap_or_else(|| "TCP".to_owned()),
+            target: match &port.target_port {
+                Some(IntOrString::Int(number)) if *number != 0 => TargetPort::Number(*number),
+                Some(IntOrString::String(name)) => TargetPort::Name(name.clone()),
+                _ => TargetPort::Number(port.port),
+            },
+        });
+        Self {
+            meta: Meta::from(&service.metadata),
+            kind: spec.map(|spec| text(&spec.type_)).unwrap_or_default(),
+            selector: spec.and_then(|spec| spec.selector.clone()).unwrap_or_default(),
+            ports: ports.collect(),
+        }
+    }
+}
+
+impl From<&discovery::EndpointSlice> for EndpointSlice {
+    fn from(slice: &discovery::EndpointSlice) -> Self {
+        let label = slice.metadata.labels.as_ref().and_then(|all| all.get("kubernetes.io/service-name"));
+        let endpoints = slice.endpoints.iter().map(|endpoint| {
+            let pod = endpoint.target_ref.as_ref().filter(|target| target.kind.as_deref() == Some("Pod"));
+            Endpoint {
+                ready: endpoint.conditions.as_ref().and_then(|conditions| conditions.ready).unwrap_or(true),
+                pod: pod.map(|pod| text(&pod.name)).unwrap_or_default(),
+            }
+        });
+        Self {
+            meta: Meta::from(&slice.metadata),
+            service: label.cloned().unwrap_or_default(),
+            endpoints: endpoints.collect(),
+            ports: slice.ports.iter().flatten().filter_map(|port| port.port).collect(),
+        }
+    }
+}
+
+impl From<&networking::Ingress> for Ingress {
+    fn from(ingress: &networking::Ingress) -> Self {
+        let backend = |path: String, backend: &networking::IngressBackend| {
+            let service = backend.service.as_ref()?;
+            let port = service.port.as_ref().and_then(|port| match (port.number, &port.name) {
+                (Some(number), _) if number != 0 => Some(TargetPort::Number(number)),
+                (_, Some(name)) => Some(TargetPort::Name(name.clone())),
+                _ => None,
+            });
+            Some(Backend { path, service: service.name.clone(), port })
+        };
+        let spec = ingress.spec.as_ref();
+        let mut backends: Vec<_> = spec
+            .and_then(|spec| spec.default_backend.as_ref())
+            .and_then(|default| backend("default".to_owned(), default))
+            .into_iter()
+            .collect();
+        for rule in spec.and_then(|spec| spec.rules.as_ref()).into_iter().flatten() {
+            let host = rule.host.as_deref().unwrap_or_default();
+            for path in rule.http.iter().flat_map(|http| &http.paths) {
+                backends.extend(backend(format!("{host}{}", path.path.as_deref().unwrap_or("/")), &path.backend));
+            }
+        }
+        Self { meta: Meta::from(&ingress.metadata), backends }
+    }
+}

@@ -1,0 +1,111 @@
+//! Amounts of resources, as `250m` or `64Mi` (`k8s.io/apimachinery/pkg/api/resource`).
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+/// Amounts by resource name, in thousandths of its unit: millicores, thousandths of a byte.
+pub type Resources = BTreeMap<String, i128>;
+
+/// An amount in thousandths; `None` for what is no quantity. What is finer is rounded up, as Kubernetes does.
+pub fn amount(text: &str) -> Option<i128> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && !matches!(c, '+' | '-' | '.')).unwrap_or(text.len());
+    let (number, suffix) = text.split_at(end);
+    let (base, exponent): (i128, u32) = match suffix {
+        "Ki" => (1024, 1),
+        "Mi" => (1024, 2),
+        "Gi" => (1024, 3),
+        "Ti" => (1024, 4),
+        "Pi" => (1024, 5),
+        "Ei" => (1024, 6),
+        "" => (1000, 0),
+        "k" => (1000, 1),
+        "M" => (1000, 2),
+        "G" => (1000, 3),
+        "T" => (1000, 4),
+        "P" => (1000, 5),
+        "E" => (1000, 6),
+        "m" | "u" | "n" => return scaled(number, 1000, suffix),
+        _ => {
+            let power: i32 = suffix.strip_prefix(['e', 'E'])?.parse().ok()?;
+            if !(-9..=18).contains(&power) {
+                return None;
+            }
+            let whole = 1000_i128.checked_mul(10_i128.pow(power.max(0).unsigned_abs()))?;
+            return fraction(number, whole, 10_i128.pow((-power).max(0).unsigned_abs()));
+        }
+    };
+    fraction(number, 1000_i128.checked_mul(base.pow(exponent))?, 1)
+}
+
+fn scaled(number: &str, thousandths: i128, suffix: &str) -> Option<i128> {
+    let divisor = match suffix {
+        "m" => 1000,
+        "u" => 1_000_000,
+        _ => 1_000_000_000,
+    };
+    fraction(number, thousandths, divisor)
+}
+
+/// A decimal number times `times` by `divisor`.
+fn fraction(number: &str, times: i128, divisor: i128) -> Option<i128> {
+    let (sign, digits) = match number.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, number.strip_prefix('+').unwrap_or(number)),
+    };
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    if whole.len() + part.len() > 30 || (whole.is_empty() && part.is_empty()) {
+        return None;
+    }
+    let decimal = |text: &str| if text.is_empty() { Some(0) } else { crate::parse::decimal::<u128>(text) };
+    let scale = 10_i128.pow(u32::try_from(part.len()).ok()?);
+    let whole = i128::try_from(decimal(whole)?).ok()?.checked_mul(times)?;
+    let part = i128::try_from(decimal(part)?).ok()?.checked_mul(times)?;
+    let rounded = |value: i128, by: i128| (value + by - 1) / by;
+    let value = rounded(whole.checked_mul(scale)?.checked_add(part)?, scale.checked_mul(divisor)?);
+    Some(sign * value)
+}
+
+pub(super) fn resources(amounts: Option<&BTreeMap<String, Quantity>>) -> Resources {
+    let amounts = amounts.into_iter().flatten();
+    amounts.filter_map(|(name, quantity)| Some((name.clone(), amount(&quantity.0)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn reads_what_kubernetes_writes() {
+        for (text, expected) in [
+            ("250m", 250),
+            ("2", 2000),
+            ("0.5", 500),
+            ("64Mi", 64 * 1024 * 1024 * 1000),
+            ("1.5Gi", 3 * 512 * 1024 * 1024 * 1000),
+            ("1e3", 1_000_000),
+            ("12E", 12_000_000_000_000_000_000_000),
+            ("100n", 1),
+            ("-1", -1000),
+        ] {
+            assert_eq!(amount(text), Some(expected), "{text}");
+        }
+        for text in ["", "Mi", "1..2", "1Xi", "1e99", "--1", "1e"] {
+            assert_eq!(amount(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_without_panic(text: String) {
+            let _read = amount(&text);
+        }
+
+        #[test]
+        fn numbers_and_suffixes_are_read_without_panic(text in "[-+]?[0-9]{0,40}\\.?[0-9]{0,40}([kMGTPE]i?|[munE]|e-?[0-9]{1,3})?") {
+            let _read = amount(&text);
+        }
+    }
+}

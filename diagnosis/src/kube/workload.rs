@@ -1,0 +1,164 @@
+//! What makes pods: Deployments, ReplicaSets, StatefulSets, DaemonSets, Jobs.
+
+use jiff::Timestamp;
+use k8s_openapi::api::{apps::v1 as apps, batch::v1 as batch};
+
+use super::{Condition, Kind, Meta, pod, text, time};
+
+/// What makes pods.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Workload {
+    /// What it is.
+    pub kind: WorkloadKind,
+    /// Names and owner.
+    pub meta: Meta,
+    /// When its deletion was asked for, or is due.
+    pub deletion: Option<Timestamp>,
+    /// How many pods are wanted. `None` where that is not a number of its own: one for each node, or as many as complete.
+    pub wanted: Option<i32>,
+    /// How many there are.
+    pub there: i32,
+    /// How many of them are ready.
+    pub ready: i32,
+    /// A Deployment's revision, of it or of its ReplicaSet.
+    pub revision: Option<u64>,
+    /// Conditions, as `ReplicaFailure`.
+    pub conditions: Vec<Condition>,
+}
+
+/// The kinds of what makes pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WorkloadKind {
+    /// A Deployment.
+    Deployment,
+    /// A ReplicaSet.
+    ReplicaSet,
+    /// A StatefulSet.
+    StatefulSet,
+    /// A DaemonSet.
+    DaemonSet,
+    /// A Job.
+    Job,
+}
+
+impl WorkloadKind {
+    /// Its name, as in owner references.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Deployment => "Deployment",
+            Self::ReplicaSet => "ReplicaSet",
+            Self::StatefulSet => "StatefulSet",
+            Self::DaemonSet => "DaemonSet",
+            Self::Job => "Job",
+        }
+    }
+}
+
+impl From<WorkloadKind> for Kind {
+    fn from(kind: WorkloadKind) -> Self {
+        match kind {
+            WorkloadKind::Deployment => Self::Deployments,
+            WorkloadKind::ReplicaSet => Self::ReplicaSets,
+            WorkloadKind::StatefulSet => Self::StatefulSets,
+            WorkloadKind::DaemonSet => Self::DaemonSets,
+            WorkloadKind::Job => Self::Jobs,
+        }
+    }
+}
+
+/// All conditions have the same fields and a type of their own.
+macro_rules! conditions {
+    ($status:expr) => {
+        $status
+            .and_then(|status| status.conditions.as_ref())
+            .into_iter()
+            .flatten()
+            .map(|condition| Condition {
+                kind: condition.type_.clone(),
+                status: pod::status(&condition.status),
+                reason: text(&condition.reason),
+                message: text(&condition.message),
+                since: condition.last_transition_time.as_ref().map(time),
+            })
+            .collect()
+    };
+}
+
+impl Workload {
+    fn new(kind: WorkloadKind, meta: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta) -> Self {
+        let revision = meta.annotations.as_ref().and_then(|all| all.get("deployment.kubernetes.io/revision"));
+        Self {
+            kind,
+            meta: Meta::from(meta),
+            deletion: meta.deletion_timestamp.as_ref().map(time),
+            wanted: None,
+            there: 0,
+            ready: 0,
+            revision: revision.and_then(|number| number.parse().ok()),
+            conditions: Vec::new(),
+        }
+    }
+}
+
+impl From<&apps::Deployment> for Workload {
+    fn from(object: &apps::Deployment) -> Self {
+        let status = object.status.as_ref();
+        Self {
+            wanted: object.spec.as_ref().and_then(|spec| spec.replicas),
+            there: status.and_then(|status| status.replicas).unwrap_or_default(),
+            ready: status.and_then(|status| status.ready_replicas).unwrap_or_default(),
+            conditions: conditions!(status),
+            ..Self::new(WorkloadKind::Deployment, &object.metadata)
+        }
+    }
+}
+
+impl From<&apps::ReplicaSet> for Workload {
+    fn from(object: &apps::ReplicaSet) -> Self {
+        let status = object.status.as_ref();
+        Self {
+            wanted: object.spec.as_ref().and_then(|spec| spec.replicas),
+            there: status.map(|status| status.replicas).unwrap_or_default(),
+            ready: status.and_then(|status| status.ready_replicas).unwrap_or_default(),
+            conditions: conditions!(status),
+            ..Self::new(WorkloadKind::ReplicaSet, &object.metadata)
+        }
+    }
+}
+
+impl From<&apps::StatefulSet> for Workload {
+    fn from(object: &apps::StatefulSet) -> Self {
+        let status = object.status.as_ref();
+        Self {
+            wanted: object.spec.as_ref().and_then(|spec| spec.replicas),
+            there: status.map(|status| status.replicas).unwrap_or_default(),
+            ready: status.and_then(|status| status.ready_replicas).unwrap_or_default(),
+            conditions: conditions!(status),
+            ..Self::new(WorkloadKind::StatefulSet, &object.metadata)
+        }
+    }
+}
+
+impl From<&apps::DaemonSet> for Workload {
+    fn from(object: &apps::DaemonSet) -> Self {
+        let status = object.status.as_ref();
+        Self {
+            there: status.map(|status| status.current_number_scheduled).unwrap_or_default(),
+            ready: status.map(|status| status.number_ready).unwrap_or_default(),
+            conditions: conditions!(status),
+            ..Self::new(WorkloadKind::DaemonSet, &object.metadata)
+        }
+    }
+}
+
+impl From<&batch::Job> for Workload {
+    fn from(object: &batch::Job) -> Self {
+        let status = object.status.as_ref();
+        Self {
+            there: status.and_then(|status| status.active).unwrap_or_default(),
+            ready: status.and_then(|status| status.ready).unwrap_or_default(),
+            conditions: conditions!(status),
+            ..Self::new(WorkloadKind::Job, &object.metadata)
+        }
+    }
+}
