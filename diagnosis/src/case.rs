@@ -5,8 +5,21 @@
 
 mod container;
 mod node;
+mod pod;
 mod statements;
 
-pub use container::{ContainerFile, ProcessFile, Rise, Samples};
-pub use node::{AuditedEnd, Line, NodeFile, OomKill, PodFile, SourceFile};
+pub use container::{ContainerFile, KubeletWord, ProcessFile, Rise, Samples};
+pub use node::{AuditedEnd, Line, NodeFile, OomKill, SourceFile};
+pub use pod::PodFile;
 pub use statements::{ByPid, Said};
+
+use crate::cri::ContainerId;
+
+/// Whom a diagnosis may be about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// A container instance.
+    Container(ContainerId),
+    /// A pod, by the uid that the node knows it by.
+    Pod(String),
+}

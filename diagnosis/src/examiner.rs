@@ -6,12 +6,12 @@ use coroner_proto::v1::{Diagnosis, Node};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    case::NodeFile,
+    case::{NodeFile, Subject},
     containerd::{TaskEvent, TaskEventKind},
     cri::ContainerId,
     observation::{Fact, Health, Observation, Source},
     report::{self, Aspect},
-    rules::{self, ChildKilled},
+    rules::{self, ChildKilled, Finding},
     verdict::Verdict,
 };
 
@@ -32,24 +32,34 @@ const NAMES: usize = 4096;
 #[derive(Debug)]
 pub struct Examiner {
     file: NodeFile,
-    told: BTreeMap<ContainerId, Told>,
-    /// Containers to look at again, and when.
-    waiting: BTreeMap<ContainerId, Timestamp>,
+    told: BTreeMap<Subject, Told>,
+    /// What to look at again, and when.
+    waiting: BTreeMap<Subject, Timestamp>,
     /// How often each container name of each pod has ended: pod uid, container, cause.
     ends: BTreeMap<(String, String, i32), BTreeSet<ContainerId>>,
     now: Timestamp,
 }
 
-/// What has been told of one container.
+/// What has been told of one subject.
 #[derive(Debug, Default)]
 struct Told {
     aspects: BTreeMap<Aspect, Telling>,
     /// Kills up to this moment that were not told one by one have been counted.
     counted_until: Option<Timestamp>,
+    /// Kills that were told or counted.
+    kills: u64,
 }
 
 impl Told {
-    /// Keeps what is told of one container bounded. The end is never forgotten.
+    /// Counts more kills into the newest that was told.
+    fn count(&mut self, kills: u32) {
+        let newest = self.aspects.iter_mut().filter(|(aspect, _)| matches!(aspect, Aspect::Process { .. }));
+        if let Some((_, telling)) = newest.max_by_key(|(_, t)| t.first_seen) {
+            telling.occurrences = telling.occurrences.saturating_add(kills);
+        }
+    }
+
+    /// Keeps what is told of one subject bounded. The end is never forgotten.
     fn forget_oldest(&mut self) {
         while self.aspects.len() > ASPECTS {
             let processes = self.aspects.iter().filter(|(aspect, _)| **aspect != Aspect::End);
@@ -70,6 +80,8 @@ struct Telling {
     occurrences: u32,
     /// How many of them its last revision told.
     told_occurrences: u32,
+    /// When the state was over.
+    resolved: Option<Timestamp>,
     /// Everybody has had time to speak: what still comes must change the verdict to be worth a revision.
     settled: bool,
     /// The subject's name as it was told.
@@ -99,11 +111,11 @@ impl Examiner {
         };
         let concerned = self.file.hear(observation);
         let mut diagnoses = Vec::new();
-        for id in concerned {
-            self.examine(&id, &mut diagnoses);
+        for subject in concerned {
+            self.examine(&subject, &mut diagnoses);
         }
         if let Some(id) = removed {
-            self.look_again(&id, self.now + KEEP);
+            self.look_again(Subject::Container(id), self.now + KEEP);
         }
         diagnoses
     }
@@ -111,12 +123,13 @@ impl Examiner {
     /// Lets time pass to `now`. Gives the diagnoses that only waited for witnesses that might still have come.
     pub fn tick(&mut self, now: Timestamp) -> Vec<Diagnosis> {
         self.now = self.now.max(now);
-        let due: Vec<_> = self.waiting.iter().filter(|(_, at)| **at <= self.now).map(|(id, _)| id.clone()).collect();
+        let due = self.waiting.iter().filter(|(_, at)| **at <= self.now).map(|(subject, _)| subject.clone());
+        let due: Vec<_> = due.collect();
         let mut diagnoses = Vec::new();
-        for id in due {
-            self.waiting.remove(&id);
-            self.examine(&id, &mut diagnoses);
-            self.close_if_old(&id);
+        for subject in due {
+            self.waiting.remove(&subject);
+            self.examine(&subject, &mut diagnoses);
+            self.close_if_old(&subject);
         }
         diagnoses
     }
@@ -126,8 +139,55 @@ impl Examiner {
         self.waiting.values().min().copied()
     }
 
-    /// Asks the rules about one container.
-    fn examine(&mut self, id: &ContainerId, diagnoses: &mut Vec<Diagnosis>) {
+    /// Asks the rules.
+    fn examine(&mut self, subject: &Subject, diagnoses: &mut Vec<Diagnosis>) {
+        match subject {
+            Subject::Container(id) => self.examine_container(id, subject, diagnoses),
+            Subject::Pod(uid) => self.examine_pod(uid, subject, diagnoses),
+        }
+    }
+
+    fn examine_pod(&mut self, uid: &str, subject: &Subject, diagnoses: &mut Vec<Diagnosis>) {
+        let Some(pod) = self.file.pods.get(uid) else { return };
+        let findings = rules::pod(&self.file, pod, self.now);
+        let Some(findings) = findings else { return };
+        let mut holding = BTreeSet::new();
+        for Finding { aspect, verdict, ripe } in findings {
+            holding.insert(aspect.clone());
+            let known = self.told.get(subject).is_some_and(|told| told.aspects.contains_key(&aspect));
+            let ripe = if verdict.waits { ripe.max(verdict.at + SETTLE) } else { ripe };
+            if known || ripe <= self.now {
+                self.tell(subject, aspect, verdict, true, diagnoses);
+            } else {
+                self.look_again(subject.clone(), ripe);
+            }
+        }
+        self.resolve(subject, &holding, diagnoses);
+        if self.file.pods.get(uid).is_some_and(|pod| pod.gone.is_some()) {
+            self.look_again(subject.clone(), self.now + KEEP);
+        }
+    }
+
+    /// Tells that states are over which hold no longer.
+    fn resolve(&mut self, subject: &Subject, holding: &BTreeSet<Aspect>, diagnoses: &mut Vec<Diagnosis>) {
+        let now = self.now;
+        let Some(told) = self.told.get_mut(subject) else { return };
+        let over = told
+            .aspects
+            .iter_mut()
+            .filter(|(aspect, telling)| aspect.is_state() && telling.resolved.is_none() && !holding.contains(*aspect));
+        let over: Vec<_> = over
+            .map(|(aspect, telling)| {
+                telling.resolved = Some(now);
+                aspect.clone()
+            })
+            .collect();
+        for aspect in over {
+            self.retell(subject, &aspect, diagnoses);
+        }
+    }
+
+    fn examine_container(&mut self, id: &ContainerId, subject: &Subject, diagnoses: &mut Vec<Diagnosis>) {
         if self.file.is_sandbox(id) {
             return;
         }
@@ -138,14 +198,14 @@ impl Examiner {
         let children = rules::children(&self.file, file);
         let ended_at = end.as_ref().map(|verdict| verdict.at);
         if let Some(verdict) = end {
-            let known = self.told.get(id).is_some_and(|told| told.aspects.contains_key(&Aspect::End));
+            let known = self.told.get(subject).is_some_and(|told| told.aspects.contains_key(&Aspect::End));
             // The first word on an end by silence, or on something without a name yet, waits; corrections do not.
             let ready = verdict.at + SETTLE;
             let hold = (verdict.waits || !named) && self.now < ready;
             if hold && !known {
-                self.look_again(id, ready);
+                self.look_again(subject.clone(), ready);
             } else if named || known || nameless.may_be_told(&verdict) {
-                self.tell(id, Aspect::End, verdict, named, diagnoses);
+                self.tell(subject, Aspect::End, verdict, named, diagnoses);
             }
         }
         let log_tells = self.file.covered(Source::KernelLog, self.now - SETTLE, self.now);
@@ -154,65 +214,82 @@ impl Examiner {
             // The tracepoint is faster than the log, whose time of the kill is part of the uid.
             let hold = !named || (child.boot_micros.is_none() && log_tells);
             if hold && self.now < ready {
-                self.look_again(id, ready);
+                self.look_again(subject.clone(), ready);
             } else if named || nameless.may_be_told(&child.verdict) {
-                self.tell_child(id, child, named, diagnoses);
+                self.tell_child(subject, child, named, diagnoses);
             }
         }
-        self.tell_counts(id, diagnoses);
+        self.count_untold(id, subject);
+        self.tell_counts(subject, diagnoses);
         if ended_at.is_some() {
-            self.look_again(id, self.now + KEEP);
+            self.look_again(subject.clone(), self.now + KEEP);
         }
     }
 
     /// Tells a kill in a container that lives on, or only counts it when there are too many.
-    fn tell_child(&mut self, id: &ContainerId, child: ChildKilled, named: bool, diagnoses: &mut Vec<Diagnosis>) {
+    fn tell_child(&mut self, subject: &Subject, child: ChildKilled, named: bool, diagnoses: &mut Vec<Diagnosis>) {
         let ChildKilled { pid, boot_micros, verdict } = child;
         let now = self.now;
-        let told = self.told.entry(id.clone()).or_default();
+        let told = self.told.entry(subject.clone()).or_default();
         let aspect = Aspect::Process { pid, boot_micros };
         if told.aspects.contains_key(&aspect) {
-            return self.tell(id, aspect, verdict, named, diagnoses);
+            return self.tell(subject, aspect, verdict, named, diagnoses);
         }
         if told.counted_until.is_some_and(|until| verdict.at <= until) {
             return;
         }
+        told.kills += 1;
         let is_process = |aspect: &Aspect| matches!(aspect, Aspect::Process { .. });
         if told.aspects.iter().filter(|(a, t)| is_process(a) && t.first_seen > now - STORM).count() < PROCESSES {
-            return self.tell(id, aspect, verdict, named, diagnoses);
+            return self.tell(subject, aspect, verdict, named, diagnoses);
         }
         told.counted_until = Some(verdict.at);
-        let newest = told.aspects.iter_mut().filter(|(a, _)| is_process(a)).max_by_key(|(_, t)| t.first_seen);
-        if let Some((_, telling)) = newest {
-            telling.occurrences += 1;
+        told.count(1);
+    }
+
+    /// In a storm some victims die before anybody has learned whose they are. The counter of their cgroup knows them: what it
+    /// counted beyond those that were told is told with the newest of them, once nothing more comes.
+    fn count_untold(&mut self, id: &ContainerId, subject: &Subject) {
+        let Some(file) = self.file.containers.get(id) else { return };
+        let Some(told) = self.told.get_mut(subject) else { return };
+        let kills = &file.samples.oom_kills;
+        let Some((_, grown)) = kills.grown() else { return };
+        let untold = kills.growth().saturating_sub(told.kills);
+        if told.kills == 0 || untold == 0 || told.aspects.contains_key(&Aspect::End) {
+            return;
         }
+        if self.now < grown + SETTLE {
+            return self.look_again(subject.clone(), grown + SETTLE);
+        }
+        told.kills += untold;
+        told.count(u32::try_from(untold).unwrap_or(u32::MAX));
     }
 
     /// Tells of kills that were only counted, now and then.
-    fn tell_counts(&mut self, id: &ContainerId, diagnoses: &mut Vec<Diagnosis>) {
-        let Some(told) = self.told.get(id) else { return };
+    fn tell_counts(&mut self, subject: &Subject, diagnoses: &mut Vec<Diagnosis>) {
+        let Some(told) = self.told.get(subject) else { return };
         let counted = told.aspects.iter().filter(|(_, t)| t.occurrences > t.told_occurrences);
         let counted: Vec<_> = counted.map(|(aspect, t)| (aspect.clone(), t.last_told + STORM)).collect();
         for (aspect, due) in counted {
             if due <= self.now {
-                self.retell(id, &aspect, diagnoses);
+                self.retell(subject, &aspect, diagnoses);
             } else {
-                self.look_again(id, due);
+                self.look_again(subject.clone(), due);
             }
         }
     }
 
     fn tell(
         &mut self,
-        id: &ContainerId,
+        subject: &Subject,
         aspect: Aspect,
         verdict: Verdict,
         named: bool,
         diagnoses: &mut Vec<Diagnosis>,
     ) {
         let now = self.now;
-        let occurrences = if aspect == Aspect::End { self.count_end(id, &verdict) } else { 1 };
-        let told = self.told.entry(id.clone()).or_default();
+        let occurrences = if aspect == Aspect::End { self.count_end(subject, &verdict) } else { 1 };
+        let told = self.told.entry(subject.clone()).or_default();
         match told.aspects.get_mut(&aspect) {
             None => {
                 let telling = Telling {
@@ -222,14 +299,22 @@ impl Examiner {
                     last_told: now,
                     occurrences,
                     told_occurrences: 0,
+                    resolved: None,
                     settled: false,
                     named,
                 };
                 told.aspects.insert(aspect.clone(), telling);
                 told.forget_oldest();
-                self.retell(id, &aspect, diagnoses);
+                self.retell(subject, &aspect, diagnoses);
                 // Once more when everybody has spoken.
-                self.look_again(id, now + SETTLE);
+                self.look_again(subject.clone(), now + SETTLE);
+            }
+            Some(telling) if telling.resolved.is_some() => {
+                // It holds again.
+                telling.resolved = None;
+                telling.verdict = verdict;
+                telling.occurrences += 1;
+                self.retell(subject, &aspect, diagnoses);
             }
             Some(telling) if telling.verdict != verdict || telling.named != named => {
                 let decisive = telling.verdict.differs_from(&verdict) || telling.named != named;
@@ -239,27 +324,42 @@ impl Examiner {
                     telling.named = named;
                     telling.settled = settles;
                     telling.occurrences = telling.occurrences.max(occurrences);
-                    self.retell(id, &aspect, diagnoses);
+                    self.retell(subject, &aspect, diagnoses);
                 }
             }
             Some(_) => {}
         }
     }
 
-    fn retell(&mut self, id: &ContainerId, aspect: &Aspect, diagnoses: &mut Vec<Diagnosis>) {
-        let Some(file) = self.file.containers.get(id) else { return };
-        let Some(telling) = self.told.get_mut(id).and_then(|told| told.aspects.get_mut(aspect)) else { return };
-        telling.revision += 1;
-        telling.last_told = self.now;
-        telling.told_occurrences = telling.occurrences;
-        let mut diagnosis = report::diagnosis(&self.file.node, file, aspect, &telling.verdict, telling.first_seen);
-        diagnosis.revision = telling.revision;
-        diagnosis.occurrence_count = telling.occurrences;
-        diagnoses.push(diagnosis);
+    fn retell(&mut self, subject: &Subject, aspect: &Aspect, diagnoses: &mut Vec<Diagnosis>) {
+        let Some(telling) = self.told.get_mut(subject).and_then(|told| told.aspects.get_mut(aspect)) else { return };
+        let said = report::Telling {
+            revision: telling.revision + 1,
+            first_seen: telling.first_seen,
+            occurrences: telling.occurrences,
+            resolved: telling.resolved,
+        };
+        let diagnosis = match subject {
+            Subject::Container(id) => {
+                let file = self.file.containers.get(id);
+                file.map(|file| report::of_container(&self.file, file, aspect, &telling.verdict, said))
+            }
+            Subject::Pod(uid) => {
+                let file = self.file.pods.get(uid);
+                file.map(|file| report::of_pod(&self.file, uid, file, aspect, &telling.verdict, said))
+            }
+        };
+        if let Some(diagnosis) = diagnosis {
+            telling.revision += 1;
+            telling.last_told = self.now;
+            telling.told_occurrences = telling.occurrences;
+            diagnoses.push(diagnosis);
+        }
     }
 
     /// How often a container of this name in this pod has ended by this cause, this time included.
-    fn count_end(&mut self, id: &ContainerId, verdict: &Verdict) -> u32 {
+    fn count_end(&mut self, subject: &Subject, verdict: &Verdict) -> u32 {
+        let Subject::Container(id) = subject else { return 1 };
         let Some(file) = self.file.containers.get(id) else { return 1 };
         let (Some(uid), Some(name)) = (file.pod_uid(), file.name()) else { return 1 };
         let key = (uid.to_owned(), name.to_owned(), i32::from(verdict.cause));
@@ -271,21 +371,26 @@ impl Examiner {
         u32::try_from(ends.len()).unwrap_or(u32::MAX)
     }
 
-    fn look_again(&mut self, id: &ContainerId, at: Timestamp) {
-        let due = self.waiting.entry(id.clone()).or_insert(at);
+    fn look_again(&mut self, subject: Subject, at: Timestamp) {
+        let due = self.waiting.entry(subject).or_insert(at);
         *due = (*due).min(at);
     }
 
-    /// Forgets a container that ended long ago.
-    fn close_if_old(&mut self, id: &ContainerId) {
-        let Some(file) = self.file.containers.get(id) else { return };
-        if self.now >= file.last_seen + KEEP {
-            self.file.forget(id);
-            self.told.remove(id);
-        } else {
-            let due = file.last_seen + KEEP;
-            self.look_again(id, due);
+    /// Forgets what ended long ago.
+    fn close_if_old(&mut self, subject: &Subject) {
+        let last = match subject {
+            Subject::Container(id) => self.file.containers.get(id).map(|file| file.last_seen),
+            Subject::Pod(uid) => self.file.pods.get(uid).filter(|pod| pod.gone.is_some()).map(|pod| pod.heard),
+        };
+        let Some(last) = last else { return };
+        if self.now < last + KEEP {
+            return self.look_again(subject.clone(), last + KEEP);
         }
+        match subject {
+            Subject::Container(id) => self.file.forget(id),
+            Subject::Pod(uid) => self.file.forget_pod(uid),
+        }
+        self.told.remove(subject);
     }
 }
 

@@ -1,20 +1,42 @@
 //! From a verdict to the diagnosis that is told: names, uid, revision, severity, next steps.
 
-use coroner_proto::v1::{Container, Diagnosis, Node, Pod, Severity, Subject, SubjectKind};
+use coroner_proto::v1::{Container, ContainerKind, Diagnosis, Node, Pod, Severity, Subject, SubjectKind};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::{case::ContainerFile, catalogue, cri, text, verdict::Verdict, wire};
+use crate::{
+    case::{ContainerFile, NodeFile, PodFile},
+    catalogue, cri, kube, text,
+    verdict::Verdict,
+    wire,
+};
 
 /// The namespace of the uids of diagnoses: itself derived from the project's name.
 const UIDS: Uuid = Uuid::from_u128(0x6f3c_1b52_8d5e_5a0e_9c57_c0c0_4e52_0001);
 
-/// What of a container a diagnosis is about. Part of its uid.
+/// What of its subject a diagnosis is about. Part of its uid: the cause never is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Aspect {
-    /// The end of the instance.
+    /// That a container, or the pod as a whole, does not start.
+    Start {
+        /// The container's name; empty for the pod as a whole.
+        container: String,
+    },
+    /// That a container runs and is not ready.
+    Ready {
+        /// The container's name.
+        container: String,
+    },
+    /// That a hook of a container fails.
+    Hook {
+        /// The container's name.
+        container: String,
+    },
+    /// That it does not end.
+    Stop,
+    /// The end of the instance, or of the pod as a whole.
     End,
-    /// The kill of one of its processes.
+    /// The kill of one of a container's processes.
     Process {
         /// Pid.
         pid: i32,
@@ -23,62 +45,158 @@ pub enum Aspect {
     },
 }
 
+impl Aspect {
+    /// Whether it is a state, which may be over, and not a moment.
+    pub fn is_state(&self) -> bool {
+        match self {
+            Self::Start { .. } | Self::Ready { .. } | Self::Hook { .. } | Self::Stop => true,
+            Self::End | Self::Process { .. } => false,
+        }
+    }
+
+    /// The container that a pod's aspect is about.
+    pub fn container(&self) -> &str {
+        match self {
+            Self::Start { container } | Self::Ready { container } | Self::Hook { container } => container,
+            Self::Stop | Self::End | Self::Process { .. } => "",
+        }
+    }
+
+    fn key(&self) -> String {
+        match self {
+            Self::Start { container } => format!("start/{container}"),
+            Self::Ready { container } => format!("ready/{container}"),
+            Self::Hook { container } => format!("hook/{container}"),
+            Self::Stop => "stop".to_owned(),
+            Self::End => "end".to_owned(),
+            Self::Process { pid, boot_micros } => format!("process/{pid}/{}", boot_micros.unwrap_or_default()),
+        }
+    }
+}
+
+/// What is told beside the verdict.
+#[derive(Clone, Copy, Debug)]
+pub struct Telling {
+    /// Counts from 1.
+    pub revision: u32,
+    /// When it was first told.
+    pub first_seen: Timestamp,
+    /// How often it happened.
+    pub occurrences: u32,
+    /// When the state was over.
+    pub resolved: Option<Timestamp>,
+}
+
 /// The uid of what concerns this aspect of this container: the same facts always give the same.
-pub fn uid(node: &Node, id: &cri::ContainerId, aspect: &Aspect) -> String {
-    let aspect = match aspect {
-        Aspect::End => "end".to_owned(),
-        Aspect::Process { pid, boot_micros } => format!("process/{pid}/{}", boot_micros.unwrap_or_default()),
-    };
+pub fn container_uid(node: &Node, id: &cri::ContainerId, aspect: &Aspect) -> String {
     let machine = if node.machine_id.is_empty() { &node.name } else { &node.machine_id };
-    let name = [&node.cluster_uid, machine, &node.boot_id, &id.0, &aspect].map(String::as_str).join("\n");
-    Uuid::new_v5(&UIDS, name.as_bytes()).to_string()
+    uid(&[&node.cluster_uid, machine, &node.boot_id, &id.0, &aspect.key()])
+}
+
+/// The same for an object of the API, whose uid is unique by itself.
+pub fn object_uid(cluster: &str, object: &str, aspect: &Aspect) -> String {
+    uid(&[cluster, object, &aspect.key()])
+}
+
+fn uid(parts: &[&str]) -> String {
+    Uuid::new_v5(&UIDS, parts.join("\n").as_bytes()).to_string()
 }
 
 /// The diagnosis that tells this verdict about a container.
-pub fn diagnosis(
-    node: &Node,
-    file: &ContainerFile,
+pub fn of_container(
+    file: &NodeFile,
+    container: &ContainerFile,
     aspect: &Aspect,
     verdict: &Verdict,
-    seen_at: Timestamp,
+    telling: Telling,
 ) -> Diagnosis {
-    let pod = file.pod();
+    let node = &file.node;
+    let pod = container.pod();
+    let kind = kind(file, container);
+    Diagnosis {
+        uid: container_uid(node, &container.id, aspect),
+        subject: Some(Subject {
+            kind: SubjectKind::Container.into(),
+            namespace: pod.map(|pod| name(&pod.namespace)).unwrap_or_default(),
+            // Without a name, the uid from its cgroup is what kubectl and the log directory can be searched by.
+            name: pod.map(|pod| name(&pod.name)).or_else(|| container.pod_uid.clone()).unwrap_or_default(),
+            node: node.name.clone(),
+            container: container.name().map(name).unwrap_or_default(),
+            container_kind: kind.into(),
+        }),
+        node: Some(node.clone()),
+        pod: Some(Pod {
+            namespace: pod.map(|pod| name(&pod.namespace)).unwrap_or_default(),
+            name: pod.map(|pod| name(&pod.name)).unwrap_or_default(),
+            uid: container.pod_uid().map(name).unwrap_or_default(),
+        }),
+        container: Some(instance(container)),
+        ..told(verdict, telling)
+    }
+}
+
+/// The diagnosis that tells this verdict about a pod, or one of its containers that has no instance.
+pub fn of_pod(
+    file: &NodeFile,
+    uid: &str,
+    pod: &PodFile,
+    aspect: &Aspect,
+    verdict: &Verdict,
+    telling: Telling,
+) -> Diagnosis {
+    let names = pod.pod.as_ref();
+    let object = pod.object();
+    let container = aspect.container();
+    let wanted = object.and_then(|object| object.container(container));
+    Diagnosis {
+        uid: object_uid(&file.node.cluster_uid, uid, aspect),
+        subject: Some(Subject {
+            kind: if container.is_empty() { SubjectKind::Pod } else { SubjectKind::Container }.into(),
+            namespace: names.map(|pod| name(&pod.namespace)).unwrap_or_default(),
+            name: names.map(|pod| name(&pod.name)).unwrap_or_default(),
+            node: file.node.name.clone(),
+            container: name(container),
+            container_kind: wanted.map_or(ContainerKind::Unspecified, |wanted| wanted.kind.into()).into(),
+        }),
+        node: Some(file.node.clone()),
+        pod: Some(Pod {
+            namespace: names.map(|pod| name(&pod.namespace)).unwrap_or_default(),
+            name: names.map(|pod| name(&pod.name)).unwrap_or_default(),
+            uid: name(uid),
+        }),
+        container: wanted.map(|wanted| Container {
+            name: name(&wanted.name),
+            image: text::clean(&wanted.image, 512),
+            ..Container::default()
+        }),
+        ..told(verdict, telling)
+    }
+}
+
+/// What does not hang on whom it is about.
+pub(crate) fn told(verdict: &Verdict, telling: Telling) -> Diagnosis {
     let row = catalogue::row(verdict.cause);
     let severity = match (row, verdict.fatal) {
         (Some(row), true) => row.severity,
         (Some(row), false) => row.severity.min(Severity::Warning),
         (None, _) => Severity::Warning,
     };
-    let clean = |text: &str| text::clean(text, 253);
     Diagnosis {
-        uid: uid(node, &file.id, aspect),
-        subject: Some(Subject {
-            kind: SubjectKind::Container.into(),
-            namespace: pod.map(|pod| clean(&pod.namespace)).unwrap_or_default(),
-            // Without a name, the uid from its cgroup is what kubectl and the log directory can be searched by.
-            name: pod.map(|pod| clean(&pod.name)).or_else(|| file.pod_uid.clone()).unwrap_or_default(),
-            node: node.name.clone(),
-            container: file.name().map(clean).unwrap_or_default(),
-            ..Subject::default()
-        }),
+        revision: telling.revision,
         cause: verdict.cause.into(),
+        contributing: verdict.contributing.iter().map(|cause| (*cause).into()).collect(),
         fatal: verdict.fatal,
         confidence: verdict.confidence.into(),
         severity: severity.into(),
         exit: verdict.exit.clone(),
         event_time: Some(wire::time(verdict.at)),
-        observe_time: Some(wire::time(seen_at)),
+        observe_time: Some(wire::time(telling.first_seen)),
+        resolve_time: telling.resolved.map(wire::time),
+        occurrence_count: telling.occurrences,
         requested_by: verdict.requested_by.into(),
         summary: verdict.summary.clone(),
         explanation: verdict.explanation.clone(),
         suggestions: row.map(|row| row.next.iter().map(|step| (*step).to_owned()).collect()).unwrap_or_default(),
-        node: Some(node.clone()),
-        pod: Some(Pod {
-            namespace: pod.map(|pod| clean(&pod.namespace)).unwrap_or_default(),
-            name: pod.map(|pod| clean(&pod.name)).unwrap_or_default(),
-            uid: file.pod_uid().map(clean).unwrap_or_default(),
-        }),
-        container: Some(container(file)),
         process: verdict.process.clone(),
         other_victims: verdict.other_victims.clone(),
         memory: verdict.memory.clone(),
@@ -90,15 +208,38 @@ pub fn diagnosis(
     }
 }
 
-fn container(file: &ContainerFile) -> Container {
+fn name(text: &str) -> String {
+    text::clean(text, 253)
+}
+
+fn kind(file: &NodeFile, container: &ContainerFile) -> ContainerKind {
+    let object = file.pod_of(container).and_then(|pod| pod.object());
+    let wanted = object.zip(container.name()).and_then(|(pod, name)| pod.container(name)).map(|wanted| wanted.kind);
+    let told = wanted.or_else(|| container.kubelet.as_ref().map(|word| word.kind));
+    told.map_or(ContainerKind::Unspecified, Into::into)
+}
+
+impl From<kube::ContainerKind> for ContainerKind {
+    fn from(kind: kube::ContainerKind) -> Self {
+        match kind {
+            kube::ContainerKind::Main => Self::Main,
+            kube::ContainerKind::Init => Self::Init,
+            kube::ContainerKind::Sidecar => Self::Sidecar,
+            kube::ContainerKind::Ephemeral => Self::Ephemeral,
+        }
+    }
+}
+
+fn instance(file: &ContainerFile) -> Container {
     let status = file.status.as_ref();
     let started = status.and_then(|status| status.started_at).or(file.task_started);
     let by_log = file.log_name.as_ref().and_then(|(_, _, attempt)| *attempt);
+    let image = status.map(|status| &status.image).or_else(|| file.kubelet.as_ref().map(|word| &word.image));
     Container {
-        name: file.name().map(|name| text::clean(name, 253)).unwrap_or_default(),
+        name: file.name().map(name).unwrap_or_default(),
         id: text::clean(&file.id.0, 128),
         attempt: status.map(|status| status.attempt).or(by_log).unwrap_or_default(),
-        image: status.map(|status| text::clean(&status.image, 512)).unwrap_or_default(),
+        image: image.map(|image| text::clean(image, 512)).unwrap_or_default(),
         start_time: started.map(wire::time),
         cgroup_path: file.cgroup.as_ref().map(|path| text::clean(&path.0, 1024)).unwrap_or_default(),
     }

@@ -7,11 +7,13 @@ mod fabricated;
 mod memory;
 mod never_started;
 mod pids;
+mod pod;
 mod stopped;
 mod unattributed;
 
 pub use death::{CLOCKS, Death};
 pub use memory::{ChildKilled, children};
+pub use pod::{Finding, pod};
 
 use crate::{
     case::{ContainerFile, NodeFile},

@@ -17,6 +17,8 @@ const PIECES: usize = 8;
 pub struct Verdict {
     /// Why.
     pub cause: Cause,
+    /// What explains it without being the cause.
+    pub contributing: BTreeSet<Cause>,
     /// How sure.
     pub confidence: Confidence,
     /// A container instance ended by it.
@@ -54,6 +56,7 @@ impl Verdict {
     pub fn new(cause: Cause, confidence: Confidence, at: Timestamp) -> Self {
         Self {
             cause,
+            contributing: BTreeSet::new(),
             confidence,
             fatal: true,
             at,
@@ -98,6 +101,20 @@ impl Verdict {
         self
     }
 
+    /// Something that explains it without being the cause.
+    #[must_use]
+    pub fn with(mut self, contributing: Cause) -> Self {
+        self.contributing.insert(contributing);
+        self
+    }
+
+    /// Nothing ended by it.
+    #[must_use]
+    pub fn not_fatal(mut self) -> Self {
+        self.fatal = false;
+        self
+    }
+
     /// A cause that remains possible.
     #[must_use]
     pub fn or_else(mut self, cause: Cause, reason: &str) -> Self {
@@ -123,6 +140,7 @@ impl Verdict {
     pub fn differs_from(&self, other: &Self) -> bool {
         (self.cause, self.confidence, self.fatal, self.requested_by)
             != (other.cause, other.confidence, other.fatal, other.requested_by)
+            || self.contributing != other.contributing
             || self.exit != other.exit
             || self.process.as_ref().map(|p| p.pid) != other.process.as_ref().map(|p| p.pid)
             || self.memory.as_ref().map(|m| m.scope) != other.memory.as_ref().map(|m| m.scope)

@@ -5,13 +5,40 @@ use std::collections::BTreeSet;
 
 use coroner_diagnosis::cgroup::{Level, Limit, Path};
 use coroner_diagnosis::kernel_log::{Event, FaultKind, Record};
-use coroner_diagnosis::observation::{Fact, Health, Observation};
+use coroner_diagnosis::kube::Object;
+use coroner_diagnosis::observation::{Fact, Observation};
 use coroner_diagnosis::recording::Recording;
 
 mod support;
 
-const KNOWN: [&str; 8] =
-    ["kmsg", "trace", "cgroups", "procfs", "containerd_events", "cri_containers", "cri_events", "cri_sandboxes"];
+const KNOWN: [&str; 26] = [
+    "kmsg",
+    "trace",
+    "cgroups",
+    "procfs",
+    "containerd_events",
+    "cri_containers",
+    "cri_events",
+    "cri_sandboxes",
+    "kubelet_healthz",
+    "kubelet_configz",
+    "kubelet_summary",
+    "kubelet_pods",
+    "pods",
+    "events",
+    "node_events",
+    "nodes",
+    "deployments",
+    "replicasets",
+    "jobs",
+    "services",
+    "endpointslices",
+    "ingresses",
+    "resourcequotas",
+    "limitranges",
+    "pvcs",
+    "leases",
+];
 
 fn each_case(files: &[&str], mut look: impl FnMut(&support::Case, &Recording, Vec<Observation>)) {
     for case in support::cases(files) {
@@ -33,11 +60,19 @@ fn every_line_becomes_observations_in_the_order_of_time() {
     each_case(&KNOWN, |case, recording, observations| {
         assert!(observations.is_sorted_by_key(|observation| observation.seen_at), "{}", case.name);
         assert!(observations.iter().all(|observation| observation.happened_at <= observation.seen_at));
-        for (file, source) in [("kmsg", "kernel_log"), ("cgroups", "cgroups"), ("procfs", "procfs")] {
-            let told = observations.iter().filter(|o| o.fact.source().name() == source);
-            let told = told.filter(|o| !matches!(o.fact, Fact::Health(_, Health::Ok))).count();
+        let count = |told: fn(&Fact) -> bool| observations.iter().filter(|o| told(&o.fact)).count();
+        for (file, told) in [
+            ("kmsg", count(|fact| matches!(fact, Fact::KernelLog(_) | Fact::Gap(_)))),
+            ("cgroups", count(|fact| matches!(fact, Fact::Cgroup(_)))),
+            ("procfs", count(|fact| matches!(fact, Fact::NodeMemory(_)))),
+            ("procfs", count(|fact| matches!(fact, Fact::Pids(_)))),
+            ("pods", count(|fact| matches!(fact, Fact::Object(_, Object::Pod(_))))),
+            ("nodes", count(|fact| matches!(fact, Fact::Object(_, Object::Node(_))))),
+            ("kubelet_healthz", count(|fact| matches!(fact, Fact::KubeletHealth(_)))),
+        ] {
             assert_eq!(told, case.files[file].lines().count(), "{}: {file}", case.name);
         }
+        assert!(observations.iter().any(|o| matches!(o.fact, Fact::FileSystem(_))), "{}", case.name);
         let trace = observations.iter().filter(|o| matches!(o.fact, Fact::Signal(_) | Fact::OomVictim(_))).count();
         assert_eq!(trace, case.files["trace"].lines().count(), "{}", case.name);
         assert!(recording.end > recording.start && !recording.node.name.is_empty());

@@ -8,6 +8,7 @@ use super::statements::Said;
 use crate::{
     cgroup::{self, Limit},
     cri::{self, ContainerId, Pod, State},
+    kube::{self, ContainerKind},
 };
 
 /// Processes that one container's file remembers. A container of more has its oldest children forgotten first.
@@ -32,6 +33,8 @@ pub struct ContainerFile {
     pub status: Option<cri::Container>,
     /// Its name as the kubelet's log directory tells it, for nodes whose CRI cannot be asked.
     pub log_name: Option<(Pod, String, Option<u32>)>,
+    /// What the kubelet says of it, by itself or through the Pod's status.
+    pub kubelet: Option<KubeletWord>,
     /// It is a pod's sandbox, not a container.
     pub sandbox: bool,
     /// The uid of its pod by its cgroup's path.
@@ -60,6 +63,21 @@ pub struct ContainerFile {
     pub forks_refused: Vec<Timestamp>,
 }
 
+/// What the kubelet says of a container instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KubeletWord {
+    /// Its pod, with the uid that the node knows.
+    pub pod: Pod,
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: ContainerKind,
+    /// Its image.
+    pub image: String,
+    /// How it ended, and when that was heard.
+    pub ended: Option<Said<kube::Terminated>>,
+}
+
 /// A process of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProcessFile {
@@ -82,6 +100,7 @@ impl ContainerFile {
             last_seen: at,
             status: None,
             log_name: None,
+            kubelet: None,
             sandbox: false,
             pod_uid: None,
             cgroup: None,
@@ -100,18 +119,27 @@ impl ContainerFile {
 
     /// Its pod, by the best witness.
     pub fn pod(&self) -> Option<&Pod> {
-        self.status.as_ref().map(|status| &status.pod).or_else(|| self.log_name.as_ref().map(|(pod, _, _)| pod))
+        let by_runtime = self.status.as_ref().map(|status| &status.pod);
+        let by_kubelet = || self.kubelet.as_ref().map(|word| &word.pod);
+        by_runtime.or_else(by_kubelet).or_else(|| self.log_name.as_ref().map(|(pod, _, _)| pod))
     }
 
     /// Its name in the pod, by the best witness.
     pub fn name(&self) -> Option<&str> {
-        let by_log = || self.log_name.as_ref().map(|(_, name, _)| name.as_str());
-        self.status.as_ref().map(|status| status.name.as_str()).or_else(by_log)
+        let by_runtime = self.status.as_ref().map(|status| status.name.as_str());
+        let by_kubelet = || self.kubelet.as_ref().map(|word| word.name.as_str());
+        by_runtime.or_else(by_kubelet).or_else(|| self.log_name.as_ref().map(|(_, name, _)| name.as_str()))
     }
 
     /// The uid of its pod as the node knows it.
     pub fn pod_uid(&self) -> Option<&str> {
         self.pod().map(|pod| pod.uid.as_str()).filter(|uid| !uid.is_empty()).or(self.pod_uid.as_deref())
+    }
+
+    /// Takes the kubelet's word. What it said of the end stays: later it may only say less.
+    pub fn hear_kubelet(&mut self, word: KubeletWord) {
+        let ended = self.kubelet.take().and_then(|known| known.ended);
+        self.kubelet = Some(KubeletWord { ended: ended.or(word.ended), ..word });
     }
 
     /// Takes the runtime's word, unless a more advanced one is known: a container never runs again once it has exited.
@@ -203,7 +231,11 @@ impl ContainerFile {
         let exited = self.status.as_ref().filter(|status| status.state == State::Exited);
         let by_status =
             exited.map(|status| Said { at: status.finished_at.unwrap_or(self.last_seen), what: status.exit_code });
-        by_events.or(by_status)
+        let by_kubelet = || {
+            let ended = self.kubelet.as_ref()?.ended.as_ref()?;
+            Some(Said { at: ended.what.finished.unwrap_or(ended.at), what: ended.what.code })
+        };
+        by_events.or(by_status).or_else(by_kubelet)
     }
 }
 

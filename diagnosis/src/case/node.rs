@@ -6,14 +6,19 @@ use coroner_proto::v1::Node;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    container::{ContainerFile, ProcessFile, Samples},
+    Subject,
+    container::{ContainerFile, KubeletWord, ProcessFile, Samples},
+    pod::PodFile,
     statements::{ByPid, Said},
 };
 use crate::{
     cgroup::{self, Level},
     containerd::{TaskEvent, TaskEventKind},
     cri::{ContainerId, Pod, State},
+    disk::{FileSystem, Pids, Role},
     kernel_log::{Event, Fault, Killed, OomSummary, Record},
+    kube::{self, Change, Object, Terminated},
+    kubelet,
     observation::{Fact, Gap, Health, Observation, Source},
     process::{NodeMemory, WaitStatus},
     trace,
@@ -25,8 +30,21 @@ const STATEMENTS: usize = 4608;
 const CONTAINERS: usize = 4096;
 /// Gaps of one source that are remembered.
 const GAPS: usize = 32;
+/// Pods whose files are kept.
+const PODS: usize = 2048;
+/// Other objects of the API that are kept, of each kind.
+const OBJECTS: usize = 4096;
 /// The kernel logs all lines of one kill within this time of one another.
 const SAME_KILL: SignedDuration = SignedDuration::from_secs(1);
+
+/// Whose word about a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Voice {
+    Kubelet,
+    Api,
+    /// It is deleted; this is how it was.
+    ApiLast,
+}
 
 /// Everything that is known of the node.
 #[derive(Debug)]
@@ -43,6 +61,20 @@ pub struct NodeFile {
     pub kubepods: BTreeMap<String, Samples>,
     /// The node's memory, as last read.
     pub memory: Option<Said<NodeMemory>>,
+    /// Its file systems, as last read.
+    pub disks: BTreeMap<Role, Said<FileSystem>>,
+    /// Its room for processes, as last read.
+    pub pids: Option<Said<Pids>>,
+    /// The kubelet's configuration.
+    pub kubelet: Option<kubelet::Config>,
+    /// Usage of the node, as the kubelet last measured it.
+    pub stats: Option<Said<kubelet::NodeStats>>,
+    /// The Node object.
+    pub object: Option<kube::Node>,
+    /// Workloads of the node's pods and what they belong to, by uid.
+    pub workloads: BTreeMap<String, kube::Workload>,
+    /// Claims, by namespace and name.
+    pub claims: BTreeMap<(String, String), kube::Claim>,
     /// Container by pid: the newest owner.
     owners: BTreeMap<i32, ContainerId>,
     kills: ByPid<Line<Killed>>,
@@ -92,21 +124,6 @@ pub struct SourceFile {
     pub since: Timestamp,
     /// When it lost something: from, to.
     pub gaps: VecDeque<(Timestamp, Timestamp)>,
-}
-
-/// What is known of one pod.
-#[derive(Debug, Default)]
-pub struct PodFile {
-    /// Its names, where a sandbox told them.
-    pub pod: Option<Pod>,
-    /// Its containers, sandboxes excluded.
-    pub containers: BTreeSet<ContainerId>,
-    /// Its sandboxes.
-    pub sandboxes: BTreeSet<ContainerId>,
-    /// Its cgroup.
-    pub cgroup: Option<cgroup::Path>,
-    /// What its cgroup's files said.
-    pub samples: Samples,
 }
 
 /// The kernel killed a process for memory: all that was said about it.
@@ -164,6 +181,13 @@ impl NodeFile {
             pods: BTreeMap::new(),
             kubepods: BTreeMap::new(),
             memory: None,
+            disks: BTreeMap::new(),
+            pids: None,
+            kubelet: None,
+            stats: None,
+            object: None,
+            workloads: BTreeMap::new(),
+            claims: BTreeMap::new(),
             owners: BTreeMap::new(),
             kills: ByPid::new(STATEMENTS),
             summaries: ByPid::new(STATEMENTS),
@@ -178,8 +202,25 @@ impl NodeFile {
         }
     }
 
-    /// Files what was seen. Gives the containers that it may concern.
-    pub fn hear(&mut self, observation: Observation) -> BTreeSet<ContainerId> {
+    /// Files what was seen. Gives what it may concern.
+    pub fn hear(&mut self, observation: Observation) -> BTreeSet<Subject> {
+        let at = observation.happened_at;
+        let mut pods = BTreeSet::new();
+        let containers = self.hear_of_containers(observation, &mut pods);
+        let mut concerned: BTreeSet<Subject> = BTreeSet::new();
+        for uid in pods {
+            if let Some(pod) = self.pods.get_mut(&uid) {
+                pod.heard = pod.heard.max(at);
+                concerned.extend(pod.containers.iter().cloned().map(Subject::Container));
+            }
+            concerned.insert(Subject::Pod(uid));
+        }
+        concerned.extend(containers.into_iter().map(Subject::Container));
+        concerned
+    }
+
+    /// The containers that it may concern, and the pods as a whole.
+    fn hear_of_containers(&mut self, observation: Observation, pods: &mut BTreeSet<String>) -> BTreeSet<ContainerId> {
         let at = observation.happened_at;
         let mut concerned = BTreeSet::new();
         match observation.fact {
@@ -229,7 +270,8 @@ impl NodeFile {
                 let born = status.started_at.or(status.created_at).unwrap_or(at);
                 self.file(&id, born.min(at)).hear_status(status);
                 self.file(&id, at);
-                self.pods.entry(uid).or_default().containers.insert(id.clone());
+                self.pod(&uid, at).containers.insert(id.clone());
+                pods.insert(uid);
                 if let Some(pid) = running {
                     self.enrol(&id, pid, &ProcessFile { heard: at, namespaced_pid: Some(1), ..ProcessFile::default() });
                 }
@@ -264,14 +306,27 @@ impl NodeFile {
                 concerned.insert(event.container.clone());
                 self.hear_task(at, event);
             }
-            Fact::Log(_)
-            | Fact::FileSystem(_)
-            | Fact::Pids(_)
-            | Fact::Object(..)
-            | Fact::KubeletPod(_)
-            | Fact::KubeletConfig(_)
-            | Fact::KubeletSummary(_)
-            | Fact::KubeletHealth(_) => {}
+            Fact::Log(tail) => {
+                let uid = tail.pod.uid.clone();
+                self.pod(&uid, at).hear_log(tail);
+                pods.insert(uid);
+            }
+            Fact::FileSystem(disk) => {
+                self.disks.insert(disk.role, Said { at, what: disk });
+            }
+            Fact::Pids(room) => self.pids = Some(Said { at, what: room }),
+            Fact::Object(change, object) => self.hear_object(at, change, object, pods),
+            Fact::KubeletPod(pod) => self.hear_pod(at, Voice::Kubelet, *pod, pods),
+            Fact::KubeletConfig(config) => self.kubelet = Some(config),
+            Fact::KubeletSummary(summary) => {
+                for stats in summary.pods {
+                    if let Some(pod) = self.pods.get_mut(&stats.pod_ref.uid) {
+                        pod.hear_stats(at, stats);
+                    }
+                }
+                self.stats = Some(Said { at, what: summary.node });
+            }
+            Fact::KubeletHealth(_) => {}
             Fact::Health(source, health) => {
                 self.sources.entry(source).or_insert_with(|| SourceFile::new(at)).health(at, health);
             }
@@ -292,6 +347,125 @@ impl NodeFile {
             concerned.extend(pods.flat_map(|(_, pod)| pod.containers.iter().cloned()));
         }
         concerned
+    }
+
+    fn hear_object(&mut self, at: Timestamp, change: Change, object: Object, pods: &mut BTreeSet<String>) {
+        match object {
+            Object::Pod(pod) => {
+                let voice = if change == Change::Deleted { Voice::ApiLast } else { Voice::Api };
+                self.hear_pod(at, voice, *pod, pods);
+            }
+            Object::Event(event) if event.about.kind == "Pod" => {
+                if change == Change::Applied && !event.about.uid.is_empty() {
+                    let uid = self.node_uid(&event.about.uid);
+                    self.pod(&uid, at).hear_event(*event);
+                    pods.insert(uid);
+                }
+            }
+            Object::Node(node) => {
+                if self.node.name.is_empty() || node.meta.name == self.node.name {
+                    self.object = Some(*node);
+                }
+            }
+            Object::Workload(workload) => {
+                if change == Change::Applied || self.workloads.contains_key(&workload.meta.uid) {
+                    self.workloads.insert(workload.meta.uid.clone(), *workload);
+                }
+                while self.workloads.len() > OBJECTS {
+                    self.workloads.pop_first();
+                }
+            }
+            Object::Claim(claim) => {
+                let key = (claim.meta.namespace.clone(), claim.meta.name.clone());
+                let waiting = self.pods.iter().filter(|(_, pod)| pod.claims(&key.0).any(|name| name == key.1));
+                pods.extend(waiting.map(|(uid, _)| uid.clone()));
+                match change {
+                    Change::Applied => self.claims.insert(key, *claim),
+                    Change::Deleted => self.claims.remove(&key),
+                };
+                while self.claims.len() > OBJECTS {
+                    self.claims.pop_first();
+                }
+            }
+            Object::Event(_)
+            | Object::Service(_)
+            | Object::EndpointSlice(_)
+            | Object::Ingress(_)
+            | Object::ResourceQuota(_)
+            | Object::LimitRange(_) => {}
+        }
+    }
+
+    fn hear_pod(&mut self, at: Timestamp, voice: Voice, pod: kube::Pod, pods: &mut BTreeSet<String>) {
+        let elsewhere = !self.node.name.is_empty() && pod.node != self.node.name;
+        if elsewhere || pod.node_uid.is_empty() {
+            return;
+        }
+        let uid = pod.node_uid.clone();
+        let names = Pod { namespace: pod.meta.namespace.clone(), name: pod.meta.name.clone(), uid: uid.clone() };
+        for status in &pod.statuses {
+            let ended = |ended: &Terminated| (ended.id.clone(), Some(ended.clone()));
+            let now = match &status.state {
+                kube::State::Terminated(terminated) => ended(terminated),
+                kube::State::Running { .. } => (status.id.clone(), None),
+                kube::State::Waiting { .. } => (String::new(), None),
+            };
+            for (id, ended) in status.last.as_ref().map(ended).into_iter().chain([now]) {
+                if id.is_empty() {
+                    continue;
+                }
+                let id = ContainerId(id);
+                let born = ended.as_ref().and_then(|ended| ended.started).map_or(at, |started| started.min(at));
+                self.file(&id, born).hear_kubelet(KubeletWord {
+                    pod: names.clone(),
+                    name: status.name.clone(),
+                    kind: status.kind,
+                    image: status.image.clone(),
+                    ended: ended.map(|what| Said { at, what }),
+                });
+                self.file(&id, at);
+                self.pods.entry(uid.clone()).or_default().containers.insert(id);
+            }
+        }
+        let file = self.pod(&uid, at);
+        file.pod.get_or_insert(names);
+        match voice {
+            Voice::Kubelet => file.kubelet = Some(pod),
+            Voice::Api => file.api = Some(pod),
+            Voice::ApiLast => {
+                file.api = Some(pod);
+                file.gone = Some(at);
+            }
+        }
+        pods.insert(uid);
+    }
+
+    /// A pod's file, opened if need be. The one of which nobody spoke for longest makes room where there are too many.
+    fn pod(&mut self, uid: &str, at: Timestamp) -> &mut PodFile {
+        if !self.pods.contains_key(uid) && self.pods.len() >= PODS {
+            let idle = self.pods.iter().filter(|(_, pod)| pod.containers.is_empty() && pod.sandboxes.is_empty());
+            if let Some(oldest) = idle.min_by_key(|(uid, pod)| (pod.heard, *uid)).map(|(uid, _)| uid.clone()) {
+                self.pods.remove(&oldest);
+            }
+        }
+        let file = self.pods.entry(uid.to_owned()).or_default();
+        file.heard = file.heard.max(at);
+        file
+    }
+
+    /// The uid that the node knows a pod by, from the API's.
+    fn node_uid(&self, uid: &str) -> String {
+        let is_mirror = |file: &&PodFile| file.api.as_ref().is_some_and(|pod| pod.meta.uid == uid);
+        let mirrored = if self.pods.contains_key(uid) { None } else { self.pods.values().find(is_mirror) };
+        mirrored.and_then(|file| file.api.as_ref()).map_or(uid, |pod| &pod.node_uid).to_owned()
+    }
+
+    /// Forgets a pod that is gone and of which nothing is left here.
+    pub fn forget_pod(&mut self, uid: &str) {
+        let done = |pod: &PodFile| pod.containers.is_empty() && pod.sandboxes.is_empty();
+        if self.pods.get(uid).is_some_and(done) {
+            self.pods.remove(uid);
+        }
     }
 
     fn hear_kernel(&mut self, at: Timestamp, record: Record, concerned: &mut BTreeSet<ContainerId>) {
@@ -496,7 +670,8 @@ impl NodeFile {
         }
         self.pods.retain(|_, pod| {
             let was = pod.containers.remove(id) | pod.sandboxes.remove(id);
-            !(was && pod.containers.is_empty() && pod.sandboxes.is_empty())
+            let api_has_it = pod.gone.is_none() && (pod.api.is_some() || pod.kubelet.is_some());
+            !(was && pod.containers.is_empty() && pod.sandboxes.is_empty() && !api_has_it)
         });
     }
 

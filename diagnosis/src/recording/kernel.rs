@@ -99,10 +99,10 @@ struct Statvfs {
 pub(super) fn procfs(_: &Context<'_>, row: Procfs) -> Result<Told, Problem> {
     let memory = row.files.meminfo.as_deref().and_then(node_memory).map(Fact::NodeMemory);
     let pids = pids(&row.files).map(Fact::Pids);
-    // The kubelet's and the runtime's directories lie below this one.
+    // The kubelet's and the runtime's directories lie below /var/lib.
     let disk = row.statvfs.into_iter().filter(|(path, _)| path.starts_with("/var/lib")).map(|(path, fs)| {
         Fact::FileSystem(FileSystem {
-            role: Role::Node,
+            role: if path.contains("containerd") { Role::Image } else { Role::Node },
             path,
             bytes: fs.blocks.saturating_mul(fs.bsize),
             bytes_available: fs.bavail.saturating_mul(fs.bsize),
