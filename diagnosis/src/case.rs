@@ -10,7 +10,7 @@ mod statements;
 
 pub use container::{ContainerFile, KubeletWord, ProcessFile, Rise, Samples};
 pub use node::{AuditedEnd, Line, NodeFile, OomKill, SourceFile};
-pub use pod::PodFile;
+pub use pod::{Occurrences, PodFile};
 pub use statements::{ByPid, Said};
 
 use crate::cri::ContainerId;

@@ -33,7 +33,10 @@ pub enum Aspect {
         container: String,
     },
     /// That it does not end.
-    Stop,
+    Stop {
+        /// The container's name; empty for the pod as a whole.
+        container: String,
+    },
     /// The end of the instance, or of the pod as a whole.
     End,
     /// The kill of one of a container's processes.
@@ -49,16 +52,19 @@ impl Aspect {
     /// Whether it is a state, which may be over, and not a moment.
     pub fn is_state(&self) -> bool {
         match self {
-            Self::Start { .. } | Self::Ready { .. } | Self::Hook { .. } | Self::Stop => true,
-            Self::End | Self::Process { .. } => false,
+            Self::Start { .. } | Self::Ready { .. } | Self::Stop { .. } => true,
+            Self::Hook { .. } | Self::End | Self::Process { .. } => false,
         }
     }
 
     /// The container that a pod's aspect is about.
     pub fn container(&self) -> &str {
         match self {
-            Self::Start { container } | Self::Ready { container } | Self::Hook { container } => container,
-            Self::Stop | Self::End | Self::Process { .. } => "",
+            Self::Start { container }
+            | Self::Ready { container }
+            | Self::Hook { container }
+            | Self::Stop { container } => container,
+            Self::End | Self::Process { .. } => "",
         }
     }
 
@@ -67,7 +73,7 @@ impl Aspect {
             Self::Start { container } => format!("start/{container}"),
             Self::Ready { container } => format!("ready/{container}"),
             Self::Hook { container } => format!("hook/{container}"),
-            Self::Stop => "stop".to_owned(),
+            Self::Stop { container } => format!("stop/{container}"),
             Self::End => "end".to_owned(),
             Self::Process { pid, boot_micros } => format!("process/{pid}/{}", boot_micros.unwrap_or_default()),
         }

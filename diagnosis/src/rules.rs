@@ -1,13 +1,18 @@
 //! The rules: from a case file to verdicts. One rule a file; [`END`] is their order.
 
+mod completed;
 mod crash;
 mod death;
+mod eviction;
 mod exit;
 mod fabricated;
+mod last_words;
 mod memory;
 mod never_started;
 mod pids;
 mod pod;
+mod probe;
+mod request;
 mod stopped;
 mod unattributed;
 
@@ -27,7 +32,7 @@ type Rule = fn(&Death<'_>) -> Option<Verdict>;
 /// The rules for the end of a container. The first that knows decides; each stands behind those whose mechanism would
 /// explain its own: an OOM kill explains a failed start and a SIGKILL, a crash explains an exit code, a request explains a
 /// SIGTERM.
-const END: [(&str, Rule); 8] = [
+const END: [(&str, Rule); 9] = [
     ("memory", memory::end),
     ("never started", never_started::end),
     ("fabricated", fabricated::end),
@@ -35,10 +40,11 @@ const END: [(&str, Rule); 8] = [
     ("stopped", stopped::end),
     ("pids", pids::end),
     ("exit", exit::end),
+    ("completed", completed::end),
     ("unattributed", unattributed::end),
 ];
 
-/// Why a container ended. `None` if it has not ended, or ended with 0.
+/// Why a container ended. `None` if it has not ended, or ended as it should.
 pub fn end(node: &NodeFile, file: &ContainerFile) -> Option<Verdict> {
     let death = Death::of(node, file)?;
     let verdict = END.iter().find_map(|(_, rule)| rule(&death))?;

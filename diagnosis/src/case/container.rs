@@ -19,6 +19,9 @@ const TASK_OOMS: usize = 16;
 const USAGES: usize = 32;
 const USAGE_STEP: SignedDuration = SignedDuration::from_secs(9);
 const GROWTH: SignedDuration = SignedDuration::from_mins(5);
+/// Readings of the CPU's periods that are remembered, at least [`PERIODS_STEP`] apart.
+const PERIODS: usize = 64;
+const PERIODS_STEP: SignedDuration = SignedDuration::from_millis(900);
 
 /// Everything that is known of one container instance.
 #[derive(Debug)]
@@ -260,6 +263,8 @@ pub struct Samples {
     pub limit_hits: Rise,
     /// Forks were refused for the limit of this very cgroup.
     pub pids_limit_hits: Rise,
+    /// Scheduling periods, and those of them in which it was throttled, over the last minutes, the oldest first.
+    periods: VecDeque<(Timestamp, u64, u64)>,
 }
 
 impl Samples {
@@ -285,6 +290,14 @@ impl Samples {
                 rise.hear(at, count);
             }
         }
+        if let (Some(all), Some(throttled)) = (sample.cpu_periods, sample.cpu_throttled_periods)
+            && self.periods.back().is_none_or(|(last, _, _)| *last + PERIODS_STEP <= at)
+        {
+            self.periods.push_back((at, all, throttled));
+            if self.periods.len() > PERIODS {
+                self.periods.pop_front();
+            }
+        }
         let newer = |known: &Option<Said<cgroup::Sample>>| known.as_ref().is_none_or(|known| known.at <= at);
         let in_use = sample.anon.unwrap_or(0) > 0 || sample.file.unwrap_or(0) > 0;
         if in_use && newer(&self.last_use) {
@@ -297,6 +310,13 @@ impl Samples {
 }
 
 impl Samples {
+    /// Scheduling periods between two moments, and those of them in which it was throttled, as far as they were read.
+    pub fn throttled(&self, from: Timestamp, to: Timestamp) -> Option<(u64, u64)> {
+        let before = self.periods.iter().rev().find(|(at, _, _)| *at <= from).or_else(|| self.periods.front())?;
+        let after = self.periods.iter().rev().find(|(at, _, _)| *at <= to)?;
+        Some((after.1.saturating_sub(before.1), after.2.saturating_sub(before.2)))
+    }
+
     /// The newest usage before a moment, and by how much it had grown in the five minutes before.
     pub fn usage_at(&self, at: Timestamp) -> Option<(u64, u64)> {
         let before: Vec<_> = self.usage.iter().filter(|(t, _)| *t <= at && *t >= at - GROWTH).collect();

@@ -358,7 +358,7 @@ impl NodeFile {
             Object::Event(event) if event.about.kind == "Pod" => {
                 if change == Change::Applied && !event.about.uid.is_empty() {
                     let uid = self.node_uid(&event.about.uid);
-                    self.pod(&uid, at).hear_event(*event);
+                    self.pod(&uid, at).hear_event(at, *event);
                     pods.insert(uid);
                 }
             }
@@ -368,6 +368,8 @@ impl NodeFile {
                 }
             }
             Object::Workload(workload) => {
+                let asks = |pod: &PodFile| pod.object().is_some_and(|pod| pod.deletion.is_some());
+                pods.extend(self.pods.iter().filter(|(_, pod)| asks(pod)).map(|(uid, _)| uid.clone()));
                 if change == Change::Applied || self.workloads.contains_key(&workload.meta.uid) {
                     self.workloads.insert(workload.meta.uid.clone(), *workload);
                 }

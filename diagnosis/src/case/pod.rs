@@ -2,21 +2,47 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{container::Samples, statements::Said};
 use crate::{
     cgroup,
     cri::{ContainerId, Pod},
-    kube::{self, Event, VolumeKind},
+    kube::{self, Event, Kind, VolumeKind},
     kubelet::PodStats,
     log::Tail,
+    observation::Source,
 };
 
 /// Events about a pod that are remembered; repetitions are one.
 const EVENTS: usize = 64;
+/// Times of one event that are remembered.
+const TIMES: usize = 64;
+/// An event that is heard so soon after its time is heard as it is said.
+const EVENT_DELAY: SignedDuration = SignedDuration::from_secs(3);
 /// Ends of logs that are remembered.
 const LOGS: usize = 8;
+
+/// An event, and when it was said each time.
+#[derive(Debug, Default)]
+pub struct Occurrences {
+    /// What was said last.
+    pub event: Event,
+    /// When, as far as heard.
+    pub times: BTreeSet<Timestamp>,
+}
+
+impl Occurrences {
+    /// The last time between two moments, both included.
+    pub fn last_between(&self, from: Timestamp, to: Timestamp) -> Option<Timestamp> {
+        if from > to { None } else { self.times.range(from..=to).next_back().copied() }
+    }
+
+    /// How often between two moments, as far as heard.
+    pub fn count_between(&self, from: Timestamp, to: Timestamp) -> usize {
+        if from > to { 0 } else { self.times.range(from..=to).count() }
+    }
+}
 
 /// What is known of one pod.
 #[derive(Debug, Default)]
@@ -40,7 +66,7 @@ pub struct PodFile {
     /// The object, as the kubelet last told it.
     pub kubelet: Option<kube::Pod>,
     /// Events about it, by their uid.
-    events: BTreeMap<String, Event>,
+    events: BTreeMap<String, Occurrences>,
     /// Ends of its containers' logs, by container and attempt.
     logs: BTreeMap<(String, u32), Tail>,
     /// Its usage, as the kubelet last measured it, and before.
@@ -55,19 +81,42 @@ impl PodFile {
         self.api.as_ref().or(self.kubelet.as_ref())
     }
 
+    /// Whether it runs no more, by its phase.
+    pub fn has_ended(&self) -> bool {
+        self.object().is_some_and(|pod| matches!(pod.phase.as_str(), "Failed" | "Succeeded"))
+    }
+
+    /// Who told the object.
+    pub fn teller(&self) -> Source {
+        if self.api.is_some() { Source::Api(Kind::Pods) } else { Source::Kubelet }
+    }
+
     /// Takes an event, or its repetition.
-    pub fn hear_event(&mut self, event: Event) {
-        self.events.insert(event.meta.uid.clone(), event);
+    pub fn hear_event(&mut self, at: Timestamp, event: Event) {
+        // Events carry whole seconds; a watch tells of them at once, a list long after.
+        let precise = |said: Timestamp| if at.duration_since(said) < EVENT_DELAY { at } else { said };
+        let known = self.events.entry(event.meta.uid.clone()).or_default();
+        if let Some(last) = event.last {
+            known.times.insert(precise(last));
+        }
+        if let Some(first) = event.first.filter(|_| known.times.len() == 1 && event.count > 1) {
+            known.times.insert(first);
+        }
+        while known.times.len() > TIMES {
+            known.times.pop_first();
+        }
+        known.event = event;
         while self.events.len() > EVENTS {
-            let oldest = self.events.iter().min_by_key(|(uid, event)| (event.last, *uid)).map(|(uid, _)| uid.clone());
+            let oldest = self.events.iter().min_by_key(|(uid, known)| (known.times.last(), *uid));
+            let oldest = oldest.map(|(uid, _)| uid.clone());
             oldest.and_then(|uid| self.events.remove(&uid));
         }
     }
 
     /// Events with this reason, the oldest first.
-    pub fn events<'a>(&'a self, reason: &'a str) -> impl Iterator<Item = &'a Event> {
-        let mut events: Vec<_> = self.events.values().filter(|event| event.reason == reason).collect();
-        events.sort_by_key(|event| (event.last, event.first));
+    pub fn events(&self, reason: &str) -> impl DoubleEndedIterator<Item = &Occurrences> {
+        let mut events: Vec<_> = self.events.values().filter(|known| known.event.reason == reason).collect();
+        events.sort_by_key(|known| known.times.last());
         events.into_iter()
     }
 
@@ -81,9 +130,9 @@ impl PodFile {
         }
     }
 
-    /// The end of the log of one instance.
-    pub fn log(&self, container: &str, attempt: u32) -> Option<&Tail> {
-        self.logs.get(&(container.to_owned(), attempt))
+    /// The ends of the logs of a container's instances, the first instance first.
+    pub fn logs<'a>(&'a self, container: &str) -> impl DoubleEndedIterator<Item = &'a Tail> {
+        self.logs.range((container.to_owned(), 0)..=(container.to_owned(), u32::MAX)).map(|(_, tail)| tail)
     }
 
     /// Takes a measurement.

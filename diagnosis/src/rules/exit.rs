@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 
 use super::{
     death::{CLOCKS, Death, Ending},
+    last_words::{LastWords, last_words},
     stopped::not_for_memory,
 };
 use crate::{observation::Source, verdict::Verdict, wire::signal_name};
@@ -55,7 +56,24 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
             )
             .without(Source::Signals);
     }
+    if let Some(words) = last_words(death) {
+        verdict = by_last_words(verdict, &words);
+    }
     verdict.exit = death.exit(0);
     verdict.process = death.main_process();
     Some(verdict.waiting())
+}
+
+/// What its log says of why it ended.
+fn by_last_words(mut verdict: Verdict, words: &LastWords<'_>) -> Verdict {
+    let whose = if words.of_another { "Another instance, which ended with the same status, " } else { "It " };
+    let explanation = format!("{} {whose}logged that {}.", verdict.explanation, words.means);
+    let summary = format!("{}: {}", verdict.summary, words.means);
+    if let Some(cause) = words.cause {
+        verdict.cause = cause;
+        verdict.confidence = Confidence::Likely;
+        verdict = verdict.or_else(Cause::ApplicationExit, "the log is the program's own word");
+    }
+    verdict.contributing.extend(words.contributing);
+    verdict.told(summary, explanation).by(Source::ContainerLogs, words.line.at, &words.line.text)
 }

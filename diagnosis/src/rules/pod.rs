@@ -1,13 +1,21 @@
 //! The rules about pods and about containers without an instance: what does not start, is not ready, does not end, and what
 //! ended a pod as a whole.
 
+mod admission;
+mod config;
+mod hook;
 mod image;
+mod readiness;
+pub(super) mod removal;
+mod sandbox;
+mod stuck;
+mod volume;
 
 use jiff::Timestamp;
 
 use crate::{
-    case::{NodeFile, PodFile},
-    kube,
+    case::{ContainerFile, NodeFile, Occurrences, PodFile},
+    kube::{self, ContainerStatus, State},
     report::Aspect,
     verdict::Verdict,
 };
@@ -40,7 +48,17 @@ pub(super) struct PodCase<'a> {
 type Rule = fn(PodCase<'_>) -> Vec<Finding>;
 
 /// The rules. Of several findings about one aspect, the first stands.
-const RULES: [(&str, Rule); 1] = [("image", image::findings)];
+const RULES: [(&str, Rule); 9] = [
+    ("removal", removal::findings),
+    ("admission", admission::findings),
+    ("sandbox", sandbox::findings),
+    ("volume", volume::findings),
+    ("image", image::findings),
+    ("config", config::findings),
+    ("hook", hook::findings),
+    ("readiness", readiness::findings),
+    ("stuck", stuck::findings),
+];
 
 /// What holds of a pod now, or has happened to it. `None` if nobody told the object: then nothing can be said to be over.
 pub fn pod(node: &NodeFile, file: &PodFile, now: Timestamp) -> Option<Vec<Finding>> {
@@ -52,4 +70,45 @@ pub fn pod(node: &NodeFile, file: &PodFile, now: Timestamp) -> Option<Vec<Findin
         }
     }
     Some(findings)
+}
+
+impl<'a> PodCase<'a> {
+    /// Whether no container has been started yet, or none after the sandbox was lost.
+    fn waits_as_a_whole(&self) -> bool {
+        let waits = |status: &ContainerStatus| matches!(&status.state, State::Waiting { reason, .. } if matches!(reason.as_str(), "" | "ContainerCreating" | "PodInitializing"));
+        !self.file.has_ended() && self.pod.deletion.is_none() && self.pod.statuses.iter().all(waits)
+    }
+
+    /// Events with this reason about a container, the oldest first.
+    fn events(&self, reason: &str, container: &'a str) -> impl Iterator<Item = &'a Occurrences> {
+        self.file.events(reason).filter(move |known| known.event.about.container() == Some(container))
+    }
+
+    /// How many instances of a container are known.
+    fn instances(&self, container: &str) -> usize {
+        let files = self.file.containers.iter().filter_map(|id| self.node.containers.get(id));
+        files.filter(|file| file.name() == Some(container)).count()
+    }
+
+    /// The newest instance of a container.
+    fn instance(&self, container: &str) -> Option<&'a ContainerFile> {
+        let files = self.file.containers.iter().filter_map(|id| self.node.containers.get(id));
+        files.filter(|file| file.name() == Some(container)).max_by_key(|file| (file.first_seen, &file.id))
+    }
+
+    /// Since when a container waits, as far as known: the first failure that was told of it, else since the pod is there.
+    fn since(&self, container: &'a str) -> Timestamp {
+        let reasons = ["Failed", "InspectFailed", "ErrImageNeverPull"].into_iter();
+        let first =
+            reasons.flat_map(|reason| self.events(reason, container)).filter_map(|known| known.times.first()).min();
+        first.copied().or(self.pod.started).or(self.pod.meta.created).unwrap_or(self.file.heard)
+    }
+}
+
+/// Containers that wait with a reason and a message.
+fn waiting(case: PodCase<'_>) -> impl Iterator<Item = (&ContainerStatus, &str, &str)> {
+    case.pod.statuses.iter().filter_map(|status| match &status.state {
+        State::Waiting { reason, message } => Some((status, reason.as_str(), message.as_str())),
+        State::Running { .. } | State::Terminated(_) => None,
+    })
 }

@@ -3,7 +3,10 @@
 use coroner_proto::v1::{Cause, Confidence, StopRequester};
 use jiff::{SignedDuration, Timestamp};
 
-use super::death::{CLOCKS, Death, Ending};
+use super::{
+    death::{CLOCKS, Death, Ending},
+    request::{Request, can_have_obeyed, request},
+};
 use crate::{
     observation::Source,
     text,
@@ -74,13 +77,58 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     if let Some(verdict) = sandbox_died(death, killer.map(|(_, _, sender)| sender)) {
         return Some(verdict);
     }
-    match (asked(death), killer) {
-        (_, Some((at, signal, Sender::Other))) => Some(killed_externally(death, at, signal)),
-        (Some(asked), Some((at, signal, Sender::Runtime))) => Some(grace_exceeded(death, asked, (at, signal))),
-        (Some(asked), _) => Some(obeyed(death, asked)),
-        (None, Some((at, signal, Sender::Runtime))) => Some(killed_at_once(death, at, signal)),
-        (None, _) => terminated_externally(death),
+    let stopped = match (asked(death), killer) {
+        (_, Some((at, signal, Sender::Other))) => return Some(killed_externally(death, at, signal)),
+        (Some(asked), Some((at, signal, Sender::Runtime))) => grace_exceeded(death, asked, (at, signal)),
+        (Some(asked), _) => obeyed(death, asked),
+        (None, Some((at, signal, Sender::Runtime))) => killed_at_once(death, at, signal),
+        (None, _) => return terminated_externally(death).or_else(|| unwitnessed(death)),
+    };
+    Some(match request(death) {
+        Some(request) => on_behalf(stopped, &request, true),
+        None => on_whose_behalf(stopped),
+    })
+}
+
+/// Nobody watched the signals; but somebody asked, and it ended as one does who was asked.
+fn unwitnessed(death: &Death<'_>) -> Option<Verdict> {
+    let request = request(death)?;
+    let watched = death.node.covered(Source::Signals, request.at.max(death.file.first_seen), death.at);
+    if watched && death.main.is_some() || !can_have_obeyed(death, &request) {
+        return None;
     }
+    let code = death.code?;
+    let (cause, how) = if code == 137 {
+        (Cause::GracePeriodExceeded, "It ended with 137, as after SIGKILL")
+    } else {
+        (Cause::StoppedByRequest, "It ended within its grace period")
+    };
+    let mut verdict = Verdict::new(cause, Confidence::Likely, death.at)
+        .told("Stopped on request", format!("{how}. Nobody watched which signals it was sent."))
+        .without(Source::Signals);
+    verdict.exit = death.exit(if matches!(code, 137 | 143) { code - 128 } else { 0 });
+    verdict.process = death.main_process();
+    Some(on_behalf(not_for_memory(death, verdict), &request, false).waiting())
+}
+
+/// Names who asked. A request that is a cause by itself replaces the manner in which it was obeyed.
+fn on_behalf(mut verdict: Verdict, request: &Request, witnessed: bool) -> Verdict {
+    let manner = format!("{} {}", request.explanation, verdict.explanation);
+    verdict.requested_by = request.by;
+    verdict.candidates.clear();
+    verdict.contributing.extend(request.contributing);
+    if let Some(cause) = request.cause {
+        verdict.cause = cause;
+        verdict = verdict.told(request.summary.clone(), manner);
+    } else {
+        let summary = format!("{}: {}", verdict.summary, request.summary);
+        verdict = verdict.told(summary, manner);
+    }
+    verdict.confidence = if witnessed { Confidence::Certain } else { Confidence::Likely };
+    for (source, at, said) in &request.said {
+        verdict = verdict.by(*source, *at, said);
+    }
+    verdict
 }
 
 /// The sandbox had ended before the container was stopped: it took the container along.
@@ -123,7 +171,7 @@ fn grace_exceeded(death: &Death<'_>, asked: (Timestamp, &Signal), killed: (Times
         )
         .by(Source::Signals, asked.0, said(asked.1))
         .by(Source::Signals, killed.0, said(killed.1));
-    verdict = on_whose_behalf(not_for_memory(death, verdict));
+    verdict = not_for_memory(death, verdict);
     verdict.requested_by = StopRequester::Runtime;
     verdict.exit = death.exit(9);
     verdict.process = death.main_process();
@@ -145,7 +193,6 @@ fn obeyed(death: &Death<'_>, asked: (Timestamp, &Signal)) -> Verdict {
             format!("The runtime sent its main process {name}, and it ended within {}.", seconds(took)),
         )
         .by(Source::Signals, asked.0, said(asked.1));
-    verdict = on_whose_behalf(verdict);
     verdict.requested_by = StopRequester::Runtime;
     verdict.exit = death.exit(signal_number(death));
     verdict.process = death.main_process();

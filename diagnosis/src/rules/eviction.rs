@@ -1,0 +1,240 @@
+//! Why the kubelet evicted a pod: which signal, its threshold, its value then, and why this pod.
+//!
+//! The kubelet's message (`pkg/kubelet/eviction/helpers.go`) names the resource, not the signal; where the numbers are not in it,
+//! its configuration and what was measured on the node tell them.
+
+use coroner_proto::v1::Cause;
+use jiff::Timestamp;
+
+use crate::{
+    case::{NodeFile, PodFile},
+    disk::Role,
+    kube::{self, Pod},
+    kubelet::PodStats,
+    observation::Source,
+    text,
+    wire::size,
+};
+
+/// An eviction, explained.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Eviction {
+    pub(super) cause: Cause,
+    pub(super) summary: String,
+    pub(super) explanation: String,
+    pub(super) said: Vec<(Source, Timestamp, String)>,
+}
+
+/// From the kubelet's message. `None` for one that names nothing known.
+pub(super) fn of(node: &NodeFile, file: &PodFile, pod: &Pod, message: &str, at: Timestamp) -> Option<Eviction> {
+    match shortage(message) {
+        Some(resource) => Some(by_shortage(node, file, pod, message, resource, at)),
+        None if message.contains("exceeds the") && message.contains("limit") => Some(by_limit(file, message, at)),
+        None => None,
+    }
+}
+
+/// The resource of `The node was low on resource: memory. …`.
+fn shortage(message: &str) -> Option<&str> {
+    let rest = message.split_once("low on resource: ")?.1;
+    Some(rest.split(['.', ' ']).next().unwrap_or(rest))
+}
+
+fn by_shortage(node: &NodeFile, file: &PodFile, pod: &Pod, message: &str, resource: &str, at: Timestamp) -> Eviction {
+    let (cause, what, signals): (_, _, &[&str]) = match resource {
+        "memory" => (Cause::EvictedMemory, "memory", &["memory.available", "allocatableMemory.available"]),
+        "inodes" => {
+            (Cause::EvictedInodes, "inodes", &["nodefs.inodesFree", "imagefs.inodesFree", "containerfs.inodesFree"])
+        }
+        "pids" => (Cause::EvictedPids, "process ids", &["pid.available"]),
+        _ => (Cause::EvictedDisk, "disk", &["nodefs.available", "imagefs.available", "containerfs.available"]),
+    };
+    let mut said = Vec::new();
+    let mut explanation = format!("The node was short of {what}");
+    let numbers = (after(message, "Threshold quantity: "), after(message, "available: "));
+    if let (Some(threshold), Some(available)) = numbers {
+        explanation += &format!(": {available} were left, below the threshold of {threshold}");
+    }
+    explanation += ".";
+    let mut crossed = Vec::new();
+    for signal in signals {
+        let Some(threshold) = threshold(node, signal) else { continue };
+        let Some((source, when, left, all)) = measured(node, signal) else {
+            crossed.push(format!("{signal} < {threshold}"));
+            continue;
+        };
+        let shown = |value: u64| if counts(signal) { value.to_string() } else { size(value) };
+        let below = limit(&threshold, all).is_some_and(|limit| left < limit);
+        said.push((source, when, format!("{signal}: {} of {} left, threshold {threshold}", shown(left), shown(all))));
+        if below {
+            crossed.push(format!("{signal} < {threshold}"));
+        }
+    }
+    if !crossed.is_empty() {
+        explanation += &format!(" Eviction signal: {}.", crossed.join(", or "));
+    }
+    if let Some(why) = chosen(file, pod, message, cause) {
+        explanation += &format!(" {why}");
+    }
+    if let Some(stats) = &file.stats {
+        said.extend(usage(&stats.what, cause).map(|usage| (Source::Kubelet, stats.at, usage)));
+    }
+    let _moment = at;
+    Eviction { cause, summary: format!("Evicted: the node was short of {what}"), explanation, said }
+}
+
+/// Why this pod was ranked first: by what the kubelet compares, use above request, then priority, then use.
+fn chosen(file: &PodFile, pod: &Pod, message: &str, cause: Cause) -> Option<String> {
+    let consumers: Vec<&str> = message.match_indices("Container ").map(|(start, _)| &message[start..]).collect();
+    let told: Vec<String> = consumers
+        .iter()
+        .filter_map(|consumer| {
+            let name = consumer.strip_prefix("Container ")?.split(' ').next()?;
+            let used = after(consumer, "was using ")?;
+            let request = after(consumer, "request is ")?;
+            Some(format!("container {} used {used} with a request of {request}", text::clean(name, 63)))
+        })
+        .collect();
+    let priority = format!("priority {}, QoS class {}", pod.priority, pod.qos);
+    let volumes = file.stats.as_ref().map(|stats| empty_dirs(pod, &stats.what)).unwrap_or_default();
+    // The kubelet's own numbers leave out what emptyDirs hold.
+    let beside = if cause == Cause::EvictedDisk && volumes > 0 {
+        format!(" Its emptyDir volumes held {} beside that.", size(volumes))
+    } else {
+        String::new()
+    };
+    if told.is_empty() {
+        return Some(format!(
+            "Pods that use more than they request go first, then those of low priority ({priority}).{beside}"
+        ));
+    }
+    Some(format!(
+        "This pod went first because it used more than it requested: {} ({priority}).{beside}",
+        told.join(", ")
+    ))
+}
+
+fn empty_dirs(pod: &Pod, stats: &PodStats) -> u64 {
+    let on_disk = |name: &str| {
+        pod.volumes.iter().any(|volume| {
+            volume.name == name && matches!(volume.kind, kube::VolumeKind::EmptyDir { memory: false, .. })
+        })
+    };
+    stats.volume.iter().filter(|volume| on_disk(&volume.name)).filter_map(|volume| volume.fs.used_bytes).sum()
+}
+
+/// What the pod used, as the kubelet measured it last.
+fn usage(stats: &PodStats, cause: Cause) -> Option<String> {
+    match cause {
+        Cause::EvictedMemory => {
+            let used = stats.memory?.working_set_bytes?;
+            Some(format!("the pod's working set was {}", size(used)))
+        }
+        Cause::EvictedDisk | Cause::EvictedEphemeralStorageLimit => {
+            let used = stats.ephemeral_storage?.used_bytes?;
+            Some(format!("the pod used {} of local storage", size(used)))
+        }
+        Cause::EvictedInodes => {
+            let used = stats.ephemeral_storage?.inodes_used?;
+            Some(format!("the pod used {used} inodes"))
+        }
+        Cause::EvictedPids => {
+            let count = stats.processes?.process_count?;
+            Some(format!("the pod had {count} processes"))
+        }
+        _ => None,
+    }
+}
+
+/// The pod, one of its containers or volumes passed a limit of its own (`localStorageEviction`).
+fn by_limit(file: &PodFile, message: &str, at: Timestamp) -> Eviction {
+    let cause = Cause::EvictedEphemeralStorageLimit;
+    let mut said = Vec::new();
+    if let Some(stats) = &file.stats {
+        said.extend(usage(&stats.what, cause).map(|usage| (Source::Kubelet, stats.at, usage)));
+        for volume in &stats.what.volume {
+            if let Some(used) = volume.fs.used_bytes.filter(|_| message.contains(&format!("\"{}\"", volume.name))) {
+                said.push((Source::Kubelet, stats.at, format!("volume {} held {}", volume.name, size(used))));
+            }
+        }
+    }
+    let peak =
+        file.storage_peak.map_or_else(String::new, |peak| format!(" The most that was measured: {}.", size(peak)));
+    let _moment = at;
+    Eviction {
+        cause,
+        summary: "Evicted: it passed a storage limit of its own".to_owned(),
+        explanation: format!(
+            "{} The kubelet measures local storage (containers' files, logs, emptyDirs) every ten seconds or so and evicts              at once.{peak}",
+            text::clean(message.trim(), 512)
+        ),
+        said,
+    }
+}
+
+/// The threshold of a signal, as configured; the hard one first.
+fn threshold(node: &NodeFile, signal: &str) -> Option<String> {
+    let config = node.kubelet.as_ref()?;
+    config.eviction_hard.get(signal).or_else(|| config.eviction_soft.get(signal)).cloned()
+}
+
+/// A threshold as an amount, of a share or an amount.
+fn limit(threshold: &str, all: u64) -> Option<u64> {
+    if let Some(share) = threshold.strip_suffix('%') {
+        let thousandths = u64::try_from(kube::amount(share)?).ok()?;
+        return Some((u128::from(all) * u128::from(thousandths) / 100_000).try_into().unwrap_or(u64::MAX));
+    }
+    u64::try_from(kube::amount(threshold)? / 1000).ok()
+}
+
+fn counts(signal: &str) -> bool {
+    signal.ends_with("inodesFree") || signal.starts_with("pid")
+}
+
+/// What is left and all there is of what a signal measures, by whoever read it last.
+fn measured(node: &NodeFile, signal: &str) -> Option<(Source, Timestamp, u64, u64)> {
+    if signal == "memory.available" {
+        let memory = node.memory.as_ref()?;
+        return Some((Source::Procfs, memory.at, memory.what.available, memory.what.total));
+    }
+    if signal == "pid.available" {
+        let pids = node.pids.as_ref()?;
+        return Some((Source::Procfs, pids.at, pids.what.max.saturating_sub(pids.what.current), pids.what.max));
+    }
+    let (fs, what) = signal.split_once('.')?;
+    let role = [Role::Node, Role::Image, Role::Container].into_iter().find(|role| role.name() == fs)?;
+    let disk = node.disks.get(&role)?;
+    Some(match what {
+        "inodesFree" => (Source::Disk, disk.at, disk.what.inodes_available, disk.what.inodes),
+        _ => (Source::Disk, disk.at, disk.what.bytes_available, disk.what.bytes),
+    })
+}
+
+/// The word after a phrase, without the punctuation behind it.
+fn after<'m>(message: &'m str, phrase: &str) -> Option<&'m str> {
+    let rest = message.split_once(phrase)?.1;
+    let word = rest.split([' ', ',']).next().unwrap_or(rest);
+    Some(word.trim_end_matches('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_kubelets_message() {
+        let message = "The node was low on resource: memory. Threshold quantity: 22819Mi, available: 23292180Ki. Container c was                        using 1367824Ki, request is 0, has larger consumption of memory. ";
+        assert_eq!(shortage(message), Some("memory"));
+        assert_eq!(after(message, "Threshold quantity: "), Some("22819Mi"));
+        assert_eq!(after(message, "available: "), Some("23292180Ki"));
+        assert_eq!(after(message, "was using "), Some("1367824Ki"));
+    }
+
+    #[test]
+    fn a_threshold_is_an_amount_or_a_share() {
+        assert_eq!(limit("100Mi", 0), Some(100 << 20));
+        assert_eq!(limit("10%", 4000), Some(400));
+        assert_eq!(limit("2.5%", 4000), Some(100));
+        assert_eq!(limit("%", 4000), None);
+    }
+}

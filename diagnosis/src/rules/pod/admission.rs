@@ -1,0 +1,32 @@
+//! The kubelet refused the pod before any of its containers started.
+
+use coroner_proto::v1::{Cause, Confidence};
+
+use super::{Finding, PodCase};
+use crate::{report::Aspect, text, verdict::Verdict};
+
+pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
+    let pod = case.pod;
+    // `pkg/kubelet/kubelet.go`, `rejectPod`: phase Failed, with the admission handler's reason, and no status of any container.
+    let never_ran = pod.statuses.iter().all(|status| status.id.is_empty() && status.last.is_none());
+    let others = ["Evicted", "DeadlineExceeded", "Terminated", "Preempting", "NodeLost", "Shutdown", "NodeShutdown"];
+    if pod.phase != "Failed" || pod.reason.is_empty() || !never_ran || others.contains(&pod.reason.as_str()) {
+        return Vec::new();
+    }
+    let event = case.file.events(&pod.reason).next_back();
+    let by_event = event.and_then(|known| known.times.first().copied());
+    let at = by_event.or(pod.started).unwrap_or(case.file.heard);
+    let mut verdict = Verdict::new(Cause::RejectedByNode, Confidence::Certain, at)
+        .told(
+            format!("Refused by its node: {}", text::clean(&pod.reason, 63)),
+            format!(
+                "The scheduler, or whoever set spec.nodeName, chose this node, and its kubelet did not admit the pod: {}",
+                text::clean(&pod.message, 1024)
+            ),
+        )
+        .by(case.file.teller(), at, format!("status.reason {}: {}", pod.reason, pod.message));
+    if let Some(known) = event {
+        verdict = verdict.by(known.source(), at, known.said());
+    }
+    vec![Finding { aspect: Aspect::End, verdict, ripe: at }]
+}

@@ -1,0 +1,150 @@
+//! On whose behalf the runtime stopped a container. The runtime only obeys the kubelet; why the kubelet asked, the Pod's
+//! status and the kubelet's own events tell.
+
+use coroner_proto::v1::{Cause, StopRequester};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    death::{CLOCKS, Death},
+    pod::removal,
+    probe,
+};
+use crate::{
+    case::{NodeFile, PodFile},
+    kube::{Controller, Deletion, Pod, WorkloadKind},
+    observation::Source,
+    text,
+};
+
+/// Times of the API are whole seconds, cut off.
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+/// What runtime and kubelet need beyond the grace period.
+const DELAY: SignedDuration = SignedDuration::from_secs(10);
+
+/// A request to stop.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Request {
+    /// The cause that it is; `None` where it is a mere request, which the container obeyed or not.
+    pub(super) cause: Option<Cause>,
+    /// Who asked.
+    pub(super) by: StopRequester,
+    /// When.
+    pub(super) at: Timestamp,
+    /// In one sentence, as "Evicted: the node was short of memory".
+    pub(super) summary: String,
+    /// In a few more.
+    pub(super) explanation: String,
+    /// Who says so.
+    pub(super) said: Vec<(Source, Timestamp, String)>,
+    /// What contributed.
+    pub(super) contributing: Option<Cause>,
+}
+
+/// Who asked, where anybody is known to have asked before the container's end. Of several, the first.
+pub(super) fn request(death: &Death<'_>) -> Option<Request> {
+    let pod = death.node.pod_of(death.file)?;
+    let by_pod = removal::removal(death.node, pod).map(removal::Removal::request);
+    let by_probe = probe::kill(death, pod);
+    let by_hook = hook(death, pod);
+    let by_deletion = pod.object().and_then(|object| deletion(death.node, object));
+    let before = |request: &Request| request.at <= death.at + CLOCKS;
+    [by_pod, by_probe, by_hook, by_deletion].into_iter().flatten().filter(before).min_by_key(|request| request.at)
+}
+
+/// Whether a container that ended so, without a witness of the signals, can have obeyed this request.
+pub(super) fn can_have_obeyed(death: &Death<'_>, request: &Request) -> bool {
+    let pod = death.node.pod_of(death.file).and_then(PodFile::object);
+    let asked = pod.and_then(|pod| pod.deletion.map(|deletion| deletion.grace_seconds).or(pod.grace_seconds));
+    let grace = SignedDuration::from_secs(asked.unwrap_or(30).clamp(0, 86_400));
+    let after = death.at.duration_since(request.at);
+    let by_signal = matches!(death.code, Some(137 | 143));
+    after >= -CLOCKS && after <= grace + DELAY && (by_signal || after <= grace + SECOND)
+}
+
+/// The kubelet stops a container whose hook after the start failed.
+fn hook(death: &Death<'_>, pod: &PodFile) -> Option<Request> {
+    let name = death.file.name()?;
+    let (from, to) = (death.file.first_seen - CLOCKS, death.at + CLOCKS);
+    let of_container = |reason| pod.events(reason).filter(|known| known.event.about.container() == Some(name));
+    let (failed, at) =
+        of_container("FailedPostStartHook").find_map(|known| Some((known, known.last_between(from, to)?)))?;
+    let status = pod.object().and_then(|object| object.status(name));
+    let said = status.and_then(|status| match &status.state {
+        crate::kube::State::Waiting { reason, message } if reason == "PostStartHookError" => Some(message.as_str()),
+        _ => None,
+    });
+    let why = said.unwrap_or(&failed.event.message);
+    let mut evidence = vec![(failed.source(), at, failed.said())];
+    evidence.extend(said.map(|said| (Source::Api(crate::kube::Kind::Pods), at, format!("PostStartHookError: {said}"))));
+    Some(Request {
+        cause: Some(Cause::PostStartHookFailed),
+        by: StopRequester::Unspecified,
+        at,
+        summary: "Stopped because its postStart hook failed".to_owned(),
+        explanation: format!("The kubelet stops a container whose postStart hook fails: {}", text::clean(why, 512)),
+        said: evidence,
+        contributing: None,
+    })
+}
+
+/// Somebody deleted the pod.
+fn deletion(node: &NodeFile, pod: &Pod) -> Option<Request> {
+    let asked = pod.deletion.as_ref().map(Deletion::asked)?;
+    let (by, who) = pod.meta.controller.as_ref().map_or_else(
+        || (StopRequester::Deletion, "The pod was deleted".to_owned()),
+        |controller| requester(node, pod, controller),
+    );
+    let grace = pod.deletion.map_or(0, |deletion| deletion.grace_seconds);
+    Some(Request {
+        cause: None,
+        by,
+        at: asked - SECOND,
+        summary: who.clone(),
+        explanation: format!("{who}, with {grace} s of grace."),
+        said: vec![(
+            Source::Api(crate::kube::Kind::Pods),
+            asked,
+            format!("metadata.deletionTimestamp is set, deletionGracePeriodSeconds {grace}"),
+        )],
+        contributing: None,
+    })
+}
+
+/// Why a controller deleted one of its pods.
+fn requester(node: &NodeFile, pod: &Pod, controller: &Controller) -> (StopRequester, String) {
+    let name = |text: &str| text::clean(text, 253);
+    let Some(owner) = node.workloads.get(&controller.uid) else {
+        let who = format!("The pod was deleted; it belongs to {} {}", controller.kind, name(&controller.name));
+        return (StopRequester::Deletion, who);
+    };
+    if owner.deletion.is_some() {
+        let who = format!("{} {} was deleted, and its pods with it", owner.kind.name(), name(&owner.meta.name));
+        return (StopRequester::Deletion, who);
+    }
+    let top = owner.meta.controller.as_ref();
+    let siblings = node.workloads.values().filter(|other| {
+        other.kind == WorkloadKind::ReplicaSet && top.is_some() && other.meta.controller.as_ref() == top
+    });
+    let newer = siblings.filter(|other| other.revision > owner.revision && other.wanted.unwrap_or(0) > 0);
+    if let (Some(newer), Some(top)) = (newer.max_by_key(|other| other.revision), top) {
+        let revision = newer.revision.map_or_else(String::new, |number| format!(" to revision {number}"));
+        let who = format!("{} {} was rolled out{revision}, which replaced the pod", top.kind, name(&top.name));
+        return (StopRequester::Rollout, who);
+    }
+    let above = |wanted: i32| match owner.kind {
+        // The pods of the highest ordinals go first.
+        WorkloadKind::StatefulSet => {
+            let ordinal = pod.meta.name.rsplit('-').next().and_then(|number| number.parse::<i32>().ok());
+            ordinal.is_some_and(|ordinal| ordinal >= wanted)
+        }
+        WorkloadKind::ReplicaSet => wanted == 0 || owner.there > wanted,
+        WorkloadKind::Deployment | WorkloadKind::DaemonSet | WorkloadKind::Job => false,
+    };
+    let (kind, top_name) = top.map_or((owner.kind.name(), &owner.meta.name), |top| (top.kind.as_str(), &top.name));
+    match owner.wanted {
+        Some(wanted) if above(wanted) => {
+            (StopRequester::ScaleDown, format!("{kind} {} was scaled down to {wanted}", name(top_name)))
+        }
+        _ => (StopRequester::Deletion, format!("The pod was deleted; it belongs to {kind} {}", name(top_name))),
+    }
+}
