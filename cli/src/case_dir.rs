@@ -1,5 +1,5 @@
 //! A recorded case on disk: a folder with `case.json` and a file for each source, plain (`kmsg.ndjson`) or compressed
-//! (`kmsg.ndjson.gz`). `tests/corpus/README.md` describes the format.
+//! (`kmsg.ndjson.gz`); below `pod_logs`, the ends of containers' logs. `tests/corpus/README.md` describes the format.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +19,8 @@ const FILE_MAX: u64 = 256 << 20;
 pub struct CaseDir {
     /// The text of `case.json`.
     pub case_json: String,
-    /// The text of each file of a source, by its name with the ending `.ndjson`.
+    /// The text of each file of a source, by its name with the ending `.ndjson`, or its path as
+    /// `pod_logs/<namespace>_<pod>_<uid>/<container>/<attempt>.log`.
     pub files: BTreeMap<String, String>,
 }
 
@@ -32,19 +33,50 @@ impl CaseDir {
     pub fn read(dir: &Path) -> Result<Self> {
         let case_json = read(&dir.join("case.json"))?;
         let mut files = BTreeMap::new();
-        for entry in fs::read_dir(dir).with_context(|| format!("listing {}", dir.display()))? {
-            let path = entry.with_context(|| format!("listing {}", dir.display()))?.path();
-            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-            let plain = name.strip_suffix(".gz").unwrap_or(name);
-            if !plain.ends_with(".ndjson") {
-                continue;
-            }
-            if files.insert(plain.to_owned(), read(&path)?).is_some() {
-                bail!("{} is there both plain and compressed", dir.join(plain).display());
+        collect(dir, "", ".ndjson", &mut files)?;
+        for pod in folders(&dir.join(LOGS))? {
+            for container in folders(&dir.join(LOGS).join(&pod))? {
+                let folder = format!("{LOGS}/{pod}/{container}");
+                collect(&dir.join(&folder), &format!("{folder}/"), ".log", &mut files)?;
             }
         }
         Ok(Self { case_json, files })
     }
+}
+
+/// The folder of the logs.
+const LOGS: &str = "pod_logs";
+
+/// The files of a folder that have this ending.
+fn collect(dir: &Path, prefix: &str, ending: &str, files: &mut BTreeMap<String, String>) -> Result<()> {
+    for name in names(dir)? {
+        let plain = name.strip_suffix(".gz").unwrap_or(&name);
+        if !plain.ends_with(ending) {
+            continue;
+        }
+        if files.insert(format!("{prefix}{plain}"), read(&dir.join(&name))?).is_some() {
+            bail!("{} is there both plain and compressed", dir.join(plain).display());
+        }
+    }
+    Ok(())
+}
+
+/// The folders in a folder; none where it does not exist.
+fn folders(dir: &Path) -> Result<Vec<String>> {
+    if !dir.exists() {
+        return Ok(Vec::new());
+    }
+    Ok(names(dir)?.into_iter().filter(|name| dir.join(name).is_dir()).collect())
+}
+
+fn names(dir: &Path) -> Result<Vec<String>> {
+    let listing = || format!("listing {}", dir.display());
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).with_context(listing)? {
+        names.extend(entry.with_context(listing)?.file_name().into_string());
+    }
+    names.sort();
+    Ok(names)
 }
 
 fn read(path: &Path) -> Result<String> {
@@ -54,6 +86,12 @@ fn read(path: &Path) -> Result<String> {
     let file = File::open(path).with_context(reading)?;
     let mut text = String::new();
     let limit = FILE_MAX + 1;
+    // Containers may write any bytes.
+    if path.extension().is_some_and(|ending| ending == "log") {
+        let mut bytes = Vec::new();
+        file.take(FILE_MAX).read_to_end(&mut bytes).with_context(reading)?;
+        return Ok(String::from_utf8_lossy(&bytes).into_owned());
+    }
     if path.extension().is_some_and(|ending| ending == "gz") {
         MultiGzDecoder::new(file).take(limit).read_to_string(&mut text)
     } else {

@@ -93,3 +93,10 @@ pub struct Sandbox {
     /// When it was created.
     pub created_at: Option<Timestamp>,
 }
+
+impl Container {
+    /// Whether it has ended.
+    pub fn exited(&self) -> bool {
+        self.state == State::Exited
+    }
+}

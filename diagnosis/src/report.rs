@@ -32,6 +32,11 @@ pub enum Aspect {
         /// The container's name.
         container: String,
     },
+    /// What the kubelet reports of the end of a container.
+    Status {
+        /// The container's name.
+        container: String,
+    },
     /// That it does not end.
     Stop {
         /// The container's name; empty for the pod as a whole.
@@ -53,7 +58,7 @@ impl Aspect {
     pub fn is_state(&self) -> bool {
         match self {
             Self::Start { .. } | Self::Ready { .. } | Self::Stop { .. } => true,
-            Self::Hook { .. } | Self::End | Self::Process { .. } => false,
+            Self::Hook { .. } | Self::Status { .. } | Self::End | Self::Process { .. } => false,
         }
     }
 
@@ -63,6 +68,7 @@ impl Aspect {
             Self::Start { container }
             | Self::Ready { container }
             | Self::Hook { container }
+            | Self::Status { container }
             | Self::Stop { container } => container,
             Self::End | Self::Process { .. } => "",
         }
@@ -73,6 +79,7 @@ impl Aspect {
             Self::Start { container } => format!("start/{container}"),
             Self::Ready { container } => format!("ready/{container}"),
             Self::Hook { container } => format!("hook/{container}"),
+            Self::Status { container } => format!("status/{container}"),
             Self::Stop { container } => format!("stop/{container}"),
             Self::End => "end".to_owned(),
             Self::Process { pid, boot_micros } => format!("process/{pid}/{}", boot_micros.unwrap_or_default()),

@@ -417,6 +417,11 @@ impl NodeFile {
                     continue;
                 }
                 let id = ContainerId(id);
+                // The status repeats an end as long as the pod is there: nothing new, and no sign of life.
+                let known = self.containers.get(&id).and_then(|file| file.kubelet.as_ref());
+                if known.is_some_and(|word| word.ended.is_some()) {
+                    continue;
+                }
                 let born = ended.as_ref().and_then(|ended| ended.started).map_or(at, |started| started.min(at));
                 self.file(&id, born).hear_kubelet(KubeletWord {
                     pod: names.clone(),

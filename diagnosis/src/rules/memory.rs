@@ -381,7 +381,9 @@ fn by_limits(node: &NodeFile, file: &ContainerFile, memcg: bool) -> Option<Short
             alternatives: if counted { vec![] } else { vec![Cause::OomNode] },
         }),
         (Some(own), limit) => {
-            let sum = pod.map_or(Sum::Unknown, |pod| sum_of_limits(node, pod, file.last_seen));
+            let sum = pod.map_or(Sum::Unknown, |pod| {
+                sum_of_limits(node, pod, file.reported_exit().map_or(file.last_seen, |exit| exit.at))
+            });
             let below = matches!((limit, &sum), (Some(limit), Sum::Limited(sum)) if limit < *sum)
                 || matches!((limit, &sum), (Some(limit), Sum::Unlimited) if limit < own);
             // Where nobody told the pod's limit, one below its containers' is only ruled out if the pod has but this one.

@@ -3,6 +3,7 @@
 
 mod admission;
 mod config;
+mod fabricated;
 mod hook;
 mod image;
 mod readiness;
@@ -48,7 +49,7 @@ pub(super) struct PodCase<'a> {
 type Rule = fn(PodCase<'_>) -> Vec<Finding>;
 
 /// The rules. Of several findings about one aspect, the first stands.
-const RULES: [(&str, Rule); 9] = [
+const RULES: [(&str, Rule); 10] = [
     ("removal", removal::findings),
     ("admission", admission::findings),
     ("sandbox", sandbox::findings),
@@ -58,6 +59,7 @@ const RULES: [(&str, Rule); 9] = [
     ("hook", hook::findings),
     ("readiness", readiness::findings),
     ("stuck", stuck::findings),
+    ("fabricated", fabricated::findings),
 ];
 
 /// What holds of a pod now, or has happened to it. `None` if nobody told the object: then nothing can be said to be over.

@@ -50,13 +50,7 @@ impl Occurrences {
 
     /// The event, as evidence.
     pub(super) fn said(&self) -> String {
-        format!(
-            "{}: {} (by {}, {}x)",
-            self.event.reason,
-            self.event.message,
-            self.event.by,
-            self.event.count.max(1)
-        )
+        format!("{}: {} (by {}, {}x)", self.event.reason, self.event.message, self.event.by, self.event.count.max(1))
     }
 }
 
