@@ -246,12 +246,11 @@ impl From<kube::ContainerKind> for ContainerKind {
 fn instance(file: &ContainerFile) -> Container {
     let status = file.status.as_ref();
     let started = status.and_then(|status| status.started_at).or(file.task_started);
-    let by_log = file.log_name.as_ref().and_then(|(_, _, attempt)| *attempt);
     let image = status.map(|status| &status.image).or_else(|| file.kubelet.as_ref().map(|word| &word.image));
     Container {
         name: file.name().map(name).unwrap_or_default(),
         id: text::clean(&file.id.0, 128),
-        attempt: status.map(|status| status.attempt).or(by_log).unwrap_or_default(),
+        attempt: file.attempt().unwrap_or_default(),
         image: image.map(|image| text::clean(image, 512)).unwrap_or_default(),
         start_time: started.map(wire::time),
         cgroup_path: file.cgroup.as_ref().map(|path| text::clean(&path.0, 1024)).unwrap_or_default(),

@@ -77,6 +77,8 @@ pub struct KubeletWord {
     pub kind: ContainerKind,
     /// Its image.
     pub image: String,
+    /// Restarts before it.
+    pub attempt: u32,
     /// How it ended, and when that was heard.
     pub ended: Option<Said<kube::Terminated>>,
 }
@@ -137,6 +139,13 @@ impl ContainerFile {
     /// The uid of its pod as the node knows it.
     pub fn pod_uid(&self) -> Option<&str> {
         self.pod().map(|pod| pod.uid.as_str()).filter(|uid| !uid.is_empty()).or(self.pod_uid.as_deref())
+    }
+
+    /// Restarts before it, by the best witness.
+    pub fn attempt(&self) -> Option<u32> {
+        let by_runtime = self.status.as_ref().map(|status| status.attempt);
+        let by_log = self.log_name.as_ref().and_then(|(_, _, attempt)| *attempt);
+        by_runtime.or(by_log).or_else(|| self.kubelet.as_ref().map(|word| word.attempt))
     }
 
     /// Takes the kubelet's word. What it said of the end stays: later it may only say less.

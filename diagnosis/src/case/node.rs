@@ -406,13 +406,15 @@ impl NodeFile {
         let uid = pod.node_uid.clone();
         let names = Pod { namespace: pod.meta.namespace.clone(), name: pod.meta.name.clone(), uid: uid.clone() };
         for status in &pod.statuses {
-            let ended = |ended: &Terminated| (ended.id.clone(), Some(ended.clone()));
+            let restarts = u32::try_from(status.restarts).unwrap_or_default();
+            let ended = |ended: &Terminated, attempt| (ended.id.clone(), attempt, Some(ended.clone()));
             let now = match &status.state {
-                kube::State::Terminated(terminated) => ended(terminated),
-                kube::State::Running { .. } => (status.id.clone(), None),
-                kube::State::Waiting { .. } => (String::new(), None),
+                kube::State::Terminated(terminated) => ended(terminated, restarts),
+                kube::State::Running { .. } => (status.id.clone(), restarts, None),
+                kube::State::Waiting { .. } => (String::new(), restarts, None),
             };
-            for (id, ended) in status.last.as_ref().map(ended).into_iter().chain([now]) {
+            let before = status.last.as_ref().map(|last| ended(last, restarts.saturating_sub(1)));
+            for (id, attempt, ended) in before.into_iter().chain([now]) {
                 if id.is_empty() {
                     continue;
                 }
@@ -428,6 +430,7 @@ impl NodeFile {
                     name: status.name.clone(),
                     kind: status.kind,
                     image: status.image.clone(),
+                    attempt,
                     ended: ended.map(|what| Said { at, what }),
                 });
                 self.file(&id, at);

@@ -24,7 +24,9 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     let mut verdict = Verdict::new(Cause::CompletedUnexpectedly, Confidence::Certain, death.at)
         .told(
             "Ended by itself with status 0, though it is meant to keep running",
-            "Its main process called exit with status 0, which says that its work is done. The pod restarts it for ever: either              the work belongs into a Job, or the program ends because it was started without what keeps it running, such as a              foreground flag.",
+            "Its main process called exit with status 0, which says that its work is done. The pod restarts it for \
+             ever: either the work belongs into a Job, or the program ends because it was started without what keeps \
+             it running, such as a foreground flag.",
         )
         .by(pod.teller(), death.at, format!("restartPolicy {}", object.restart_policy));
     if let Some(exit) = &death.file.task_exit {

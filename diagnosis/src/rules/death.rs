@@ -4,7 +4,7 @@ use coroner_proto::v1::{Exit, Process};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    case::{ContainerFile, Line, NodeFile, OomKill, Said},
+    case::{ContainerFile, Line, NodeFile, OomKill, PodFile, Said},
     cri::State,
     kernel_log::Fault,
     observation::Source,
@@ -36,6 +36,21 @@ pub struct Death<'a> {
     pub signals: Vec<(Timestamp, &'a Signal)>,
     /// The kernel's kill of its main process for memory.
     pub oom_kill: Option<OomKill<'a>>,
+}
+
+/// What was reported of an end.
+#[derive(Clone, Copy, Debug)]
+pub struct Reported<'a> {
+    /// By whom.
+    pub source: Source,
+    /// Exit code.
+    pub code: i32,
+    /// Why, as `StartError`.
+    pub reason: &'a str,
+    /// The same in words.
+    pub message: &'a str,
+    /// It ran before.
+    pub started: bool,
 }
 
 /// How the main process ended, as far as the witnesses go.
@@ -78,15 +93,37 @@ impl<'a> Death<'a> {
         })
     }
 
-    /// Whether the container ever started.
-    pub fn started(&self) -> bool {
-        let by_status = self.file.status.as_ref().is_some_and(|status| status.started_at.is_some());
-        by_status || self.file.task_started.is_some() || self.file.status.is_none()
+    /// The runtime's word, where it says that the container has ended; else the kubelet's.
+    pub fn reported(&self) -> Option<Reported<'a>> {
+        let by_runtime =
+            self.file.status.as_ref().filter(|status| status.state == State::Exited).map(|status| Reported {
+                source: Source::Cri,
+                code: status.exit_code,
+                reason: &status.reason,
+                message: &status.message,
+                started: status.started_at.is_some(),
+            });
+        let by_kubelet = || {
+            let ended = &self.file.kubelet.as_ref()?.ended.as_ref()?.what;
+            Some(Reported {
+                source: self.node.pod_of(self.file).map_or(Source::Kubelet, PodFile::teller),
+                code: ended.code,
+                reason: &ended.reason,
+                message: &ended.message,
+                started: ended.started.is_some(),
+            })
+        };
+        by_runtime.or_else(by_kubelet)
     }
 
-    /// The runtime's reason, as `OOMKilled`; empty where it gave none.
-    pub fn reason(&self) -> &str {
-        self.file.status.as_ref().filter(|s| s.state == State::Exited).map_or("", |status| status.reason.as_str())
+    /// Whether the container ever started.
+    pub fn started(&self) -> bool {
+        self.file.task_started.is_some() || self.reported().is_none_or(|reported| reported.started)
+    }
+
+    /// The reported reason, as `OOMKilled`; empty where there is none.
+    pub fn reason(&self) -> &'a str {
+        self.reported().map_or("", |reported| reported.reason)
     }
 
     /// The last signal of this number that reached the main process before its end.

@@ -165,7 +165,8 @@ fn by_limit(file: &PodFile, message: &str, at: Timestamp) -> Eviction {
         cause,
         summary: "Evicted: it passed a storage limit of its own".to_owned(),
         explanation: format!(
-            "{} The kubelet measures local storage (containers' files, logs, emptyDirs) every ten seconds or so and evicts              at once.{peak}",
+            "{} The kubelet measures local storage (containers' files, logs, emptyDirs) every ten seconds or so and \
+             evicts at once.{peak}",
             text::clean(message.trim(), 512)
         ),
         said,
@@ -223,7 +224,8 @@ mod tests {
 
     #[test]
     fn reads_the_kubelets_message() {
-        let message = "The node was low on resource: memory. Threshold quantity: 22819Mi, available: 23292180Ki. Container c was                        using 1367824Ki, request is 0, has larger consumption of memory. ";
+        let message = "The node was low on resource: memory. Threshold quantity: 22819Mi, available: 23292180Ki. \
+                       Container c was using 1367824Ki, request is 0, has larger consumption of memory. ";
         assert_eq!(shortage(message), Some("memory"));
         assert_eq!(after(message, "Threshold quantity: "), Some("22819Mi"));
         assert_eq!(after(message, "available: "), Some("23292180Ki"));

@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 
 use super::{
     death::{CLOCKS, Death, Ending},
+    fabricated::LOST,
     last_words::{LastWords, last_words},
     stopped::not_for_memory,
 };
@@ -15,7 +16,9 @@ const REQUEST: SignedDuration = SignedDuration::from_secs(30);
 
 pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     let Ending::Exit(code) = death.ending() else { return None };
-    if code == 0 {
+    // 255 is also what a runtime makes up that lost the process: only who saw it end can tell.
+    let seen = death.wait.is_some() || death.file.task_exit.is_some();
+    if code == 0 || code == LOST && !seen {
         return None;
     }
     let since = (death.at - REQUEST).max(death.file.first_seen + CLOCKS.min(SignedDuration::ZERO));
@@ -42,8 +45,8 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     }
     if let Some(exit) = &death.file.task_exit {
         verdict = verdict.by(Source::Containerd, exit.at, format!("/tasks/exit with status {}", exit.what));
-    } else if death.file.status.is_some() {
-        verdict = verdict.by(Source::Cri, death.at, format!("reason {}, exit code {code}", death.reason()));
+    } else if let Some(reported) = death.reported() {
+        verdict = verdict.by(reported.source, death.at, format!("reason {}, exit code {code}", death.reason()));
     }
     verdict = not_for_memory(death, verdict);
     if watched {

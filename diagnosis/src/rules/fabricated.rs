@@ -6,20 +6,20 @@
 use coroner_proto::v1::{Cause, Confidence};
 
 use super::death::{CLOCKS, Death};
-use crate::{cri::State, observation::Source, process::WaitStatus, verdict::Verdict, wire::signal_name};
+use crate::{observation::Source, process::WaitStatus, verdict::Verdict, wire::signal_name};
 
 /// The code that containerd makes up.
-const LOST: i32 = 255;
+pub(super) const LOST: i32 = 255;
 
 pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
-    let status = death.file.status.as_ref().filter(|status| status.state == State::Exited)?;
-    if status.exit_code != LOST || !death.started() {
+    let reported = death.reported()?;
+    if reported.code != LOST || !death.started() {
         return None;
     }
     let shim = shim_killed(death);
     let unseen =
         death.file.task_exit.is_none() && death.covered(Source::Containerd) && death.file.task_started.is_some();
-    let confidence = match (status.reason.as_str(), &shim, unseen) {
+    let confidence = match (reported.reason, &shim, unseen) {
         ("Unknown", _, _) => Confidence::Certain,
         (_, Some(_), true) => Confidence::Certain,
         (_, Some(_), false) | (_, None, true) => Confidence::Likely,
@@ -42,7 +42,7 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
             format!("Exit code {LOST} is made up: {why}"),
             format!("The runtime reports exit code {LOST}, but nobody saw the process end with it: {why}.{truth}"),
         )
-        .by(Source::Cri, death.at, format!("reason {}, exit code {LOST}", status.reason));
+        .by(reported.source, death.at, format!("reason {}, exit code {LOST}", reported.reason));
     if let Some((at, said)) = shim {
         verdict = verdict.by(Source::Signals, at, said);
     }

@@ -29,7 +29,7 @@ pub(super) struct LastWords<'a> {
 pub(super) fn last_words<'a>(death: &Death<'a>) -> Option<LastWords<'a>> {
     let code = death.code?;
     let name = death.file.name()?;
-    let attempt = death.file.status.as_ref().map(|status| status.attempt);
+    let attempt = death.file.attempt();
     let logs: Vec<_> = death.node.pod_of(death.file)?.logs(name).collect();
     let own = logs.iter().find(|tail| Some(tail.attempt) == attempt);
     if let Some(words) = own.and_then(|tail| read(death, tail, code)) {
@@ -47,9 +47,8 @@ pub(super) fn last_words<'a>(death: &Death<'a>) -> Option<LastWords<'a>> {
 fn ended_with(node: &NodeFile, tail: &Tail, code: i32) -> bool {
     let Some(pod) = node.pods.get(&tail.pod.uid) else { return false };
     let instances = pod.containers.iter().filter_map(|id| node.containers.get(id));
-    let mut same = instances.filter(|file| {
-        file.status.as_ref().is_some_and(|status| status.name == tail.container && status.attempt == tail.attempt)
-    });
+    let mut same =
+        instances.filter(|file| file.name() == Some(tail.container.as_str()) && file.attempt() == Some(tail.attempt));
     same.any(|file| file.reported_exit().is_some_and(|exit| exit.what == code))
 }
 

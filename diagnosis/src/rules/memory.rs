@@ -178,7 +178,8 @@ fn unknown_child_killed(death: &Death<'_>) -> Option<Verdict> {
     let shortage =
         by_limits(death.node, death.file, victim.is_some()).filter(|_| victim.is_some()).unwrap_or_else(undecided);
     let explanation = format!(
-        "The runtime says that its cgroup, or its pod's, ran out of memory just before its main process ended by itself with \
+        "The runtime says that its cgroup, or its pod's, ran out of memory just before its main process ended by \
+         itself with \
          status {code}. Whom the kernel killed is not known. {}",
         shortage.because
     );
@@ -211,7 +212,8 @@ fn by_counter(death: &Death<'_>) -> Option<Verdict> {
     let shortage = by_limits(death.node, death.file, false)?;
     let summary = format!("{}, by its cgroup's counter", headline(shortage.cause));
     let explanation = format!(
-        "Its cgroup counted {} process(es) killed for memory just when it ended by SIGKILL; the kernel log could not be \
+        "Its cgroup counted {} process(es) killed for memory just when it ended by SIGKILL; the kernel log could not \
+         be \
          read. {}",
         kills.count().unwrap_or(0),
         shortage.because
@@ -345,7 +347,8 @@ fn by_pod(node: &NodeFile, file: &ContainerFile, kill: &OomKill<'_>) -> Shortage
             pod_level(true, &why)
         }
         Sum::Limited(sum) if limit == sum => {
-            let why = "The kernel names the pod's cgroup, but the pod's limit is nothing but the sum of its containers' \
+            let why = "The kernel names the pod's cgroup, but the pod's limit is nothing but the sum of its \
+                       containers' \
                        limits: it was the container's own.";
             container(why, true)
         }
@@ -393,7 +396,8 @@ fn by_limits(node: &NodeFile, file: &ContainerFile, memcg: bool) -> Option<Short
                 return None;
             }
             let mut shortage = container(
-                "The container has a limit and its pod none below it; the kernel wrote no summary line about this kill.",
+                "The container has a limit and its pod none below it; the kernel wrote no summary line about this \
+                 kill.",
                 counted && memcg,
             );
             if !shortage.sure {

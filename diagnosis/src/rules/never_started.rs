@@ -7,15 +7,17 @@
 use coroner_proto::v1::{Cause, Confidence};
 
 use super::death::Death;
-use crate::{cri::State, observation::Source, text, verdict::Verdict};
+use crate::{observation::Source, text, verdict::Verdict};
 
 pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
-    let status = death.file.status.as_ref().filter(|status| status.state == State::Exited)?;
-    let refused = matches!(status.reason.as_str(), "StartError" | "ContainerCannotRun");
-    if !refused && (status.started_at.is_some() || death.file.task_started.is_some() || status.message.is_empty()) {
+    let reported = death.reported()?;
+    let refused = matches!(reported.reason, "StartError" | "ContainerCannotRun");
+    // Of the kubelet's words, those of the runtime have such a reason; others may be the program's own.
+    let by_runtime = reported.source == Source::Cri && !reported.message.is_empty() && !death.started();
+    if !refused && !by_runtime {
         return None;
     }
-    let message = status.message.as_str();
+    let message = reported.message;
     let (cause, summary) = match refusal(message) {
         Some(Refusal::NotFound) => (Cause::CommandNotFound, "Never started: its command does not exist in the image"),
         Some(Refusal::NotExecutable) => (Cause::CommandNotExecutable, "Never started: its command may not be executed"),
@@ -29,7 +31,7 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
             );
             let mut verdict = Verdict::new(Cause::OomContainerLimit, Confidence::Likely, death.at)
                 .told("Never started: the memory limit is too low for the start itself", explanation)
-                .by(Source::Cri, death.at, message)
+                .by(reported.source, death.at, message)
                 .without(Source::KernelLog)
                 .waiting();
             verdict.exit = death.exit(9);
@@ -39,9 +41,9 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     };
     let explanation = format!("The runtime refused to start it: {}", text::clean(innermost(message), 1024));
     let mut verdict = Verdict::new(cause, Confidence::Certain, death.at).told(summary, explanation).by(
-        Source::Cri,
+        reported.source,
         death.at,
-        format!("{} (exit code {}): {message}", status.reason, status.exit_code),
+        format!("{} (exit code {}): {message}", reported.reason, reported.code),
     );
     verdict.exit = death.exit(0);
     Some(verdict)

@@ -27,7 +27,8 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     let mut verdict = Verdict::new(Cause::PidsLimitReached, Confidence::Likely, death.at)
         .told(
             "Gave up when the pids limit refused it another process",
-            "The limit on the number of processes and threads refused a fork, and the program ended by itself soon after.",
+            "The limit on the number of processes and threads refused a fork, and the program ended by itself soon \
+             after.",
         )
         .by(source, at, "fork rejected by the pids controller")
         .or_else(Cause::ApplicationExit, "its own log may name another reason");

@@ -77,7 +77,9 @@ pub fn pod(node: &NodeFile, file: &PodFile, now: Timestamp) -> Option<Vec<Findin
 impl<'a> PodCase<'a> {
     /// Whether no container has been started yet, or none after the sandbox was lost.
     fn waits_as_a_whole(&self) -> bool {
-        let waits = |status: &ContainerStatus| matches!(&status.state, State::Waiting { reason, .. } if matches!(reason.as_str(), "" | "ContainerCreating" | "PodInitializing"));
+        let is_start = |reason: &str| matches!(reason, "" | "ContainerCreating" | "PodInitializing");
+        let waits =
+            |status: &ContainerStatus| matches!(&status.state, State::Waiting { reason, .. } if is_start(reason));
         !self.file.has_ended() && self.pod.deletion.is_none() && self.pod.statuses.iter().all(waits)
     }
 

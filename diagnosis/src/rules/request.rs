@@ -140,7 +140,8 @@ fn requester(node: &NodeFile, pod: &Pod, controller: &Controller) -> (StopReques
         WorkloadKind::ReplicaSet => wanted == 0 || owner.there > wanted,
         WorkloadKind::Deployment | WorkloadKind::DaemonSet | WorkloadKind::Job => false,
     };
-    let (kind, top_name) = top.map_or((owner.kind.name(), &owner.meta.name), |top| (top.kind.as_str(), &top.name));
+    let (kind, top_name) =
+        top.map_or_else(|| (owner.kind.name(), &owner.meta.name), |top| (top.kind.as_str(), &top.name));
     match owner.wanted {
         Some(wanted) if above(wanted) => {
             (StopRequester::ScaleDown, format!("{kind} {} was scaled down to {wanted}", name(top_name)))

@@ -143,7 +143,8 @@ fn sandbox_died(death: &Death<'_>, killer: Option<Sender>) -> Option<Verdict> {
         .told(
             "Ended with its pod's sandbox, which died first",
             format!(
-                "The pod's sandbox ended with status {} before anybody asked this container to stop; the kubelet then ends \
+                "The pod's sandbox ended with status {} before anybody asked this container to stop; the kubelet then \
+                 ends \
                  all containers of the pod and starts anew.",
                 sandbox.what
             ),
@@ -164,7 +165,8 @@ fn grace_exceeded(death: &Death<'_>, asked: (Timestamp, &Signal), killed: (Times
         .told(
             format!("Asked to stop, did not within {}, and was killed", seconds(waited)),
             format!(
-                "The runtime sent its main process {name}; {} later it still ran, and the runtime sent SIGKILL. Exit code \
+                "The runtime sent its main process {name}; {} later it still ran, and the runtime sent SIGKILL. Exit \
+                 code \
                  137 is that SIGKILL, not the kernel's.",
                 seconds(waited)
             ),
@@ -205,11 +207,13 @@ fn killed_at_once(death: &Death<'_>, at: Timestamp, signal: &Signal) -> Verdict 
     let grace = SignedDuration::from_secs(i64::try_from(grace).unwrap_or(i64::MAX)).min(SignedDuration::from_hours(24));
     let watched = death.node.covered(Source::Signals, (at - grace - CLOCKS).max(death.file.first_seen), at);
     let (cause, summary, explanation) = if watched {
-        let explanation = "The runtime sent its main process SIGKILL without asking it to stop before: a stop without a grace \
+        let explanation = "The runtime sent its main process SIGKILL without asking it to stop before: a stop without \
+                           a grace \
                            period, as a forced removal is.";
         (Cause::StoppedByRequest, "Stopped at once on request, without a grace period", explanation)
     } else {
-        let explanation = "The runtime sent its main process SIGKILL. Whether it had asked it to stop before is not known: \
+        let explanation = "The runtime sent its main process SIGKILL. Whether it had asked it to stop before is not \
+                           known: \
                            signals were not watched that long.";
         (Cause::GracePeriodExceeded, "Killed by the runtime, as after a grace period", explanation)
     };
@@ -234,7 +238,10 @@ fn killed_externally(death: &Death<'_>, at: Timestamp, signal: &Signal) -> Verdi
     let mut verdict = Verdict::new(Cause::KilledExternally, Confidence::Certain, death.at)
         .told(
             format!("Killed from outside: {who} sent {name}"),
-            format!("{who} on the node sent its main process {name}. That is neither the kernel, nor the kubelet, nor the runtime."),
+            format!(
+                "{who} on the node sent its main process {name}. That is neither the kernel, nor the kubelet, nor \
+                     the runtime."
+            ),
         )
         .by(Source::Signals, at, said(signal));
     verdict = not_for_memory(death, verdict);

@@ -5,6 +5,7 @@ use coroner_proto::v1::{Cause, Confidence};
 use super::{
     crash,
     death::{Death, Ending},
+    fabricated::LOST,
     stopped::not_for_memory,
 };
 use crate::{observation::Source, verdict::Verdict, wire::signal_name};
@@ -19,6 +20,9 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     let name = signal_name(number);
     let what = match death.ending() {
         Ending::Signal(_) => format!("{name} ended its main process"),
+        Ending::Exit(_) | Ending::Unknown if code == LOST => {
+            format!("Exit code {code} is a status of the program's own, or made up by a runtime that lost the process")
+        }
         Ending::Exit(_) | Ending::Unknown => {
             format!("Exit code {code} means {name}, or is a status of the program's own")
         }
@@ -33,8 +37,8 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     }
     if let Some(exit) = &death.file.task_exit {
         verdict = verdict.by(Source::Containerd, exit.at, format!("/tasks/exit with status {}", exit.what));
-    } else if death.file.status.is_some() {
-        verdict = verdict.by(Source::Cri, death.at, format!("reason {}, exit code {code}", death.reason()));
+    } else if let Some(reported) = death.reported() {
+        verdict = verdict.by(reported.source, death.at, format!("reason {}, exit code {code}", death.reason()));
     }
     for source in [Source::KernelLog, Source::Signals, Source::Containerd] {
         if !death.covered(source) {
@@ -50,6 +54,7 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
 fn candidates(death: &Death<'_>, number: i32) -> Vec<(Cause, &'static str)> {
     let own = (Cause::ApplicationExit, "the kernel's wait status would tell a status from a signal");
     let mut found = match number {
+        _ if death.code == Some(LOST) => vec![(Cause::StatusFabricated, "containerd's own events would tell")],
         9 => vec![(Cause::GracePeriodExceeded, ""), (Cause::KilledExternally, "")],
         15 => vec![(Cause::StoppedByRequest, ""), (Cause::KilledExternally, "")],
         _ => crash::cause(number).map(|cause| vec![(cause, "")]).unwrap_or_else(|| vec![(Cause::KilledExternally, "")]),

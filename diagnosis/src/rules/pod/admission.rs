@@ -20,7 +20,8 @@ pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
         .told(
             format!("Refused by its node: {}", text::clean(&pod.reason, 63)),
             format!(
-                "The scheduler, or whoever set spec.nodeName, chose this node, and its kubelet did not admit the pod: {}",
+                "The scheduler, or whoever set spec.nodeName, chose this node, and its kubelet did not admit the pod: \
+                 {}",
                 text::clean(&pod.message, 1024)
             ),
         )

@@ -39,7 +39,8 @@ fn finding(case: PodCase<'_>, status: &ContainerStatus) -> Option<Finding> {
         .told(
             format!("Exit code {} is made up: the kubelet did not find the container any more", ended.code),
             format!(
-                "The kubelet had to report an end and did not know any: its runtime no longer had the container. It always                  reports {} then. {truth}",
+                "The kubelet had to report an end and did not know any: its runtime no longer had the container. It \
+                 always reports {} then. {truth}",
                 ended.code
             ),
         )

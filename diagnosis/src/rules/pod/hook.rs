@@ -14,7 +14,8 @@ pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
             .told(
                 "Its preStop hook failed; it was stopped all the same",
                 format!(
-                    "The hook runs within the grace period before the container is asked to stop. It failed, so what it was to do \
+                    "The hook runs within the grace period before the container is asked to stop. It failed, so what \
+                     it was to do \
                      was not done: {}",
                     text::clean(&known.event.message, 512)
                 ),

@@ -123,7 +123,8 @@ fn words(cause: Cause) -> (&'static str, &'static str) {
         ),
         Cause::ImageUnauthorized => (
             "Cannot start: the registry denies access to its image",
-            "The registry asks for credentials, or refuses those that it got. Some registries say so also of what does not exist.",
+            "The registry asks for credentials, or refuses those that it got. Some registries say so also of what \
+             does not exist.",
         ),
         Cause::ImageNotFound => (
             "Cannot start: its image does not exist in the registry",
@@ -160,15 +161,18 @@ mod tests {
     fn tells_apart_why_a_pull_failed() {
         for (message, cause) in [
             (
-                "rpc error: code = NotFound desc = failed to pull and unpack image \"r/a:9\": failed to resolve reference \"r/a:9\": r/a:9: not found",
+                "rpc error: code = NotFound desc = failed to pull and unpack image \"r/a:9\": failed to resolve \
+                 reference \"r/a:9\": r/a:9: not found",
                 Cause::ImageNotFound,
             ),
             (
-                "failed to resolve image: unexpected status from HEAD request to http://r/v2/a/manifests/1: 403 Forbidden",
+                "failed to resolve image: unexpected status from HEAD request to http://r/v2/a/manifests/1: 403 \
+                 Forbidden",
                 Cause::ImageUnauthorized,
             ),
             (
-                "failed to resolve image: pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials",
+                "failed to resolve image: pull access denied, repository does not exist or may require authorization: \
+                 authorization failed: no basic auth credentials",
                 Cause::ImageUnauthorized,
             ),
             ("toomanyrequests: You have reached your pull rate limit", Cause::ImagePullThrottled),

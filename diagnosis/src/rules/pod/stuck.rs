@@ -38,7 +38,8 @@ pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
         .told(
             "Deleted, ended, and still there: a finalizer holds it",
             format!(
-                "All of its containers have ended. The API server keeps it until whoever is responsible removes: {names}. That                  controller is gone, or does not get its work done."
+                "All of its containers have ended. The API server keeps it until whoever is responsible removes: \
+                 {names}. That controller is gone, or does not get its work done."
             ),
         )
         .by(case.file.teller(), deletion.due, format!("metadata.finalizers: {names}; no container runs"));
@@ -48,8 +49,8 @@ pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
 fn on_process(case: PodCase<'_>, name: &str, file: &ContainerFile, due: Timestamp, ripe: Timestamp) -> Finding {
     let main = case.node.main_pid(file);
     let killed = main.and_then(|pid| {
-        let signals = case.node.signals.of(pid, file.first_seen, Timestamp::MAX);
-        signals.filter(|(_, signal)| signal.signal == 9 && signal.reached()).next_back()
+        let mut signals = case.node.signals.of(pid, file.first_seen, Timestamp::MAX);
+        signals.rfind(|(_, signal)| signal.signal == 9 && signal.reached())
     });
     let by_runtime = file.status.as_ref().is_some_and(|status| status.state == cri::State::Running);
     let confidence = if killed.is_some() || by_runtime { Confidence::Certain } else { Confidence::Likely };
@@ -57,7 +58,9 @@ fn on_process(case: PodCase<'_>, name: &str, file: &ContainerFile, due: Timestam
         .not_fatal()
         .told(
             "Deleted, and a process does not end",
-            "Its grace period is over, and its main process still runs, though nothing can refuse SIGKILL: it is in an              uninterruptible wait inside the kernel, as for a file system or a device that does not answer, or the runtime              cannot reach it.",
+            "Its grace period is over, and its main process still runs, though nothing can refuse SIGKILL: it is in \
+             an uninterruptible wait inside the kernel, as for a file system or a device that does not answer, or the \
+             runtime cannot reach it.",
         )
         .by(case.file.teller(), due, "metadata.deletionTimestamp has passed; the container runs");
     if let Some((at, signal)) = killed {
