@@ -10,6 +10,7 @@
 pub mod case;
 pub mod catalogue;
 pub mod cgroup;
+pub mod cluster;
 pub mod containerd;
 pub mod cri;
 pub mod disk;

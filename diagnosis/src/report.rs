@@ -37,6 +37,12 @@ pub enum Aspect {
         /// The container's name.
         container: String,
     },
+    /// That no node takes it.
+    Schedule,
+    /// That its pods cannot be created.
+    Create,
+    /// That no traffic gets through it.
+    Route,
     /// That it does not end.
     Stop {
         /// The container's name; empty for the pod as a whole.
@@ -57,7 +63,12 @@ impl Aspect {
     /// Whether it is a state, which may be over, and not a moment.
     pub fn is_state(&self) -> bool {
         match self {
-            Self::Start { .. } | Self::Ready { .. } | Self::Stop { .. } => true,
+            Self::Start { .. }
+            | Self::Ready { .. }
+            | Self::Schedule
+            | Self::Create
+            | Self::Route
+            | Self::Stop { .. } => true,
             Self::Hook { .. } | Self::Status { .. } | Self::End | Self::Process { .. } => false,
         }
     }
@@ -70,7 +81,7 @@ impl Aspect {
             | Self::Hook { container }
             | Self::Status { container }
             | Self::Stop { container } => container,
-            Self::End | Self::Process { .. } => "",
+            Self::Schedule | Self::Create | Self::Route | Self::End | Self::Process { .. } => "",
         }
     }
 
@@ -79,6 +90,9 @@ impl Aspect {
             Self::Start { container } => format!("start/{container}"),
             Self::Ready { container } => format!("ready/{container}"),
             Self::Hook { container } => format!("hook/{container}"),
+            Self::Schedule => "schedule".to_owned(),
+            Self::Create => "create".to_owned(),
+            Self::Route => "route".to_owned(),
             Self::Status { container } => format!("status/{container}"),
             Self::Stop { container } => format!("stop/{container}"),
             Self::End => "end".to_owned(),

@@ -16,7 +16,7 @@ pub use network::{Backend, BackendPort, Endpoint, EndpointSlice, Ingress, Servic
 pub use node::{Node, Taint};
 pub use pod::{
     Condition, Container, ContainerKind, ContainerStatus, Deletion, Pod, Port, Probe, Probes, State, Terminated,
-    Volume, VolumeKind,
+    Toleration, Volume, VolumeKind,
 };
 pub use policy::{Claim, LimitRange, ResourceQuota};
 pub use quantity::{Resources, amount};

@@ -18,6 +18,8 @@ pub struct Service {
     pub kind: String,
     /// Labels of the pods that it leads to. Without any, somebody else keeps its endpoints.
     pub selector: BTreeMap<String, String>,
+    /// It has no address of its own: its name leads to the pods themselves.
+    pub headless: bool,
     /// Its ports.
     pub ports: Vec<ServicePort>,
 }
@@ -106,6 +108,7 @@ impl From<&core::Service> for Service {
             meta: Meta::from(&service.metadata),
             kind: spec.map(|spec| text(&spec.type_)).unwrap_or_default(),
             selector: spec.and_then(|spec| spec.selector.clone()).unwrap_or_default(),
+            headless: spec.is_some_and(|spec| spec.cluster_ip.as_deref() == Some("None")),
             ports: ports.collect(),
         }
     }

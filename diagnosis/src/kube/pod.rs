@@ -33,6 +33,14 @@ pub struct Pod {
     pub deadline_seconds: Option<i64>,
     /// Its priority.
     pub priority: i32,
+    /// It asks for nodes with certain labels (`nodeSelector`).
+    pub node_selector: BTreeMap<String, String>,
+    /// It asks for nodes by required node affinity.
+    pub node_affinity: bool,
+    /// The scheduler makes room for it on this node; empty otherwise.
+    pub nominated_node: String,
+    /// Taints that it tolerates.
+    pub tolerations: Vec<Toleration>,
     /// Limits of the pod as a whole.
     pub limits: Resources,
     /// Its containers, of all kinds.
@@ -53,6 +61,26 @@ pub struct Pod {
     pub started: Option<Timestamp>,
     /// What the kubelet says of its containers, of all kinds.
     pub statuses: Vec<ContainerStatus>,
+}
+
+/// A toleration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Toleration {
+    /// Key; empty for any.
+    pub key: String,
+    /// Value; `None` for any.
+    pub value: Option<String>,
+    /// Effect; empty for any.
+    pub effect: String,
+}
+
+impl Toleration {
+    /// Whether it tolerates this taint (`k8s.io/component-helpers/scheduling/corev1`).
+    pub fn tolerates(&self, taint: &super::Taint) -> bool {
+        (self.effect.is_empty() || self.effect == taint.effect)
+            && (self.key.is_empty() || self.key == taint.key)
+            && self.value.as_ref().is_none_or(|value| *value == taint.value)
+    }
 }
 
 /// A request to delete.
@@ -329,6 +357,17 @@ impl From<&core::Pod> for Pod {
             grace_seconds: spec.and_then(|spec| spec.termination_grace_period_seconds),
             deadline_seconds: spec.and_then(|spec| spec.active_deadline_seconds),
             priority: spec.and_then(|spec| spec.priority).unwrap_or_default(),
+            node_selector: spec.and_then(|spec| spec.node_selector.clone()).unwrap_or_default(),
+            node_affinity: spec
+                .and_then(|spec| spec.affinity.as_ref()?.node_affinity.as_ref())
+                .is_some_and(|affinity| affinity.required_during_scheduling_ignored_during_execution.is_some()),
+            nominated_node: status.map(|status| text(&status.nominated_node_name)).unwrap_or_default(),
+            tolerations: spec
+                .and_then(|spec| spec.tolerations.as_ref())
+                .into_iter()
+                .flatten()
+                .map(toleration)
+                .collect(),
             limits: resources(spec.and_then(|spec| spec.resources.as_ref()?.limits.as_ref())),
             containers,
             volumes,
@@ -369,6 +408,15 @@ fn wanted(container: &core::Container, kind: ContainerKind) -> Container {
         pre_stop: hooks.is_some_and(|hooks| hooks.pre_stop.is_some()),
         read_only_mounts: mounts.filter(|m| m.read_only == Some(true)).map(|m| m.mount_path.clone()).collect(),
         read_only_root: container.security_context.as_ref().is_some_and(|c| c.read_only_root_filesystem == Some(true)),
+    }
+}
+
+fn toleration(toleration: &core::Toleration) -> Toleration {
+    let any = toleration.operator.as_deref() == Some("Exists");
+    Toleration {
+        key: text(&toleration.key),
+        value: if any { None } else { Some(text(&toleration.value)) },
+        effect: text(&toleration.effect),
     }
 }
 

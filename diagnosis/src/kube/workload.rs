@@ -1,7 +1,9 @@
 //! What makes pods: Deployments, ReplicaSets, StatefulSets, DaemonSets, Jobs.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
-use k8s_openapi::api::{apps::v1 as apps, batch::v1 as batch};
+use k8s_openapi::api::{apps::v1 as apps, batch::v1 as batch, core::v1 as core};
 
 use super::{Condition, Kind, Meta, pod, text, time};
 
@@ -20,6 +22,8 @@ pub struct Workload {
     pub there: i32,
     /// How many of them are ready.
     pub ready: i32,
+    /// Labels of its pods.
+    pub labels: BTreeMap<String, String>,
     /// A Deployment's revision, of it or of its ReplicaSet.
     pub revision: Option<u64>,
     /// Conditions, as `ReplicaFailure`.
@@ -94,10 +98,15 @@ impl Workload {
             wanted: None,
             there: 0,
             ready: 0,
+            labels: BTreeMap::new(),
             revision: revision.and_then(|number| number.parse().ok()),
             conditions: Vec::new(),
         }
     }
+}
+
+fn labels(template: Option<&core::PodTemplateSpec>) -> BTreeMap<String, String> {
+    template.and_then(|template| template.metadata.as_ref()?.labels.clone()).unwrap_or_default()
 }
 
 impl From<&apps::Deployment> for Workload {
@@ -107,6 +116,7 @@ impl From<&apps::Deployment> for Workload {
             wanted: object.spec.as_ref().and_then(|spec| spec.replicas),
             there: status.and_then(|status| status.replicas).unwrap_or_default(),
             ready: status.and_then(|status| status.ready_replicas).unwrap_or_default(),
+            labels: labels(object.spec.as_ref().map(|spec| &spec.template)),
             conditions: conditions!(status),
             ..Self::new(WorkloadKind::Deployment, &object.metadata)
         }
@@ -120,6 +130,7 @@ impl From<&apps::ReplicaSet> for Workload {
             wanted: object.spec.as_ref().and_then(|spec| spec.replicas),
             there: status.map(|status| status.replicas).unwrap_or_default(),
             ready: status.and_then(|status| status.ready_replicas).unwrap_or_default(),
+            labels: labels(object.spec.as_ref().and_then(|spec| spec.template.as_ref())),
             conditions: conditions!(status),
             ..Self::new(WorkloadKind::ReplicaSet, &object.metadata)
         }
@@ -133,6 +144,7 @@ impl From<&apps::StatefulSet> for Workload {
             wanted: object.spec.as_ref().and_then(|spec| spec.replicas),
             there: status.map(|status| status.replicas).unwrap_or_default(),
             ready: status.and_then(|status| status.ready_replicas).unwrap_or_default(),
+            labels: labels(object.spec.as_ref().map(|spec| &spec.template)),
             conditions: conditions!(status),
             ..Self::new(WorkloadKind::StatefulSet, &object.metadata)
         }
@@ -145,6 +157,7 @@ impl From<&apps::DaemonSet> for Workload {
         Self {
             there: status.map(|status| status.current_number_scheduled).unwrap_or_default(),
             ready: status.map(|status| status.number_ready).unwrap_or_default(),
+            labels: labels(object.spec.as_ref().map(|spec| &spec.template)),
             conditions: conditions!(status),
             ..Self::new(WorkloadKind::DaemonSet, &object.metadata)
         }
@@ -157,6 +170,7 @@ impl From<&batch::Job> for Workload {
         Self {
             there: status.and_then(|status| status.active).unwrap_or_default(),
             ready: status.and_then(|status| status.ready).unwrap_or_default(),
+            labels: labels(object.spec.as_ref().map(|spec| &spec.template)),
             conditions: conditions!(status),
             ..Self::new(WorkloadKind::Job, &object.metadata)
         }

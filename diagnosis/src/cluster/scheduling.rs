@@ -1,0 +1,294 @@
+//! A pod that no node takes.
+//!
+//! The scheduler's message counts nodes by the first filter that each of them failed (`pkg/scheduler/framework/types.go`,
+//! `FitError`), in the order of its plugins: cordoned, taints, node affinity, resources, volumes, spreading and affinity
+//! between pods. A node that failed a later one had passed those before.
+
+use coroner_proto::v1::{Cause, Confidence, SubjectKind};
+use jiff::SignedDuration;
+
+use super::{
+    Finding,
+    file::{ClusterFile, Known},
+};
+use crate::{
+    kube::{Kind, Node, Pod, Resources, VolumeKind},
+    observation::Source,
+    report::Aspect,
+    text,
+    verdict::Verdict,
+    wire::size,
+};
+
+/// A pod counts as unschedulable after so long.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(5);
+/// Taints that the control plane sets itself: such a node is not there for anybody.
+const LIFECYCLE: &str = "node.kubernetes.io/";
+
+pub(super) fn finding(file: &ClusterFile, namespace: &str, name: &str) -> Option<Finding> {
+    let known = file.pods.get(&(namespace.to_owned(), name.to_owned()))?;
+    let pod = &known.object;
+    if !pod.node.is_empty() || pod.deletion.is_some() || pod.phase != "Pending" || !pod.nominated_node.is_empty() {
+        return None;
+    }
+    let condition = pod.condition("PodScheduled").filter(|condition| condition.status == Some(false))?;
+    if condition.reason != "Unschedulable" {
+        return None;
+    }
+    let since = condition.since.unwrap_or(known.since);
+    let reasons = reasons(&condition.message);
+    let causes: Vec<(Cause, u32, &str)> =
+        reasons.iter().filter_map(|(count, reason)| Some((cause(file, pod, reason)?, *count, *reason))).collect();
+    let (decisive, _, _) = causes.iter().copied().max_by_key(|(cause, count, _)| (rank(*cause), *count))?;
+    let mut explanation = format!("No node takes it. {}", text::clean(&condition.message, 768));
+    let more = match decisive {
+        Cause::UnschedulableResources => room(file, pod, &causes),
+        Cause::UnschedulableTaint => taints(file, pod),
+        Cause::UnschedulableNodeSelector => selector(pod),
+        Cause::VolumeClaimUnbound => claims(file, pod),
+        _ => None,
+    };
+    if let Some(more) = more {
+        explanation = format!("{explanation} {more}");
+    }
+    let mut verdict = Verdict::new(decisive, Confidence::Certain, since)
+        .not_fatal()
+        .told(headline(decisive), explanation)
+        .by(Source::Api(Kind::Pods), since, format!("PodScheduled False, Unschedulable: {}", condition.message));
+    for (cause, count, reason) in &causes {
+        if *cause != decisive && verdict.candidates.iter().all(|known| known.cause() != *cause) {
+            verdict = verdict.or_else(*cause, &format!("{count} node(s): {}", text::clean(reason, 256)));
+        }
+    }
+    let meta = pod.meta.clone();
+    Some(Finding { meta, kind: SubjectKind::Pod, aspect: Aspect::Schedule, verdict, ripe: since + PATIENCE })
+}
+
+/// The parts of `0/5 nodes are available: 3 Insufficient cpu, 2 node(s) had untolerated taint(s). preemption: …`, with the
+/// number of nodes of each; 0 where none is named.
+fn reasons(message: &str) -> Vec<(u32, &str)> {
+    let message = message.split(" preemption:").next().unwrap_or(message);
+    let message = message.split(" no new claims").next().unwrap_or(message);
+    let list = message.split_once("nodes are available: ").map_or(message, |(_, list)| list);
+    let mut reasons: Vec<(u32, &str)> = Vec::new();
+    let mut start = 0;
+    // A comma inside a reason, as between the keys of taints, is not followed by a number.
+    let ends = list.match_indices(", ").map(|(at, _)| at).chain([list.len()]);
+    for end in ends {
+        let next = list[end..].trim_start_matches(", ");
+        if end < list.len() && !next.starts_with(|c: char| c.is_ascii_digit()) {
+            continue;
+        }
+        let part = list[start..end].trim_start_matches(", ").trim().trim_end_matches('.');
+        let (count, reason) = match part.split_once(' ') {
+            Some((count, reason)) if count.bytes().all(|byte| byte.is_ascii_digit()) => {
+                (count.parse().unwrap_or(0), reason)
+            }
+            _ => (0, part),
+        };
+        if !reason.is_empty() {
+            reasons.push((count, reason));
+        }
+        start = end;
+    }
+    reasons
+}
+
+fn cause(file: &ClusterFile, pod: &Pod, reason: &str) -> Option<Cause> {
+    let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
+    Some(if says(&["persistentvolumeclaim", "PersistentVolumeClaim", "persistent volume", "volume node affinity"]) {
+        Cause::VolumeClaimUnbound
+    } else if says(&["Insufficient ", "Too many pods", "free ports", "max volume count"]) {
+        Cause::UnschedulableResources
+    } else if says(&["pod affinity", "pod anti-affinity", "pods anti-affinity", "topology spread"]) {
+        Cause::UnschedulableAffinity
+    } else if says(&["node affinity", "node selector"]) {
+        // One filter tells of both; the pod tells which it has.
+        if pod.node_selector.is_empty() && pod.node_affinity {
+            Cause::UnschedulableAffinity
+        } else {
+            Cause::UnschedulableNodeSelector
+        }
+    } else if says(&["untolerated taint"]) {
+        if only_lifecycle(file, pod) { Cause::UnschedulableNoNodes } else { Cause::UnschedulableTaint }
+    } else if says(&["unschedulable", "not ready", "unreachable", "no nodes available"]) {
+        Cause::UnschedulableNoNodes
+    } else {
+        return None;
+    })
+}
+
+/// How close to fitting the nodes are that this keeps out.
+fn rank(cause: Cause) -> u8 {
+    match cause {
+        Cause::VolumeClaimUnbound => 5,
+        Cause::UnschedulableResources | Cause::UnschedulableAffinity => 4,
+        Cause::UnschedulableNodeSelector => 3,
+        Cause::UnschedulableTaint => 2,
+        _ => 1,
+    }
+}
+
+fn headline(cause: Cause) -> &'static str {
+    match cause {
+        Cause::UnschedulableResources => "Cannot be scheduled: no node has enough room",
+        Cause::UnschedulableNodeSelector => "Cannot be scheduled: no node has the labels that it asks for",
+        Cause::UnschedulableAffinity => "Cannot be scheduled: its affinity rules leave no node",
+        Cause::UnschedulableTaint => "Cannot be scheduled: it does not tolerate the nodes' taints",
+        Cause::VolumeClaimUnbound => "Cannot be scheduled: a volume claim is not bound",
+        _ => "Cannot be scheduled: no node takes pods",
+    }
+}
+
+/// Taints of a node that keep this pod out.
+fn untolerated<'a>(node: &'a Node, pod: &'a Pod) -> impl Iterator<Item = &'a crate::kube::Taint> {
+    let hard = node.taints.iter().filter(|taint| taint.effect != "PreferNoSchedule");
+    hard.filter(|taint| !pod.tolerations.iter().any(|toleration| toleration.tolerates(taint)))
+}
+
+/// Whether the nodes that taints keep out are only those that the control plane has taken out of service.
+fn only_lifecycle(file: &ClusterFile, pod: &Pod) -> bool {
+    let tainted: Vec<_> =
+        file.nodes.values().filter(|known| untolerated(&known.object, pod).next().is_some()).collect();
+    !tainted.is_empty()
+        && tainted.iter().all(|known| {
+            let mut taints = untolerated(&known.object, pod);
+            taints.all(|taint| taint.key.starts_with(LIFECYCLE))
+        })
+}
+
+fn taints(file: &ClusterFile, pod: &Pod) -> Option<String> {
+    let mut keys: Vec<_> = file
+        .nodes
+        .values()
+        .flat_map(|known| untolerated(&known.object, pod))
+        .filter(|taint| !taint.key.starts_with(LIFECYCLE))
+        .map(|taint| text::clean(&format!("{}={}:{}", taint.key, taint.value, taint.effect), 253))
+        .collect();
+    keys.sort();
+    keys.dedup();
+    (!keys.is_empty()).then(|| format!("Taints that it does not tolerate: {}.", keys.join(", ")))
+}
+
+fn selector(pod: &Pod) -> Option<String> {
+    let labels = pod.node_selector.iter().map(|(key, value)| text::clean(&format!("{key}={value}"), 253));
+    let labels: Vec<_> = labels.collect();
+    (!labels.is_empty()).then(|| format!("Its nodeSelector: {}.", labels.join(", ")))
+}
+
+/// What it asks for, and what there is: as a sum, and on the roomiest node.
+fn room(file: &ClusterFile, pod: &Pod, causes: &[(Cause, u32, &str)]) -> Option<String> {
+    let resource =
+        causes.iter().find_map(|(_, _, reason)| reason.split_once("Insufficient ").map(|(_, name)| name.trim()))?;
+    let wanted = requests(pod).get(resource).copied().filter(|wanted| *wanted > 0)?;
+    let free: Vec<i128> =
+        file.nodes.values().filter(|known| !known.object.cordoned).filter_map(|n| free(file, n, resource)).collect();
+    let (sum, most) = (free.iter().filter(|free| **free > 0).sum::<i128>(), free.iter().copied().max()?);
+    let shown = |amount: i128| show(resource, amount.max(0));
+    let split = if sum >= wanted && most < wanted && free.len() > 1 {
+        " There is room in sum, but on no single node: smaller requests, or moving others, would make it fit."
+    } else {
+        ""
+    };
+    Some(format!(
+        "It requests {} of {resource}; free are {} on the roomiest of {} nodes and {} on all together.{split}",
+        shown(wanted),
+        shown(most),
+        free.len(),
+        shown(sum)
+    ))
+}
+
+fn free(file: &ClusterFile, node: &Known<Node>, resource: &str) -> Option<i128> {
+    let all = *node.object.allocatable.get(resource)?;
+    let here = file
+        .pods
+        .values()
+        .map(|known| &known.object)
+        .filter(|pod| pod.node == node.object.meta.name && !matches!(pod.phase.as_str(), "Failed" | "Succeeded"));
+    let used: i128 = here.map(|pod| requests(pod).get(resource).copied().unwrap_or(0)).sum();
+    Some(all - used)
+}
+
+/// What a pod requests: its containers and sidecars together, or the largest of its init containers if that is more.
+fn requests(pod: &Pod) -> Resources {
+    use crate::kube::ContainerKind;
+    let mut sum = Resources::new();
+    for container in &pod.containers {
+        if matches!(container.kind, ContainerKind::Main | ContainerKind::Sidecar) {
+            for (name, amount) in &container.requests {
+                *sum.entry(name.clone()).or_default() += amount;
+            }
+        }
+    }
+    for container in pod.containers.iter().filter(|container| container.kind == ContainerKind::Init) {
+        for (name, amount) in &container.requests {
+            let most = sum.entry(name.clone()).or_default();
+            *most = (*most).max(*amount);
+        }
+    }
+    sum
+}
+
+/// An amount in thousandths, for people.
+fn show(resource: &str, thousandths: i128) -> String {
+    let whole = u64::try_from(thousandths / 1000).unwrap_or(u64::MAX);
+    match resource {
+        "memory" | "ephemeral-storage" => size(whole),
+        _ if thousandths % 1000 == 0 => whole.to_string(),
+        _ => format!("{thousandths}m"),
+    }
+}
+
+/// Which claims hold it back.
+fn claims(file: &ClusterFile, pod: &Pod) -> Option<String> {
+    let names = pod.volumes.iter().filter_map(|volume| match &volume.kind {
+        VolumeKind::Claim(name) => Some(name),
+        _ => None,
+    });
+    let words = names.filter_map(|name| {
+        let shown = text::clean(name, 253);
+        match file.claims.get(&(pod.meta.namespace.clone(), name.clone())) {
+            Some(known) if known.object.phase == "Bound" => None,
+            Some(known) => {
+                let class = known.object.class.as_deref().map_or_else(
+                    || "the default storage class".to_owned(),
+                    |class| format!("storage class {}", text::clean(class, 253)),
+                );
+                let why = file.failures.get(&known.object.meta.uid);
+                let why = why.map_or_else(String::new, |why| format!(": {}", text::clean(&why.object.message, 512)));
+                Some(format!("claim {shown} of {class} is {}{why}", text::clean(&known.object.phase, 32)))
+            }
+            None if file.watched(Kind::Claims) => Some(format!("claim {shown} does not exist")),
+            None => None,
+        }
+    });
+    let words: Vec<_> = words.collect();
+    (!words.is_empty()).then(|| format!("{}.", words.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn takes_the_schedulers_message_apart() {
+        let message = "0/6 nodes are available: 1 node(s) had untolerated taint {a: b, c: d}, 2 Insufficient cpu, 3 \
+                       Insufficient \
+                       memory. preemption: 0/6 nodes are available: 6 Preemption is not helpful for scheduling.";
+        assert_eq!(
+            reasons(message),
+            [(1, "node(s) had untolerated taint {a: b, c: d}"), (2, "Insufficient cpu"), (3, "Insufficient memory")]
+        );
+        assert_eq!(reasons("no nodes available to schedule pods"), [(0, "no nodes available to schedule pods")]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_message_is_taken_apart_without_panic(message: String) {
+            let _parts = reasons(&message);
+        }
+    }
+}
