@@ -64,8 +64,8 @@ impl Case {
     /// # Errors
     /// If a line cannot be used.
     pub fn observations_without(&self, file: &str) -> Result<Vec<Observation>> {
-        let gone = format!("{file}.ndjson");
-        let files = self.files.files.iter().filter(|(name, _)| **name != gone);
+        let of = |name: &str| name.split(['.', '/']).next() == Some(file);
+        let files = self.files.files.iter().filter(|(name, _)| !of(name));
         Ok(self.recording.observations(files.map(|(name, text)| (name.as_str(), text.as_str())))?)
     }
 
@@ -92,6 +92,12 @@ impl Case {
                 })
         };
         diagnoses.iter().filter(forbidden).map(describe).collect()
+    }
+
+    /// Diagnoses that neither a truth nor what is fine beside it accounts for.
+    pub fn unaccounted(&self, diagnoses: &[Diagnosis]) -> Vec<String> {
+        let accounted = |d: &&Diagnosis| self.truth.iter().chain(&self.also).any(|truth| says(d, truth));
+        diagnoses.iter().filter(|d| !accounted(d)).map(describe).collect()
     }
 
     /// Diagnoses that are neither true, nor fine, nor coarser but honest about it.
@@ -125,7 +131,9 @@ fn about(d: &Diagnosis, truth: &Value) -> bool {
     let text = |key: &str| truth[key].as_str().unwrap_or_default();
     for key in ["node", "service", "ingress", "workload"] {
         if !text(key).is_empty() {
-            return subject.name == text(key);
+            // A workload may be told by the name of its ReplicaSet.
+            let prefix = format!("{}-", text(key));
+            return subject.name == text(key) || key == "workload" && subject.name.starts_with(&prefix);
         }
     }
     let pod = text("pod");
