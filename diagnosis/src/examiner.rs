@@ -253,9 +253,14 @@ impl Examiner {
         let Some(file) = self.file.containers.get(id) else { return };
         let Some(told) = self.told.get_mut(subject) else { return };
         let kills = &file.samples.oom_kills;
-        let Some((_, grown)) = kills.grown() else { return };
-        let untold = kills.growth().saturating_sub(told.kills);
-        if told.kills == 0 || untold == 0 || told.aspects.contains_key(&Aspect::End) {
+        let Some((_, grown)) = kills.grown().or(kills.watched()) else { return };
+        // Of a cgroup that was made under our eyes, every kill is ours to tell; else those since the first look.
+        let whole = file.task_started.is_some();
+        let counted = if whole { kills.count().unwrap_or(0) } else { kills.growth() };
+        let untold = counted.saturating_sub(told.kills);
+        // A kill that ended the container is told with its end.
+        let ended_by_it = told.aspects.get(&Aspect::End).is_some_and(|end| end.verdict.memory.is_some());
+        if told.kills == 0 || untold == 0 || ended_by_it {
             return;
         }
         if self.now < grown + SETTLE {

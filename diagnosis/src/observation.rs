@@ -89,7 +89,8 @@ impl Fact {
             Self::ProcessExit(_) => Source::ProcessEvents,
             Self::Container(_) | Self::ContainerRemoved(_) | Self::Sandbox(_) | Self::SandboxRemoved(_) => Source::Cri,
             Self::Task(_) => Source::Containerd,
-            Self::ContainerName { .. } | Self::Log(_) => Source::ContainerLogs,
+            Self::ContainerName { .. } => Source::ContainerLogs,
+            Self::Log(_) => Source::Logs,
             Self::FileSystem(_) => Source::Disk,
             Self::Object(_, object) => Source::Api(object.kind()),
             Self::KubeletPod(_) | Self::KubeletConfig(_) | Self::KubeletSummary(_) | Self::KubeletHealth(_) => {
@@ -111,8 +112,10 @@ pub enum Source {
     Cri,
     /// containerd's own event stream.
     Containerd,
-    /// The logs of containers, and the kubelet's links to them: their identity where the CRI cannot be had.
+    /// The kubelet's links to the logs of containers: their identity where the CRI cannot be had.
     ContainerLogs,
+    /// The ends of the logs of containers.
+    Logs,
     /// tracefs: who sent which signal to whom, and whom the OOM killer chose.
     Signals,
     /// /proc.
@@ -129,12 +132,13 @@ pub enum Source {
 
 impl Source {
     /// Those of the node itself, in the order in which they are shown.
-    pub const OF_NODE: [Self; 10] = [
+    pub const OF_NODE: [Self; 11] = [
         Self::KernelLog,
         Self::Cgroups,
         Self::Cri,
         Self::Containerd,
         Self::ContainerLogs,
+        Self::Logs,
         Self::Signals,
         Self::Procfs,
         Self::ProcessEvents,
@@ -150,6 +154,7 @@ impl Source {
             Self::Cri => "cri",
             Self::Containerd => "containerd",
             Self::ContainerLogs => "container_logs",
+            Self::Logs => "logs",
             Self::Signals => "signals",
             Self::Procfs => "procfs",
             Self::ProcessEvents => "process_events",

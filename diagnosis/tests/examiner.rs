@@ -335,3 +335,22 @@ fn times_that_cannot_be_true_harm_nothing() {
     }
     assert_eq!(only(observations).cause(), Cause::ApplicationExit);
 }
+
+/// In a storm, victims die before anybody has learned whose they are: the kernel's rate limit leaves only pids.
+#[test]
+fn kills_that_nobody_could_attribute_are_told_by_the_counter_also_after_the_end() {
+    let mut observations = node(EVERYBODY);
+    let sample = |millis, oom_kills| {
+        let path = format!("{POD}/{}", id());
+        seen(millis, Fact::Cgroup(Sample { path, oom_kills: Some(oom_kills), ..Sample::default() }))
+    };
+    observations.push(sample(1_000, 0));
+    observations.extend(oom(5_000, 0, POD, 150));
+    observations.push(sample(5_010, 1));
+    observations.push(sample(6_000, 40));
+    observations.push(signal(7_000, 9, 0, (SHIM, "runc"), MAIN));
+    observations.push(exit(7_010, id(), MAIN, 137));
+    let told = run(observations);
+    let kills: u32 = told.iter().filter(|d| !d.fatal).map(|d| d.occurrence_count).sum();
+    assert_eq!(kills, 40, "{told:#?}");
+}

@@ -122,7 +122,7 @@ const FILES: [(Source, &[&str]); 9] = [
     (Source::Procfs, &["procfs"]),
     (Source::Disk, &["procfs"]),
     (Source::Kubelet, &["kubelet_pods", "kubelet_summary", "kubelet_healthz", "kubelet_configz"]),
-    (Source::ContainerLogs, &["pod_logs"]),
+    (Source::Logs, &["pod_logs"]),
 ];
 
 impl Recording {

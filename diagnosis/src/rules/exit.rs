@@ -78,5 +78,5 @@ fn by_last_words(mut verdict: Verdict, words: &LastWords<'_>) -> Verdict {
         verdict = verdict.or_else(Cause::ApplicationExit, "the log is the program's own word");
     }
     verdict.contributing.extend(words.contributing);
-    verdict.told(summary, explanation).by(Source::ContainerLogs, words.line.at, &words.line.text)
+    verdict.told(summary, explanation).by(Source::Logs, words.line.at, &words.line.text)
 }

@@ -1,0 +1,232 @@
+//! The file systems that pods and images live on, by statvfs(2).
+//!
+//! A mount whose server is gone blocks who asks for it, for ever: each is asked on a thread of its own, and one that has not
+//! come back is not asked again.
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    path::{Path, PathBuf},
+    sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use coroner_diagnosis::{
+    disk::{FileSystem, Role},
+    observation::{Fact, Health},
+};
+use nix::{errno::Errno, sys::statvfs::statvfs};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    outlet::Outlet,
+    worker::{End, Worker},
+};
+
+/// Time between two looks: as often as the kubelet's eviction manager (`monitoringInterval`).
+const INTERVAL: Duration = Duration::from_secs(10);
+/// How long one file system may take to answer.
+const DEADLINE: Duration = Duration::from_secs(2);
+/// What changed less is told only so often.
+const REPEAT: Duration = Duration::from_mins(1);
+
+/// A directory, and what it is to the kubelet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// What it is.
+    pub role: Role,
+    /// Where.
+    pub path: PathBuf,
+}
+
+/// Starts the source.
+pub fn spawn(tracker: &TaskTracker, cancel: &CancellationToken, outlet: Outlet, places: Vec<Place>) {
+    let mut looks: Vec<_> = places.into_iter().map(Look::new).collect();
+    Worker::spawn(tracker, cancel, outlet, "disk", move |worker| watch(worker, &mut looks));
+}
+
+fn watch(worker: &mut Worker, looks: &mut [Look]) -> Result<Infallible, End> {
+    loop {
+        let mut complaints = BTreeMap::new();
+        let mut seen = 0;
+        for look in looks.iter_mut() {
+            match look.take(statvfs_of) {
+                Ok(Some(found)) => {
+                    seen += 1;
+                    if look.is_news(&found) {
+                        worker.send(worker.outlet.now(Fact::FileSystem(found)))?;
+                    }
+                }
+                Ok(None) => {}
+                Err(complaint) => {
+                    complaints.insert(look.place.path.display().to_string(), complaint);
+                }
+            }
+        }
+        let all = complaints.iter().map(|(path, complaint)| format!("{path}: {complaint}")).collect::<Vec<_>>().join("; ");
+        worker.health(match (seen, complaints.is_empty()) {
+            (0, _) if all.is_empty() => Health::Absent("no directory of the kubelet or a runtime is there".to_owned()),
+            (0, _) => Health::Absent(all),
+            (_, true) => Health::Ok,
+            (_, false) => Health::Degraded(all),
+        })?;
+        worker.pause(INTERVAL)?;
+    }
+}
+
+/// The answer of one statvfs(2); `Ok(None)` where there is no such directory.
+type Answer = Result<Option<FileSystem>, String>;
+
+#[derive(Debug)]
+struct Look {
+    place: Place,
+    /// The thread that was asked and has not answered yet.
+    pending: Option<Receiver<Answer>>,
+    told: Option<(Instant, FileSystem)>,
+}
+
+impl Look {
+    fn new(place: Place) -> Self {
+        Self { place, pending: None, told: None }
+    }
+
+    /// Asks, unless the last question is still without an answer.
+    fn take(&mut self, ask: fn(&Place) -> Answer) -> Answer {
+        let hung = || Err("does not answer".to_owned());
+        let answer = match self.pending.take() {
+            Some(pending) => match pending.try_recv() {
+                Ok(answer) => return answer,
+                Err(TryRecvError::Empty) => {
+                    self.pending = Some(pending);
+                    return hung();
+                }
+                Err(TryRecvError::Disconnected) => return Err("its thread panicked".to_owned()),
+            },
+            None => {
+                let (sender, receiver) = sync_channel(1);
+                let place = self.place.clone();
+                let started = thread::Builder::new().name("statvfs".to_owned()).spawn(move || {
+                    let _nobody_waits = sender.send(ask(&place));
+                });
+                if let Err(error) = started {
+                    return Err(format!("no thread for it: {error}"));
+                }
+                receiver
+            }
+        };
+        match answer.recv_timeout(DEADLINE) {
+            Ok(answer) => answer,
+            Err(RecvTimeoutError::Timeout) => {
+                self.pending = Some(answer);
+                hung()
+            }
+            Err(RecvTimeoutError::Disconnected) => Err("its thread panicked".to_owned()),
+        }
+    }
+
+    /// Whether something changed by more than a hundredth, or nothing was told for long.
+    fn is_news(&mut self, found: &FileSystem) -> bool {
+        let changed = |before: u64, now: u64, all: u64| before.abs_diff(now) > all / 100;
+        let news = self.told.as_ref().is_none_or(|(at, before)| {
+            at.elapsed() >= REPEAT
+                || before.bytes != found.bytes
+                || changed(before.bytes_available, found.bytes_available, found.bytes)
+                || changed(before.inodes_available, found.inodes_available, found.inodes)
+        });
+        if news {
+            self.told = Some((Instant::now(), found.clone()));
+        }
+        news
+    }
+}
+
+fn statvfs_of(place: &Place) -> Answer {
+    let found = match statvfs(&place.path) {
+        Ok(found) => found,
+        Err(Errno::ENOENT) => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
+    let size = found.fragment_size();
+    Ok(Some(FileSystem {
+        role: place.role,
+        path: place.path.display().to_string(),
+        bytes: found.blocks().saturating_mul(size),
+        bytes_available: found.blocks_available().saturating_mul(size),
+        inodes: found.files(),
+        inodes_available: found.files_available(),
+    }))
+}
+
+/// Where the kubelet and the known runtimes keep their things, below the node's root.
+pub fn places(root: &Path) -> Vec<Place> {
+    let place = |role, path: &str| Place { role, path: root.join(path) };
+    let mut places = vec![place(Role::Node, "var/lib/kubelet")];
+    let runtimes = ["var/lib/containerd", "var/lib/containers/storage", "var/lib/docker", "var/lib/rancher/k3s/agent/containerd"];
+    if let Some(runtime) = runtimes.into_iter().find(|path| root.join(path).is_dir()) {
+        places.push(place(Role::Image, runtime));
+        places.push(place(Role::Container, runtime));
+    }
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use coroner_diagnosis::observation::Source;
+
+    use super::*;
+    use crate::sources::testing::Running;
+
+    #[tokio::test]
+    async fn tells_size_and_room_of_a_real_file_system() {
+        let mut running = Running::new();
+        let dir = tempfile::tempdir().unwrap();
+        let places = vec![
+            Place { role: Role::Node, path: dir.path().to_owned() },
+            Place { role: Role::Image, path: dir.path().join("is not there") },
+        ];
+        let health = running.start(Source::Disk, |tracker, cancel, outlet| spawn(tracker, cancel, outlet, places)).await;
+        assert_eq!(health, Health::Ok);
+        let found = running.seen.iter().find_map(|seen| match &seen.fact {
+            Fact::FileSystem(found) => Some(found.clone()),
+            _ => None,
+        });
+        let found = found.expect("told before the health");
+        let expected = statvfs(dir.path()).unwrap();
+        assert_eq!((found.role, found.bytes), (Role::Node, expected.blocks() * expected.fragment_size()));
+        assert!(found.bytes_available <= found.bytes && found.inodes_available <= found.inodes);
+        running.stop().await;
+    }
+
+    #[tokio::test]
+    async fn without_any_directory_it_is_absent() {
+        let mut running = Running::new();
+        let places = vec![Place { role: Role::Node, path: "/is/not/there".into() }];
+        let health = running.start(Source::Disk, |tracker, cancel, outlet| spawn(tracker, cancel, outlet, places)).await;
+        assert!(matches!(health, Health::Absent(_)), "{health:?}");
+        running.stop().await;
+    }
+
+    /// Held by the test: who asks for it waits like for a dead mount.
+    static DEAD: Mutex<()> = Mutex::new(());
+
+    #[test]
+    fn a_mount_that_does_not_answer_is_asked_once_and_holds_nobody_up() {
+        fn ask(place: &Place) -> Answer {
+            drop(DEAD.lock());
+            statvfs_of(place)
+        }
+        let dead = DEAD.lock().unwrap();
+        let mut look = Look::new(Place { role: Role::Node, path: "/".into() });
+        let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
+        assert_eq!(look.take(ask), Err("does not answer".to_owned()));
+        let before = threads();
+        assert_eq!(look.take(ask), Err("does not answer".to_owned()));
+        assert!(threads() <= before, "no second thread waits");
+        drop(dead);
+        let answered = || look.take(ask).is_ok_and(|found| found.is_some());
+        assert!(std::iter::repeat_with(answered).take(1_000_000).any(|answered| answered));
+    }
+}

@@ -1,0 +1,52 @@
+//! Watches of the API server: what an agent asks of its node's objects, and the aggregator of all.
+//!
+//! Objects are pruned as they arrive. A broken watch resumes where it was; where the API server no longer knows that point (410), it
+//! lists anew, and what is gone since is told as deleted. While the API server is away nothing is told but that: the last
+//! state stays the last that is known.
+
+mod cluster;
+mod state;
+
+use std::fmt::Debug;
+
+pub use cluster::{NoCluster, client, config};
+use coroner_diagnosis::{
+    kube::{Change, Kind, Object},
+    observation::Health,
+};
+use futures::{Stream, StreamExt as _, stream};
+use kube::{
+    Api,
+    runtime::{WatchStreamExt as _, watcher},
+};
+use serde::de::DeserializeOwned;
+use state::State;
+
+/// Objects of one answer to a list.
+const PAGE: u32 = 250;
+
+/// What a watch tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Told {
+    /// Of an object.
+    Object(Change, Object),
+    /// How well it sees, at start and at each change.
+    Health(Health),
+}
+
+/// Watches the objects that `fields` selects (all, if it is empty), for ever. `prune` takes of each what the examiners read.
+pub fn watch<K>(
+    api: Api<K>,
+    fields: &str,
+    kind: Kind,
+    prune: impl Fn(&K) -> Object + Send + 'static,
+) -> impl Stream<Item = Told> + Send + 'static
+where
+    K: kube::Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let config = watcher::Config::default().page_size(PAGE);
+    let config = if fields.is_empty() { config } else { config.fields(fields) };
+    let mut state = State::new(kind);
+    let events = watcher(api, config).default_backoff();
+    events.flat_map(move |event| stream::iter(state.take(event, &prune)))
+}
