@@ -4,6 +4,7 @@ use std::{io, net::SocketAddr, process::ExitCode, time::Duration};
 
 use coroner_diagnosis::{
     examiner::Examiner,
+    kube::Kind,
     observation::{Fact, Gap, GapReason, Observation, Source},
 };
 use coroner_proto::v1;
@@ -23,7 +24,7 @@ use crate::{
     node,
     outbox::{self, Closed, Keeper, OpenError, Outbox, Record},
     sources::{
-        cgroups, container_names, containerd, cri, kernel_log,
+        api, cgroups, container_names, containerd, cri, disk, kernel_log, kubelet, logs,
         outlet::{CAPACITY, Outlet},
         process_events,
         procfs::{self, Connector},
@@ -91,6 +92,10 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         cri_endpoint,
         containerd_endpoint,
         containerd_namespace,
+        log_lines,
+        kubeconfig,
+        kubelet,
+        disks,
         aggregator,
         outbox,
         outbox_max_bytes,
@@ -113,6 +118,16 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     let (hints, hinted) = cri::hints();
     containerd::spawn(&sources, stop_sources.clone(), outlet(Source::Containerd), containerd_config, hints);
     cri::spawn(&sources, stop_sources.clone(), outlet(Source::Cri), cri_endpoint, hinted);
+    let api_outlets = api::Outlets {
+        pods: outlet(Source::Api(Kind::Pods)),
+        events: outlet(Source::Api(Kind::Events)),
+        nodes: outlet(Source::Api(Kind::Nodes)),
+    };
+    api::spawn(&sources, stop_sources.clone(), api_outlets, api::Config { kubeconfig, node: node.name.clone() });
+    kubelet::spawn(&sources, stop_sources.clone(), outlet(Source::Kubelet), kubelet);
+    disk::spawn(&sources, &stop_sources, outlet(Source::Disk), disks);
+    let pod_logs = host.log.join("pods");
+    let logs = logs::spawn(&sources, stop_sources.clone(), outlet(Source::Logs), pod_logs, log_lines);
     container_names::spawn(&sources, &stop_sources, outlet(Source::ContainerLogs), container_logs);
     cgroups::spawn(&sources, &stop_sources, outlet(Source::Cgroups), host.clone());
     kernel_log::spawn(&sources, &stop_sources, outlet(Source::KernelLog), host.clone(), kernel_log::LOOKBACK);
@@ -132,7 +147,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     }
     let stop_examiner = CancellationToken::new();
     let mut examiner = parts.spawn(
-        examine(node.clone(), observations, keeper.clone(), board.clone(), turn, stop_examiner.clone())
+        examine(node.clone(), observations, keeper.clone(), board.clone(), logs, turn, stop_examiner.clone())
             .instrument(info_span!("examiner")),
     );
     let uplink = Uplink::new(node.name, aggregator, keeper.clone(), board, Pace::default());
@@ -204,6 +219,7 @@ async fn examine(
     mut observations: mpsc::Receiver<Observation>,
     outbox: Keeper,
     board: Board,
+    logs: logs::Requests,
     turn: watch::Sender<Instant>,
     stop: CancellationToken,
 ) -> Result<(), Closed> {
@@ -226,6 +242,9 @@ async fn examine(
         let mut records = Vec::new();
         for observation in burst.drain(..) {
             note(&observation, &board, &name, &mut records);
+            if let Fact::Container(container) = &observation.fact {
+                logs.ended(container);
+            }
             records.extend(examiner.observe(observation).into_iter().map(Record::diagnosis));
         }
         let now = Timestamp::now();

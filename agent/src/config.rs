@@ -9,10 +9,16 @@ use clap::{Parser, ValueEnum};
 use thiserror::Error;
 use tonic::transport::Uri;
 
-use crate::host::HostRoot;
+use crate::{
+    host::HostRoot,
+    sources::{disk, kubelet, logs},
+};
 
 /// The smallest outbox that makes sense: a few hundred records.
 const OUTBOX_MIN_BYTES: u64 = 1 << 20;
+
+/// The port of the kubelet's API (`pkg/cluster/ports`).
+const KUBELET_PORT: u16 = 10250;
 
 /// Sockets on which a CRI runtime is known to listen, below the node's root: containerd (Debian and most others, K3s and
 /// RKE2, K0s, MicroK8s), CRI-O, cri-dockerd.
@@ -56,6 +62,30 @@ struct Flags {
     /// The containerd namespace in which the CRI keeps its containers
     #[arg(long, env = "CORONER_CONTAINERD_NAMESPACE", value_name = "NAME", default_value = "k8s.io")]
     containerd_namespace: String,
+
+    /// Lines of a failed container's log that are told; what looks like a secret is taken out of them. 0 tells none
+    #[arg(long, env = "CORONER_LOG_LINES", value_name = "LINES", default_value_t = logs::LINES)]
+    log_lines: usize,
+
+    /// Reach the API server by this file [default: as in a pod, by its ServiceAccount]
+    #[arg(long, env = "KUBECONFIG", value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+
+    /// The kubelet: https://HOST:10250 or none [default: https://NODE_IP:10250]
+    #[arg(long, env = "CORONER_KUBELET_URL", value_name = "URL")]
+    kubelet_url: Option<String>,
+
+    /// The node's address, by which the kubelet is reached
+    #[arg(long, env = "NODE_IP", value_name = "ADDR")]
+    node_ip: Option<IpAddr>,
+
+    /// Certificate authority of the kubelet, PEM [default: the cluster's]
+    #[arg(long, env = "CORONER_KUBELET_CA", value_name = "FILE")]
+    kubelet_ca: Option<PathBuf>,
+
+    /// Do not check the kubelet's certificate, which is self-signed on many nodes
+    #[arg(long, env = "CORONER_KUBELET_INSECURE_TLS")]
+    kubelet_insecure_tls: bool,
 
     /// The aggregator: https://HOST:PORT, http://HOST:PORT or unix:///PATH
     #[arg(long, env = "CORONER_AGGREGATOR", value_name = "URL")]
@@ -128,6 +158,14 @@ pub struct Config {
     pub containerd_endpoint: Option<String>,
     /// The containerd namespace of the CRI's containers.
     pub containerd_namespace: String,
+    /// Lines of a failed container's log that are told.
+    pub log_lines: usize,
+    /// How the API server is reached, if not as in a pod.
+    pub kubeconfig: Option<PathBuf>,
+    /// How the kubelet is reached.
+    pub kubelet: kubelet::Config,
+    /// File systems to watch.
+    pub disks: Vec<disk::Place>,
     /// Where diagnoses go.
     pub aggregator: Aggregator,
     /// The outbox' file.
@@ -191,6 +229,12 @@ impl Config {
             cri_endpoint,
             containerd_endpoint,
             containerd_namespace,
+            log_lines,
+            kubeconfig,
+            kubelet_url,
+            node_ip,
+            kubelet_ca,
+            kubelet_insecure_tls,
             aggregator,
             tls_ca,
             tls_cert,
@@ -217,6 +261,17 @@ impl Config {
             Some(Socket::Unix(endpoint)) => Some(endpoint),
             None => cri_endpoint.clone(),
         };
+        let by_address = node_ip.map(|address| match address {
+            IpAddr::V4(address) => format!("https://{address}:{KUBELET_PORT}"),
+            IpAddr::V6(address) => format!("https://[{address}]:{KUBELET_PORT}"),
+        });
+        let kubeconfig = kubeconfig.filter(|path| !path.as_os_str().is_empty());
+        let kubelet = kubelet::Config {
+            url: kubelet_url.or(by_address).filter(|url| url != "none"),
+            ca: kubelet_ca,
+            insecure: kubelet_insecure_tls,
+            kubeconfig: kubeconfig.clone(),
+        };
         let tls = tls_ca.map(|ca| Tls { ca, identity: tls_cert.zip(tls_key) });
         Ok(Self {
             node_name: node_name.filter(|name| !name.is_empty()),
@@ -226,6 +281,10 @@ impl Config {
             cri_endpoint,
             containerd_endpoint,
             containerd_namespace,
+            log_lines,
+            kubeconfig,
+            kubelet,
+            disks: disk::places(&host_root),
             aggregator: Aggregator::checked(aggregator, tls, insecure).map_err(UsageError::Bad)?,
             outbox,
             outbox_max_bytes,

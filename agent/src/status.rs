@@ -18,6 +18,8 @@ use tonic::transport::server::{Server, TcpIncoming};
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tracing::{info, warn};
 
+use crate::sources::api;
+
 /// The outbox' name among the sources.
 pub const OUTBOX: &str = "outbox";
 
@@ -40,8 +42,13 @@ impl Default for Board {
             reason: "not started yet".to_owned(),
             ..SourceStatus::default()
         };
-        Self(Arc::new(watch::Sender::new(Source::OF_NODE.map(|source| (source.name(), unknown(source))).into())))
+        Self(Arc::new(watch::Sender::new(sources().map(|source| (source.name(), unknown(source))).collect())))
     }
+}
+
+/// The sources of an agent.
+fn sources() -> impl Iterator<Item = Source> {
+    Source::OF_NODE.into_iter().chain(api::SOURCES)
 }
 
 /// What has changed on a board since it was last told to somebody.
@@ -184,7 +191,7 @@ mod tests {
     #[test]
     fn every_source_is_on_the_board_from_the_start() {
         let board = Board::default();
-        for source in Source::OF_NODE {
+        for source in sources() {
             assert_eq!(status(&board, source).health(), SourceHealth::Unspecified);
         }
     }

@@ -253,7 +253,7 @@ impl Examiner {
         let Some(file) = self.file.containers.get(id) else { return };
         let Some(told) = self.told.get_mut(subject) else { return };
         let kills = &file.samples.oom_kills;
-        let Some((_, grown)) = kills.grown().or(kills.watched()) else { return };
+        let Some((_, grown)) = kills.grown().or_else(|| kills.watched()) else { return };
         // Of a cgroup that was made under our eyes, every kill is ours to tell; else those since the first look.
         let whole = file.task_started.is_some();
         let counted = if whole { kills.count().unwrap_or(0) } else { kills.growth() };

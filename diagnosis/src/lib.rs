@@ -23,6 +23,7 @@ pub mod observation;
 pub mod parse;
 pub mod process;
 pub mod recording;
+pub mod redact;
 pub mod replay;
 pub mod report;
 pub mod rules;

@@ -241,9 +241,10 @@ impl Watches {
 
     fn health(&self, health: &Health) -> Health {
         match (health, self.refused) {
-            (Health::Ok, refused) if refused > 0 => {
-                Health::Degraded(format!("more than {TROUBLES} pods in trouble at once: {refused} went without their events"))
-            }
+            (Health::Ok, refused) if refused > 0 => Health::Degraded(format!(
+                "more than {TROUBLES} pods in trouble at once: {refused} went without their \
+                     events"
+            )),
             _ => health.clone(),
         }
     }
@@ -284,15 +285,20 @@ impl Owners {
         ];
         let kind = kinds.into_iter().find(|kind| kind.name() == of.kind)?;
         let workload = match kind {
-            WorkloadKind::Deployment => (&Api::<apps::Deployment>::namespaced(client, namespace).get(&of.name).await.ok()?).into(),
-            WorkloadKind::ReplicaSet => (&Api::<apps::ReplicaSet>::namespaced(client, namespace).get(&of.name).await.ok()?).into(),
-            WorkloadKind::StatefulSet => (&Api::<apps::StatefulSet>::namespaced(client, namespace).get(&of.name).await.ok()?).into(),
-            WorkloadKind::DaemonSet => (&Api::<apps::DaemonSet>::namespaced(client, namespace).get(&of.name).await.ok()?).into(),
+            WorkloadKind::Deployment => {
+                (&Api::<apps::Deployment>::namespaced(client, namespace).get(&of.name).await.ok()?).into()
+            }
+            WorkloadKind::ReplicaSet => {
+                (&Api::<apps::ReplicaSet>::namespaced(client, namespace).get(&of.name).await.ok()?).into()
+            }
+            WorkloadKind::StatefulSet => {
+                (&Api::<apps::StatefulSet>::namespaced(client, namespace).get(&of.name).await.ok()?).into()
+            }
+            WorkloadKind::DaemonSet => {
+                (&Api::<apps::DaemonSet>::namespaced(client, namespace).get(&of.name).await.ok()?).into()
+            }
             WorkloadKind::Job => (&Api::<batch::Job>::namespaced(client, namespace).get(&of.name).await.ok()?).into(),
         };
         Some(workload)
     }
 }
-
-#[cfg(test)]
-mod tests;

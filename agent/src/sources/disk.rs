@@ -64,7 +64,8 @@ fn watch(worker: &mut Worker, looks: &mut [Look]) -> Result<Infallible, End> {
                 }
             }
         }
-        let all = complaints.iter().map(|(path, complaint)| format!("{path}: {complaint}")).collect::<Vec<_>>().join("; ");
+        let all =
+            complaints.iter().map(|(path, complaint)| format!("{path}: {complaint}")).collect::<Vec<_>>().join("; ");
         worker.health(match (seen, complaints.is_empty()) {
             (0, _) if all.is_empty() => Health::Absent("no directory of the kubelet or a runtime is there".to_owned()),
             (0, _) => Health::Absent(all),
@@ -162,7 +163,8 @@ fn statvfs_of(place: &Place) -> Answer {
 pub fn places(root: &Path) -> Vec<Place> {
     let place = |role, path: &str| Place { role, path: root.join(path) };
     let mut places = vec![place(Role::Node, "var/lib/kubelet")];
-    let runtimes = ["var/lib/containerd", "var/lib/containers/storage", "var/lib/docker", "var/lib/rancher/k3s/agent/containerd"];
+    let runtimes =
+        ["var/lib/containerd", "var/lib/containers/storage", "var/lib/docker", "var/lib/rancher/k3s/agent/containerd"];
     if let Some(runtime) = runtimes.into_iter().find(|path| root.join(path).is_dir()) {
         places.push(place(Role::Image, runtime));
         places.push(place(Role::Container, runtime));
@@ -187,7 +189,8 @@ mod tests {
             Place { role: Role::Node, path: dir.path().to_owned() },
             Place { role: Role::Image, path: dir.path().join("is not there") },
         ];
-        let health = running.start(Source::Disk, |tracker, cancel, outlet| spawn(tracker, cancel, outlet, places)).await;
+        let health =
+            running.start(Source::Disk, |tracker, cancel, outlet| spawn(tracker, cancel, outlet, places)).await;
         assert_eq!(health, Health::Ok);
         let found = running.seen.iter().find_map(|seen| match &seen.fact {
             Fact::FileSystem(found) => Some(found.clone()),
@@ -204,7 +207,8 @@ mod tests {
     async fn without_any_directory_it_is_absent() {
         let mut running = Running::new();
         let places = vec![Place { role: Role::Node, path: "/is/not/there".into() }];
-        let health = running.start(Source::Disk, |tracker, cancel, outlet| spawn(tracker, cancel, outlet, places)).await;
+        let health =
+            running.start(Source::Disk, |tracker, cancel, outlet| spawn(tracker, cancel, outlet, places)).await;
         assert!(matches!(health, Health::Absent(_)), "{health:?}");
         running.stop().await;
     }

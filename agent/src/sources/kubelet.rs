@@ -104,7 +104,8 @@ async fn client(config: &Config) -> Result<Client, String> {
 /// The certificates of a PEM file, as DER.
 fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     use rustls_pki_types::{CertificateDer, pem::PemObject as _};
-    let read = CertificateDer::pem_slice_iter(pem).map(|one| one.map(|der| der.to_vec())).collect::<Result<Vec<_>, _>>();
+    let read =
+        CertificateDer::pem_slice_iter(pem).map(|one| one.map(|der| der.to_vec())).collect::<Result<Vec<_>, _>>();
     let read = read.map_err(|error| error.to_string())?;
     if read.is_empty() { Err("no certificate in it".to_owned()) } else { Ok(read) }
 }
@@ -140,7 +141,8 @@ impl Kubelet {
                 if pods <= now {
                     pods = now + PODS;
                     let told = self.get::<List<Pod>>("/pods").await;
-                    let facts = |list: List<Pod>| list.items.iter().map(|pod| Fact::KubeletPod(Box::new(pod.into()))).collect();
+                    let facts =
+                        |list: List<Pod>| list.items.iter().map(|pod| Fact::KubeletPod(Box::new(pod.into()))).collect();
                     self.tell(told.map(facts)).await;
                 }
                 if summary <= now {
@@ -214,6 +216,3 @@ impl Kubelet {
         timeout(DEADLINE, asked).await.map_err(|_| Failure::Timeout)?
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -166,11 +166,10 @@ fn file<K: Ord, T: PartialEq>(objects: &mut BTreeMap<K, Known<T>>, at: Timestamp
             objects.remove(&key);
         }
         Change::Applied => match objects.get_mut(&key) {
+            Some(known) if known.object == object => {}
             Some(known) => {
-                if known.object != object {
-                    known.object = object;
-                    known.changed = at;
-                }
+                known.object = object;
+                known.changed = at;
             }
             None if room => {
                 objects.insert(key, Known { object, since: at, changed: at });

@@ -1,0 +1,256 @@
+//! The end of the log of a container that has failed, from /var/log/pods.
+//!
+//! Read once, when the container has ended, never followed. What looks like a secret is taken out before anything is handed on
+//! ([`redact`]). Whoever runs the container wrote the log, and may have put anything in its place: only a regular file
+//! below the kubelet's own directories is opened, and at most its last [`TAIL`] bytes are read.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use coroner_diagnosis::{
+    cri::{Container, Pod},
+    log::{Line, Tail},
+    observation::{Fact, GapReason, Health, Observation},
+    redact,
+};
+use jiff::Timestamp;
+use nix::{errno::Errno, fcntl::OFlag};
+use tokio::{
+    select,
+    sync::mpsc::{self, error::TrySendError},
+    task::spawn_blocking,
+    time::timeout,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::outlet::Outlet;
+
+/// Lines that are handed on, if nothing else is asked for.
+pub const LINES: usize = 10;
+/// The most that is read of one log, in bytes.
+const TAIL: u64 = 16 * 1024;
+/// Logs that wait to be read.
+const WAITING: usize = 64;
+/// How long one log may take.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// A log that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Wanted {
+    pod: Pod,
+    container: String,
+    attempt: u32,
+}
+
+/// Asks for logs. Never waits: what finds no room is told as a gap.
+#[derive(Clone, Debug)]
+pub struct Requests {
+    sender: mpsc::Sender<Wanted>,
+    outlet: Outlet,
+}
+
+impl Requests {
+    /// Asks for the log of a container that has ended, unless it ended well.
+    pub fn ended(&self, container: &Container) {
+        if !container.exited() || container.exit_code == 0 || container.pod.uid.is_empty() {
+            return;
+        }
+        let wanted =
+            Wanted { pod: container.pod.clone(), container: container.name.clone(), attempt: container.attempt };
+        if let Err(TrySendError::Full(_)) = self.sender.try_send(wanted) {
+            let now = Timestamp::now();
+            self.outlet.offer(self.outlet.gap(GapReason::Overload, now, now, Some(1)));
+        }
+    }
+}
+
+/// Starts the source. `directory`: the node's /var/log/pods. With 0 `lines` nothing is read.
+pub fn spawn(
+    tracker: &TaskTracker,
+    cancel: CancellationToken,
+    outlet: Outlet,
+    directory: PathBuf,
+    lines: usize,
+) -> Requests {
+    let (sender, wanted) = mpsc::channel(WAITING);
+    let requests = Requests { sender, outlet: outlet.clone() };
+    tracker.spawn(async move {
+        select! {
+            () = cancel.cancelled() => {}
+            () = serve(outlet, wanted, directory, lines) => {}
+        }
+    });
+    requests
+}
+
+async fn serve(outlet: Outlet, mut wanted: mpsc::Receiver<Wanted>, directory: PathBuf, lines: usize) {
+    if lines == 0 {
+        outlet.health(Health::Absent("switched off: no line of a log leaves the node".to_owned())).await;
+        while wanted.recv().await.is_some() {}
+        return;
+    }
+    let well = || {
+        if directory.is_dir() {
+            Health::Ok
+        } else {
+            Health::Absent(format!("{}: no such directory", directory.display()))
+        }
+    };
+    let mut health = well();
+    outlet.health(health.clone()).await;
+    let directory = Arc::new(directory.clone());
+    // Containers are asked about again and again: each log once.
+    let mut last: Option<Wanted> = None;
+    while let Some(asked) = wanted.recv().await {
+        if last.as_ref() == Some(&asked) {
+            continue;
+        }
+        last = Some(asked.clone());
+        let folder = Arc::clone(&directory);
+        let reading = spawn_blocking(move || read(&folder, &asked, lines));
+        let now = match timeout(DEADLINE, reading).await {
+            Ok(Ok(Ok(Some(tail)))) => {
+                let seen_at = Timestamp::now();
+                let happened_at = tail.lines.last().map_or(seen_at, |line| line.at.min(seen_at));
+                if !outlet.send(Observation { seen_at, happened_at, fact: Fact::Log(tail) }).await {
+                    return;
+                }
+                Health::Ok
+            }
+            Ok(Ok(Ok(None))) => Health::Ok,
+            Ok(Ok(Err(error))) => Health::Degraded(format!("reading a container's log: {error}")),
+            Ok(Err(_)) => Health::Degraded("reading a container's log panicked".to_owned()),
+            Err(_) => Health::Degraded(format!("a log was not read within {DEADLINE:?}")),
+        };
+        if now != health {
+            health = now;
+            outlet.health(health.clone()).await;
+        }
+    }
+}
+
+/// The end of a log; `None` where there is none.
+fn read(directory: &Path, wanted: &Wanted, lines: usize) -> io::Result<Option<Tail>> {
+    let Some(path) = path(directory, wanted) else { return Ok(None) };
+    let mut file = match open(&path) {
+        Ok(file) => file,
+        // Gone with its pod, or a link, as Docker's logs are.
+        Err(error) if matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::ENOENT | Errno::ELOOP)) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Ok(None);
+    }
+    file.seek(SeekFrom::Start(metadata.len().saturating_sub(TAIL)))?;
+    let mut bytes = Vec::new();
+    file.take(TAIL).read_to_end(&mut bytes)?;
+    let mut read = Line::parse_all(&String::from_utf8_lossy(&bytes));
+    let first = read.len().saturating_sub(lines);
+    let mut kept = read.split_off(first);
+    // A key may stretch over lines: it is looked for in all of them together.
+    let joined = kept.iter().map(|line| line.text.replace('\n', " ")).collect::<Vec<_>>().join("\n");
+    let (cleaned, _) = redact::clean(&joined);
+    let mut texts = cleaned.lines();
+    for line in &mut kept {
+        line.text = texts.next().unwrap_or_default().to_owned();
+    }
+    kept.retain(|line| !line.text.is_empty());
+    if kept.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Tail {
+        pod: wanted.pod.clone(),
+        container: wanted.container.clone(),
+        attempt: wanted.attempt,
+        lines: kept,
+    }))
+}
+
+/// Neither follows a link, nor waits for a pipe's writer.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)
+}
+
+/// Mirrors `BuildContainerLogsDirectory` of `pkg/kubelet/kuberuntime/helpers.go`. `None` for names that lead elsewhere.
+fn path(directory: &Path, wanted: &Wanted) -> Option<PathBuf> {
+    let Wanted { pod, container, attempt } = wanted;
+    let parts = [&pod.namespace, &pod.name, &pod.uid, container];
+    let is_name = |part: &String| !part.is_empty() && !part.contains(['/', '\0']) && part != "." && part != "..";
+    if !parts.into_iter().all(is_name) {
+        return None;
+    }
+    let folder = format!("{}_{}_{}", pod.namespace, pod.name, pod.uid);
+    Some(directory.join(folder).join(container).join(format!("{attempt}.log")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use nix::{sys::stat::Mode, unistd::mkfifo};
+
+    use super::*;
+
+    fn wanted() -> Wanted {
+        let pod = Pod { namespace: "shop".to_owned(), name: "cart".to_owned(), uid: "u1".to_owned() };
+        Wanted { pod, container: "web".to_owned(), attempt: 3 }
+    }
+
+    fn log(text: &[u8]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let path = path(dir.path(), &wanted()).unwrap();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        dir
+    }
+
+    fn texts(dir: &tempfile::TempDir, lines: usize) -> Vec<String> {
+        let tail = read(dir.path(), &wanted(), lines).unwrap();
+        tail.map(|tail| tail.lines.into_iter().map(|line| line.text).collect()).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_last_lines_are_told_without_their_secrets() {
+        let mut text = String::new();
+        for n in 0..2000 {
+            text += &format!("2026-11-20T22:10:00.{n:04}Z stdout F line {n}\n");
+        }
+        text += "2026-11-20T22:10:01Z stderr F login with password=hunter2 failed\n";
+        let dir = log(text.as_bytes());
+        assert_eq!(texts(&dir, 2), ["line 1999", "login with password=[redacted:named] failed"]);
+        assert!(texts(&dir, 10_000).len() < 400, "no more than the end is read");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_read_all_the_same() {
+        let dir = log(b"\xff\xfe\n2026-11-20T22:10:01Z stderr F \xff boom\n");
+        assert_eq!(texts(&dir, 5), ["\u{fffd} boom"]);
+    }
+
+    #[test]
+    fn only_a_regular_file_in_its_place_is_opened() {
+        let dir = log(b"");
+        let path = path(dir.path(), &wanted()).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert!(texts(&dir, 5).is_empty());
+        let secret = dir.path().join("secret");
+        fs::write(&secret, "2026-11-20T22:10:01Z stderr F secret\n").unwrap();
+        symlink(&secret, &path).unwrap();
+        assert!(texts(&dir, 5).is_empty());
+        fs::remove_file(&path).unwrap();
+        mkfifo(&path, Mode::S_IRWXU).unwrap();
+        assert!(texts(&dir, 5).is_empty());
+        let elsewhere = Wanted { container: "../../..".to_owned(), ..wanted() };
+        assert_eq!(super::path(dir.path(), &elsewhere), None);
+    }
+}
