@@ -68,7 +68,7 @@ struct Flags {
     log_lines: usize,
 
     /// Reach the API server by this file [default: as in a pod, by its ServiceAccount]
-    #[arg(long, env = "KUBECONFIG", value_name = "FILE")]
+    #[arg(long, env = "CORONER_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
 
     /// The kubelet: https://HOST:10250 or none [default: https://NODE_IP:10250]

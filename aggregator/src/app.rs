@@ -13,7 +13,8 @@ use tonic_health::ServingStatus;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use crate::{
-    config::{Config, Endpoint, LogFormat},
+    cluster,
+    config::{ClusterWatch, Config, Endpoint, LogFormat},
     feed::{Feed, Timing},
     intake::Intake,
     ledger::{self, Ledger, Retention, Writer},
@@ -98,7 +99,9 @@ impl App {
     pub async fn start(config: Config, timing: Timing) -> anyhow::Result<Self> {
         server::check_exposure(&config)?;
         let tls = server::tls(&config)?;
-        let Config { listen, ledger: path, retain_days, retain_bytes, health_listen, .. } = config;
+        let Config {
+            listen, ledger: path, retain_days, retain_bytes, health_listen, kubeconfig, cluster_watch, ..
+        } = config;
         let retention = Retention { age: Duration::from_secs(86_400) * retain_days, bytes: retain_bytes };
         let (ledger, writer) = tokio::task::spawn_blocking(move || Ledger::open(&path, retention)).await??;
         let ledger = Arc::new(ledger);
@@ -109,6 +112,9 @@ impl App {
 
         let intake = Intake::new(Arc::clone(&ledger), Arc::clone(&nodes));
         let feed = Feed::new(Arc::clone(&ledger), Arc::clone(&nodes), timing, tasks.clone(), stop.clone());
+        if cluster_watch == ClusterWatch::Auto {
+            tasks.spawn(cluster::run(intake.clone(), kubeconfig, stop.clone()));
+        }
         let routes = server::routes(intake, feed);
         let listeners = listen.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
         let endpoints = listeners.iter().map(Listener::endpoint).collect();

@@ -35,9 +35,24 @@ pub struct Config {
     /// Where to answer grpc.health.v1 in plain text, services `liveness` and `readiness`
     #[arg(long, env = "CORONER_HEALTH_LISTEN", value_name = "IP:PORT")]
     pub health_listen: Option<SocketAddr>,
+    /// Reach the API server by this file [default: as in a pod, by its ServiceAccount]
+    #[arg(long, env = "CORONER_KUBECONFIG", value_name = "PATH")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Whether to watch the cluster for what no agent sees: unschedulable pods, refused ones, Services that lead nowhere
+    #[arg(long, env = "CORONER_CLUSTER_WATCH", value_enum, default_value_t = ClusterWatch::Auto)]
+    pub cluster_watch: ClusterWatch,
     /// How to write the log to stderr
     #[arg(long, env = "CORONER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+}
+
+/// Whether to watch the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ClusterWatch {
+    /// Where there is one.
+    Auto,
+    /// Not at all.
+    Off,
 }
 
 /// How to write the log.

@@ -12,6 +12,7 @@ use prost::Message;
 use tonic::{Request, Response, Status, async_trait};
 
 use crate::{
+    cluster,
     filter::Key,
     gate::busy,
     ledger::{Entry, Ledger, Push},
@@ -19,10 +20,10 @@ use crate::{
 };
 
 /// Records of one push.
-const MAX_RECORDS: usize = 500;
+pub const MAX_RECORDS: usize = 500;
 
 /// `coroner.v1.IngestService`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Intake {
     ledger: Arc<Ledger>,
     nodes: Arc<Nodes>,
@@ -41,7 +42,21 @@ impl IngestService for Intake {
         &self,
         request: Request<PushDiagnosesRequest>,
     ) -> Result<Response<PushDiagnosesResponse>, Status> {
-        let PushDiagnosesRequest { node, stream_id, records, sources } = request.into_inner();
+        let request = request.into_inner();
+        if request.node == cluster::NAME {
+            return Err(Status::invalid_argument("no node is called so"));
+        }
+        self.take(request).await.map(Response::new)
+    }
+}
+
+impl Intake {
+    /// Stores what was pushed; on return it is durable.
+    ///
+    /// # Errors
+    /// As the call's: what cannot be used at all, or not now.
+    pub async fn take(&self, request: PushDiagnosesRequest) -> Result<PushDiagnosesResponse, Status> {
+        let PushDiagnosesRequest { node, stream_id, records, sources } = request;
         check::check_origin(&node, &stream_id).map_err(Status::invalid_argument)?;
         if records.len() > MAX_RECORDS {
             return Err(Status::invalid_argument(format!("a push holds at most {MAX_RECORDS} records")));
@@ -66,7 +81,7 @@ impl IngestService for Intake {
         let acknowledged = self.ledger.append(push).await.map_err(|error| busy(error.to_string()))?;
         let acknowledged_sequence = acknowledged.unsigned_abs();
         self.nodes.acknowledged(&node, acknowledged_sequence);
-        Ok(Response::new(PushDiagnosesResponse { acknowledged_sequence, rejected }))
+        Ok(PushDiagnosesResponse { acknowledged_sequence, rejected })
     }
 }
 

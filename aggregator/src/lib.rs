@@ -3,6 +3,7 @@
 //! The program is `main.rs`; this library lets tests run it, or parts of it, in their own process.
 
 pub mod app;
+pub mod cluster;
 pub mod config;
 pub mod cursor;
 pub mod feed;
