@@ -24,6 +24,10 @@ pub struct Key {
     pub node: String,
     /// The container's name.
     pub container: String,
+    /// The workload nearest to it, as `ReplicaSet/web-5d9c`; empty for none.
+    pub workload: String,
+    /// The one above that, as `Deployment/web`; empty for none.
+    pub workload_above: String,
     /// `Cause` as a number, as are the next three.
     pub cause: i32,
     /// `SubjectKind`.
@@ -48,12 +52,15 @@ impl Key {
             (_, Some(node)) => node.name.clone(),
             (_, None) => String::new(),
         };
+        let mut workloads = diagnosis.workloads.iter().map(|workload| format!("{}/{}", workload.kind, workload.name));
         Self {
             event_time: time.and_then(nanoseconds).unwrap_or(now),
             namespace: subject.namespace,
             name: subject.name,
             node,
             container: subject.container,
+            workload: workloads.next().unwrap_or_default(),
+            workload_above: workloads.next().unwrap_or_default(),
             cause: diagnosis.cause,
             kind: subject.kind,
             severity: diagnosis.severity,
@@ -82,6 +89,7 @@ pub struct Filter {
     pub(crate) nodes: BTreeSet<String>,
     pub(crate) names: BTreeSet<String>,
     pub(crate) containers: BTreeSet<String>,
+    pub(crate) workloads: BTreeSet<String>,
     pub(crate) causes: BTreeSet<i32>,
     pub(crate) kinds: BTreeSet<i32>,
     pub(crate) min_severity: i32,
@@ -105,9 +113,11 @@ impl Filter {
             min_severity,
             min_confidence,
             fatal_only,
+            workloads,
         } = filter;
-        let longest = [namespaces.len(), nodes.len(), names.len(), containers.len(), causes.len(), subject_kinds.len()];
-        if longest.into_iter().any(|length| length > MAX_VALUES) {
+        let texts = [&namespaces, &nodes, &names, &containers, &workloads].map(Vec::len);
+        let longest = texts.into_iter().chain([causes.len(), subject_kinds.len()]).max().unwrap_or_default();
+        if longest > MAX_VALUES {
             return Err(Status::invalid_argument(format!("a field of a filter holds at most {MAX_VALUES} values")));
         }
         Ok(Self {
@@ -115,6 +125,7 @@ impl Filter {
             nodes: nodes.into_iter().collect(),
             names: names.into_iter().collect(),
             containers: containers.into_iter().collect(),
+            workloads: workloads.into_iter().collect(),
             causes: causes.into_iter().collect(),
             kinds: subject_kinds.into_iter().collect(),
             min_severity,
@@ -129,6 +140,7 @@ impl Filter {
             && any_of(&self.nodes, &key.node)
             && any_of(&self.names, &key.name)
             && any_of(&self.containers, &key.container)
+            && (any_of(&self.workloads, &key.workload) || self.workloads.contains(&key.workload_above))
             && any_of(&self.causes, &key.cause)
             && any_of(&self.kinds, &key.kind)
             && key.severity >= self.min_severity
@@ -202,6 +214,19 @@ mod tests {
         };
         assert!(filter(&["shop", "other"], &["web"]).matches(&key()));
         assert!(!filter(&["shop"], &["db"]).matches(&key()));
+    }
+
+    #[test]
+    fn a_workload_is_found_by_any_of_its_names() {
+        let pod = |workloads: &[(&str, &str)]| {
+            let workload = |(kind, name): &(&str, &str)| v1::Workload { kind: (*kind).into(), name: (*name).into() };
+            let workloads = workloads.iter().map(workload).collect();
+            Key::of(&v1::Diagnosis { workloads, ..v1::Diagnosis::default() }, 0)
+        };
+        let web = pod(&[("ReplicaSet", "web-5d9c"), ("Deployment", "web")]);
+        let filter = |name: &str| Filter { workloads: [name.to_owned()].into(), ..Filter::default() };
+        assert!(filter("ReplicaSet/web-5d9c").matches(&web) && filter("Deployment/web").matches(&web));
+        assert!(!filter("Deployment/web-5d9c").matches(&web) && !filter("Deployment/web").matches(&pod(&[])));
     }
 
     #[test]

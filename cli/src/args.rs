@@ -25,7 +25,8 @@ undetermined; 65 unreadable case; 69 the aggregator (or what the demo needs) is 
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Explain what happened to a pod: its last death first, then whatever else was diagnosed
+    /// Explain what happened to a pod, workload, node, Service or Ingress: the last death first, then whatever else was
+    /// diagnosed
     Why(WhyArgs),
     /// List diagnoses, the newest first
     List(ListArgs),
@@ -55,6 +56,9 @@ pub(crate) struct OutputArgs {
     /// Whether to use colours; with auto, on a terminal unless NO_COLOR is set
     #[arg(long, value_name = "WHEN", default_value = "auto", global = true, help_heading = "Output")]
     pub(crate) color: When,
+    /// The language of explanations [default: that of LC_ALL, LC_MESSAGES or LANG]
+    #[arg(long, value_name = "LANGUAGE", global = true, help_heading = "Output")]
+    pub(crate) lang: Option<Lang>,
     /// Leave the line of column names out
     #[arg(long, global = true, help_heading = "Output")]
     pub(crate) no_headers: bool,
@@ -73,6 +77,14 @@ pub(crate) enum When {
     Auto,
     Always,
     Never,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Lang {
+    /// English
+    En,
+    /// 中文
+    Zh,
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -103,10 +115,10 @@ pub(crate) struct AggregatorArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct WhyArgs {
-    /// The pod (or node): POD, or NAMESPACE/POD
-    #[arg(value_name = "[NAMESPACE/]POD")]
-    pub(crate) pod: String,
-    /// Only this container of it
+    /// A pod, or KIND/NAME as kubectl writes it: pod, deploy, rs, sts, ds, job, cronjob, node, svc or ing
+    #[arg(value_name = "[NAMESPACE/][KIND/]NAME")]
+    pub(crate) subject: String,
+    /// Only this container
     #[arg(short, long)]
     pub(crate) container: Option<String>,
     /// Its namespace [default: any, if the name is unambiguous]

@@ -5,10 +5,10 @@ use std::{
     io::{self, IsTerminal, Write},
 };
 
-use coroner_diagnosis::text;
+use coroner_diagnosis::{catalogue::Language, text};
 
 use crate::{
-    args::{Format, OutputArgs, When},
+    args::{Format, Lang, OutputArgs, When},
     page::Page,
 };
 
@@ -30,6 +30,8 @@ pub(crate) struct Out {
     pub(crate) cut: bool,
     /// Whether there are colours.
     pub(crate) colour: bool,
+    /// The language of pages. Tables and data are in English: their words are names that scripts compare.
+    pub(crate) language: Language,
 }
 
 impl Out {
@@ -52,12 +54,17 @@ impl Out {
             width: width.unwrap_or(DEFAULT_WIDTH).max(MIN_WIDTH),
             cut: terminal,
             colour,
+            language: match args.lang {
+                Some(Lang::En) => Language::English,
+                Some(Lang::Zh) => Language::Chinese,
+                None => of_locale(["LC_ALL", "LC_MESSAGES", "LANG"].map(variable)),
+            },
         }
     }
 
     /// An empty page for this output.
     pub(crate) fn page(&self) -> Page {
-        Page::new(self.width, self.colour)
+        Page::new(self.width, self.colour, self.language)
     }
 
     /// Writes data and flushes it: what is on stdout may be waited for.
@@ -74,5 +81,29 @@ impl Out {
     pub(crate) fn tell(&self, message: &str) {
         // Nobody is left to be told if even this fails.
         let _closed = writeln!(io::stderr(), "{}", text::clean(message, 4096));
+    }
+}
+
+/// The language that the first of these variables that is set names (POSIX.1, 8.2).
+fn of_locale(variables: [String; 3]) -> Language {
+    let locale = variables.into_iter().find(|value| !value.is_empty()).unwrap_or_default();
+    match locale.split(['_', '.', '@', '-']).next() {
+        Some("zh") => Language::Chinese,
+        _ => Language::English,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_locale_names_the_language() {
+        let language = |all: &str, messages: &str, lang: &str| of_locale([all, messages, lang].map(str::to_owned));
+        assert_eq!(language("", "", "zh_CN.UTF-8"), Language::Chinese);
+        assert_eq!(language("", "zh-TW", "en_US.UTF-8"), Language::Chinese);
+        assert_eq!(language("C", "", "zh_CN.UTF-8"), Language::English);
+        assert_eq!(language("", "", "zhuang"), Language::English);
+        assert_eq!(language("", "", ""), Language::English);
     }
 }

@@ -4,7 +4,8 @@
 use std::fmt::Write;
 
 use clap::builder::styling::{AnsiColor, Style};
-use coroner_diagnosis::text;
+use coroner_diagnosis::{catalogue::Language, text};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// No single text is shown beyond this; the wire's own limits are lower.
 const MAX_TEXT_BYTES: usize = 4096;
@@ -61,17 +62,26 @@ impl Span {
 
     /// At most so many columns of it, the last of which tells that it was cut.
     fn cut(&self, columns: usize) -> Self {
-        match (self.text.char_indices().nth(columns), self.text.char_indices().nth(columns.saturating_sub(1))) {
-            (Some(_), Some((end, _))) => {
-                Self { text: format!("{}…", self.text.get(..end).unwrap_or_default()), look: self.look }
-            }
-            _ => self.clone(),
+        if self.columns() <= columns {
+            return self.clone();
         }
+        Self { text: format!("{}…", fitting(&self.text, columns.saturating_sub(1))), look: self.look }
     }
 }
 
+/// Columns on a terminal: two for a Chinese character.
 fn columns(text: &str) -> usize {
-    text.chars().count()
+    text.width()
+}
+
+/// As much of the text as takes at most so many columns.
+fn fitting(text: &str, columns: usize) -> &str {
+    let mut taken = 0;
+    let end = text.char_indices().find(|(_, char)| {
+        taken += char.width().unwrap_or_default();
+        taken > columns
+    });
+    end.and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
 /// Lines for a terminal or a pipe.
@@ -79,12 +89,18 @@ fn columns(text: &str) -> usize {
 pub(crate) struct Page {
     width: usize,
     colour: bool,
+    language: Language,
     text: String,
 }
 
 impl Page {
-    pub(crate) fn new(width: usize, colour: bool) -> Self {
-        Self { width, colour, text: String::new() }
+    pub(crate) fn new(width: usize, colour: bool, language: Language) -> Self {
+        Self { width, colour, language, text: String::new() }
+    }
+
+    /// The language of whoever reads it.
+    pub(crate) fn language(&self) -> Language {
+        self.language
     }
 
     pub(crate) fn into_text(self) -> String {
@@ -186,9 +202,14 @@ impl Page {
 
 /// Cuts a word that is longer than a line: after the last comma or slash that fits, else where the line ends.
 fn split(word: &str, room: usize) -> (&str, &str) {
-    let end = word.char_indices().nth(room).map_or(word.len(), |(end, _)| end);
-    let fitting = word.get(..end).unwrap_or(word);
-    let cut = fitting.rfind([',', '/']).map_or(end, |at| at + 1);
+    let mut head = fitting(word, room);
+    if head.is_empty() {
+        // Wider than all the room: a line holds one character at least.
+        head = word.get(..word.chars().next().map_or(0, char::len_utf8)).unwrap_or(word);
+    }
+    let cut = head
+        .rfind([',', '/', '，', '。', '；', '、'])
+        .map_or(head.len(), |at| at + head[at..].chars().next().map_or(0, char::len_utf8));
     word.split_at_checked(cut).unwrap_or((word, ""))
 }
 
@@ -199,7 +220,7 @@ mod tests {
     use super::*;
 
     fn wrapped(width: usize, text: &str) -> String {
-        let mut page = Page::new(width, false);
+        let mut page = Page::new(width, false, Language::English);
         page.paragraph(Some((2, span(Look::Faint, "Next"))), 8, &[span(Look::Plain, text)]);
         page.into_text()
     }
@@ -223,7 +244,7 @@ mod tests {
     #[test]
     fn styles_are_only_there_with_colour() {
         let text = |colour| {
-            let mut page = Page::new(80, colour);
+            let mut page = Page::new(80, colour, Language::English);
             page.paragraph(None, 0, &[span(Look::Bad, "OOM"), span(Look::Plain, " kill")]);
             page.into_text()
         };

@@ -1,5 +1,6 @@
 //! Diagnoses as rows of a table.
 
+use coroner_diagnosis::catalogue::Language;
 use coroner_proto::v1::Diagnosis;
 use jiff::Timestamp;
 
@@ -108,7 +109,7 @@ pub(crate) fn row(diagnosis: &Diagnosis, shape: Shape, now: Timestamp) -> Vec<Sp
         span(Look::Strong, &name),
         plain(&subject.container),
         span(look, &words::cause(diagnosis.cause)),
-        plain(words::confidence(diagnosis)),
+        plain(words::confidence(diagnosis).to(Language::English)),
     ];
     if shape.growing {
         row.push(plain(&diagnosis.revision.to_string()));
@@ -116,7 +117,7 @@ pub(crate) fn row(diagnosis: &Diagnosis, shape: Shape, now: Timestamp) -> Vec<Sp
     if shape.wide {
         let exit = diagnosis.exit.as_ref();
         row.extend([
-            plain(words::severity(diagnosis.severity())),
+            plain(words::severity(diagnosis.severity()).to(Language::English)),
             plain(if diagnosis.fatal { "yes" } else { "no" }),
             plain(&exit.map_or_else(String::new, |exit| exit.code.to_string())),
             plain(&exit.filter(|exit| exit.signal != 0).map_or_else(String::new, |exit| words::signal(exit.signal))),
@@ -125,7 +126,7 @@ pub(crate) fn row(diagnosis: &Diagnosis, shape: Shape, now: Timestamp) -> Vec<Sp
             plain(&diagnosis.uid),
         ]);
     }
-    row.push(plain(&explain::summary(diagnosis)));
+    row.push(plain(&explain::summary(diagnosis, Language::English)));
     row
 }
 

@@ -10,7 +10,7 @@ use coroner_proto::v1::{
 use jiff::Timestamp;
 
 use crate::{
-    args::{OutputArgs, When},
+    args::{Lang, OutputArgs, When},
     out::Out,
 };
 
@@ -50,7 +50,7 @@ pub(crate) fn now() -> Timestamp {
 
 /// A pipe of so many columns.
 pub(crate) fn out(width: usize) -> Out {
-    let args = OutputArgs { format: None, color: When::Never, no_headers: false };
+    let args = OutputArgs { format: None, color: When::Never, no_headers: false, lang: Some(Lang::En) };
     Out { width, cut: false, ..Out::new(&args) }
 }
 

@@ -1,6 +1,7 @@
 //! The wire's enums and times in words.
 
-use coroner_proto::v1::{Cause, Confidence, ContainerKind, Diagnosis, Severity, Subject, SubjectKind};
+use coroner_diagnosis::catalogue::Text;
+use coroner_proto::v1::{Cause, Confidence, Diagnosis, Severity, Subject, SubjectKind};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use nix::sys::signal::Signal;
 
@@ -15,26 +16,26 @@ pub(crate) fn cause(code: i32) -> String {
 }
 
 /// How sure a diagnosis is.
-pub(crate) fn confidence(diagnosis: &Diagnosis) -> &'static str {
-    if diagnosis.cause() == Cause::Unattributed {
-        return "undetermined";
+pub(crate) fn confidence(diagnosis: &Diagnosis) -> Text {
+    if matches!(diagnosis.cause(), Cause::Unattributed) {
+        return Text::new("undetermined", "无法判定");
     }
     match diagnosis.confidence() {
-        Confidence::Certain => "certain",
-        Confidence::Likely => "likely",
-        Confidence::Possible => "possible",
-        Confidence::Unspecified => "not said how sure",
+        Confidence::Certain => Text::new("certain", "确定"),
+        Confidence::Likely => Text::new("likely", "很可能"),
+        Confidence::Possible => Text::new("possible", "可能"),
+        Confidence::Unspecified => Text::new("not said how sure", "未说明把握"),
     }
 }
 
 /// The severity in one word.
-pub(crate) fn severity(severity: Severity) -> &'static str {
+pub(crate) fn severity(severity: Severity) -> Text {
     match severity {
-        Severity::Unspecified => "-",
-        Severity::Info => "info",
-        Severity::Warning => "warning",
-        Severity::Error => "error",
-        Severity::Critical => "critical",
+        Severity::Unspecified => Text::new("-", "-"),
+        Severity::Info => Text::new("info", "提示"),
+        Severity::Warning => Text::new("warning", "警告"),
+        Severity::Error => Text::new("error", "错误"),
+        Severity::Critical => Text::new("critical", "严重"),
     }
 }
 
@@ -62,20 +63,6 @@ pub(crate) fn subject_name(subject: &Subject) -> String {
         "" => format!("{kind}{name}"),
         namespace => format!("{namespace}/{kind}{name}"),
     }
-}
-
-/// `container web`, `init container setup`; empty for a subject that is no container.
-pub(crate) fn container(subject: &Subject) -> String {
-    if subject.container.is_empty() {
-        return String::new();
-    }
-    let kind = match subject.container_kind() {
-        ContainerKind::Unspecified | ContainerKind::Main => "",
-        ContainerKind::Init => "init ",
-        ContainerKind::Sidecar => "sidecar ",
-        ContainerKind::Ephemeral => "ephemeral ",
-    };
-    format!("{kind}container {}", subject.container)
 }
 
 /// `SIGKILL`; the number alone for what has no name.

@@ -8,7 +8,7 @@ mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use coroner_proto::v1::{Diagnosis, Node, Pod, Subject as Named, SubjectKind};
+use coroner_proto::v1::{Diagnosis, Node, Pod, Subject as Named, SubjectKind, Workload};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
@@ -41,6 +41,8 @@ pub(crate) struct Finding {
     meta: Meta,
     /// Its kind.
     kind: SubjectKind,
+    /// The workloads that it belongs to, the nearest first.
+    workloads: Vec<Workload>,
     /// What of it.
     aspect: Aspect,
     /// Why.
@@ -174,7 +176,7 @@ impl ClusterExaminer {
 }
 
 fn tell(cluster: &str, telling: &Telling) -> Diagnosis {
-    let Finding { meta, kind, aspect, verdict, .. } = &telling.finding;
+    let Finding { meta, kind, workloads, aspect, verdict, .. } = &telling.finding;
     let name = |text: &str| text::clean(text, 253);
     let said = report::Telling {
         revision: telling.revision,
@@ -193,6 +195,7 @@ fn tell(cluster: &str, telling: &Telling) -> Diagnosis {
         }),
         node: Some(Node { cluster_uid: cluster.to_owned(), ..Node::default() }),
         pod: (*kind == SubjectKind::Pod).then_some(pod),
+        workloads: workloads.clone(),
         ..report::told(verdict, said)
     }
 }

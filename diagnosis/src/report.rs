@@ -1,12 +1,17 @@
 //! From a verdict to the diagnosis that is told: names, uid, revision, severity, next steps.
 
-use coroner_proto::v1::{Container, ContainerKind, Diagnosis, Node, Pod, Severity, Subject, SubjectKind};
+use std::collections::BTreeMap;
+
+use coroner_proto::v1::{Container, ContainerKind, Diagnosis, Node, Pod, Severity, Subject, SubjectKind, Workload};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
     case::{ContainerFile, NodeFile, PodFile},
-    catalogue, cri, kube, text,
+    catalogue::{self, Language},
+    cri,
+    kube::{self, Controller},
+    text,
     verdict::Verdict,
     wire,
 };
@@ -158,6 +163,11 @@ pub fn of_container(
             uid: container.pod_uid().map(name).unwrap_or_default(),
         }),
         container: Some(instance(container)),
+        workloads: file
+            .pod_of(container)
+            .and_then(PodFile::object)
+            .map(|pod| workloads_of(pod, |uid| file.workloads.get(uid)))
+            .unwrap_or_default(),
         ..told(verdict, telling)
     }
 }
@@ -196,13 +206,41 @@ pub fn of_pod(
             image: text::clean(&wanted.image, 512),
             ..Container::default()
         }),
+        workloads: object.map(|object| workloads_of(object, |uid| file.workloads.get(uid))).unwrap_or_default(),
         ..told(verdict, telling)
     }
 }
 
+/// The workloads of a pod by its own word and that of its controller, where that `is_known` by uid.
+pub(crate) fn workloads_of<'a>(
+    pod: &kube::Pod,
+    is_known: impl FnOnce(&str) -> Option<&'a kube::Workload>,
+) -> Vec<Workload> {
+    let Some(nearest) = &pod.meta.controller else { return Vec::new() };
+    let above = is_known(&nearest.uid).and_then(|workload| workload.meta.controller.clone());
+    workloads([Some(nearest), above.or_else(|| deployment_of(nearest, &pod.labels)).as_ref()])
+}
+
+/// The Deployment of a ReplicaSet that is not known itself: `NewRSName` in `pkg/controller/deployment/sync.go` names it
+/// after the Deployment and the hash that its pods carry as a label.
+fn deployment_of(replica_set: &Controller, labels: &BTreeMap<String, String>) -> Option<Controller> {
+    let hash = labels.get("pod-template-hash").filter(|hash| !hash.is_empty())?;
+    let name = replica_set.name.strip_suffix(hash)?.strip_suffix('-')?;
+    let is_one = replica_set.kind == "ReplicaSet" && !name.is_empty();
+    is_one.then(|| Controller { kind: "Deployment".to_owned(), name: name.to_owned(), uid: String::new() })
+}
+
+/// The nearest first. The node that is the owner of a static pod's mirror is no workload.
+pub(crate) fn workloads(from_below: [Option<&Controller>; 2]) -> Vec<Workload> {
+    let workloads = from_below.into_iter().flatten().filter(|controller| controller.kind != "Node");
+    workloads
+        .map(|controller| Workload { kind: text::clean(&controller.kind, 63), name: name(&controller.name) })
+        .collect()
+}
+
 /// What does not hang on whom it is about.
 pub(crate) fn told(verdict: &Verdict, telling: Telling) -> Diagnosis {
-    let row = catalogue::row(verdict.cause);
+    let row = catalogue::find(verdict.cause);
     let severity = match (row, verdict.fatal) {
         (Some(row), true) => row.severity,
         (Some(row), false) => row.severity.min(Severity::Warning),
@@ -223,7 +261,9 @@ pub(crate) fn told(verdict: &Verdict, telling: Telling) -> Diagnosis {
         requested_by: verdict.requested_by.into(),
         summary: verdict.summary.clone(),
         explanation: verdict.explanation.clone(),
-        suggestions: row.map(|row| row.next.iter().map(|step| (*step).to_owned()).collect()).unwrap_or_default(),
+        suggestions: row
+            .map(|row| row.next.iter().map(|step| step.to(Language::English).to_owned()).collect())
+            .unwrap_or_default(),
         process: verdict.process.clone(),
         other_victims: verdict.other_victims.clone(),
         memory: verdict.memory.clone(),

@@ -26,6 +26,8 @@ const MAX_STREAM_ID_BYTES: usize = 128;
 const MAX_SOURCES: usize = 64;
 /// Bytes of the reason of a source's health.
 const MAX_REASON_BYTES: usize = 1024;
+/// A pod is two deep at most: ReplicaSet and Deployment, Job and CronJob.
+const MAX_WORKLOADS: usize = 2;
 
 /// Why a record is refused, to follow its name.
 type Refusal = String;
@@ -119,6 +121,13 @@ fn check_diagnosis(diagnosis: &Diagnosis) -> Result<(), Refusal> {
     name("subject.name", &subject.name)?;
     name("subject.node", &subject.node)?;
     name("subject.container", &subject.container)?;
+    if diagnosis.workloads.len() > MAX_WORKLOADS {
+        return Err(format!("workloads has more than {MAX_WORKLOADS} entries"));
+    }
+    for workload in &diagnosis.workloads {
+        name("workloads.kind", &workload.kind)?;
+        name("workloads.name", &workload.name)?;
+    }
     if let Some(node) = &diagnosis.node {
         name("node.name", &node.name)?;
     }
@@ -205,6 +214,7 @@ mod tests {
         assert!(refusal(|d| d.subject = None).contains("subject"));
         assert!(refusal(|d| d.subject.as_mut().unwrap().name = "x".repeat(254)).contains("subject.name"));
         assert!(refusal(|d| d.subject.as_mut().unwrap().namespace = "a\u{1b}[2J".into()).contains("subject.namespace"));
+        assert!(refusal(|d| d.workloads = vec![Default::default(); 3]).contains("workloads"));
         assert!(refusal(|d| d.event_time = far).contains("event_time"));
         assert!(refusal(|d| d.evidence = vec![Evidence { time: far, ..Default::default() }]).contains("evidence.time"));
         assert!(

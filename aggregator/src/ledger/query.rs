@@ -58,6 +58,8 @@ pub fn list(connection: &Connection, query: &Query) -> Result<Page, rusqlite::Er
         found.extend(places(&snapshot, query, &walk)?);
     }
     found.sort_unstable_by(|(a, _), (b, _)| b.cmp(a));
+    // A record is on two walks where both its workloads are asked for.
+    found.dedup();
     let mut page = Page::default();
     let mut fetch = snapshot.prepare_cached("SELECT body FROM record WHERE offset = ?")?;
     let (mut bytes, mut last) = (0, None);
@@ -85,7 +87,10 @@ fn walks(filter: &Filter) -> Vec<Walk> {
     let texts = |index, column, values: &std::collections::BTreeSet<String>| {
         values.iter().map(|v| Walk { index, column: Some((column, Value::Text(v.clone()))) }).collect()
     };
-    if !filter.names.is_empty() {
+    if !filter.workloads.is_empty() {
+        let nearest: Vec<Walk> = texts("latest_by_workload", "workload", &filter.workloads);
+        nearest.into_iter().chain(texts("latest_by_workload_above", "workload_above", &filter.workloads)).collect()
+    } else if !filter.names.is_empty() {
         texts("latest_by_name", "name", &filter.names)
     } else if !filter.nodes.is_empty() {
         texts("latest_by_node", "node", &filter.nodes)
@@ -114,6 +119,10 @@ fn places(
     };
     let driver = walk.column.as_ref().map(|(column, value)| {
         condition(&format!("{column} = ?"), vec![value.clone()]);
+        if column.starts_with("workload") {
+            // These indexes hold no empty names, and SQLite takes one only where the query says so too.
+            condition(&format!("{column} <> ''"), vec![]);
+        }
         *column
     });
     if let Some(time) = query.start_time {
@@ -125,8 +134,18 @@ fn places(
     if let Some(after) = query.after {
         condition("(event_time, uid) < (?, ?)", vec![after.event_time.into(), after.uid.into_bytes().to_vec().into()]);
     }
-    let Filter { namespaces, nodes, names, containers, causes, kinds, min_severity, min_confidence, fatal_only } =
-        &query.filter;
+    let Filter {
+        namespaces,
+        nodes,
+        names,
+        containers,
+        causes,
+        kinds,
+        min_severity,
+        min_confidence,
+        fatal_only,
+        workloads: _,
+    } = &query.filter;
     for (column, texts) in [("namespace", namespaces), ("node", nodes), ("name", names), ("container", containers)] {
         if !texts.is_empty() && driver != Some(column) {
             condition(&one_of(column, texts.len()), texts.iter().map(|t| t.clone().into()).collect());

@@ -91,8 +91,8 @@ pub fn read(
         chunk.position = Position { offset, time: expired.time };
     }
     let mut statement = snapshot.prepare_cached(
-        "SELECT offset, store_time, uid IS NULL, event_time, namespace, name, node, container, cause, kind, severity,
-             confidence, fatal, body
+        "SELECT offset, store_time, uid IS NULL, event_time, namespace, name, node, container, workload,
+             workload_above, cause, kind, severity, confidence, fatal, body
          FROM record WHERE offset > :after AND offset <= :end ORDER BY offset LIMIT :scan",
     )?;
     let scan = i64::try_from(limits.scan).unwrap_or(i64::MAX);
@@ -103,7 +103,7 @@ pub fn read(
         let position = Position { offset: row.get(0)?, time: row.get(1)? };
         let (is_gap, key) = (row.get(2)?, key(row, 3)?);
         if if is_gap { selection.wants_gap(&key.node) } else { selection.wants(&key) } {
-            let body = row.get_ref(13)?.as_blob()?;
+            let body = row.get_ref(15)?.as_blob()?;
             if chunk.items.len() == limits.records || (bytes > 0 && bytes + body.len() > limits.bytes) {
                 break false;
             }
@@ -129,11 +129,13 @@ fn key(row: &Row<'_>, at: usize) -> Result<Key, rusqlite::Error> {
         name: row.get(at + 2)?,
         node: row.get(at + 3)?,
         container: row.get(at + 4)?,
-        cause: row.get(at + 5)?,
-        kind: row.get(at + 6)?,
-        severity: row.get(at + 7)?,
-        confidence: row.get(at + 8)?,
-        fatal: row.get(at + 9)?,
+        workload: row.get(at + 5)?,
+        workload_above: row.get(at + 6)?,
+        cause: row.get(at + 7)?,
+        kind: row.get(at + 8)?,
+        severity: row.get(at + 9)?,
+        confidence: row.get(at + 10)?,
+        fatal: row.get(at + 11)?,
     })
 }
 

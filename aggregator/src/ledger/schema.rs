@@ -61,6 +61,8 @@ CREATE TABLE record (
     name TEXT NOT NULL,
     node TEXT NOT NULL,
     container TEXT NOT NULL,
+    workload TEXT NOT NULL,
+    workload_above TEXT NOT NULL,
     cause INTEGER NOT NULL,
     kind INTEGER NOT NULL,
     severity INTEGER NOT NULL,
@@ -74,6 +76,9 @@ CREATE INDEX latest_by_time ON record (event_time, uid) WHERE latest = 1;
 CREATE INDEX latest_by_name ON record (name, event_time, uid) WHERE latest = 1;
 CREATE INDEX latest_by_node ON record (node, event_time, uid) WHERE latest = 1;
 CREATE INDEX latest_by_namespace ON record (namespace, event_time, uid) WHERE latest = 1;
+CREATE INDEX latest_by_workload ON record (workload, event_time, uid) WHERE latest = 1 AND workload <> '';
+CREATE INDEX latest_by_workload_above ON record (workload_above, event_time, uid)
+    WHERE latest = 1 AND workload_above <> '';
 CREATE INDEX latest_by_cause ON record (cause, event_time, uid) WHERE latest = 1;
 ";
 

@@ -200,9 +200,9 @@ fn append(transaction: &Transaction<'_>, push: &Push, now: i64) -> Result<i64, r
     let mut demote = transaction.prepare_cached("UPDATE record SET latest = 0 WHERE offset = ?")?;
     let mut insert = transaction.prepare_cached(
         "INSERT INTO record (store_time, stream, sequence, uid, revision, latest, event_time, namespace, name, node,
-             container, cause, kind, severity, confidence, fatal, body)
+             container, workload, workload_above, cause, kind, severity, confidence, fatal, body)
          VALUES (:store_time, :stream, :sequence, :uid, :revision, :latest, :event_time, :namespace, :name, :node,
-             :container, :cause, :kind, :severity, :confidence, :fatal, :body)",
+             :container, :workload, :workload_above, :cause, :kind, :severity, :confidence, :fatal, :body)",
     )?;
     for entry in &push.entries {
         // What is there already is looked for, not left to ON CONFLICT: that would use up an offset.
@@ -255,7 +255,20 @@ fn insert_entry(
     latest: bool,
     now: i64,
 ) -> Result<(), rusqlite::Error> {
-    let Key { event_time, namespace, name, node, container, cause, kind, severity, confidence, fatal } = &entry.key;
+    let Key {
+        event_time,
+        namespace,
+        name,
+        node,
+        container,
+        workload,
+        workload_above,
+        cause,
+        kind,
+        severity,
+        confidence,
+        fatal,
+    } = &entry.key;
     insert.execute(named_params! {
         ":store_time": now,
         ":stream": stream,
@@ -268,6 +281,8 @@ fn insert_entry(
         ":name": name,
         ":node": node,
         ":container": container,
+        ":workload": workload,
+        ":workload_above": workload_above,
         ":cause": cause,
         ":kind": kind,
         ":severity": severity,

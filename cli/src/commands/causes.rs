@@ -1,6 +1,6 @@
 //! `coroner causes`: the catalogue of causes.
 
-use coroner_diagnosis::catalogue::{self, Row};
+use coroner_diagnosis::catalogue::{self, Language, Row, Text};
 use coroner_proto::v1::Severity;
 use serde_json::{Value, json};
 
@@ -16,10 +16,10 @@ use crate::{
 
 pub(crate) fn run(args: &CausesArgs, out: &mut Out) -> Result<Outcome, Failure> {
     let wanted = |row: &&Row| args.cause.is_none_or(|cause| cause == row.cause);
-    let rows: Vec<&Row> = catalogue::rows().iter().filter(wanted).collect();
+    let rows: Vec<&Row> = catalogue::rows().filter(wanted).collect();
     let text = match out.format {
         Some(Format::Json | Format::Yaml) => {
-            let texts = rows.iter().map(|row| data::render_value(out.format, value(row)));
+            let texts = rows.iter().map(|row| data::render_value(out.format, value(row, out.language)));
             texts.collect::<Result<String, _>>()?
         }
         Some(Format::Table | Format::Wide) => table(&rows, out),
@@ -40,13 +40,14 @@ fn code(row: &Row) -> String {
     words::cause(row.cause.into())
 }
 
-fn value(row: &Row) -> Value {
+fn value(row: &Row, language: Language) -> Value {
+    let next: Vec<_> = row.next.iter().map(|step| step.to(language)).collect();
     json!({
         "cause": row.cause.as_str_name(),
-        "chapter": row.chapter.title(),
+        "chapter": row.chapter.title().to(language),
         "severity": row.severity.as_str_name(),
-        "what": row.what,
-        "next": row.next,
+        "what": row.what.to(language),
+        "next": next,
     })
 }
 
@@ -55,14 +56,15 @@ fn table(rows: &[&Row], out: &Out) -> String {
     for row in rows {
         table.push(vec![
             span(Look::Strong, &code(row)),
-            span(words::look(row.severity), words::severity(row.severity)),
-            span(Look::Plain, row.what),
+            span(words::look(row.severity), words::severity(row.severity).to(Language::English)),
+            span(Look::Plain, row.what.to(out.language)),
         ]);
     }
     table.render(out)
 }
 
 fn chapters(page: &mut Page, rows: &[&Row]) {
+    let language = page.language();
     let indent = 4 + rows.iter().map(|row| code(row).len()).max().unwrap_or_default();
     let mut chapter = None;
     for row in rows {
@@ -70,24 +72,29 @@ fn chapters(page: &mut Page, rows: &[&Row]) {
             if chapter.is_some() {
                 page.blank();
             }
-            page.paragraph(None, 0, &[span(Look::Strong, row.chapter.title())]);
+            page.paragraph(None, 0, &[span(Look::Strong, row.chapter.title().to(language))]);
             chapter = Some(row.chapter);
         }
-        page.paragraph(Some((2, span(words::look(row.severity), &code(row)))), indent, &[span(Look::Plain, row.what)]);
+        page.paragraph(
+            Some((2, span(words::look(row.severity), &code(row)))),
+            indent,
+            &[span(Look::Plain, row.what.to(language))],
+        );
     }
 }
 
 fn in_full(page: &mut Page, row: &Row) {
-    let mut headline =
-        vec![span(Look::Strong, &code(row)), span(Look::Faint, &format!("  {}", row.chapter.title().to_lowercase()))];
+    let language = page.language();
+    let chapter = row.chapter.title().to(language).to_lowercase();
+    let mut headline = vec![span(Look::Strong, &code(row)), span(Look::Faint, &format!("  {chapter}"))];
     if row.severity != Severity::Unspecified {
-        headline.push(span(words::look(row.severity), &format!("  {}", words::severity(row.severity))));
+        headline.push(span(words::look(row.severity), &format!("  {}", words::severity(row.severity).to(language))));
     }
     page.paragraph(None, 0, &headline);
-    page.paragraph(None, 2, &[span(Look::Plain, row.what)]);
-    let mut label = "Next";
+    page.paragraph(None, 2, &[span(Look::Plain, row.what.to(language))]);
+    let mut label = Text::new("Next", "下一步").to(language);
     for next in row.next {
-        page.paragraph(Some((2, span(Look::Faint, label))), 8, &[span(Look::Plain, next)]);
+        page.paragraph(Some((2, span(Look::Faint, label))), 8, &[span(Look::Plain, next.to(language))]);
         label = "";
     }
 }
@@ -102,7 +109,7 @@ mod tests {
     #[test]
     fn every_cause_of_the_wire_is_explained() {
         for cause in (1..=i32::from(u8::MAX)).filter_map(|code| Cause::try_from(code).ok()) {
-            let row = catalogue::row(cause).unwrap_or_else(|| panic!("{cause:?} is not in the catalogue"));
+            let row = catalogue::find(cause).unwrap_or_else(|| panic!("{cause:?} is not in the catalogue"));
             let mut page = testing::out(120).page();
             in_full(&mut page, row);
             let text = page.into_text();
@@ -114,7 +121,7 @@ mod tests {
     #[test]
     fn the_catalogue_stands_in_chapters() {
         let mut page = testing::out(120).page();
-        chapters(&mut page, &catalogue::rows().iter().collect::<Vec<_>>());
+        chapters(&mut page, &catalogue::rows().collect::<Vec<_>>());
         let text = page.into_text();
         let headings: Vec<&str> = text.lines().filter(|line| !line.is_empty() && !line.starts_with(' ')).collect();
         assert_eq!(headings.first(), Some(&"Memory"), "{text}");

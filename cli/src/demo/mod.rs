@@ -14,6 +14,7 @@ pub(crate) mod victim;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use coroner_diagnosis::catalogue::Language;
 use coroner_proto::v1::{Diagnosis, SourceStatus};
 use jiff::Timestamp;
 use nix::unistd::{Uid, gethostname};
@@ -203,7 +204,7 @@ fn sum_up(all: &[Played], sources: &[SourceStatus], out: &mut Out) -> Result<Out
         summary.push(vec![
             span(Look::Strong, played.scene.pod()),
             span(look, &verdict.map_or_else(|| "nothing told".to_owned(), |verdict| words::cause(verdict.cause))),
-            span(Look::Plain, verdict.map_or("", words::confidence)),
+            span(Look::Plain, verdict.map_or("", |verdict| words::confidence(verdict).to(Language::English))),
             span(Look::Plain, &played.latency),
         ]);
     }

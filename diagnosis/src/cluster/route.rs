@@ -183,5 +183,5 @@ fn show(port: &TargetPort) -> String {
 }
 
 fn found(meta: &Meta, kind: SubjectKind, verdict: Verdict, ripe: jiff::Timestamp) -> Finding {
-    Finding { meta: meta.clone(), kind, aspect: Aspect::Route, verdict, ripe }
+    Finding { meta: meta.clone(), kind, workloads: Vec::new(), aspect: Aspect::Route, verdict, ripe }
 }

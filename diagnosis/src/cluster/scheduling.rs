@@ -14,7 +14,7 @@ use super::{
 use crate::{
     kube::{Kind, Node, Pod, Resources, VolumeKind},
     observation::Source,
-    report::Aspect,
+    report::{self, Aspect},
     text,
     verdict::Verdict,
     wire::size,
@@ -61,7 +61,8 @@ pub(super) fn finding(file: &ClusterFile, namespace: &str, name: &str) -> Option
         }
     }
     let meta = pod.meta.clone();
-    Some(Finding { meta, kind: SubjectKind::Pod, aspect: Aspect::Schedule, verdict, ripe: since + PATIENCE })
+    let workloads = report::workloads_of(pod, |uid| Some(&file.workloads.get(uid)?.object));
+    Some(Finding { meta, kind: SubjectKind::Pod, workloads, aspect: Aspect::Schedule, verdict, ripe: since + PATIENCE })
 }
 
 /// The parts of `0/5 nodes are available: 3 Insufficient cpu, 2 node(s) had untolerated taint(s). preemption: …`, with the

@@ -5,9 +5,9 @@ use jiff::SignedDuration;
 
 use super::{Finding, file::ClusterFile};
 use crate::{
-    kube::{Kind, Meta, WorkloadKind},
+    kube::{Controller, Kind, Meta, WorkloadKind},
     observation::Source,
-    report::Aspect,
+    report::{self, Aspect},
     text,
     verdict::Verdict,
 };
@@ -57,7 +57,30 @@ pub(super) fn finding(file: &ClusterFile, uid: &str) -> Option<Finding> {
         }
         (None, None) => return None,
     };
-    Some(Finding { meta, kind: SubjectKind::Workload, aspect: Aspect::Create, verdict, ripe: since + PATIENCE })
+    let workloads = match (workload, event) {
+        (Some(workload), _) => {
+            let own = Controller {
+                kind: workload.kind.name().to_owned(),
+                name: workload.meta.name.clone(),
+                uid: workload.meta.uid.clone(),
+            };
+            report::workloads([Some(&own), workload.meta.controller.as_ref()])
+        }
+        (None, Some(event)) => {
+            let about = &event.object.about;
+            let own = Controller { kind: about.kind.clone(), name: about.name.clone(), uid: about.uid.clone() };
+            report::workloads([Some(&own), None])
+        }
+        (None, None) => return None,
+    };
+    Some(Finding {
+        meta,
+        kind: SubjectKind::Workload,
+        workloads,
+        aspect: Aspect::Create,
+        verdict,
+        ripe: since + PATIENCE,
+    })
 }
 
 /// By the name that people know: the Deployment of a ReplicaSet, the CronJob of a Job.
