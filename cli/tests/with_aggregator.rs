@@ -11,7 +11,7 @@ use std::{
 
 use coroner_proto::v1::{
     Cause, Confidence, Diagnosis, OutboxRecord, PushDiagnosesRequest, Severity, SourceHealth, SourceStatus, Subject,
-    SubjectKind, ingest_service_client::IngestServiceClient, outbox_record::Record,
+    SubjectKind, Workload, ingest_service_client::IngestServiceClient, outbox_record::Record,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -96,7 +96,7 @@ fn socket(directory: &TempDir) -> PathBuf {
 
 fn coroner(url: &str, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_coroner"));
-    command.args(["--aggregator", url]).args(args).env_remove("COLUMNS").stdin(Stdio::null());
+    command.args(["--aggregator", url]).args(args).env_remove("COLUMNS").env("LC_ALL", "C").stdin(Stdio::null());
     command
 }
 
@@ -177,6 +177,55 @@ async fn a_list_is_filtered_and_has_the_newest_first() {
     let table = Aggregator::answer(aggregator.run(&["list", "--no-headers"]).await, 0);
     assert_eq!(table.lines().count(), 4, "{table}");
     assert_eq!(Aggregator::answer(aggregator.run(&["list", "-n", "nowhere"]).await, 3), "");
+}
+
+#[tokio::test]
+async fn why_answers_for_whatever_kubectl_can_name() {
+    let mut aggregator = Aggregator::start().await;
+    let workload = |kind: &str, name: &str| Workload { kind: kind.into(), name: name.into() };
+    let replaced = Diagnosis {
+        workloads: vec![workload("ReplicaSet", "web-5d9c"), workload("Deployment", "web")],
+        ..diagnosis(1, 1)
+    };
+    let of_set = Diagnosis { workloads: vec![workload("StatefulSet", "web")], ..diagnosis(2, 1) };
+    let without_endpoints = Diagnosis {
+        subject: Some(Subject {
+            kind: SubjectKind::Service.into(),
+            namespace: "shop".into(),
+            name: "web".into(),
+            ..Subject::default()
+        }),
+        cause: Cause::ServiceWithoutEndpoints.into(),
+        fatal: false,
+        ..diagnosis(3, 1)
+    };
+    aggregator.push([replaced, of_set, without_endpoints]).await;
+    for (subject, wanted) in [
+        ("deploy/web", &["web-1"][..]),
+        ("rs/web-5d9c", &["web-1"]),
+        ("shop/sts/web", &["web-2"]),
+        ("pod/web-2", &["web-2"]),
+        ("svc/web", &["web"]),
+        ("node/worker-3", &["web-2", "web-1"]),
+    ] {
+        assert_eq!(names(&Aggregator::answer(aggregator.run(&["why", subject, "-o", "json"]).await, 0)), wanted);
+    }
+    for subject in ["deploy/web-5d9c", "pod/web", "ing/web", "other/svc/web"] {
+        assert_eq!(Aggregator::answer(aggregator.run(&["why", subject]).await, 3), "", "{subject}");
+    }
+}
+
+#[tokio::test]
+async fn a_reader_of_chinese_is_answered_in_chinese() {
+    let mut aggregator = Aggregator::start().await;
+    aggregator.push([diagnosis(1, 1)]).await;
+    let mut by_locale = coroner(&aggregator.url(), &["why", "web-1"]);
+    let by_locale = by_locale.env_remove("LC_ALL").env_remove("LC_MESSAGES").env("LANG", "zh_CN.UTF-8");
+    let by_locale = timeout(PATIENCE, by_locale.kill_on_drop(true).output()).await.unwrap().unwrap();
+    for output in [by_locale, aggregator.run(&["why", "web-1", "--lang", "zh"]).await] {
+        let page = Aggregator::answer(output, 0);
+        assert!(page.contains("容器达到了自身的内存上限") && page.contains("  下一步     "), "{page}");
+    }
 }
 
 #[tokio::test]

@@ -310,3 +310,44 @@ fn instance(file: &ContainerFile) -> Container {
         cgroup_path: file.cgroup.as_ref().map(|path| text::clean(&path.0, 1024)).unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn controller(kind: &str, name: &str) -> Controller {
+        Controller { kind: kind.to_owned(), name: name.to_owned(), uid: format!("uid-of-{name}") }
+    }
+
+    fn named(kind: &str, name: &str) -> Workload {
+        Workload { kind: kind.to_owned(), name: name.to_owned() }
+    }
+
+    fn pod(controller: Controller, hash: &str) -> kube::Pod {
+        let mut pod = kube::Pod::default();
+        pod.meta.controller = Some(controller);
+        pod.labels = [("pod-template-hash".to_owned(), hash.to_owned())].into();
+        pod
+    }
+
+    #[test]
+    fn a_deployment_is_named_by_its_replica_sets_name_and_the_hash_in_it() {
+        let of = |kind: &str, name: &str, hash: &str| workloads_of(&pod(controller(kind, name), hash), |_| None);
+        let both = [named("ReplicaSet", "web-5d9c"), named("Deployment", "web")];
+        assert_eq!(of("ReplicaSet", "web-5d9c", "5d9c"), both);
+        assert_eq!(of("ReplicaSet", "web-5d9c", ""), both[..1]);
+        assert_eq!(of("ReplicaSet", "web-5d9c", "9c"), both[..1], "the hash is not what stands behind the hyphen");
+        assert_eq!(of("ReplicaSet", "-5d9c", "5d9c"), [named("ReplicaSet", "-5d9c")]);
+        assert_eq!(of("Job", "load-29", "29"), [named("Job", "load-29")]);
+        assert_eq!(of("Node", "worker-3", ""), []);
+    }
+
+    #[test]
+    fn what_the_controller_says_of_its_own_controller_counts_more_than_names() {
+        let pod = pod(controller("ReplicaSet", "web-5d9c"), "5d9c");
+        let mut known = kube::Workload::from(&k8s_openapi::api::apps::v1::ReplicaSet::default());
+        known.meta.controller = Some(controller("Rollout", "canary"));
+        let found = workloads_of(&pod, |uid| (uid == "uid-of-web-5d9c").then_some(&known));
+        assert_eq!(found, [named("ReplicaSet", "web-5d9c"), named("Rollout", "canary")]);
+    }
+}
