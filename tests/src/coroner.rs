@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tonic::Streaming;
 use tonic::transport::Channel;
 
+use crate::cgroup::Cgroup;
 use crate::daemon::Daemon;
 use crate::node::Node;
 use crate::verdict::{Verdict, describe};
@@ -73,17 +74,48 @@ pub struct Coroner {
     uid_prefix: String,
 }
 
+/// Where agent and aggregator run, and what of it they are told.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    /// The agent's arguments beside those that it always has.
+    pub agent: Vec<String>,
+    /// The same for the aggregator.
+    pub aggregator: Vec<String>,
+    /// The agent's sources that must see before anything begins.
+    pub sources: Vec<&'static str>,
+    /// What the uids of the test's own pods begin with.
+    pub uid_prefix: String,
+}
+
+impl Surroundings {
+    /// A node without Kubernetes.
+    pub fn of_node(node: &Node) -> Self {
+        let cri = format!("unix://{}", node.socket().display());
+        let container_logs = node.kubelet().container_logs().display().to_string();
+        Self {
+            agent: ["--cri-endpoint", &cri, "--container-logs", &container_logs].map(str::to_owned).into(),
+            aggregator: Vec::new(),
+            sources: SOURCES.into(),
+            uid_prefix: node.kubelet().uid_prefix().to_owned(),
+        }
+    }
+}
+
 impl Coroner {
-    /// Starts them and waits until the agent's sources see the node.
+    /// Starts them beside a node and waits until the agent's sources see it.
     ///
     /// # Errors
     /// What did not start, with its log.
     pub async fn start(node: &Node) -> Result<Self> {
-        let directory = node.directory();
+        Self::start_in(node.directory(), &node.daemons(), Surroundings::of_node(node)).await
+    }
+
+    /// Starts them in this directory and cgroup.
+    pub(crate) async fn start_in(directory: PathBuf, daemons: &Cgroup, surroundings: Surroundings) -> Result<Self> {
         let path = |name: &str| directory.join(name).display().to_string();
-        let arguments = ["--listen", "127.0.0.1:0", "--ledger", &path("ledger.db")].map(str::to_owned);
-        let mut aggregator =
-            Daemon::start(&aggregator()?, &arguments, &node.daemons(), directory.join("aggregator.log"))?;
+        let mut arguments = surroundings.aggregator;
+        arguments.extend(["--listen", "127.0.0.1:0", "--ledger", &path("ledger.db")].map(str::to_owned));
+        let mut aggregator = Daemon::start(&aggregator()?, &arguments, daemons, directory.join("aggregator.log"))?;
         let address = crate::until("the aggregator listens", async || {
             aggregator.check()?;
             Ok(listening_address(&aggregator.output()))
@@ -95,24 +127,18 @@ impl Coroner {
         let client = DiagnosisServiceClient::new(endpoint.connect().await.context("connecting to the aggregator")?);
         let (heard, subscriber) = subscribe(client.clone()).await?;
 
-        let cri = format!("unix://{}", node.socket().display());
-        let container_logs = node.kubelet().container_logs().display().to_string();
-        let arguments = [
-            ["--node-name", NODE_NAME],
-            ["--cri-endpoint", &cri],
-            ["--container-logs", &container_logs],
-            ["--aggregator", &url],
-            ["--outbox", &path("outbox.db")],
-        ];
-        let arguments = arguments.concat().into_iter().map(str::to_owned).collect::<Vec<_>>();
-        let agent = Daemon::start(&agent()?, &arguments, &node.daemons(), directory.join("agent.log"))?;
-        let mut coroner =
-            Self { agent, aggregator, client, heard, subscriber, uid_prefix: node.kubelet().uid_prefix().to_owned() };
-        coroner.wait_until_it_sees().await?;
+        let mut arguments = surroundings.agent;
+        let outbox = path("outbox.db");
+        let always = [["--node-name", NODE_NAME], ["--aggregator", &url], ["--outbox", &outbox]];
+        arguments.extend(always.concat().into_iter().map(str::to_owned));
+        let agent = Daemon::start(&agent()?, &arguments, daemons, directory.join("agent.log"))?;
+        let uid_prefix = surroundings.uid_prefix;
+        let mut coroner = Self { agent, aggregator, client, heard, subscriber, uid_prefix };
+        coroner.wait_until_it_sees(&surroundings.sources).await?;
         Ok(coroner)
     }
 
-    async fn wait_until_it_sees(&mut self) -> Result<()> {
+    async fn wait_until_it_sees(&mut self, wanted: &[&str]) -> Result<()> {
         let mut last = vec![];
         let seeing = crate::until("the agent's sources see the node", async || {
             self.agent.check()?;
@@ -121,7 +147,7 @@ impl Coroner {
             let healthy =
                 sources.filter(|source| source.health() == SourceHealth::Ok).map(|source| source.source.as_str());
             let healthy: Vec<&str> = healthy.collect();
-            Ok(SOURCES.iter().all(|source| healthy.contains(source)).then_some(()))
+            Ok(wanted.iter().all(|source| healthy.contains(source)).then_some(()))
         });
         seeing.await.with_context(|| format!("told of its sources: {last:#?}\n{}", self.agent.tail()))
     }

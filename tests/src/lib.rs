@@ -1,17 +1,21 @@
 //! What the tests across crates stand on: a real containerd with the tests in the kubelet's place, the real agent and
 //! aggregator beside it, and a virtual machine with a real cgroup v2 kernel. `tests/README.md` shows the whole.
 
+pub mod api_server;
 pub mod case;
 use anyhow::Context;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 mod cgroup;
+pub mod cluster;
 mod containerd;
 pub mod coroner;
 mod daemon;
+mod http;
 mod image;
 mod kubelet;
+pub mod kubelet_server;
 pub mod machine;
 mod node;
 mod scratch;

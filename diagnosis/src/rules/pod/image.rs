@@ -45,9 +45,12 @@ fn refusal(message: &str) -> Option<Cause> {
     if message.is_empty() || message.starts_with("Back-off pulling image") && !message.contains(": ") {
         return None;
     }
-    let lower = message.to_ascii_lowercase();
+    let lower = without_names(message).to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    Some(if says(&["429", "too many requests", "toomanyrequests", "rate limit", "pull qps exceeded"]) {
+    let is_code = |word: &str, code: &str| word.trim_matches(|c: char| !c.is_ascii_alphanumeric()) == code;
+    let status = |codes: &[&str]| lower.split(' ').any(|word| codes.iter().any(|code| is_code(word, code)));
+    let throttled = ["too many requests", "toomanyrequests", "rate limit", "pull qps exceeded"];
+    Some(if status(&["429"]) || says(&throttled) {
         Cause::ImagePullThrottled
     } else if says(&[
         "no match for platform",
@@ -56,46 +59,45 @@ fn refusal(message: &str) -> Option<Cause> {
         "exec format",
     ]) {
         Cause::ImagePlatformMismatch
-    } else if says(&[
-        "401",
-        "403",
-        "unauthorized",
-        "forbidden",
-        "access denied",
-        "authorization failed",
-        "authentication required",
-        "no basic auth credentials",
-        "denied:",
-        "insufficient_scope",
-    ]) {
+    } else if status(&["401", "403"])
+        || says(&[
+            "unauthorized",
+            "forbidden",
+            "access denied",
+            "authorization failed",
+            "authentication required",
+            "no basic auth credentials",
+            "denied:",
+            "insufficient_scope",
+        ])
+    {
         Cause::ImageUnauthorized
-    } else if says(&[
-        "no such host",
-        "connection refused",
-        "no route to host",
-        "network is unreachable",
-        "i/o timeout",
-        "tls: ",
-        "x509: ",
-        "connection reset",
-        "server gave http response",
-        "server misbehaving",
-        ": eof",
-        "500 ",
-        "502 ",
-        "503 ",
-        "504 ",
-        "proxyconnect",
-        "internal server error",
-        "bad gateway",
-        "service unavailable",
-        "gateway time-out",
-        "temporary failure in name resolution",
-        "malformed http response",
-        "tls handshake timeout",
-    ]) {
+    } else if status(&["500", "502", "503", "504"])
+        || says(&[
+            "no such host",
+            "connection refused",
+            "no route to host",
+            "network is unreachable",
+            "i/o timeout",
+            "tls: ",
+            "x509: ",
+            "connection reset",
+            "server gave http response",
+            "server misbehaving",
+            ": eof",
+            "proxyconnect",
+            "internal server error",
+            "bad gateway",
+            "service unavailable",
+            "gateway time-out",
+            "temporary failure in name resolution",
+            "malformed http response",
+            "tls handshake timeout",
+        ])
+    {
         Cause::ImageRegistryUnreachable
-    } else if says(&["not found", "manifest unknown", "name unknown", "repository does not exist", "404"]) {
+    } else if status(&["404"]) || says(&["not found", "manifest unknown", "name unknown", "repository does not exist"])
+    {
         Cause::ImageNotFound
     } else if says(&["deadline exceeded", "context canceled", "progress deadline", "timed out", "timeout"]) {
         Cause::ImagePullTimeout
@@ -140,6 +142,17 @@ fn words(cause: Cause) -> (&'static str, &'static str) {
     }
 }
 
+/// Without URLs, image references and whatever else is named in it: whoever chose a name may not choose the cause with it.
+fn without_names(message: &str) -> String {
+    let is_name = |word: &str| word.starts_with(['"', '\'', '`']) || word.contains('/') && !word.starts_with("i/o");
+    let kept = message.split_whitespace().map(|word| match word {
+        word if !is_name(word) => word,
+        word if word.ends_with(':') => ":",
+        _ => "",
+    });
+    kept.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
 /// Behind the words of those who passed it on.
 fn innermost(message: &str) -> &str {
     let message = ["ErrImagePull: ", "RegistryUnavailable: "]
@@ -175,6 +188,12 @@ mod tests {
                  authorization failed: no basic auth credentials",
                 Cause::ImageUnauthorized,
             ),
+            (
+                "failed to resolve reference \"r.example/denied:/forbidden-401:429\": r.example/forbidden-401:429: not found",
+                Cause::ImageNotFound,
+            ),
+            ("failed to do request: Head \"https://r/v2/429/\": EOF", Cause::ImageRegistryUnreachable),
+            ("reading manifest 7 in r.example/a: StatusCode: 403, \"<html>\"", Cause::ImageUnauthorized),
             ("toomanyrequests: You have reached your pull rate limit", Cause::ImagePullThrottled),
             (
                 "failed to do request: Head \"https://r/v2/\": dial tcp: lookup r on 10.0.0.10:53: no such host",

@@ -1,0 +1,361 @@
+//! A stand-in for the API server that speaks its protocol: lists in chunks, watches with bookmarks that end and resume, field
+//! selectors, 401, 403, 404 and 410 (<https://kubernetes.io/docs/reference/using-api/api-concepts/>).
+//!
+//! Objects are kept as JSON, so that what a client makes of them is its own doing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use anyhow::{Context, Result};
+use futures::stream;
+use hyper::body::Bytes;
+use hyper::{Request, Response, StatusCode, Uri};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::http::{self, Body, Server};
+
+/// What its clients show.
+pub(crate) const TOKEN: &str = "a-token-of-the-tests";
+/// As the version from which a watch goes on: it has ended.
+const ENDED: usize = usize::MAX;
+
+/// The server.
+#[derive(Debug)]
+pub struct ApiServer {
+    server: Server,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    store: Mutex<Store>,
+    /// Rises with each change, and with each cut.
+    changed: watch::Sender<usize>,
+}
+
+/// What was asked, in the order in which it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// As `pods`.
+    pub resource: String,
+    /// `get`, `list` or `watch`.
+    pub verb: &'static str,
+    /// The field selector, or the name.
+    pub of: String,
+}
+
+#[derive(Debug, Default)]
+struct Store {
+    version: usize,
+    objects: BTreeMap<Key, Value>,
+    log: Vec<Logged>,
+    /// Watches from before this version are too late.
+    compacted: usize,
+    forbidden: BTreeSet<String>,
+    cuts: usize,
+    asked: Vec<Asked>,
+}
+
+/// Resource, namespace, name.
+type Key = (String, String, String);
+
+#[derive(Clone, Debug)]
+struct Logged {
+    version: usize,
+    resource: String,
+    before: Option<Value>,
+    after: Option<Value>,
+}
+
+impl ApiServer {
+    /// Starts one without objects, but for the namespace `kube-system`, whose uid is the cluster's.
+    ///
+    /// # Errors
+    /// What the machine refused.
+    pub async fn start() -> Result<Self> {
+        let shared = Arc::new(Shared { store: Mutex::default(), changed: watch::Sender::new(0) });
+        let of_handler = shared.clone();
+        let server = Server::start(None, move |request| {
+            let answer = of_handler.answer(&request);
+            async move { answer }
+        });
+        let api = Self { server: server.await?, shared };
+        api.apply("namespaces", json!({"metadata": {"name": "kube-system", "uid": "uid-of-the-cluster"}}));
+        Ok(api)
+    }
+
+    /// Writes a kubeconfig for it.
+    ///
+    /// # Errors
+    /// What the file system refused.
+    pub fn write_kubeconfig(&self, path: &Path) -> Result<()> {
+        let config = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "tests",
+            "clusters": [{"name": "tests", "cluster": {"server": format!("http://{}", self.server.address)}}],
+            "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "tests"}}],
+            "users": [{"name": "tests", "user": {"token": TOKEN}}],
+        });
+        fs::write(path, config.to_string()).with_context(|| format!("writing {path:?}"))
+    }
+
+    /// Creates or changes an object; `metadata` needs a name, and a uid where it matters.
+    pub fn apply(&self, resource: &str, mut object: Value) {
+        let mut store = self.shared.store();
+        store.version += 1;
+        let version = store.version;
+        object["metadata"]["resourceVersion"] = version.to_string().into();
+        let before = store.objects.insert(key(resource, &object), object.clone());
+        store.log.push(Logged { version, resource: resource.to_owned(), before, after: Some(object) });
+        drop(store);
+        self.shared.tell();
+    }
+
+    /// Deletes an object.
+    pub fn delete(&self, resource: &str, namespace: &str, name: &str) {
+        let mut store = self.shared.store();
+        store.version += 1;
+        let version = store.version;
+        let before = store.objects.remove(&(resource.to_owned(), namespace.to_owned(), name.to_owned()));
+        store.log.push(Logged { version, resource: resource.to_owned(), before, after: None });
+        drop(store);
+        self.shared.tell();
+    }
+
+    /// Ends all watches, as an API server that is restarted does.
+    pub fn cut(&self) {
+        self.shared.store().cuts += 1;
+        self.shared.tell();
+    }
+
+    /// Forgets how it came to what there is: who watches from before is told 410.
+    pub fn compact(&self) {
+        let mut store = self.shared.store();
+        store.version += 1;
+        store.compacted = store.version;
+        store.log.clear();
+    }
+
+    /// Refuses this resource from now on, or no more.
+    pub fn forbid(&self, resource: &str, forbidden: bool) {
+        let mut store = self.shared.store();
+        if forbidden {
+            store.forbidden.insert(resource.to_owned());
+        } else {
+            store.forbidden.remove(resource);
+        }
+    }
+
+    /// All that was asked so far.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.shared.store().asked.clone()
+    }
+}
+
+impl Shared {
+    fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn tell(&self) {
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    fn answer<B>(self: &Arc<Self>, request: &Request<B>) -> Response<Body> {
+        let authorization = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+        if authorization != Some(&format!("Bearer {TOKEN}")) {
+            return refusal(StatusCode::UNAUTHORIZED, "Unauthorized", "no such token");
+        }
+        let Some(path) = Target::of(request.uri().path()) else {
+            return refusal(StatusCode::NOT_FOUND, "NotFound", "the server could not find the requested resource");
+        };
+        let query = query(request.uri());
+        let argument = |name: &str| query.get(name).map_or("", String::as_str);
+        let selector = argument("fieldSelector").to_owned();
+        let verb = match (&path.name, argument("watch")) {
+            (Some(_), _) => "get",
+            (None, "1" | "true") => "watch",
+            (None, _) => "list",
+        };
+        let of = path.name.clone().unwrap_or_else(|| selector.clone());
+        let mut store = self.store();
+        store.asked.push(Asked { resource: path.resource.clone(), verb, of });
+        if store.forbidden.contains(&path.resource) {
+            let message = format!("{} is forbidden: User \"tests\" cannot {verb} it", path.resource);
+            return refusal(StatusCode::FORBIDDEN, "Forbidden", &message);
+        }
+        match verb {
+            "get" => {
+                let key = (path.resource, path.namespace.unwrap_or_default(), path.name.unwrap_or_default());
+                match store.objects.get(&key) {
+                    Some(object) => http::answer(StatusCode::OK, object.to_string()),
+                    None => refusal(StatusCode::NOT_FOUND, "NotFound", &format!("{} not found", key.2)),
+                }
+            }
+            "list" => {
+                let limit = argument("limit").parse().unwrap_or(usize::MAX);
+                store.list(&path, &selector, limit, argument("continue"))
+            }
+            _ => {
+                let from = argument("resourceVersion").parse().unwrap_or(0);
+                let bookmarks = argument("allowWatchBookmarks") == "true";
+                let watching = Watching { from, cuts: store.cuts, bookmarks, resource: path.resource, selector };
+                drop(store);
+                self.clone().watch(watching)
+            }
+        }
+    }
+
+    fn watch(self: Arc<Self>, watching: Watching) -> Response<Body> {
+        let changed = self.changed.subscribe();
+        http::stream(stream::unfold((self, changed, watching), async |(shared, mut changed, mut watching)| {
+            loop {
+                changed.mark_unchanged();
+                let lines = watching.next(&shared.store())?;
+                if !lines.is_empty() {
+                    return Some((Bytes::from(lines), (shared, changed, watching)));
+                }
+                changed.changed().await.ok()?;
+            }
+        }))
+    }
+}
+
+impl Store {
+    fn list(&self, path: &Target, selector: &str, limit: usize, token: &str) -> Response<Body> {
+        let all = self.objects.iter().filter(|((resource, namespace, _), object)| {
+            *resource == path.resource
+                && path.namespace.as_ref().is_none_or(|wanted| wanted == namespace)
+                && selects(selector, object)
+        });
+        let start = token.parse().unwrap_or(0);
+        let mut items: Vec<&Value> = all.map(|(_, object)| object).skip(start).collect();
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let token = if more { (start + limit).to_string() } else { String::new() };
+        let metadata = json!({"resourceVersion": self.version.to_string(), "continue": token});
+        let list = json!({"kind": "List", "apiVersion": "v1", "metadata": metadata, "items": items});
+        http::answer(StatusCode::OK, list.to_string())
+    }
+}
+
+/// A watch that is under way.
+struct Watching {
+    from: usize,
+    /// Cuts before it began: one more ends it.
+    cuts: usize,
+    bookmarks: bool,
+    resource: String,
+    selector: String,
+}
+
+impl Watching {
+    /// The lines that are new; `None` when it ends.
+    fn next(&mut self, store: &Store) -> Option<String> {
+        if store.cuts != self.cuts || self.from == ENDED {
+            return None;
+        }
+        let line = |kind: &str, object: &Value| format!("{}\n", json!({"type": kind, "object": object}));
+        if self.from < store.compacted {
+            self.from = ENDED;
+            let message = "too old resource version";
+            return Some(line("ERROR", &status(StatusCode::GONE, "Expired", message)));
+        }
+        let mut lines = String::new();
+        for logged in store.log.iter().filter(|logged| logged.version > self.from && logged.resource == self.resource) {
+            let selected = |object: &Option<Value>| object.clone().filter(|object| selects(&self.selector, object));
+            let (kind, object) = match (selected(&logged.before), selected(&logged.after)) {
+                (None, Some(after)) => ("ADDED", after),
+                (Some(_), Some(after)) => ("MODIFIED", after),
+                (Some(mut before), None) => {
+                    before["metadata"]["resourceVersion"] = logged.version.to_string().into();
+                    ("DELETED", before)
+                }
+                (None, None) => continue,
+            };
+            lines += &line(kind, &object);
+        }
+        if store.version > self.from && self.bookmarks && lines.is_empty() {
+            let metadata = json!({"resourceVersion": store.version.to_string()});
+            lines = line("BOOKMARK", &json!({"kind": "Pod", "apiVersion": "v1", "metadata": metadata}));
+        }
+        self.from = store.version;
+        Some(lines)
+    }
+}
+
+/// What a path names.
+struct Target {
+    resource: String,
+    namespace: Option<String>,
+    name: Option<String>,
+}
+
+impl Target {
+    fn of(path: &str) -> Option<Self> {
+        let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+        let rest = match parts.as_slice() {
+            ["api", "v1", rest @ ..] | ["apis", _, "v1", rest @ ..] => rest,
+            _ => return None,
+        };
+        let owned = |text: &str| Some(text.to_owned());
+        let (namespace, resource, name) = match rest {
+            ["namespaces", namespace, resource] => (owned(namespace), resource, None),
+            ["namespaces", namespace, resource, name] => (owned(namespace), resource, owned(name)),
+            [resource] => (None, resource, None),
+            [resource, name] => (None, resource, owned(name)),
+            _ => return None,
+        };
+        Some(Self { resource: (*resource).to_owned(), namespace, name })
+    }
+}
+
+fn key(resource: &str, object: &Value) -> Key {
+    let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+    (resource.to_owned(), text("namespace"), text("name"))
+}
+
+/// Whether a field selector, as `a.b=c,d=e`, takes the object.
+fn selects(selector: &str, object: &Value) -> bool {
+    selector.split(',').filter(|term| !term.is_empty()).all(|term| {
+        let (path, wanted) = term.split_once('=').unwrap_or((term, ""));
+        let field = path.split('.').fold(object, |object, part| &object[part]);
+        field.as_str().unwrap_or_default() == wanted
+    })
+}
+
+fn query(uri: &Uri) -> BTreeMap<String, String> {
+    let pairs = uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+    pairs.map(|(name, value)| (name.to_owned(), unescaped(value))).collect()
+}
+
+/// `%3D` and `+` as what they stand for.
+fn unescaped(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = after.get(..2).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        match (first, escaped) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &after[2..];
+                continue;
+            }
+            (b'+', _) => bytes.push(b' '),
+            (byte, _) => bytes.push(*byte),
+        }
+        rest = after;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn status(code: StatusCode, reason: &str, message: &str) -> Value {
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message,
+           "reason": reason, "code": code.as_u16()})
+}
+
+fn refusal(code: StatusCode, reason: &str, message: &str) -> Response<Body> {
+    http::answer(code, status(code, reason, message).to_string())
+}

@@ -1,0 +1,69 @@
+//! A cluster without machines: the stand-ins for API server and kubelet, and the real agent and aggregator beside them.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::api_server::ApiServer;
+use crate::coroner::{Coroner, Surroundings};
+use crate::kubelet_server::KubeletServer;
+use crate::scratch::Scratch;
+
+/// The cluster. Dropped, it leaves nothing behind.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Its API server.
+    pub api: ApiServer,
+    /// The kubelet of its one node.
+    pub kubelet: KubeletServer,
+    scratch: Scratch,
+}
+
+impl Cluster {
+    /// Starts one without objects.
+    ///
+    /// # Errors
+    /// What the machine refused; the agent needs root.
+    pub async fn start() -> Result<Self> {
+        Ok(Self { api: ApiServer::start().await?, kubelet: KubeletServer::start().await?, scratch: Scratch::new()? })
+    }
+
+    /// A directory that goes away with the cluster.
+    pub fn directory(&self) -> PathBuf {
+        self.scratch.directory()
+    }
+
+    /// Agent and aggregator, once the agent's sources of these names see.
+    ///
+    /// # Errors
+    /// What did not start, with its log.
+    pub async fn coroner(&self, sources: &[&'static str]) -> Result<Coroner> {
+        self.coroner_in(Surroundings { sources: sources.into(), ..self.surroundings()? }).await
+    }
+
+    /// The same, otherwise told.
+    ///
+    /// # Errors
+    /// What did not start, with its log.
+    pub async fn coroner_in(&self, mut surroundings: Surroundings) -> Result<Coroner> {
+        surroundings.agent.extend(["--cri-endpoint", "none", "--containerd-endpoint", "none"].map(str::to_owned));
+        Coroner::start_in(self.directory(), &self.scratch.daemons(), surroundings).await
+    }
+
+    /// How agent and aggregator reach the stand-ins.
+    ///
+    /// # Errors
+    /// What the file system refused.
+    pub fn surroundings(&self) -> Result<Surroundings> {
+        let (kubeconfig, ca) = (self.directory().join("kubeconfig"), self.directory().join("kubelet-ca.pem"));
+        self.api.write_kubeconfig(&kubeconfig)?;
+        self.kubelet.write_ca(&ca)?;
+        let (kubeconfig, ca) = (kubeconfig.display().to_string(), ca.display().to_string());
+        let url = self.kubelet.url();
+        Ok(Surroundings {
+            agent: ["--kubeconfig", &kubeconfig, "--kubelet-url", &url, "--kubelet-ca", &ca].map(str::to_owned).into(),
+            aggregator: ["--kubeconfig", &kubeconfig].map(str::to_owned).into(),
+            ..Surroundings::default()
+        })
+    }
+}

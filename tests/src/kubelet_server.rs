@@ -1,0 +1,111 @@
+//! A stand-in for the kubelet's HTTPS endpoints: `/healthz`, `/configz`, `/pods` and `/stats/summary`, behind a certificate of
+//! its own and a bearer token (`pkg/kubelet/server/server.go`).
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, Result};
+use hyper::{Request, StatusCode};
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use serde_json::{Value, json};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::http::{Server, answer};
+
+/// The server.
+#[derive(Debug)]
+pub struct KubeletServer {
+    server: Server,
+    told: Arc<Mutex<Told>>,
+    certificate: String,
+}
+
+/// What it tells.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// What `/healthz` says; with `None` nothing is ever answered.
+    pub healthz: Option<String>,
+    /// The answer of `/configz`.
+    pub configz: Value,
+    /// The answer of `/pods`.
+    pub pods: Value,
+    /// The answer of `/stats/summary`, byte by byte.
+    pub summary: String,
+    /// The paths that were asked for.
+    pub asked: Vec<String>,
+}
+
+impl KubeletServer {
+    /// Starts one that is well and has no pods. It lets in whoever has the token of [`crate::api_server::ApiServer`]'s kubeconfig.
+    ///
+    /// # Errors
+    /// What the machine refused.
+    pub async fn start() -> Result<Self> {
+        let told = Arc::new(Mutex::new(Told {
+            healthz: Some("ok".to_owned()),
+            configz: json!({"kubeletconfig": {}}),
+            pods: json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": []}),
+            summary: json!({"node": {"nodeName": crate::coroner::NODE_NAME}, "pods": []}).to_string(),
+            asked: Vec::new(),
+        }));
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(["127.0.0.1".to_owned()]).context("making the kubelet's certificate")?;
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
+        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key)?;
+        let of_handler = told.clone();
+        let server = Server::start(Some(TlsAcceptor::from(Arc::new(config))), move |request| {
+            let answered = respond(&of_handler, &request);
+            async move {
+                match answered {
+                    Some((status, body)) => answer(status, body),
+                    None => std::future::pending().await,
+                }
+            }
+        });
+        Ok(Self { server: server.await?, told, certificate: cert.pem() })
+    }
+
+    /// `https://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        format!("https://{}", self.server.address)
+    }
+
+    /// Writes the certificate that it is known by.
+    ///
+    /// # Errors
+    /// What the file system refused.
+    pub fn write_ca(&self, path: &Path) -> Result<()> {
+        fs::write(path, &self.certificate).with_context(|| format!("writing {path:?}"))
+    }
+
+    /// What it tells, to read and to change.
+    pub fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `None` for no answer at all.
+fn respond<B>(told: &Mutex<Told>, request: &Request<B>) -> Option<(StatusCode, String)> {
+    let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+    let authorization = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+    if authorization != Some(&format!("Bearer {}", crate::api_server::TOKEN)) {
+        return Some((StatusCode::UNAUTHORIZED, "Unauthorized".to_owned()));
+    }
+    told.asked.push(request.uri().path().to_owned());
+    let health = told.healthz.clone()?;
+    Some(match request.uri().path() {
+        "/healthz" if health == "ok" => (StatusCode::OK, health),
+        "/healthz" => (StatusCode::INTERNAL_SERVER_ERROR, health),
+        "/configz" => (StatusCode::OK, told.configz.to_string()),
+        "/pods" => (StatusCode::OK, told.pods.to_string()),
+        "/stats/summary" => (StatusCode::OK, told.summary.clone()),
+        _ => (StatusCode::NOT_FOUND, "404 page not found".to_owned()),
+    })
+}
