@@ -3,11 +3,12 @@
 use std::{io, net::SocketAddr, process::ExitCode, time::Duration};
 
 use coroner_diagnosis::{
+    continuation::Continuation,
     examiner::Examiner,
     kube::Kind,
     observation::{Fact, Gap, GapReason, Observation, Source},
 };
-use coroner_proto::v1;
+use coroner_proto::v1::{self, Diagnosis};
 use jiff::Timestamp;
 use thiserror::Error;
 use tokio::{
@@ -107,6 +108,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     let board = Board::default();
     let outbox = Outbox::open(&outbox, outbox_max_bytes, &node.name, board.clone())?;
     info!(node = node.name, aggregator = aggregator.url, version = env!("CARGO_PKG_VERSION"), "Agent started");
+    let continuation = outbox.continuation();
     let (keeper, outbox_thread) = outbox::spawn(outbox)?;
 
     let needs_cri = cri_endpoint.is_some();
@@ -146,10 +148,16 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         parts.spawn(serve.instrument(info_span!("health")));
     }
     let stop_examiner = CancellationToken::new();
-    let mut examiner = parts.spawn(
-        examine(node.clone(), observations, keeper.clone(), board.clone(), logs, turn, stop_examiner.clone())
-            .instrument(info_span!("examiner")),
-    );
+    let examination = Examination {
+        node: node.name.clone(),
+        examiner: Examiner::new(node.clone()),
+        continuation,
+        outbox: keeper.clone(),
+        board: board.clone(),
+        logs,
+    };
+    let mut examiner =
+        parts.spawn(examination.run(observations, turn, stop_examiner.clone()).instrument(info_span!("examiner")));
     let uplink = Uplink::new(node.name, aggregator, keeper.clone(), board, Pace::default());
     let mut uplink = parts.spawn(uplink.run(stop_parts.clone()).instrument(info_span!("uplink")));
 
@@ -212,51 +220,63 @@ impl StopSignal {
     }
 }
 
-/// The one owner of the examiner: gives it what was seen and the time, and hands on what it says. Ends when there is nothing
-/// left that could be seen.
-async fn examine(
-    node: v1::Node,
-    mut observations: mpsc::Receiver<Observation>,
+/// The one owner of the examiner: gives it what was seen and the time, and hands on what it says.
+struct Examination {
+    node: String,
+    examiner: Examiner,
+    continuation: Continuation,
     outbox: Keeper,
     board: Board,
     logs: logs::Requests,
-    turn: watch::Sender<Instant>,
-    stop: CancellationToken,
-) -> Result<(), Closed> {
-    let name = node.name.clone();
-    let mut examiner = Examiner::new(node);
-    let mut burst = Vec::with_capacity(BURST);
-    let mut stopping = false;
-    loop {
-        let due = examiner.next_tick().map_or(IDLE_TICK, |at| until(at).min(IDLE_TICK));
-        let seen = select! {
-            seen = observations.recv_many(&mut burst, BURST) => seen,
-            () = stop.cancelled(), if !stopping => {
-                stopping = true;
-                observations.close();
-                continue;
+}
+
+impl Examination {
+    /// Ends when there is nothing left that could be seen.
+    async fn run(
+        mut self,
+        mut observations: mpsc::Receiver<Observation>,
+        turn: watch::Sender<Instant>,
+        stop: CancellationToken,
+    ) -> Result<(), Closed> {
+        let mut burst = Vec::with_capacity(BURST);
+        let mut stopping = false;
+        loop {
+            let due = self.examiner.next_tick().map_or(IDLE_TICK, |at| until(at).min(IDLE_TICK));
+            let seen = select! {
+                seen = observations.recv_many(&mut burst, BURST) => seen,
+                () = stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    observations.close();
+                    continue;
+                }
+                () = sleep(due) => 0,
+            };
+            turn.send_replace(Instant::now());
+            let mut records = Vec::new();
+            for observation in burst.drain(..) {
+                note(&observation, &self.board, &self.node, &mut records);
+                if let Fact::Container(container) = &observation.fact {
+                    self.logs.ended(container);
+                }
+                let told = self.examiner.observe(observation);
+                self.tell(told, &mut records);
             }
-            () = sleep(due) => 0,
-        };
-        turn.send_replace(Instant::now());
-        let mut records = Vec::new();
-        for observation in burst.drain(..) {
-            note(&observation, &board, &name, &mut records);
-            if let Fact::Container(container) = &observation.fact {
-                logs.ended(container);
+            let now = Timestamp::now();
+            if seen == 0 || self.examiner.next_tick().is_some_and(|at| at <= now) {
+                let told = self.examiner.tick(now);
+                self.tell(told, &mut records);
             }
-            records.extend(examiner.observe(observation).into_iter().map(Record::diagnosis));
+            if !records.is_empty() {
+                self.outbox.append(records).await?;
+            }
+            if seen == 0 && observations.is_closed() && observations.is_empty() {
+                return Ok(());
+            }
         }
-        let now = Timestamp::now();
-        if seen == 0 || examiner.next_tick().is_some_and(|at| at <= now) {
-            records.extend(examiner.tick(now).into_iter().map(Record::diagnosis));
-        }
-        if !records.is_empty() {
-            outbox.append(records).await?;
-        }
-        if seen == 0 && observations.is_closed() && observations.is_empty() {
-            return Ok(());
-        }
+    }
+
+    fn tell(&mut self, told: Vec<Diagnosis>, records: &mut Vec<Record>) {
+        records.extend(told.into_iter().filter_map(|told| self.continuation.follow(told)).map(Record::diagnosis));
     }
 }
 

@@ -25,10 +25,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use coroner_diagnosis::observation::Health;
+use coroner_diagnosis::{continuation::Continuation, observation::Health};
 use coroner_proto::v1::{Gap, OutboxRecord};
 use thiserror::Error;
-use tracing::error;
+use tracing::{error, warn};
 
 use self::{
     disk::{Disk, DiskError},
@@ -109,6 +109,15 @@ impl Outbox {
         };
         outbox.attach()?;
         Ok(outbox)
+    }
+
+    /// What was told before, as far as it is still at hand: what is told from now on follows it.
+    pub fn continuation(&self) -> Continuation {
+        let mut continuation = Continuation::default();
+        if let Some(Err(error)) = self.disk.as_ref().map(|disk| disk.diagnoses(|told| continuation.remember(told))) {
+            warn!(error = describe(&error), "Revisions may begin anew");
+        }
+        continuation
     }
 
     /// Appends in this order. When it returns, they are durable or the board says why not.

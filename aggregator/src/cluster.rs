@@ -3,15 +3,17 @@
 //! It speaks to the intake as an agent does, under a name that no node can have, so that readers, retention and status know
 //! it without further ado. One aggregator of a cluster watches; it holds nothing that another could not read anew.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use coroner_diagnosis::{
     cluster::ClusterExaminer,
+    continuation::Continuation,
     kube::{Kind, Object},
     observation::{Fact, Health, Observation, Source},
 };
 use coroner_proto::v1::{
-    Diagnosis, OutboxRecord, PushDiagnosesRequest, SourceHealth, SourceStatus, outbox_record::Record,
+    Diagnosis, DiagnosisFilter, OutboxRecord, PushDiagnosesRequest, SourceHealth, SourceStatus, SubjectKind,
+    outbox_record::Record,
 };
 use coroner_watch::{Told, watch};
 use futures::{
@@ -30,7 +32,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::intake::Intake;
+use prost::Message as _;
+
+use crate::{
+    filter::Filter,
+    intake::Intake,
+    ledger::{Query, list},
+};
 
 /// The name that its pushes come under. No node is called so: it is no DNS name.
 pub const NAME: &str = "_cluster";
@@ -38,8 +46,11 @@ pub const NAME: &str = "_cluster";
 const KUBE_SYSTEM: &str = "kube-system";
 /// Time between two tries to store what could not be stored.
 const RETRY: Duration = Duration::from_secs(1);
-/// Diagnoses that wait to be stored; of more, the oldest are left out, as their states are told again when they change.
-const WAITING: usize = 4096;
+/// What was told before a restart and is not found again so long after all was listed, is over. The examiner needs at most ten
+/// seconds to be sure of a state.
+const FOUND_AGAIN: Duration = Duration::from_secs(30);
+/// The most diagnoses of a page that is read at start.
+const PAGE: usize = 500;
 /// The status is told at least so often.
 const STATUS: Duration = Duration::from_mins(1);
 
@@ -53,13 +64,19 @@ pub async fn run(intake: Intake, kubeconfig: Option<PathBuf>, stop: Cancellation
         uid = cluster_uid(&client) => uid,
         () = stop.cancelled() => return,
     };
+    let (continuation, open) = select! {
+        before = told_before(&intake) => before,
+        () = stop.cancelled() => return,
+    };
     let mut watcher = Watcher {
         intake,
+        continuation,
+        open,
         examiner: ClusterExaminer::new(uid),
         stream_id: Uuid::now_v7().to_string(),
         sequence: 0,
         waiting: Vec::new(),
-        sources: Kind::ALL.map(|kind| status(kind, SourceHealth::Unspecified, "not listed yet")).into(),
+        sources: WATCHED.map(|kind| status(kind, SourceHealth::Unspecified, "not listed yet")).into(),
     };
     select! {
         () = watcher.watch(all(&client)) => {}
@@ -75,6 +92,58 @@ async fn cluster_uid(client: &Client) -> String {
         Ok(Err(_)) | Err(_) => String::new(),
     }
 }
+
+/// What this watch told before it was restarted, and what of it was not over.
+async fn told_before(intake: &Intake) -> (Continuation, BTreeMap<String, Diagnosis>) {
+    let (mut continuation, mut open) = (Continuation::default(), BTreeMap::new());
+    let kinds = [SubjectKind::Pod, SubjectKind::Workload, SubjectKind::Service, SubjectKind::Ingress];
+    let filter = DiagnosisFilter { subject_kinds: kinds.map(i32::from).into(), ..DiagnosisFilter::default() };
+    let Ok(filter) = Filter::new(filter) else { return (continuation, open) };
+    let mut after = None;
+    loop {
+        let query =
+            Query { filter: filter.clone(), start_time: None, end_time: None, after, limit: PAGE, bytes: usize::MAX };
+        let page = match intake.ledger().query(move |connection| list(connection, &query)).await {
+            Ok(page) => page,
+            Err(error) => {
+                tracing::warn!("What the cluster's watch told before cannot be read: {error}");
+                return (continuation, open);
+            }
+        };
+        for diagnosis in page.bodies.iter().filter_map(|body| Diagnosis::decode(body.as_slice()).ok()) {
+            // An agent names the node that it is on; this watch is on none.
+            if diagnosis.node.as_ref().is_some_and(|node| !node.name.is_empty()) {
+                continue;
+            }
+            if !continuation.remember(&diagnosis) {
+                return (continuation, open);
+            }
+            if !diagnosis.fatal && diagnosis.resolve_time.is_none() {
+                open.insert(diagnosis.uid.clone(), diagnosis);
+            }
+        }
+        match page.next {
+            Some(position) => after = Some(position),
+            None => return (continuation, open),
+        }
+    }
+}
+
+/// The kinds that are watched: quotas and limit ranges speak through the events of those whom they refuse.
+const WATCHED: [Kind; 12] = [
+    Kind::Pods,
+    Kind::Nodes,
+    Kind::Deployments,
+    Kind::ReplicaSets,
+    Kind::StatefulSets,
+    Kind::DaemonSets,
+    Kind::Jobs,
+    Kind::Services,
+    Kind::EndpointSlices,
+    Kind::Ingresses,
+    Kind::Claims,
+    Kind::Events,
+];
 
 type Watches = SelectAll<BoxStream<'static, (Kind, Told)>>;
 
@@ -114,6 +183,9 @@ fn all(client: &Client) -> Watches {
 
 struct Watcher {
     intake: Intake,
+    continuation: Continuation,
+    /// Told before a restart, not over then, and not found again yet.
+    open: BTreeMap<String, Diagnosis>,
     examiner: ClusterExaminer,
     stream_id: String,
     sequence: u64,
@@ -126,7 +198,12 @@ impl Watcher {
     async fn watch(&mut self, mut watches: Watches) {
         let mut changed = true;
         let mut told_status = Instant::now();
+        let mut listed = None;
         loop {
+            if listed.is_none() && self.sources.iter().all(|source| source.health() == SourceHealth::Ok) {
+                listed = Some(Instant::now());
+            }
+            let forgotten = listed.filter(|_| !self.open.is_empty()).map(|listed| listed + FOUND_AGAIN);
             let due = self.examiner.next_tick().map(until);
             select! {
                 Some((kind, told)) = watches.next() => changed |= self.hear(kind, told),
@@ -134,6 +211,7 @@ impl Watcher {
                     let diagnoses = self.examiner.tick(Timestamp::now());
                     self.keep(diagnoses);
                 }
+                () = sleep_until(forgotten.unwrap_or_else(Instant::now)), if forgotten.is_some() => self.close(),
                 () = sleep_until(told_status + STATUS) => changed = true,
             }
             if changed || !self.waiting.is_empty() {
@@ -169,17 +247,31 @@ impl Watcher {
 
     fn keep(&mut self, diagnoses: Vec<Diagnosis>) {
         for diagnosis in diagnoses {
+            self.open.remove(&diagnosis.uid);
+            let Some(diagnosis) = self.continuation.follow(diagnosis) else { continue };
             self.sequence += 1;
             self.waiting.push(OutboxRecord { sequence: self.sequence, record: Some(Record::Diagnosis(diagnosis)) });
         }
-        let over = self.waiting.len().saturating_sub(WAITING);
-        if over > 0 {
-            tracing::error!(count = over, "The ledger takes nothing: the oldest of what waits is left out");
-            self.waiting.drain(..over);
+    }
+
+    /// What ended while nobody watched is over now.
+    fn close(&mut self) {
+        let now = i64::try_from(Timestamp::now().as_nanosecond()).ok().map(crate::filter::timestamp);
+        let over = std::mem::take(&mut self.open).into_values();
+        self.keep(over.map(|diagnosis| Diagnosis { resolve_time: now, ..diagnosis }).collect());
+    }
+
+    /// Stores what waits. Nothing more is heard before that: the watches wait, and list anew if it takes long.
+    async fn push(&mut self) {
+        loop {
+            self.push_some().await;
+            if self.waiting.is_empty() {
+                return;
+            }
         }
     }
 
-    async fn push(&mut self) {
+    async fn push_some(&mut self) {
         let request = PushDiagnosesRequest {
             node: NAME.to_owned(),
             stream_id: self.stream_id.clone(),

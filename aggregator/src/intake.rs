@@ -51,6 +51,11 @@ impl IngestService for Intake {
 }
 
 impl Intake {
+    /// What it stores into.
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
     /// Stores what was pushed; on return it is durable.
     ///
     /// # Errors

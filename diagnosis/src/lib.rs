@@ -12,6 +12,7 @@ pub mod catalogue;
 pub mod cgroup;
 pub mod cluster;
 pub mod containerd;
+pub mod continuation;
 pub mod cri;
 pub mod disk;
 pub mod examiner;

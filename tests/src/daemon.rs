@@ -1,6 +1,7 @@
 //! A daemon started for one test: in the test's cgroup, its output in a file, ended with the test.
 
-use std::fs::{self, File};
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -20,6 +21,8 @@ pub(crate) struct Daemon {
     name: String,
     child: Child,
     log: PathBuf,
+    /// Where in the log this run begins.
+    log_start: u64,
 }
 
 impl Daemon {
@@ -28,6 +31,7 @@ impl Daemon {
         let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
         let output =
             File::options().create(true).append(true).open(&log).with_context(|| format!("opening {log:?}"))?;
+        let log_start = output.metadata().with_context(|| format!("looking at {log:?}"))?.len();
         // A shell puts itself into the cgroup and becomes the daemon: std has no safe way to do so between fork and exec.
         let child = Command::new("sh")
             .args(["-c", r#"echo $$ > "$0/cgroup.procs" && exec "$@""#])
@@ -39,7 +43,7 @@ impl Daemon {
             .stderr(output)
             .spawn()
             .with_context(|| format!("starting {name}"))?;
-        Ok(Self { name, child, log })
+        Ok(Self { name, child, log, log_start })
     }
 
     /// Its pid.
@@ -49,7 +53,13 @@ impl Daemon {
 
     /// What it has printed so far.
     pub(crate) fn output(&self) -> String {
-        fs::read(&self.log).map_or_else(|error| error.to_string(), |text| String::from_utf8_lossy(&text).into_owned())
+        let read = File::open(&self.log).and_then(|mut log| {
+            let mut text = Vec::new();
+            log.seek(SeekFrom::Start(self.log_start))?;
+            log.read_to_end(&mut text)?;
+            Ok(text)
+        });
+        read.map_or_else(|error| error.to_string(), |text| String::from_utf8_lossy(&text).into_owned())
     }
 
     /// The last lines that it printed.

@@ -122,7 +122,7 @@ async fn what_went_while_nobody_could_watch_is_gone_after_the_next_list() -> Res
     }
     let coroner = cluster.coroner(&[]).await?;
     let cause = Cause::UnschedulableResources;
-    let both = |heard: &Heard| of(heard, "gone", cause).and(of(heard, "stays", cause)).map(drop);
+    let both = |heard: &Heard| of(heard, "gone", cause).and_then(|_| of(heard, "stays", cause)).map(drop);
     coroner.wait_for("both pods are told", both).await?;
 
     // The way back is shut before the watches end, and the past is forgotten before it opens.
@@ -140,6 +140,41 @@ async fn what_went_while_nobody_could_watch_is_gone_after_the_next_list() -> Res
     let revisions =
         heard.diagnoses.iter().filter(|diagnosis| diagnosis.subject.as_ref().is_some_and(|s| s.name == "stays"));
     ensure!(revisions.count() == 1, "what has not changed is not told again");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_restart_revisions_go_on_and_what_ended_meanwhile_is_over() -> Result<()> {
+    let cluster = Cluster::start().await?;
+    cluster.api.apply("nodes", node());
+    for pod in [unschedulable("gone"), unschedulable("stays"), pulling("typo")] {
+        cluster.api.apply("pods", pod);
+    }
+    let states = [
+        ("gone", Cause::UnschedulableResources),
+        ("stays", Cause::UnschedulableResources),
+        ("typo", Cause::ImageNotFound),
+    ];
+    let coroner = cluster.coroner(&["pods"]).await?;
+    let all = |heard: &Heard| states.iter().all(|(name, cause)| of(heard, name, *cause).is_some()).then_some(());
+    coroner.wait_for("all are told", all).await?;
+    drop(coroner);
+
+    cluster.api.delete("pods", "shop", "gone");
+    let coroner = cluster.coroner(&["pods"]).await?;
+    coroner.wait_for("what is gone is resolved", |heard| resolved(heard, "gone", states[0].1)).await?;
+    cluster.api.apply("pods", scheduled("stays"));
+    cluster.api.apply("pods", running("typo"));
+    for (name, cause) in &states[1..] {
+        coroner.wait_for("what passes is resolved", |heard| resolved(heard, name, *cause)).await?;
+    }
+    let heard = coroner.everything().await?;
+    for (name, cause) in states {
+        let told = of(&heard, name, cause).context("it was told")?;
+        let revisions: Vec<u32> =
+            heard.diagnoses.iter().filter(|other| other.uid == told.uid).map(|told| told.revision).collect();
+        ensure!(revisions == [1, 2], "{name}: {revisions:?}");
+    }
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use coroner_proto::v1::OutboxRecord;
+use coroner_proto::v1::{Diagnosis, OutboxRecord, outbox_record};
 use jiff::Timestamp;
 use prost::Message;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params};
@@ -197,6 +197,25 @@ impl Disk {
         }
         self.offered = self.offered.max(records.last().map_or(0, |last| last.sequence));
         Ok(records)
+    }
+
+    /// The diagnoses that are kept, acknowledged or not, the newest first, until `take` has enough.
+    pub(super) fn diagnoses(&self, mut take: impl FnMut(&Diagnosis) -> bool) -> Result<(), DiskError> {
+        let doing = "read what was told before";
+        let mut select =
+            self.connection.prepare("SELECT body FROM record ORDER BY sequence DESC").map_err(to(doing))?;
+        let mut rows = select.query([]).map_err(to(doing))?;
+        while let Some(row) = rows.next().map_err(to(doing))? {
+            let body = row.get_ref(0).and_then(|body| Ok(body.as_blob()?)).map_err(to(doing))?;
+            // What is damaged is found out, and told, when it is to be pushed.
+            if let Ok(OutboxRecord { record: Some(outbox_record::Record::Diagnosis(diagnosis)), .. }) =
+                OutboxRecord::decode(body)
+                && !take(&diagnosis)
+            {
+                break;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn acknowledge(&mut self, sequence: u64) {

@@ -1,0 +1,132 @@
+//! How what is told goes on after a restart: an examiner begins anew, its readers do not.
+//!
+//! Uids are the same as before, for they come from the facts; revisions must rise. So what was told before is remembered as
+//! far as it is still at hand, and what is told again goes on from there.
+
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+};
+
+use coroner_proto::v1::{Confidence, Diagnosis};
+use prost::Message as _;
+
+/// The most diagnoses that are remembered.
+const REMEMBERED: usize = 4096;
+
+/// What was told before the restart.
+#[derive(Debug, Default)]
+pub struct Continuation {
+    before: BTreeMap<String, Before>,
+}
+
+#[derive(Debug)]
+struct Before {
+    revision: u32,
+    confidence: Confidence,
+    /// Of all but revision and time of observation.
+    essence: u64,
+    /// What this run's revisions are raised by, once it has told the same diagnosis.
+    raise: Option<u32>,
+}
+
+impl Continuation {
+    /// Remembers what was told; of each diagnosis the highest revision, of too many the first. False when it is full.
+    pub fn remember(&mut self, told: &Diagnosis) -> bool {
+        if let Some(known) = self.before.get(&told.uid) {
+            if known.revision >= told.revision {
+                return true;
+            }
+        } else if self.before.len() >= REMEMBERED {
+            return false;
+        }
+        let before =
+            Before { revision: told.revision, confidence: told.confidence(), essence: essence(told), raise: None };
+        self.before.insert(told.uid.clone(), before);
+        true
+    }
+
+    /// The diagnosis as it follows what was told before; `None` if that was the same, or was surer: who comes back has not seen
+    /// what was seen then, and may only add to it.
+    pub fn follow(&mut self, mut diagnosis: Diagnosis) -> Option<Diagnosis> {
+        let Some(before) = self.before.get_mut(&diagnosis.uid) else { return Some(diagnosis) };
+        let raise = match before.raise {
+            Some(raise) => raise,
+            None if essence(&diagnosis) == before.essence || diagnosis.confidence() < before.confidence => {
+                // What comes next follows at once.
+                before.raise = Some(before.revision.saturating_sub(diagnosis.revision));
+                return None;
+            }
+            None => *before.raise.insert((before.revision + 1).saturating_sub(diagnosis.revision)),
+        };
+        diagnosis.revision = diagnosis.revision.saturating_add(raise);
+        Some(diagnosis)
+    }
+}
+
+fn essence(diagnosis: &Diagnosis) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    Diagnosis { revision: 0, observe_time: None, ..diagnosis.clone() }.encode_to_vec().hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn diagnosis(revision: u32, summary: &str) -> Diagnosis {
+        Diagnosis {
+            uid: "a".to_owned(),
+            revision,
+            summary: summary.to_owned(),
+            confidence: Confidence::Likely.into(),
+            observe_time: Some(prost_types::Timestamp { seconds: i64::from(revision), nanos: 0 }),
+            ..Diagnosis::default()
+        }
+    }
+
+    fn after(told: &[Diagnosis]) -> Continuation {
+        let mut continuation = Continuation::default();
+        assert!(told.iter().all(|told| continuation.remember(told)));
+        continuation
+    }
+
+    fn followed(continuation: &mut Continuation, diagnosis: Diagnosis) -> Option<u32> {
+        continuation.follow(diagnosis).map(|followed| followed.revision)
+    }
+
+    #[test]
+    fn what_is_new_begins_with_its_own_revision() {
+        assert_eq!(followed(&mut after(&[]), diagnosis(1, "x")), Some(1));
+    }
+
+    #[test]
+    fn what_was_told_is_not_told_again_and_what_follows_it_goes_on() {
+        let mut continuation = after(&[diagnosis(3, "x"), diagnosis(2, "w")]);
+        assert_eq!(followed(&mut continuation, diagnosis(1, "x")), None);
+        assert_eq!(followed(&mut continuation, diagnosis(2, "y")), Some(4));
+        assert_eq!(followed(&mut continuation, diagnosis(3, "x")), Some(5), "a way back is news too");
+    }
+
+    #[test]
+    fn what_has_changed_meanwhile_is_the_next_revision() {
+        let mut continuation = after(&[diagnosis(3, "x")]);
+        assert_eq!(followed(&mut continuation, diagnosis(1, "y")), Some(4));
+        assert_eq!(followed(&mut continuation, diagnosis(2, "z")), Some(5));
+    }
+
+    #[test]
+    fn who_comes_back_knowing_less_takes_nothing_back() {
+        let unsure = |revision| Diagnosis { confidence: Confidence::Possible.into(), ..diagnosis(revision, "?") };
+        let mut continuation = after(&[diagnosis(2, "x")]);
+        assert_eq!(followed(&mut continuation, unsure(1)), None);
+        assert_eq!(followed(&mut continuation, diagnosis(2, "y")), Some(3));
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut continuation = Continuation::default();
+        let kept = (0..5000).filter(|n| continuation.remember(&Diagnosis { uid: n.to_string(), ..diagnosis(1, "x") }));
+        assert_eq!(kept.count(), REMEMBERED);
+    }
+}
