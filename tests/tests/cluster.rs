@@ -1,6 +1,8 @@
 //! What API server and kubelet say, over their real protocols: the real agent and aggregator beside stand-ins that list,
 //! watch, break off, refuse and hang.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result, ensure};
 use coroner_proto::v1::{Cause, Diagnosis, NodeStatus, SourceHealth, SubjectKind};
 use coroner_tests::cluster::Cluster;
@@ -284,4 +286,47 @@ async fn a_kubelet_with_another_certificate_is_not_believed() -> Result<()> {
     let reason = until_source_is(&coroner, NODE_NAME, "kubelet", SourceHealth::Degraded).await?;
     ensure!(!reason.is_empty() && other.kubelet.told().asked.is_empty(), "{reason}");
     Ok(())
+}
+
+/// What the manifests' roles grant of the API server: resource and verb.
+fn granted() -> Result<BTreeSet<(String, String)>> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/base/rbac.yaml");
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&std::fs::read_to_string(path)?)?;
+    let strings = |list: &Value| -> Vec<String> {
+        list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let mut granted = BTreeSet::new();
+    for rule in objects.iter().flat_map(|object| object["rules"].as_array()).flatten() {
+        for resource in strings(&rule["resources"]) {
+            granted.extend(strings(&rule["verbs"]).into_iter().map(|verb| (resource.clone(), verb)));
+        }
+    }
+    Ok(granted)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_roles_grant_what_is_asked_and_nothing_else() -> Result<()> {
+    let cluster = Cluster::start().await?;
+    cluster.api.apply("nodes", node());
+    // Of each kind of controller one pod that is being deleted, so that the agent asks for its owner.
+    let kinds = ["ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "Job"];
+    for kind in kinds {
+        let mut pod = running(&kind.to_lowercase());
+        pod["metadata"]["deletionTimestamp"] = THEN.into();
+        pod["metadata"]["ownerReferences"] = json!([{"apiVersion": "v1", "kind": kind, "name": "web", "uid": format!("uid-of-{kind}"), "controller": true}]);
+        cluster.api.apply("pods", pod);
+    }
+    let _coroner = cluster.coroner(&["pods", "nodes", "events", "kubelet"]).await?;
+    let of_kubelet =
+        |path: &&str| format!("nodes/{}", path.trim_start_matches('/').split('/').next().unwrap_or_default());
+    let wanted = granted()?;
+    coroner_tests::until("all is asked that is granted", async || {
+        let asked = cluster.api.asked().into_iter().map(|asked| (asked.resource, asked.verb.to_owned()));
+        let paths = cluster.kubelet.told().asked.clone();
+        let asked_of_kubelet = paths.iter().map(|path| (of_kubelet(&path.as_str()), "get".to_owned()));
+        let asked: BTreeSet<_> = asked.chain(asked_of_kubelet).collect();
+        ensure!(asked.is_subset(&wanted), "not granted: {:?}", asked.difference(&wanted));
+        Ok((asked == wanted).then_some(()))
+    })
+    .await
 }

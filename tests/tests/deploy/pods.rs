@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -101,7 +101,9 @@ impl<'a> Cluster<'a> {
             return Ok(match node {
                 "/run/containerd" => self.runtime_directory()?,
                 "/var/log/containers" => self.node.kubelet().container_logs().clone(),
-                "/var/lib/coroner" => made(path)?,
+                "/var/lib/coroner" | "/var/log/pods" => made(path)?,
+                // Shared, as mount propagation wants it.
+                "/var/lib/kubelet" | "/var/lib/containerd" => shared(&made(path)?)?,
                 shared => shared.into(),
             });
         }
@@ -210,7 +212,11 @@ impl<'a> Cluster<'a> {
         ensure!(pod_context["seccompProfile"]["type"] == "RuntimeDefault");
         let mut envs = vec![];
         for variable in container["env"].as_array().into_iter().flatten() {
-            let value = if variable["name"] == "NODE_NAME" { "node-1".into() } else { text(&variable["value"])? };
+            let value = match variable["valueFrom"]["fieldRef"]["fieldPath"].as_str() {
+                Some("spec.nodeName") => "node-1".into(),
+                Some("status.hostIP") => "127.0.0.1".into(),
+                _ => text(&variable["value"])?,
+            };
             envs.push(KeyValue { key: text(&variable["name"])?, value });
         }
         let arguments = container["args"].as_array().context("args")?;
@@ -316,6 +322,14 @@ impl<'a> Cluster<'a> {
         let request = ExecSyncRequest { container_id: container_id.to_owned(), cmd, timeout: 60 };
         Ok(self.runtime.exec_sync(request).await.context("ExecSync")?.into_inner())
     }
+}
+
+/// Makes a directory a shared mount.
+fn shared(directory: &Path) -> Result<PathBuf> {
+    let none = None::<&str>;
+    mount(Some(directory), directory, none, MsFlags::MS_BIND, none).context("bind a directory onto itself")?;
+    mount(none, directory, none, MsFlags::MS_SHARED, none).context("share a directory")?;
+    Ok(directory.to_owned())
 }
 
 fn text(value: &Value) -> Result<String> {
