@@ -17,6 +17,7 @@ use tonic::Streaming;
 use tonic::transport::Channel;
 
 use crate::cgroup::Cgroup;
+use crate::cluster::Cluster;
 use crate::daemon::Daemon;
 use crate::node::Node;
 use crate::verdict::{Verdict, describe};
@@ -108,6 +109,19 @@ impl Coroner {
     /// What did not start, with its log.
     pub async fn start(node: &Node) -> Result<Self> {
         Self::start_in(node.directory(), &node.daemons(), Surroundings::of_node(node)).await
+    }
+
+    /// The same beside a node and the stand-ins for its cluster's API server and its kubelet.
+    ///
+    /// # Errors
+    /// What did not start, with its log.
+    pub async fn start_with(node: &Node, cluster: &Cluster) -> Result<Self> {
+        let mut surroundings = Surroundings::of_node(node);
+        let Surroundings { agent, aggregator, .. } = cluster.surroundings()?;
+        surroundings.agent.extend(agent);
+        surroundings.aggregator.extend(aggregator);
+        surroundings.sources.extend(["pods", "kubelet"]);
+        Self::start_in(node.directory(), &node.daemons(), surroundings).await
     }
 
     /// Starts them in this directory and cgroup.

@@ -19,6 +19,11 @@ pub(crate) async fn measure() -> Result<String> {
             ["app", "sidecar"].map(|name| ContainerSpec::new(name, ["victim", "sleep"]).memory_limit(16 * MIB));
         node.kubelet().run(&PodSpec::new(&format!("idle-{i}"), containers)).await?;
     }
+    minute(&format!("{} idle containers in {PODS} pods, over a minute", 2 * PODS), &coroner).await
+}
+
+/// What agent and aggregator cost in a minute.
+pub(crate) async fn minute(title: &str, coroner: &Coroner) -> Result<String> {
     let processes = [("agent", coroner.agent_pid()), ("aggregator", coroner.aggregator_pid())];
     let before = processes.map(|(_, pid)| process::cpu(pid));
     // Not to wait for anything: this is the minute that is measured.
@@ -35,5 +40,5 @@ pub(crate) async fn measure() -> Result<String> {
         );
         rows.push((name, value));
     }
-    Ok(table::values(&format!("{} idle containers in {PODS} pods, over a minute", 2 * PODS), &rows))
+    Ok(table::values(title, &rows))
 }

@@ -2,6 +2,7 @@
 //! Markdown; docs/benchmarks.md keeps results.
 
 mod delay;
+mod full_node;
 mod idle;
 mod kills;
 mod process;
@@ -20,6 +21,9 @@ async fn main() -> Result<()> {
     }
     if is_wanted("idle") {
         println!("{}", idle::measure().await.context("measuring the agent at rest")?);
+    }
+    if is_wanted("full") {
+        println!("{}", full_node::measure().await.context("measuring the agent of a full node")?);
     }
     if is_wanted("storm") {
         println!("{}", storm::measure().await.context("measuring a storm of OOM kills")?);
