@@ -26,6 +26,8 @@ pub struct Workload {
     pub labels: BTreeMap<String, String>,
     /// A Deployment's revision, of it or of its ReplicaSet.
     pub revision: Option<u64>,
+    /// The label, with its value, by which pods of the newest revision of a StatefulSet or DaemonSet are known.
+    pub newest: Option<(&'static str, String)>,
     /// Conditions, as `ReplicaFailure`.
     pub conditions: Vec<Condition>,
 }
@@ -100,6 +102,7 @@ impl Workload {
             ready: 0,
             labels: BTreeMap::new(),
             revision: revision.and_then(|number| number.parse().ok()),
+            newest: None,
             conditions: Vec::new(),
         }
     }
@@ -145,6 +148,9 @@ impl From<&apps::StatefulSet> for Workload {
             there: status.map(|status| status.replicas).unwrap_or_default(),
             ready: status.and_then(|status| status.ready_replicas).unwrap_or_default(),
             labels: labels(object.spec.as_ref().map(|spec| &spec.template)),
+            newest: status
+                .and_then(|status| status.update_revision.clone())
+                .map(|revision| ("controller-revision-hash", revision)),
             conditions: conditions!(status),
             ..Self::new(WorkloadKind::StatefulSet, &object.metadata)
         }
@@ -154,7 +160,10 @@ impl From<&apps::StatefulSet> for Workload {
 impl From<&apps::DaemonSet> for Workload {
     fn from(object: &apps::DaemonSet) -> Self {
         let status = object.status.as_ref();
+        let annotations = object.metadata.annotations.as_ref();
+        let generation = annotations.and_then(|all| all.get("deprecated.daemonset.template.generation"));
         Self {
+            newest: generation.map(|generation| ("pod-template-generation", generation.clone())),
             there: status.map(|status| status.current_number_scheduled).unwrap_or_default(),
             ready: status.map(|status| status.number_ready).unwrap_or_default(),
             labels: labels(object.spec.as_ref().map(|spec| &spec.template)),
