@@ -27,6 +27,13 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         rule("url-password", r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@]*:(?P<secret>[^\s/@]+)@"),
         rule("authorization", r"(?i)\b(?:bearer|basic)\s+(?P<secret>[A-Za-z0-9._~+/=-]{8,})"),
         rule(
+            "flag",
+            concat!(
+                r#"(?i)--[a-z0-9_-]*(?:password|passwd|passphrase|secret|api-?key|access-?key|private-?key|credential|token)"#,
+                r#"["']?,?\s+["']?(?P<secret>[^\s"',-][^\s"',]*)"#
+            ),
+        ),
+        rule(
             "named",
             concat!(
                 r#"(?i)[a-z0-9_.-]*(?:password|passwd|passphrase|secret|api[_-]?key|apikey|access[_-]?key|auth[_-]?token"#,
@@ -36,6 +43,11 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         ),
     ]
 });
+
+/// The rules that took something out of a text, by what they left in its place.
+pub fn rules_in(text: &str) -> impl Iterator<Item = &'static str> {
+    RULES.iter().map(|rule| rule.name).filter(|name| text.contains(&format!("[redacted:{name}]")))
+}
 
 /// A text without what looks like a secret, and the names of the rules that found some.
 pub fn clean(text: &str) -> (String, Vec<&'static str>) {
@@ -75,6 +87,8 @@ mod tests {
         for (text, expected) in [
             ("password=hunter2 user=bob", "password=[redacted:named] user=bob"),
             (r#"{"api_key": "abc def", "n": 1}"#, r#"{"api_key": [redacted:named], "n": 1}"#),
+            (r#"exec: "srv --db-password hunter2 -v""#, r#"exec: "srv --db-password [redacted:flag] -v""#),
+            (r#"["srv", "--token", "abc", "-v"]"#, r#"["srv", "--token", "[redacted:flag]", "-v"]"#),
             ("DB_PASSWORD: 'x y'", "DB_PASSWORD: [redacted:named]"),
             (
                 "postgres://app:s3cr3t@db:5432/shop refused",
@@ -95,9 +109,14 @@ mod tests {
 
     #[test]
     fn ordinary_words_stay() {
-        for text in
-            ["tokenizer started", "the password was wrong", "no such file: /etc/secrets", "keyspace=7", "exit 1"]
-        {
+        for text in [
+            "use --token-file /run/token",
+            "tokenizer started",
+            "the password was wrong",
+            "no such file: /etc/secrets",
+            "keyspace=7",
+            "exit 1",
+        ] {
             assert_eq!(clean(text), (text.to_owned(), vec![]));
         }
     }

@@ -1,8 +1,10 @@
 //! From a verdict to the diagnosis that is told: names, uid, revision, severity, next steps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use coroner_proto::v1::{Container, ContainerKind, Diagnosis, Node, Pod, Severity, Subject, SubjectKind, Workload};
+use coroner_proto::v1::{
+    Container, ContainerKind, Diagnosis, Node, Pod, Redaction, Severity, Subject, SubjectKind, Workload,
+};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -11,7 +13,7 @@ use crate::{
     catalogue::{self, Language},
     cri,
     kube::{self, Controller},
-    text,
+    redact, text,
     verdict::Verdict,
     wire,
 };
@@ -246,7 +248,7 @@ pub(crate) fn told(verdict: &Verdict, telling: Telling) -> Diagnosis {
         (Some(row), false) => row.severity.min(Severity::Warning),
         (None, _) => Severity::Warning,
     };
-    Diagnosis {
+    let mut diagnosis = Diagnosis {
         revision: telling.revision,
         cause: verdict.cause.into(),
         contributing: verdict.contributing.iter().map(|cause| (*cause).into()).collect(),
@@ -272,7 +274,26 @@ pub(crate) fn told(verdict: &Verdict, telling: Telling) -> Diagnosis {
         candidates: verdict.candidates.clone(),
         missing_sources: verdict.missing.iter().map(|source| source.name().to_owned()).collect(),
         ..Diagnosis::default()
+    };
+    withhold_secrets(&mut diagnosis);
+    diagnosis
+}
+
+/// Takes secrets out of all that somebody else worded, and tells where that was done, here or by the source before.
+fn withhold_secrets(diagnosis: &mut Diagnosis) {
+    let Diagnosis { summary, explanation, exit, evidence, against, candidates, redactions, .. } = diagnosis;
+    let texts = [("summary", summary), ("explanation", explanation)].into_iter();
+    let texts = texts
+        .chain(exit.iter_mut().map(|exit| ("exit.reported_reason", &mut exit.reported_reason)))
+        .chain(evidence.iter_mut().map(|evidence| ("evidence.text", &mut evidence.text)))
+        .chain(against.iter_mut().map(|evidence| ("against.text", &mut evidence.text)))
+        .chain(candidates.iter_mut().map(|candidate| ("candidates.reason", &mut candidate.reason)));
+    let mut withheld = BTreeSet::new();
+    for (field, text) in texts {
+        *text = redact::clean(text).0;
+        withheld.extend(redact::rules_in(text).map(|rule| (field, rule)));
     }
+    redactions.extend(withheld.into_iter().map(|(field, rule)| Redaction { field: field.into(), rule: rule.into() }));
 }
 
 fn name(text: &str) -> String {
@@ -328,6 +349,21 @@ mod tests {
         pod.meta.controller = Some(controller);
         pod.labels = [("pod-template-hash".to_owned(), hash.to_owned())].into();
         pod
+    }
+
+    #[test]
+    fn secrets_in_what_others_worded_stay_on_the_node() {
+        let at = Timestamp::UNIX_EPOCH;
+        let verdict =
+            Verdict::new(coroner_proto::v1::Cause::CommandNotFound, coroner_proto::v1::Confidence::Certain, at)
+                .told("Never started", "The runtime said: srv --password=hunter2")
+                .by(crate::observation::Source::Cri, at, "exec: \"srv --password=hunter2\"")
+                .by(crate::observation::Source::Logs, at, "token=[redacted:named]");
+        let telling = Telling { revision: 1, first_seen: at, occurrences: 1, resolved: None };
+        let told = told(&verdict, telling);
+        assert!(!format!("{told:?}").contains("hunter2"), "{told:?}");
+        let redactions: Vec<_> = told.redactions.iter().map(|r| (r.field.as_str(), r.rule.as_str())).collect();
+        assert_eq!(redactions, [("evidence.text", "named"), ("explanation", "named")]);
     }
 
     #[test]

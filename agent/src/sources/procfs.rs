@@ -1,4 +1,4 @@
-//! /proc: the processes of containers, and the node's memory.
+//! /proc: the processes of containers, the node's memory, and its room for more processes.
 //!
 //! Processes are looked for at start, so that what runs already is known before it dies; later the process connector
 //! ([`process_events`](super::process_events)) tells of new ones as they come. While that is not there, they are looked for
@@ -10,6 +10,9 @@ pub(crate) mod process;
 use std::{
     collections::HashSet,
     convert::Infallible,
+    fmt::Display,
+    fs,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -18,10 +21,11 @@ use std::{
 };
 
 use coroner_diagnosis::{
+    disk::Pids,
     observation::{Fact, Health},
     process::NodeMemory,
 };
-use procfs::{FromRead, Meminfo};
+use procfs::{FromRead, LoadAverage, Meminfo};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::process::Processes;
@@ -60,6 +64,7 @@ fn run(worker: &mut Worker, host: &HostRoot, connector: &Connector) -> Result<In
     let mut looked = false;
     loop {
         worker.send(worker.outlet.now(Fact::NodeMemory(node_memory(host)?)))?;
+        worker.send(worker.outlet.now(Fact::Pids(pids(host)?)))?;
         if !looked || !connector.works() {
             let found: Vec<_> = processes.all_in_containers()?.collect();
             let seen = found.iter().map(|process| (process.pid, process.start_ticks)).collect();
@@ -82,6 +87,19 @@ fn node_memory(host: &HostRoot) -> Result<NodeMemory, End> {
         Meminfo::from_file(&path).map_err(|error| End::Absent(format!("reading {}: {error}", path.display())))?;
     // Since 3.14; before that, what is free is the least that can be had.
     Ok(NodeMemory { total: memory.mem_total, available: memory.mem_available.unwrap_or(memory.mem_free) })
+}
+
+/// As the kubelet counts them for `pid.available` (`pkg/kubelet/stats/pidlimit/pidlimit_linux.go`).
+fn pids(host: &HostRoot) -> Result<Pids, End> {
+    let absent = |path: &Path, error: &dyn Display| End::Absent(format!("reading {}: {error}", path.display()));
+    let limit = |name: &str| {
+        let path = host.proc.join("sys/kernel").join(name);
+        let text = fs::read_to_string(&path).map_err(|error| absent(&path, &error))?;
+        text.trim_ascii().parse::<u64>().map_err(|error| absent(&path, &error))
+    };
+    let path = host.proc.join("loadavg");
+    let load = LoadAverage::from_file(&path).map_err(|error| absent(&path, &error))?;
+    Ok(Pids { max: limit("pid_max")?.min(limit("threads-max")?), current: load.max.into() })
 }
 
 #[cfg(test)]

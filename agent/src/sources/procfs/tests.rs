@@ -12,7 +12,7 @@ async fn started(running: &mut Running, host: HostRoot) -> Health {
 }
 
 #[tokio::test]
-async fn processes_of_containers_and_the_nodes_memory_are_told_at_start() {
+async fn processes_of_containers_and_the_nodes_room_are_told_at_start() {
     let cgroup = ContainerCgroup::new();
     let mut child = cgroup.run("echo ready; read line");
     let pid = pid_of(&child);
@@ -26,6 +26,13 @@ async fn processes_of_containers_and_the_nodes_memory_are_told_at_start() {
         })
         .await;
     assert!(memory.total > 64 << 20 && memory.available > 0 && memory.available <= memory.total);
+    let pids = running
+        .until(|seen| match &seen.fact {
+            Fact::Pids(pids) => Some(*pids),
+            _ => None,
+        })
+        .await;
+    assert!(pids.current > 0 && pids.current < pids.max, "{pids:?}");
     let process = running
         .until(|seen| match &seen.fact {
             Fact::Process(process) if process.pid == pid => Some(process.clone()),
