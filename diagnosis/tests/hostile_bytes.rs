@@ -6,19 +6,51 @@ use std::sync::LazyLock;
 
 use coroner_diagnosis::cgroup::{Level, Path, Sample};
 use coroner_diagnosis::kernel_log::{Event, Record};
+use coroner_diagnosis::kube::amount;
 use coroner_diagnosis::recording::Recording;
+use coroner_diagnosis::replay::replay;
 use coroner_diagnosis::text::clean;
 use coroner_diagnosis::trace::{TraceEventKind, TraceLine, parse_line};
+use coroner_diagnosis::{log, redact};
+use coroner_proto::v1::Node;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use serde_json::Value;
 
 mod support;
 
 const CASE: &str =
     r#"{"start": 1795211830000000000, "end": 1795211838000000000, "boot_offset_ns": 1795209865000000000}"#;
-const FILES: [&str; 8] =
-    ["kmsg", "trace", "cgroups", "procfs", "containerd_events", "cri_containers", "cri_events", "cri_sandboxes"];
+const FILES: [&str; 27] = [
+    "kmsg",
+    "trace",
+    "cgroups",
+    "procfs",
+    "containerd_events",
+    "cri_containers",
+    "cri_events",
+    "cri_sandboxes",
+    "kubelet_configz",
+    "kubelet_healthz",
+    "kubelet_pods",
+    "kubelet_summary",
+    "pods",
+    "events",
+    "node_events",
+    "nodes",
+    "deployments",
+    "replicasets",
+    "statefulsets",
+    "daemonsets",
+    "jobs",
+    "services",
+    "endpointslices",
+    "ingresses",
+    "resourcequotas",
+    "limitranges",
+    "pvcs",
+];
 
 /// Some lines of each file of a case, with the file's name.
 static LINES: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
@@ -122,11 +154,47 @@ fn parse_all(bytes: &[u8]) {
         Sample::from_files("/", [(file, &text)]);
     }
     assert!(clean(&text, 64).len() <= 64);
+    let (withheld, _) = redact::clean(&text);
+    assert_eq!(redact::clean(&withheld).0, withheld);
+    log::Line::parse_all(&text);
+    amount(&text);
     drop(Recording::new(&text));
     let recording = Recording::new(CASE).unwrap();
     for file in FILES {
         drop(recording.read(file, &text));
     }
+}
+
+/// Texts of an object, however deep.
+fn texts(value: &mut Value) -> Vec<&mut String> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(items) => items.iter_mut().flat_map(texts).collect(),
+        Value::Object(fields) => fields.values_mut().flat_map(texts).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
+    }
+}
+
+/// What a cluster's users can write into objects, events and probes' answers.
+fn hostile() -> impl Strategy<Value = String> {
+    let wording = select(vec![
+        "",
+        "0/0 nodes are available: ",
+        "99999999999999999999/3 nodes are available: 1 Insufficient cpu, 18446744073709551616 node(s) had taint {}",
+        "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector. preemption: ",
+        "The node was low on resource: memory. Threshold quantity: 100Mi, available: -1e99Ki. ",
+        "The node was low on resource: . Threshold quantity: , available: ",
+        "failed to resolve reference \"",
+        "Back-off pulling image",
+        "Liveness probe failed: ",
+        "exceeded quota: ",
+        "1e400Gi",
+        "-0",
+        "\u{202e}\u{1b}]52;c;AA==\u{7}",
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59.999999999Z",
+    ]);
+    prop_oneof![wording.prop_map(str::to_owned), "\\PC{0,300}", "[ -~]{0,60}"]
 }
 
 /// A name as prctl(2) takes it, and as it looks in text.
@@ -276,5 +344,47 @@ proptest! {
         prop_assert!(cleaned.len() <= max);
         prop_assert!(!cleaned.chars().any(char::is_control));
         prop_assert!(text.chars().any(|c| c.is_control() || !c.is_ascii()) || text.len() > max || cleaned == text);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 48, ..ProptestConfig::default() })]
+
+    /// What stands in objects reaches the rules, and what they tell of it drives no terminal.
+    #[test]
+    fn cases_with_hostile_texts_are_survived(
+        case in any::<Index>(), edits in vec((any::<Index>(), any::<Index>(), hostile()), 1..12)
+    ) {
+        const OBJECTS: [&str; 6] = ["pods", "events", "kubelet_pods", "nodes", "services", "kubelet_summary"];
+        let dirs = support::dirs();
+        let mut case = support::case(&dirs[case.index(dirs.len())], &FILES);
+        for (line, text, by) in edits {
+            let lines: Vec<(&str, usize)> = OBJECTS
+                .iter()
+                .flat_map(|file| (0..case.files[*file].lines().count()).map(move |number| (*file, number)))
+                .collect();
+            prop_assume!(!lines.is_empty());
+            let (file, number) = *line.get(&lines);
+            let mut contents: Vec<String> = case.files[file].lines().map(str::to_owned).collect();
+            let mut object: Value = serde_json::from_str(&contents[number]).unwrap();
+            let mut found = texts(&mut object["object"]);
+            if found.is_empty() {
+                continue;
+            }
+            let at = text.index(found.len());
+            *found[at] = by;
+            contents[number] = object.to_string();
+            case.files.insert(file.to_owned(), contents.join("\n"));
+        }
+        let recording = Recording::new(&case.case_json).unwrap();
+        // A time that is none makes its line unusable, which is an answer too.
+        if let Ok(observations) = recording.observations(case.files) {
+            for told in replay(Node::default(), observations, recording.end) {
+                let texts = [&told.summary, &told.explanation].into_iter().chain(told.evidence.iter().map(|e| &e.text));
+                for text in texts.chain(told.subject.iter().flat_map(|subject| [&subject.name, &subject.namespace])) {
+                    prop_assert!(!text.chars().any(coroner_diagnosis::text::is_unsafe), "{text:?}");
+                }
+            }
+        }
     }
 }

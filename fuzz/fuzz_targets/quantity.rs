@@ -1,0 +1,9 @@
+//! Quantities of Kubernetes, as in requests and thresholds.
+#![no_main]
+
+use coroner_diagnosis::kube::amount;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: String| {
+    amount(&text);
+});
