@@ -13,6 +13,7 @@ use tracing::error;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 fn main() -> ExitCode {
+    coroner_sys::share_one_arena();
     let config = match Config::from_args() {
         Ok(config) => config,
         Err(UsageError::Help(text)) => {

@@ -49,6 +49,8 @@ const RETRY: Duration = Duration::from_secs(1);
 /// What was told before a restart and is not found again so long after all was listed, is over. The examiner needs at most ten
 /// seconds to be sure of a state.
 const FOUND_AGAIN: Duration = Duration::from_secs(30);
+/// Objects of one answer to a list.
+const LISTED: u32 = 250;
 /// The most diagnoses of a page that is read at start.
 const PAGE: usize = 500;
 /// The status is told at least so often.
@@ -155,14 +157,14 @@ fn all(client: &Client) -> Watches {
         ($kind:ident, $type:ty, $object:ident, $fields:expr) => {{
             let api: Api<$type> = Api::all(client.clone());
             let prune = |object: &$type| Object::$object(Box::new(object.into()));
-            watch(api, $fields, Kind::$kind, prune).map(|told| (Kind::$kind, told)).boxed()
+            watch(api, $fields, LISTED, Kind::$kind, prune).map(|told| (Kind::$kind, told)).boxed()
         }};
     }
     // Of events, only what a controller could not create or bind: the others are the agents'.
     let failed = |reason: &'static str| {
         let api: Api<core::Event> = Api::all(client.clone());
         let prune = |event: &core::Event| Object::Event(Box::new(event.into()));
-        watch(api, reason, Kind::Events, prune).map(|told| (Kind::Events, told)).boxed()
+        watch(api, reason, LISTED, Kind::Events, prune).map(|told| (Kind::Events, told)).boxed()
     };
     futures::stream::select_all([
         of!(Pods, core::Pod, Pod),

@@ -1,4 +1,5 @@
-//! The one system call that no kept library wraps: syslog(2), by which the kernel log is read where its device is refused.
+//! What no kept library wraps: syslog(2), by which the kernel log is read where its device is refused; and a setting of the C
+//! library's allocator.
 //!
 //! Mirrors `kernel/printk/printk.c`, `do_syslog()`. Needs CAP_SYSLOG. The destructive actions (READ, READ_CLEAR, CLEAR) are left
 //! out on purpose: another reader of the log would miss what we took.
@@ -33,6 +34,15 @@ pub fn syslog_buffer_size() -> io::Result<usize> {
     // SAFETY: this action takes no buffer; a null pointer of length 0 is what it expects.
     let size = unsafe { libc::klogctl(SYSLOG_ACTION_SIZE_BUFFER, std::ptr::null_mut(), 0) };
     usize::try_from(size).map_err(|_| io::Error::last_os_error())
+}
+
+/// Lets all threads share one arena of the allocator. By itself glibc gives each its own, and what one burst of parsing has taken
+/// in each of them stays with the process. For the begin of `main`, before there are threads. Other C libraries have one anyway.
+pub fn share_one_arena() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes two numbers and touches nothing but the allocator's own settings, under its lock. That it refuses, which
+    // it says by 0, costs memory and nothing else.
+    let _refused = unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::image::{self, run};
 
 /// What no machine runs, by a part of the name, as `machine/start` says too: the tests that start machines, and the crowd of
-/// thirty containers, for which processors emulated in software take longer than a test waits. The node itself runs it.
+/// thirty containers. With processors emulated in software it takes minutes, and sandboxes of it were seen to end before their
+/// containers were made, for a reason that is not known yet. The node itself runs it.
 pub const SKIPPED: [&str; 2] = ["virtual_machine", "thirty_containers"];
 
 /// How long the machine may take, boot and tests together.

@@ -22,9 +22,6 @@ use kube::{
 use serde::de::DeserializeOwned;
 use state::State;
 
-/// Objects of one answer to a list.
-const PAGE: u32 = 250;
-
 /// What a watch tells.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Told {
@@ -34,17 +31,19 @@ pub enum Told {
     Health(Health),
 }
 
-/// Watches the objects that `fields` selects (all, if it is empty), for ever. `prune` takes of each what the examiners read.
+/// Watches the objects that `fields` selects (all, if it is empty), for ever. A list is asked for in pages of so many objects: what
+/// of them is not kept is in memory until the next. `prune` takes of each what the examiners read.
 pub fn watch<K>(
     api: Api<K>,
     fields: &str,
+    page: u32,
     kind: Kind,
     prune: impl Fn(&K) -> Object + Send + 'static,
 ) -> impl Stream<Item = Told> + Send + 'static
 where
     K: kube::Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let config = watcher::Config::default().page_size(PAGE);
+    let config = watcher::Config::default().page_size(page);
     let config = if fields.is_empty() { config } else { config.fields(fields) };
     let mut state = State::new(kind);
     let events = watcher(api, config).default_backoff();

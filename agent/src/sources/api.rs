@@ -23,6 +23,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::outlet::Outlet;
 
+/// Objects of one answer to a list: 20 pods of usual size take 3 MiB until they are pruned.
+const PAGE: u32 = 20;
 /// Pods whose events are watched at once.
 const TROUBLES: usize = 32;
 /// Events of a pod are watched for so long after it has calmed down, or is gone.
@@ -91,7 +93,7 @@ pub(crate) async fn all(client: Client, outlets: Outlets, node: &str) {
 async fn pods(client: Client, outlet: &Outlet, node: &str, troubles: mpsc::Sender<Trouble>) {
     let api: Api<core::Pod> = Api::all(client.clone());
     let selector = format!("spec.nodeName={node}");
-    let mut told = watch(api, &selector, Kind::Pods, |pod: &core::Pod| Object::Pod(Box::new(pod.into()))).boxed();
+    let mut told = watch(api, &selector, PAGE, Kind::Pods, |pod: &core::Pod| Object::Pod(Box::new(pod.into()))).boxed();
     let mut owners = Owners { client, asked: BTreeMap::new() };
     while let Some(told) = told.next().await {
         if let Told::Object(change, Object::Pod(pod)) = &told {
@@ -110,7 +112,8 @@ async fn pods(client: Client, outlet: &Outlet, node: &str, troubles: mpsc::Sende
 async fn this_node(client: Client, outlet: &Outlet, node: &str) {
     let api: Api<core::Node> = Api::all(client);
     let selector = format!("metadata.name={node}");
-    let mut told = watch(api, &selector, Kind::Nodes, |node: &core::Node| Object::Node(Box::new(node.into()))).boxed();
+    let mut told =
+        watch(api, &selector, PAGE, Kind::Nodes, |node: &core::Node| Object::Node(Box::new(node.into()))).boxed();
     while let Some(told) = told.next().await {
         if !hand_on(outlet, told).await {
             return;
@@ -198,7 +201,7 @@ struct Watches {
 impl Watches {
     fn of(&self, selector: &str) -> BoxStream<'static, Told> {
         let api: Api<core::Event> = Api::all(self.client.clone());
-        watch(api, selector, Kind::Events, |event: &core::Event| Object::Event(Box::new(event.into()))).boxed()
+        watch(api, selector, PAGE, Kind::Events, |event: &core::Event| Object::Event(Box::new(event.into()))).boxed()
     }
 
     fn take(&mut self, Trouble { uid, over }: Trouble) {

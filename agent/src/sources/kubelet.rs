@@ -3,18 +3,22 @@
 //!
 //! The kubelet cannot notify, so it is asked now and then; each question has a deadline, and answers are bounded.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
+use ::kube::{Client, client::Body};
 use coroner_diagnosis::{
+    kube,
     kubelet::{Answer, Configz, Summary},
     observation::{Fact, Health},
     text,
 };
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
-use k8s_openapi::{List, api::core::v1::Pod};
-use kube::{Client, client::Body};
-use serde::de::DeserializeOwned;
+use k8s_openapi::api::core::v1::Pod;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, SeqAccess, Visitor},
+};
 use thiserror::Error;
 use tokio::{
     select,
@@ -57,7 +61,7 @@ enum Failure {
     #[error("no answer within {DEADLINE:?}")]
     Timeout,
     #[error("{0}")]
-    Client(#[from] kube::Error),
+    Client(#[from] ::kube::Error),
     #[error("status {0}")]
     Status(StatusCode),
     #[error("the answer cannot be read: {0}")]
@@ -110,6 +114,46 @@ fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     if read.is_empty() { Err("no certificate in it".to_owned()) } else { Ok(read) }
 }
 
+/// The answer of `/pods`.
+#[derive(Deserialize)]
+struct PodList {
+    #[serde(default)]
+    items: Pruned,
+}
+
+/// Pods of which nothing else is kept as soon as each has been read: all of them as they come take tens of MiB.
+#[derive(Default)]
+struct Pruned(Vec<kube::Pod>);
+
+impl<'de> Deserialize<'de> for Pruned {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Items;
+
+        impl<'de> Visitor<'de> for Items {
+            type Value = Pruned;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a list of pods")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Pruned, A::Error> {
+                let mut pods = Vec::new();
+                while let Some(pod) = items.next_element::<Pod>()? {
+                    pods.push((&pod).into());
+                }
+                Ok(Pruned(pods))
+            }
+
+            fn visit_unit<E>(self) -> Result<Pruned, E> {
+                Ok(Pruned::default())
+            }
+        }
+
+        // `null` is Go's empty list.
+        deserializer.deserialize_any(Items)
+    }
+}
+
 struct Kubelet {
     client: Client,
     outlet: Outlet,
@@ -140,9 +184,9 @@ impl Kubelet {
                 }
                 if pods <= now {
                     pods = now + PODS;
-                    let told = self.get::<List<Pod>>("/pods").await;
+                    let told = self.get::<PodList>("/pods").await;
                     let facts =
-                        |list: List<Pod>| list.items.iter().map(|pod| Fact::KubeletPod(Box::new(pod.into()))).collect();
+                        |list: PodList| list.items.0.into_iter().map(|pod| Fact::KubeletPod(Box::new(pod))).collect();
                     self.tell(told.map(facts)).await;
                 }
                 if summary <= now {
@@ -161,7 +205,7 @@ impl Kubelet {
             Ok(said) if said.trim_ascii() == b"ok" => Answer::Ok,
             Ok(said) => Answer::Unwell(text::clean(&String::from_utf8_lossy(&said), 256)),
             Err(Failure::Timeout) => Answer::Timeout,
-            Err(Failure::Client(kube::Error::HyperError(_) | kube::Error::Service(_))) => Answer::Refused,
+            Err(Failure::Client(::kube::Error::HyperError(_) | ::kube::Error::Service(_))) => Answer::Refused,
             Err(failure) => Answer::Unwell(text::clean(&failure.to_string(), 256)),
         };
         if self.answer.as_ref() == Some(&answer) {
