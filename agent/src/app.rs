@@ -4,6 +4,7 @@ use std::{io, net::SocketAddr, process::ExitCode, time::Duration};
 
 use coroner_diagnosis::{
     continuation::Continuation,
+    docker::Word,
     examiner::Examiner,
     kube::Kind,
     observation::{Fact, Gap, GapReason, Observation, Source},
@@ -25,7 +26,7 @@ use crate::{
     node,
     outbox::{self, Closed, Keeper, OpenError, Outbox, Record},
     sources::{
-        api, cgroups, container_names, containerd, cri, disk, kernel_log, kubelet, logs,
+        api, cgroups, container_names, containerd, cri, disk, docker, kernel_log, kubelet, logs,
         outlet::{CAPACITY, Outlet},
         process_events,
         procfs::{self, Connector},
@@ -93,6 +94,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         cri_endpoint,
         containerd_endpoint,
         containerd_namespace,
+        docker_endpoint,
         log_lines,
         kubeconfig,
         kubelet,
@@ -120,6 +122,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     let (hints, hinted) = cri::hints();
     containerd::spawn(&sources, stop_sources.clone(), outlet(Source::Containerd), containerd_config, hints);
     cri::spawn(&sources, stop_sources.clone(), outlet(Source::Cri), cri_endpoint, hinted);
+    docker::spawn(&sources, stop_sources.clone(), outlet(Source::Docker), docker_endpoint);
     let api_outlets = api::Outlets {
         pods: outlet(Source::Api(Kind::Pods)),
         events: outlet(Source::Api(Kind::Events)),
@@ -255,8 +258,10 @@ impl Examination {
             let mut records = Vec::new();
             for observation in burst.drain(..) {
                 note(&observation, &self.board, &self.node, &mut records);
-                if let Fact::Container(container) = &observation.fact {
-                    self.logs.ended(container);
+                match &observation.fact {
+                    Fact::Container(container) => self.logs.ended(container),
+                    Fact::Docker(Word::Container(container)) => self.logs.ended(container),
+                    _ => {}
                 }
                 let told = self.examiner.observe(observation);
                 self.tell(told, &mut records);

@@ -31,6 +31,9 @@ const CRI_SOCKETS: [&str; 6] = [
     "run/cri-dockerd.sock",
 ];
 
+/// Docker's socket below the node's root: what /var/run/docker.sock is.
+const DOCKER_SOCKET: &str = "run/docker.sock";
+
 /// Coroner's agent: watches one node and tells the aggregator why things died on it.
 #[derive(Debug, Parser)]
 #[command(name = "coroner-agent", version)]
@@ -62,6 +65,10 @@ struct Flags {
     /// The containerd namespace in which the CRI keeps its containers
     #[arg(long, env = "CORONER_CONTAINERD_NAMESPACE", value_name = "NAME", default_value = "k8s.io")]
     containerd_namespace: String,
+
+    /// Docker's socket, unix:///PATH or none [default: /var/run/docker.sock of the node, if it is there]
+    #[arg(long, env = "CORONER_DOCKER_ENDPOINT", value_name = "ENDPOINT", value_parser = parse_socket)]
+    docker_endpoint: Option<Socket>,
 
     /// Lines of a failed container's log that are told; what looks like a secret is taken out of them. 0 tells none
     #[arg(long, env = "CORONER_LOG_LINES", value_name = "LINES", default_value_t = logs::LINES)]
@@ -158,6 +165,8 @@ pub struct Config {
     pub containerd_endpoint: Option<String>,
     /// The containerd namespace of the CRI's containers.
     pub containerd_namespace: String,
+    /// Docker, `unix:///path`; `None` if it is not there or switched off.
+    pub docker_endpoint: Option<String>,
     /// Lines of a failed container's log that are told.
     pub log_lines: usize,
     /// How the API server is reached, if not as in a pod.
@@ -229,6 +238,7 @@ impl Config {
             cri_endpoint,
             containerd_endpoint,
             containerd_namespace,
+            docker_endpoint,
             log_lines,
             kubeconfig,
             kubelet_url,
@@ -261,6 +271,11 @@ impl Config {
             Some(Socket::Unix(endpoint)) => Some(endpoint),
             None => cri_endpoint.clone(),
         };
+        let docker_endpoint = match docker_endpoint {
+            Some(Socket::None) => None,
+            Some(Socket::Unix(endpoint)) => Some(endpoint),
+            None => Some(host_root.join(DOCKER_SOCKET)).filter(|socket| socket.exists()).map(|socket| unix(&socket)),
+        };
         let by_address = node_ip.map(|address| match address {
             IpAddr::V4(address) => format!("https://{address}:{KUBELET_PORT}"),
             IpAddr::V6(address) => format!("https://[{address}]:{KUBELET_PORT}"),
@@ -281,6 +296,7 @@ impl Config {
             cri_endpoint,
             containerd_endpoint,
             containerd_namespace,
+            docker_endpoint,
             log_lines,
             kubeconfig,
             kubelet,
@@ -325,6 +341,10 @@ fn known_cri_socket(root: &Path) -> String {
     let sockets = CRI_SOCKETS.map(|socket| root.join(socket));
     let [most_common, ..] = &sockets;
     let socket = sockets.iter().find(|socket| socket.exists()).unwrap_or(most_common);
+    unix(socket)
+}
+
+fn unix(socket: &Path) -> String {
     format!("unix://{}", socket.display())
 }
 
@@ -402,11 +422,17 @@ mod tests {
         let config = parse(&flags).unwrap();
         assert_eq!(config.cri_endpoint, Some(endpoint("run/crio/crio.sock")));
         assert_eq!(config.containerd_endpoint, config.cri_endpoint);
+
+        assert_eq!(config.docker_endpoint, None, "what most nodes do not have is not looked for");
+        std::fs::write(root.path().join("run/docker.sock"), "").unwrap();
+        let config = parse(&flags).unwrap();
+        assert_eq!(config.docker_endpoint, Some(endpoint("run/docker.sock")));
     }
 
     #[test]
     fn endpoints_can_be_switched_off() {
         let config = parse(&["--aggregator", "unix:///a", "--cri-endpoint", "none"]).unwrap();
         assert_eq!((config.cri_endpoint, config.containerd_endpoint), (None, None));
+        assert_eq!(parse(&["--aggregator", "unix:///a", "--docker-endpoint", "none"]).unwrap().docker_endpoint, None);
     }
 }

@@ -8,7 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     case::{NodeFile, Subject},
     containerd::{TaskEvent, TaskEventKind},
-    cri::ContainerId,
+    cri::{Container, ContainerId},
+    docker,
     observation::{Fact, Health, Observation, Source},
     report::{self, Aspect},
     rules::{self, ChildKilled, Finding},
@@ -403,22 +404,29 @@ impl Examiner {
 /// remains cannot overflow.
 fn make_sane(observation: &mut Observation) {
     let heard = observation.seen_at;
-    let possible = |at: &Timestamp| (0..=4_102_444_800).contains(&at.as_second()); // 1970 to 2100
     if !possible(&observation.happened_at) {
         observation.happened_at = heard;
     }
     match &mut observation.fact {
-        Fact::Container(container) => {
-            for time in [&mut container.created_at, &mut container.started_at, &mut container.finished_at] {
-                *time = time.filter(|at| possible(at) && at.as_second() > 0);
-            }
-        }
+        Fact::Container(container) => make_times_sane(container),
+        Fact::Docker(docker::Word::Container(container)) => make_times_sane(container),
         Fact::Task(TaskEvent {
             kind: TaskEventKind::Exit { exited_at, .. } | TaskEventKind::Delete { exited_at, .. },
             ..
         }) => *exited_at = exited_at.filter(possible),
         _ => {}
     }
+}
+
+fn make_times_sane(container: &mut Container) {
+    for time in [&mut container.created_at, &mut container.started_at, &mut container.finished_at] {
+        *time = time.filter(|at| possible(at) && at.as_second() > 0);
+    }
+}
+
+/// From 1970 to 2100.
+fn possible(at: &Timestamp) -> bool {
+    (0..=4_102_444_800).contains(&at.as_second())
 }
 
 /// Whether something without a name may be told at all.

@@ -4,7 +4,7 @@
 //! the same diagnoses, so a recorded case can be replayed and a wrong verdict becomes a test.
 //!
 //! - [`observation`] is what a source may say; [`kernel_log`], [`trace`], [`cgroup`], [`cri`], [`containerd`],
-//!   [`process`], [`disk`], [`log`], [`kubelet`] and [`kube`] hold what each interface gives, with the parsers of its bytes.
+//!   [`docker`], [`process`], [`disk`], [`log`], [`kubelet`] and [`kube`] hold what each interface gives, with the parsers of its bytes.
 //! - [`recording`] turns a recorded case back into observations.
 
 pub mod case;
@@ -15,6 +15,7 @@ pub mod containerd;
 pub mod continuation;
 pub mod cri;
 pub mod disk;
+pub mod docker;
 pub mod examiner;
 pub mod kernel_log;
 pub mod kube;

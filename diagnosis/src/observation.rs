@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::{cgroup, containerd, cri, disk, kernel_log, kube, kubelet, log, process, trace};
+use crate::{cgroup, containerd, cri, disk, docker, kernel_log, kube, kubelet, log, process, trace};
 
 /// One thing seen on the node.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +45,8 @@ pub enum Fact {
     SandboxRemoved(cri::ContainerId),
     /// An event of containerd's own stream.
     Task(containerd::TaskEvent),
+    /// Docker's word.
+    Docker(docker::Word),
     /// Whose container an id is, from the kubelet's log links. Says nothing of its state.
     ContainerName {
         /// The container's id.
@@ -89,6 +91,7 @@ impl Fact {
             Self::ProcessExit(_) => Source::ProcessEvents,
             Self::Container(_) | Self::ContainerRemoved(_) | Self::Sandbox(_) | Self::SandboxRemoved(_) => Source::Cri,
             Self::Task(_) => Source::Containerd,
+            Self::Docker(_) => Source::Docker,
             Self::ContainerName { .. } => Source::ContainerLogs,
             Self::Log(_) => Source::Logs,
             Self::FileSystem(_) => Source::Disk,
@@ -112,6 +115,8 @@ pub enum Source {
     Cri,
     /// containerd's own event stream.
     Containerd,
+    /// Docker's API: its events, and the containers as it inspects them.
+    Docker,
     /// The kubelet's links to the logs of containers: their identity where the CRI cannot be had.
     ContainerLogs,
     /// The ends of the logs of containers.
@@ -132,11 +137,12 @@ pub enum Source {
 
 impl Source {
     /// Those of the node itself, in the order in which they are shown.
-    pub const OF_NODE: [Self; 11] = [
+    pub const OF_NODE: [Self; 12] = [
         Self::KernelLog,
         Self::Cgroups,
         Self::Cri,
         Self::Containerd,
+        Self::Docker,
         Self::ContainerLogs,
         Self::Logs,
         Self::Signals,
@@ -153,6 +159,7 @@ impl Source {
             Self::Cgroups => "cgroups",
             Self::Cri => "cri",
             Self::Containerd => "containerd",
+            Self::Docker => "docker",
             Self::ContainerLogs => "container_logs",
             Self::Logs => "logs",
             Self::Signals => "signals",

@@ -22,7 +22,6 @@ pub use pod::{Finding, pod};
 
 use crate::{
     case::{ContainerFile, NodeFile},
-    observation::Source,
     verdict::Verdict,
 };
 
@@ -59,11 +58,11 @@ fn contradict(death: &Death<'_>, verdict: Verdict) -> Verdict {
         "OOMKilled" if !memory && verdict.cause != Cause::Unattributed => {
             let said = "the runtime's reason OOMKilled is not this end's: it sticks to a container from the first kill \
                         for memory in it, or in its pod, on";
-            verdict.against(Source::Cri, death.at, said)
+            verdict.against(death.file.status_by, death.at, said)
         }
         "Error" if memory && death.oom_kill.is_some() => {
             let said = "the runtime's reason is Error, not OOMKilled: it missed the kernel's kill";
-            verdict.against(Source::Cri, death.at, said)
+            verdict.against(death.file.status_by, death.at, said)
         }
         _ => verdict,
     }

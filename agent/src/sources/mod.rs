@@ -6,6 +6,7 @@ pub mod container_names;
 pub mod containerd;
 pub mod cri;
 pub mod disk;
+pub mod docker;
 pub mod kernel_log;
 pub mod kubelet;
 pub mod logs;

@@ -1,5 +1,5 @@
-//! The way to a container runtime's socket, shared by [`cri`](super::cri) and [`containerd`](super::containerd): deadlines on
-//! everything, patience between attempts.
+//! The way to a container runtime's socket, shared by [`cri`](super::cri), [`containerd`](super::containerd) and
+//! [`docker`](super::docker): deadlines on everything, patience between attempts.
 //!
 //! No HTTP/2 keepalive: grpc-go's servers (containerd, CRI-O) take pings more often than every five minutes for an abuse and
 //! close the connection (`keepalive.EnforcementPolicy`), which would break every quiet event stream. That the runtime still
@@ -53,6 +53,14 @@ pub enum RuntimeError {
         /// The answer.
         status: Box<Status>,
     },
+    /// Docker refused, or what it answered is none.
+    #[error("{call} failed: {reason}")]
+    Docker {
+        /// What was asked.
+        call: &'static str,
+        /// Why, with its causes.
+        reason: String,
+    },
     /// A stream that never ends by itself ended.
     #[error("the runtime ended the stream of {0}")]
     Ended(&'static str),
@@ -66,28 +74,35 @@ impl RuntimeError {
     pub fn code(&self) -> Option<Code> {
         match self {
             Self::Call { status, .. } => Some(status.code()),
-            Self::Connect { .. } | Self::Deadline { .. } | Self::Ended(_) | Self::Reader(_) => None,
+            Self::Connect { .. } | Self::Deadline { .. } | Self::Docker { .. } | Self::Ended(_) | Self::Reader(_) => {
+                None
+            }
         }
     }
 
     /// The error with its causes, in one line.
     pub fn chain(&self) -> String {
-        let mut line = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            let text = error.to_string();
-            if !line.ends_with(&text) {
-                let _infallible = write!(line, ": {text}");
-            }
-            cause = error.source();
-        }
-        line
+        chain(self)
     }
 
     /// Whether asking again soon is of no use: it is not that kind of runtime, or not for us.
     fn is_lasting(&self) -> bool {
         matches!(self.code(), Some(Code::Unimplemented | Code::PermissionDenied | Code::Unauthenticated))
     }
+}
+
+/// An error with its causes, in one line.
+pub fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !line.ends_with(&text) {
+            let _infallible = write!(line, ": {text}");
+        }
+        cause = error.source();
+    }
+    line
 }
 
 /// Connects to `unix:///path`.

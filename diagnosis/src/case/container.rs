@@ -8,13 +8,17 @@ use super::statements::Said;
 use crate::{
     cgroup::{self, Limit},
     cri::{self, ContainerId, Pod, State},
+    docker,
     kube::{self, ContainerKind},
+    observation::Source,
 };
 
 /// Processes that one container's file remembers. A container of more has its oldest children forgotten first.
 const PROCESSES: usize = 512;
 /// `/tasks/oom` events that are remembered.
 const TASK_OOMS: usize = 16;
+/// Signals sent by Docker that are remembered.
+const RUNTIME_KILLS: usize = 16;
 /// Usages of a cgroup that are remembered, at least [`USAGE_STEP`] apart, to tell what grew in the time of [`GROWTH`].
 const USAGES: usize = 32;
 const USAGE_STEP: SignedDuration = SignedDuration::from_secs(9);
@@ -34,6 +38,8 @@ pub struct ContainerFile {
     pub last_seen: Timestamp,
     /// The runtime's most advanced word.
     pub status: Option<cri::Container>,
+    /// Who said so.
+    pub status_by: Source,
     /// Its name as the kubelet's log directory tells it, for nodes whose CRI cannot be asked.
     pub log_name: Option<(Pod, String, Option<u32>)>,
     /// What the kubelet says of it, by itself or through the Pod's status.
@@ -46,6 +52,8 @@ pub struct ContainerFile {
     pub cgroup: Option<cgroup::Path>,
     /// When its cgroup was removed.
     pub cgroup_removed: Option<Timestamp>,
+    /// Whose events told of it.
+    pub events_by: Source,
     /// Pid of its main process, as the runtime's events tell it.
     pub task_pid: Option<i32>,
     /// When its main process was started, as the runtime's events tell it.
@@ -56,6 +64,8 @@ pub struct ContainerFile {
     pub execs: BTreeSet<i32>,
     /// `/tasks/oom` events.
     pub task_ooms: Vec<Timestamp>,
+    /// Signals that the runtime says it sent to its main process.
+    pub runtime_kills: Vec<(Timestamp, i32)>,
     /// Its processes.
     pub processes: BTreeMap<i32, ProcessFile>,
     /// What its cgroup's files said.
@@ -104,17 +114,20 @@ impl ContainerFile {
             first_seen: at,
             last_seen: at,
             status: None,
+            status_by: Source::Cri,
             log_name: None,
             kubelet: None,
             sandbox: false,
             pod_uid: None,
             cgroup: None,
             cgroup_removed: None,
+            events_by: Source::Containerd,
             task_pid: None,
             task_started: None,
             task_exit: None,
             execs: BTreeSet::new(),
             task_ooms: Vec::new(),
+            runtime_kills: Vec::new(),
             processes: BTreeMap::new(),
             samples: Samples::default(),
             group_kills: Vec::new(),
@@ -155,7 +168,7 @@ impl ContainerFile {
     }
 
     /// Takes the runtime's word, unless a more advanced one is known: a container never runs again once it has exited.
-    pub fn hear_status(&mut self, status: cri::Container) {
+    pub fn hear_status(&mut self, source: Source, status: cri::Container) {
         let rank = |state| match state {
             State::Unknown => 0,
             State::Created => 1,
@@ -172,6 +185,7 @@ impl ContainerFile {
                 let (pid, path) = (known.pid, known.cgroups_path.take());
                 let limit = known.memory_limit.filter(|_| !status.limits_known);
                 *known = status;
+                self.status_by = source;
                 known.pid = known.pid.or(pid);
                 known.cgroups_path = known.cgroups_path.take().or(path);
                 if limit.is_some() {
@@ -179,7 +193,10 @@ impl ContainerFile {
                     known.limits_known = true;
                 }
             }
-            None => self.status = Some(status),
+            None => {
+                self.status = Some(status);
+                self.status_by = source;
+            }
         }
     }
 
@@ -210,6 +227,24 @@ impl ContainerFile {
         }
     }
 
+    /// Takes an event of Docker's.
+    pub fn hear_docker(&mut self, at: Timestamp, event: docker::Event) {
+        self.events_by = Source::Docker;
+        match event {
+            docker::Event::Oom => self.hear_task_oom(at),
+            docker::Event::Die { status } => self.task_exit = Some(Said { at, what: status }),
+            docker::Event::Kill { signal } => {
+                if !self.runtime_kills.contains(&(at, signal)) {
+                    self.runtime_kills.push((at, signal));
+                    self.runtime_kills.sort();
+                }
+                if self.runtime_kills.len() > RUNTIME_KILLS {
+                    self.runtime_kills.remove(0);
+                }
+            }
+        }
+    }
+
     /// The pid of its main process: by the runtime, else the process that is PID 1 of its namespace.
     pub fn main_pid(&self) -> Option<i32> {
         let by_status = || self.status.as_ref().and_then(|status| status.pid).filter(|pid| *pid > 0);
@@ -232,6 +267,24 @@ impl ContainerFile {
         });
         let by_runtime = self.status.as_ref().filter(|status| status.limits_known).map(|status| status.memory_limit);
         by_cgroup.or(by_runtime)
+    }
+
+    /// What the runtime's events say of its end: who says so, and in which words.
+    pub fn said_exit(&self) -> Option<(Source, Timestamp, String)> {
+        let exit = self.task_exit.as_ref()?;
+        let said = match self.events_by {
+            Source::Docker => format!("die, exitCode {}", exit.what),
+            _ => format!("/tasks/exit with status {}", exit.what),
+        };
+        Some((self.events_by, exit.at, said))
+    }
+
+    /// How the runtime's events call an OOM: who says so, and in which words.
+    pub fn said_oom(&self) -> (Source, &'static str) {
+        match self.events_by {
+            Source::Docker => (Source::Docker, "oom"),
+            _ => (Source::Containerd, "/tasks/oom"),
+        }
     }
 
     /// How it ended, by the runtime: the code and when.

@@ -14,8 +14,9 @@ use super::{
 use crate::{
     cgroup::{self, Level},
     containerd::{TaskEvent, TaskEventKind},
-    cri::{ContainerId, Pod, State},
+    cri::{Container, ContainerId, Pod, Sandbox, State},
     disk::{FileSystem, Pids, Role},
+    docker,
     kernel_log::{Event, Fault, Killed, OomSummary, Record},
     kube::{self, Change, Object, Terminated},
     kubelet,
@@ -264,18 +265,9 @@ impl NodeFile {
             }
             Fact::NodeMemory(memory) => self.memory = Some(Said { at, what: memory }),
             Fact::Container(status) => {
-                let id = status.id.clone();
-                let uid = status.pod.uid.clone();
-                let running = status.pid.filter(|_| status.state == State::Running);
-                let born = status.started_at.or(status.created_at).unwrap_or(at);
-                self.file(&id, born.min(at)).hear_status(status);
-                self.file(&id, at);
-                self.pod(&uid, at).containers.insert(id.clone());
-                pods.insert(uid);
-                if let Some(pid) = running {
-                    self.enrol(&id, pid, &ProcessFile { heard: at, namespaced_pid: Some(1), ..ProcessFile::default() });
-                }
-                concerned.insert(id);
+                pods.insert(status.pod.uid.clone());
+                concerned.insert(status.id.clone());
+                self.hear_status(at, Source::Cri, status);
             }
             Fact::ContainerName { id, pod, name, attempt } => {
                 if !pod.uid.is_empty() {
@@ -290,13 +282,7 @@ impl NodeFile {
                     concerned.insert(id);
                 }
             }
-            Fact::Sandbox(sandbox) => {
-                let file = self.pods.entry(sandbox.pod.uid.clone()).or_default();
-                file.pod = Some(sandbox.pod);
-                file.containers.remove(&sandbox.id);
-                file.sandboxes.insert(sandbox.id.clone());
-                self.file(&sandbox.id, at).sandbox = true;
-            }
+            Fact::Sandbox(sandbox) => self.hear_sandbox(at, sandbox),
             Fact::SandboxRemoved(id) => {
                 if self.containers.contains_key(&id) {
                     self.file(&id, at).sandbox = true;
@@ -305,6 +291,16 @@ impl NodeFile {
             Fact::Task(event) => {
                 concerned.insert(event.container.clone());
                 self.hear_task(at, event);
+            }
+            Fact::Docker(docker::Word::Container(status)) => {
+                pods.insert(status.pod.uid.clone());
+                concerned.insert(status.id.clone());
+                self.hear_status(at, Source::Docker, *status);
+            }
+            Fact::Docker(docker::Word::Sandbox(sandbox)) => self.hear_sandbox(at, sandbox),
+            Fact::Docker(docker::Word::Event(id, event)) => {
+                self.file(&id, at).hear_docker(at, event);
+                concerned.insert(id);
             }
             Fact::Log(tail) => {
                 let uid = tail.pod.uid.clone();
@@ -598,6 +594,27 @@ impl NodeFile {
         }
     }
 
+    fn hear_status(&mut self, at: Timestamp, source: Source, status: Container) {
+        let id = status.id.clone();
+        let uid = status.pod.uid.clone();
+        let running = status.pid.filter(|_| status.state == State::Running);
+        let born = status.started_at.or(status.created_at).unwrap_or(at);
+        self.file(&id, born.min(at)).hear_status(source, status);
+        self.file(&id, at);
+        self.pod(&uid, at).containers.insert(id.clone());
+        if let Some(pid) = running {
+            self.enrol(&id, pid, &ProcessFile { heard: at, namespaced_pid: Some(1), ..ProcessFile::default() });
+        }
+    }
+
+    fn hear_sandbox(&mut self, at: Timestamp, sandbox: Sandbox) {
+        let file = self.pods.entry(sandbox.pod.uid.clone()).or_default();
+        file.pod = Some(sandbox.pod);
+        file.containers.remove(&sandbox.id);
+        file.sandboxes.insert(sandbox.id.clone());
+        self.file(&sandbox.id, at).sandbox = true;
+    }
+
     fn hear_task(&mut self, at: Timestamp, event: TaskEvent) {
         let id = event.container;
         match event.kind {
@@ -714,7 +731,8 @@ impl NodeFile {
     /// The pid of a container's main process. Only where there is no runtime to ask, the oldest process stands for it.
     pub fn main_pid(&self, file: &ContainerFile) -> Option<i32> {
         let absent = |source| matches!(self.sources.get(&source).map(|file| &file.health), Some(Health::Absent(_)));
-        let nobody_to_ask = absent(Source::Cri) && absent(Source::Containerd);
+        let has_docker = self.sources.contains_key(&Source::Docker) && !absent(Source::Docker);
+        let nobody_to_ask = absent(Source::Cri) && absent(Source::Containerd) && !has_docker;
         let unheard = file.status.is_none() && file.task_started.is_none();
         file.main_pid().or_else(|| if nobody_to_ask && unheard { file.oldest_pid() } else { None })
     }

@@ -3,7 +3,7 @@
 use coroner_proto::v1::{Cause, Confidence};
 
 use super::death::{Death, Ending};
-use crate::{kube::ContainerKind, observation::Source, verdict::Verdict};
+use crate::{kube::ContainerKind, verdict::Verdict};
 
 pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     if death.ending() != Ending::Exit(0) || !death.started() {
@@ -29,10 +29,10 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
              it running, such as a foreground flag.",
         )
         .by(pod.teller(), death.at, format!("restartPolicy {}", object.restart_policy));
-    if let Some(exit) = &death.file.task_exit {
-        verdict = verdict.by(Source::Containerd, exit.at, "/tasks/exit with status 0");
+    if let Some((source, at, said)) = death.file.said_exit() {
+        verdict = verdict.by(source, at, said);
     } else {
-        verdict = verdict.by(Source::Cri, death.at, format!("reason {}, exit code 0", death.reason()));
+        verdict = verdict.by(death.file.status_by, death.at, format!("reason {}, exit code 0", death.reason()));
     }
     verdict.exit = death.exit(0);
     verdict.process = death.main_process();

@@ -97,7 +97,7 @@ impl<'a> Death<'a> {
     pub fn reported(&self) -> Option<Reported<'a>> {
         let by_runtime =
             self.file.status.as_ref().filter(|status| status.state == State::Exited).map(|status| Reported {
-                source: Source::Cri,
+                source: self.file.status_by,
                 code: status.exit_code,
                 reason: &status.reason,
                 message: &status.message,

@@ -173,6 +173,7 @@ fn unknown_child_killed(death: &Death<'_>) -> Option<Verdict> {
     }
     let since = death.at - AFTERMATH;
     let told = death.file.task_ooms.iter().rev().find(|at| (since..=death.at + CLOCKS).contains(*at))?;
+    let (source, said) = death.file.said_oom();
     let victim = death.node.unowned_victim(*told - MOMENT, *told + MOMENT);
     let code = death.code?;
     let shortage =
@@ -186,7 +187,7 @@ fn unknown_child_killed(death: &Death<'_>) -> Option<Verdict> {
     let confidence = if shortage.cause == Cause::Unattributed { Confidence::Possible } else { Confidence::Likely };
     let mut verdict = Verdict::new(shortage.cause, confidence, death.at)
         .told("Ended by itself after a kill for memory in it, as it seems", explanation)
-        .by(Source::Containerd, *told, "/tasks/oom")
+        .by(source, *told, said)
         .or_else(Cause::ApplicationExit, "the kernel log would tell whether it was a child of its main process")
         .without(Source::KernelLog)
         .waiting();
@@ -248,7 +249,7 @@ fn by_reason(death: &Death<'_>) -> Option<Verdict> {
                        could be read, and the runtime's word also covers kills of other processes.";
     let mut verdict = Verdict::new(shortage.cause, Confidence::Possible, death.at)
         .told("Perhaps killed for memory: only the runtime says so", explanation)
-        .by(Source::Cri, death.at, "reason OOMKilled, exit code 137")
+        .by(death.file.status_by, death.at, "reason OOMKilled, exit code 137")
         .or_else(Cause::KilledExternally, "the tracepoint signal_generate would name the sender")
         .or_else(Cause::GracePeriodExceeded, "the same")
         .without(Source::KernelLog)
@@ -557,7 +558,8 @@ fn seconded(mut verdict: Verdict, file: &ContainerFile) -> Verdict {
         verdict = verdict.by(Source::Cgroups, at, format!("oom_kill {count} in the container's cgroup"));
     }
     if let Some(at) = file.task_ooms.first() {
-        verdict = verdict.by(Source::Containerd, *at, "/tasks/oom");
+        let (source, said) = file.said_oom();
+        verdict = verdict.by(source, *at, said);
     }
     verdict
 }

@@ -13,7 +13,8 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     let reported = death.reported()?;
     let refused = matches!(reported.reason, "StartError" | "ContainerCannotRun");
     // Of the kubelet's words, those of the runtime have such a reason; others may be the program's own.
-    let by_runtime = reported.source == Source::Cri && !reported.message.is_empty() && !death.started();
+    let of_runtime = matches!(reported.source, Source::Cri | Source::Docker);
+    let by_runtime = of_runtime && !reported.message.is_empty() && !death.started();
     if !refused && !by_runtime {
         return None;
     }

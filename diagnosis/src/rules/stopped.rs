@@ -149,7 +149,7 @@ fn sandbox_died(death: &Death<'_>, killer: Option<Sender>) -> Option<Verdict> {
                 sandbox.what
             ),
         )
-        .by(Source::Containerd, sandbox.at, format!("/tasks/exit of the sandbox, status {}", sandbox.what));
+        .by(death.file.events_by, sandbox.at, format!("exit of the sandbox, status {}", sandbox.what));
     if let Some((at, signal)) = death.signals.iter().find(|(_, s)| s.reached()) {
         verdict = verdict.by(Source::Signals, *at, said(signal));
     }

@@ -35,8 +35,8 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     for (cause, reason) in candidates(death, number) {
         verdict = verdict.or_else(cause, if reason.is_empty() { trace } else { reason });
     }
-    if let Some(exit) = &death.file.task_exit {
-        verdict = verdict.by(Source::Containerd, exit.at, format!("/tasks/exit with status {}", exit.what));
+    if let Some((source, at, said)) = death.file.said_exit() {
+        verdict = verdict.by(source, at, said);
     } else if let Some(reported) = death.reported() {
         verdict = verdict.by(reported.source, death.at, format!("reason {}, exit code {code}", death.reason()));
     }

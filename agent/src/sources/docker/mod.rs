@@ -1,0 +1,250 @@
+//! Docker's API, on nodes where cri-dockerd stands between the kubelet and Docker: who ran out of memory, was sent a signal on
+//! request, and ended, before the CRI tells, and what Docker itself keeps of it.
+//!
+//! Docker waits for a subscriber that does not read (`pkg/pubsub`: 100 ms an event), so its events are read on whatever else
+//! is being asked: what the agent has no room for is dropped and counted here. A reconnection asks for the events since the
+//! last contact. Docker keeps the last 256, and none over its own restart, so a break is a gap all the same.
+//!
+//! Some things have no event, such as a start that failed: a listing now and then finds them.
+
+mod client;
+mod convert;
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    pin::pin,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use coroner_diagnosis::{
+    cri::{ContainerId, State},
+    docker::{Event, Word},
+    observation::{Fact, GapReason, Health, Observation},
+};
+use futures::StreamExt;
+use jiff::{SignedDuration, Timestamp};
+use tokio::{select, sync::mpsc, time::Instant};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::{
+    client::Client,
+    convert::{Told, What},
+};
+use super::{
+    outlet::Outlet,
+    runtime::{Connection, RuntimeError},
+};
+
+/// Containers and sandboxes that are followed.
+const CAPACITY: usize = 4096;
+/// How often all of them are listed: a quiet stream and a dead one look the same.
+const LISTING: Duration = Duration::from_secs(10);
+/// Events that may wait while Docker is asked something.
+const QUEUE: usize = 1024;
+/// Questions about containers that may fail in one listing: Docker can hang over a single one.
+const FAILURES: usize = 3;
+/// How far before the last contact events are asked for again. What is told twice is the same statement.
+const OVERLAP: SignedDuration = SignedDuration::from_secs(1);
+
+/// Starts the source. `endpoint` is `unix:///path`, `None` where the node has no Docker.
+pub fn spawn(tracker: &TaskTracker, cancel: CancellationToken, outlet: Outlet, endpoint: Option<String>) {
+    tracker.spawn(async move {
+        select! {
+            () = cancel.cancelled() => {}
+            () = run(outlet, endpoint) => {}
+        }
+    });
+}
+
+async fn run(outlet: Outlet, endpoint: Option<String>) {
+    let mut connection = Connection::new(outlet.clone());
+    let Some(endpoint) = endpoint else {
+        return connection.tell(Health::Absent("this node has no Docker socket".to_owned())).await;
+    };
+    let mut docker = Docker { outlet, connection, known: BTreeMap::new(), heard: Timestamp::now() };
+    loop {
+        let broken = match docker.session(&endpoint).await {
+            Ok(never) => match never {},
+            Err(broken) => broken,
+        };
+        docker.connection.broke(&broken).await;
+    }
+}
+
+/// The source: outlives connections.
+struct Docker {
+    outlet: Outlet,
+    connection: Connection,
+    known: BTreeMap<ContainerId, Known>,
+    /// When Docker last answered.
+    heard: Timestamp,
+}
+
+/// A container or sandbox that was told.
+#[derive(Debug)]
+struct Known {
+    sandbox: bool,
+    state: State,
+    may_forge: bool,
+}
+
+impl Docker {
+    /// Connects and goes on until something breaks.
+    async fn session(&mut self, endpoint: &str) -> Result<Infallible, RuntimeError> {
+        let (events, client) = (Client::for_events(endpoint)?, Client::for_questions(endpoint)?);
+        let (sender, queue) = mpsc::channel(QUEUE);
+        let lost = AtomicU64::new(0);
+        select! {
+            broken = read(&events, self.heard - OVERLAP, sender, &lost) => broken,
+            broken = self.follow(&client, queue, &lost) => broken,
+        }
+    }
+
+    /// Takes events as they come, and lists everything now and then.
+    async fn follow(
+        &mut self,
+        client: &Client,
+        mut queue: mpsc::Receiver<Told>,
+        lost: &AtomicU64,
+    ) -> Result<Infallible, RuntimeError> {
+        let health = self.list(client).await?;
+        self.connection.stands(health).await;
+        let mut listing_at = Instant::now() + LISTING;
+        loop {
+            select! {
+                Some(told) = queue.recv() => {
+                    self.heard();
+                    if self.event(client, told).await.is_err() {
+                        listing_at = Instant::now(); // tells whether Docker answers at all
+                    }
+                }
+                () = tokio::time::sleep_until(listing_at) => {
+                    let health = self.list(client).await?;
+                    self.connection.tell(health).await;
+                    listing_at = Instant::now() + LISTING;
+                }
+            }
+            let lost = lost.swap(0, Ordering::Relaxed);
+            if lost > 0 {
+                let now = Timestamp::now();
+                self.tell(self.outlet.gap(GapReason::Overload, now, now, Some(lost))).await;
+                listing_at = Instant::now();
+            }
+        }
+    }
+
+    fn heard(&mut self) {
+        self.heard = Timestamp::now();
+        self.connection.heard();
+    }
+
+    /// Lists everything and asks about what is not known as it is listed.
+    async fn list(&mut self, client: &Client) -> Result<Health, RuntimeError> {
+        let listed = client.list().await?;
+        self.heard();
+        let beyond = listed.len() > CAPACITY;
+        let listed: BTreeMap<ContainerId, bool> =
+            listed.into_iter().take(CAPACITY).filter_map(convert::listed).collect();
+        let gone: Vec<_> = self.known.keys().filter(|id| !listed.contains_key(*id)).cloned().collect();
+        for id in gone {
+            self.removed(&id).await;
+        }
+        let mut failures = 0;
+        for (id, runs) in listed {
+            let is_told = match self.known.get(&id).map(|known| known.state) {
+                Some(State::Exited) => true,
+                Some(State::Running) => runs,
+                Some(State::Created | State::Unknown) | None => false,
+            };
+            if is_told {
+                continue;
+            }
+            if let Err(error) = self.inspect(client, &id).await {
+                failures += 1;
+                if failures == FAILURES {
+                    return Ok(Health::Degraded(error.chain()));
+                }
+            }
+        }
+        Ok(match failures {
+            0 if beyond => Health::Degraded(format!("containers and sandboxes beyond {CAPACITY} are not followed")),
+            0 => Health::Ok,
+            n => Health::Degraded(format!("{n} containers cannot be inspected")),
+        })
+    }
+
+    /// Takes one event. An error is that of a question about the container.
+    async fn event(&mut self, client: &Client, told: Told) -> Result<(), RuntimeError> {
+        let Told { id, seen_at, happened_at, what } = told;
+        let event = match what {
+            What::Event(event) => event,
+            What::Changed => return self.inspect(client, &id).await,
+            What::Destroyed => {
+                self.removed(&id).await;
+                return Ok(());
+            }
+        };
+        let was_known = self.known.contains_key(&id);
+        if !was_known {
+            self.inspect(client, &id).await?;
+        }
+        if event == Event::Oom || self.known.get(&id).is_some_and(|known| !known.may_forge) {
+            let fact = Fact::Docker(Word::Event(id.clone(), event));
+            self.tell(Observation { seen_at, happened_at, fact }).await;
+        }
+        // A signal changes nothing that could be asked for.
+        if was_known && !matches!(event, Event::Kill { .. }) { self.inspect(client, &id).await } else { Ok(()) }
+    }
+
+    /// Asks about one container or sandbox and tells it.
+    async fn inspect(&mut self, client: &Client, id: &ContainerId) -> Result<(), RuntimeError> {
+        let answer = client.inspect(id).await.inspect_err(|error| {
+            tracing::debug!(container = %id, reason = %error.chain(), "Docker cannot tell about a container");
+        })?;
+        let Some(inspected) = answer.and_then(convert::inspected) else {
+            self.removed(id).await;
+            return Ok(());
+        };
+        let sandbox = matches!(inspected.word, Word::Sandbox(_));
+        let known = Known { sandbox, state: inspected.state, may_forge: inspected.may_forge };
+        if self.known.len() < CAPACITY || self.known.contains_key(id) {
+            self.known.insert(id.clone(), known);
+        }
+        let seen_at = Timestamp::now();
+        let happened_at = inspected.since.unwrap_or(seen_at);
+        self.tell(Observation { seen_at, happened_at, fact: Fact::Docker(inspected.word) }).await;
+        Ok(())
+    }
+
+    async fn removed(&mut self, id: &ContainerId) {
+        if let Some(known) = self.known.remove(id) {
+            let fact =
+                if known.sandbox { Fact::SandboxRemoved(id.clone()) } else { Fact::ContainerRemoved(id.clone()) };
+            self.tell(self.outlet.now(fact)).await;
+        }
+    }
+
+    async fn tell(&self, observation: Observation) {
+        let _going_away = self.outlet.send(observation).await;
+    }
+}
+
+/// Reads events on and on, never waiting for the agent.
+async fn read(
+    client: &Client,
+    since: Timestamp,
+    queue: mpsc::Sender<Told>,
+    lost: &AtomicU64,
+) -> Result<Infallible, RuntimeError> {
+    let mut events = pin!(client.events(since));
+    while let Some(event) = events.next().await.transpose()? {
+        if let Some(told) = convert::event(event, Timestamp::now())
+            && queue.try_send(told).is_err()
+        {
+            lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    Err(RuntimeError::Ended("events"))
+}
