@@ -27,9 +27,9 @@ use crate::image;
 /// What a container shall be.
 #[derive(Clone, Debug)]
 pub struct ContainerSpec {
-    name: String,
-    command: Vec<String>,
-    memory_limit: Option<u64>,
+    pub(crate) name: String,
+    pub(crate) command: Vec<String>,
+    pub(crate) memory_limit: Option<u64>,
     host_pid: bool,
     single_process_oom_kill: bool,
     grace_period_seconds: u64,

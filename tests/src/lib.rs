@@ -12,6 +12,7 @@ pub mod cluster;
 mod containerd;
 pub mod coroner;
 mod daemon;
+pub mod docker;
 mod http;
 mod image;
 mod kubelet;

@@ -84,8 +84,10 @@ fn remove(name: &str) -> Result<()> {
 
 /// A shim that was killed leaves its socket, which stands outside of containerd's own directories.
 fn remove_shim_sockets(directory: &Path) {
-    let bundles = fs::read_dir(directory.join("state/io.containerd.runtime.v2.task/k8s.io"));
-    for bundle in bundles.into_iter().flatten().flatten() {
+    let states =
+        ["state/io.containerd.runtime.v2.task/k8s.io", "exec/containerd/daemon/io.containerd.runtime.v2.task/moby"];
+    let bundles = states.into_iter().flat_map(|state| fs::read_dir(directory.join(state)));
+    for bundle in bundles.flatten().flatten() {
         let address = fs::read_to_string(bundle.path().join("address")).unwrap_or_default();
         if let Some(socket) = address.trim().strip_prefix("unix://") {
             // One shim serves all containers of a pod.

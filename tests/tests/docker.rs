@@ -1,0 +1,234 @@
+//! Real deaths on a node whose runtime is Docker, each explained at a gRPC subscriber: dockerd, the tests in the place of
+//! kubelet and cri-dockerd, and an agent that knows nothing but Docker's socket.
+
+use anyhow::{Context, Result, ensure};
+use coroner_agent::sources::docker;
+use coroner_agent::sources::outlet::Outlet;
+use coroner_diagnosis::cri;
+use coroner_diagnosis::docker::{Event, Word};
+use coroner_diagnosis::observation::{Fact, Health, Observation, Source};
+use coroner_proto::v1::{Cause, Confidence, Diagnosis, OomScope, StopRequester};
+use coroner_tests::coroner::Heard;
+use coroner_tests::docker::DockerNode;
+use coroner_tests::{ContainerSpec, MIB, Pod, Verdict, until_it_minds};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::sync::mpsc;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Whether Docker is among the witnesses.
+fn by_docker(diagnosis: &Diagnosis, said: &str) -> bool {
+    diagnosis.evidence.iter().any(|evidence| evidence.source == "docker" && evidence.text.contains(said))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_at_its_limit_dies_of_its_own_limit() -> Result<()> {
+    let node = DockerNode::start().await?;
+    let coroner = node.coroner().await?;
+    let pod = node.run("cart", &ContainerSpec::new("app", ["victim", "eat", "200"]).memory_limit(64 * MIB)).await?;
+    let verdict = Verdict::fatal(&pod, Cause::OomContainerLimit).exit_code(137).signal(9);
+    let [diagnosis] = coroner.conclude([verdict]).await?;
+    let memory = diagnosis.memory.clone().context("an OOM verdict tells of memory")?;
+    assert_eq!((memory.scope(), memory.container_limit_bytes), (OomScope::Container, Some(64 * MIB)));
+    Ok(())
+}
+
+/// What Docker's source says until `until`.
+async fn said(
+    receiver: &mut mpsc::Receiver<Observation>,
+    until: impl Fn(&Fact) -> bool + Send,
+) -> Result<Vec<Observation>> {
+    let mut said = vec![];
+    let saying = async {
+        while let Some(observation) = receiver.recv().await {
+            let enough = until(&observation.fact);
+            said.push(observation);
+            if enough {
+                return;
+            }
+        }
+    };
+    let in_time = tokio::time::timeout(coroner_tests::PATIENCE, saying).await;
+    ensure!(in_time.is_ok(), "it said only {said:#?}");
+    Ok(said)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_source_follows_a_container_from_its_start_to_its_removal() -> Result<()> {
+    let node = DockerNode::start().await?;
+    let (sender, mut receiver) = mpsc::channel(4096);
+    let (tracker, cancel) = (TaskTracker::new(), CancellationToken::new());
+    let outlet = Outlet::new(Source::Docker, sender);
+    docker::spawn(&tracker, cancel.clone(), outlet, Some(node.endpoint()));
+    said(&mut receiver, |fact| *fact == Fact::Health(Source::Docker, Health::Ok)).await?;
+
+    let pod = node.run("cart", &child_eater()).await?;
+    feed(&node, &pod).await?;
+    let id = cri::ContainerId(pod.only_container().id.clone());
+    let is = |event: Event| Fact::Docker(Word::Event(id.clone(), event));
+    let oom = is(Event::Oom);
+    let until_oom = said(&mut receiver, |fact| *fact == oom).await?;
+    let sandboxes = until_oom.iter().filter_map(|said| match &said.fact {
+        Fact::Docker(Word::Sandbox(sandbox)) => Some(sandbox),
+        _ => None,
+    });
+    assert!(sandboxes.into_iter().any(|sandbox| sandbox.id.0 == pod.sandbox_id && sandbox.ready), "{until_oom:#?}");
+    let containers = |said: &[Observation]| -> Vec<cri::Container> {
+        let told = said.iter().filter_map(|said| match &said.fact {
+            Fact::Docker(Word::Container(container)) => Some((**container).clone()),
+            _ => None,
+        });
+        told.collect()
+    };
+    let running = containers(&until_oom).into_iter().rfind(|told| told.state == cri::State::Running);
+    let running = running.context("it is told while it runs")?;
+    let named = (running.pod.namespace.as_str(), running.pod.name.as_str(), running.pod.uid.as_str());
+    assert_eq!(named, (pod.namespace.as_str(), "cart", pod.uid.as_str()));
+    assert_eq!((running.name.as_str(), running.attempt, running.grace_period_seconds), ("app", 0, Some(30)));
+    assert_eq!((running.memory_limit, running.limits_known), (Some(64 * MIB), true));
+    assert_eq!(running.pid, Some(node.pid(pod.only_container()).await?));
+    assert_eq!(running.sandbox_id.map(|id| id.0), Some(pod.sandbox_id.clone()));
+    let path = running.cgroups_path.context("its cgroup is told")?;
+    assert!(path.ends_with(&format!("/burstable/pod{}/{}", pod.uid, id.0)), "{path}");
+
+    // It heeds no SIGTERM.
+    node.stop(pod.only_container(), 1).await?;
+    let ended = said(
+        &mut receiver,
+        |fact| matches!(fact, Fact::Docker(Word::Container(told)) if told.state == cri::State::Exited),
+    );
+    let ended = ended.await?;
+    for event in [Event::Kill { signal: 15 }, Event::Kill { signal: 9 }, Event::Die { status: 137 }] {
+        assert!(ended.iter().any(|said| said.fact == is(event)), "{event:?}: {ended:#?}");
+    }
+    let exited = containers(&ended).pop().context("it is told when it ended")?;
+    assert_eq!((exited.exit_code, exited.reason.as_str(), exited.pid), (137, "OOMKilled", None), "the flag sticks");
+    assert!(exited.finished_at > exited.started_at);
+
+    node.remove(pod.only_container()).await?;
+    said(&mut receiver, |fact| *fact == Fact::ContainerRemoved(id.clone())).await?;
+    cancel.cancel();
+    tracker.close();
+    tracker.wait().await;
+    Ok(())
+}
+
+/// A container whose main process lives on while a child of it is killed for memory, on request: Docker hears of an OOM only
+/// after the start.
+fn child_eater() -> ContainerSpec {
+    let command = ["sh", "-c", "trap 'victim eat 200' USR1; while :; do sleep 1; done"];
+    ContainerSpec::new("app", command).memory_limit(64 * MIB).single_process_oom_kill()
+}
+
+async fn feed(node: &DockerNode, pod: &Pod) -> Result<()> {
+    let pid = Pid::from_raw(node.pid(pod.only_container()).await?);
+    until_it_minds(pid, "SigCgt", Signal::SIGUSR1).await?;
+    Ok(kill(pid, Signal::SIGUSR1)?)
+}
+
+/// Docker's flag OOMKilled sticks to the container from then on: it is told as Docker's word, and the kernel's decides.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_that_is_killed_alone_is_told_and_the_later_end_is_not_its() -> Result<()> {
+    let node = DockerNode::start().await?;
+    let coroner = node.coroner().await?;
+    let pod = node.run("cart", &child_eater()).await?;
+    feed(&node, &pod).await?;
+    let child = Verdict::survived(&pod, Cause::OomContainerLimit).signal(9);
+    coroner.wait_for_verdicts(std::slice::from_ref(&child)).await?;
+    kill(Pid::from_raw(node.pid(pod.only_container()).await?), Signal::SIGKILL)?;
+    let flagged = |heard: &Heard| {
+        let mut exits = heard.last_revisions().into_iter().filter_map(|diagnosis| diagnosis.exit.as_ref());
+        exits.any(|exit| exit.reported_reason == "OOMKilled").then_some(())
+    };
+    coroner.wait_for("Docker's word is told", flagged).await?;
+    let end = Verdict::fatal(&pod, Cause::KilledExternally).exit_code(137).signal(9);
+    let [_child, end] = coroner.conclude([child, end]).await?;
+    let doubted = end.against.iter().any(|evidence| evidence.source == "docker" && evidence.text.contains("OOMKilled"));
+    ensure!(doubted, "{end:#?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exit_with_137_is_not_a_kill() -> Result<()> {
+    let node = DockerNode::start().await?;
+    let coroner = node.coroner().await?;
+    let container = ContainerSpec::new("app", ["victim", "exit", "137"]).memory_limit(64 * MIB);
+    let pod = node.run("cart", &container).await?;
+    let [diagnosis] = coroner.conclude([Verdict::fatal(&pod, Cause::ApplicationExit).exit_code(137).signal(0)]).await?;
+    ensure!(by_docker(&diagnosis, "die, exitCode 137"), "{diagnosis:#?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_that_is_obeyed_is_a_stop_on_request() -> Result<()> {
+    let node = DockerNode::start().await?;
+    let coroner = node.coroner().await?;
+    let pod = node.run("cart", &ContainerSpec::new("app", ["victim", "sleep", "143"])).await?;
+    let container = pod.only_container();
+    until_it_minds(Pid::from_raw(node.pid(container).await?), "SigCgt", Signal::SIGTERM).await?;
+    node.stop(container, 30).await?;
+    let verdict = Verdict::fatal(&pod, Cause::StoppedByRequest).exit_code(143).at_least(Confidence::Likely);
+    let [diagnosis] = coroner.conclude([verdict]).await?;
+    assert_eq!(diagnosis.requested_by(), StopRequester::Runtime);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_that_is_not_obeyed_ends_with_the_grace_period() -> Result<()> {
+    let node = DockerNode::start().await?;
+    let coroner = node.coroner().await?;
+    let pod = node.run("cart", &ContainerSpec::new("app", ["victim", "ignore-term"]).memory_limit(64 * MIB)).await?;
+    node.stop(pod.only_container(), 1).await?;
+    let verdict = Verdict::fatal(&pod, Cause::GracePeriodExceeded).exit_code(137).signal(9);
+    coroner.conclude([verdict.at_least(Confidence::Likely)]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_through_docker_is_a_request_and_no_stranger() -> Result<()> {
+    let node = DockerNode::start().await?;
+    let coroner = node.coroner().await?;
+    let pod = node.run("cart", &ContainerSpec::new("app", ["victim", "sleep"])).await?;
+    node.kill(pod.only_container()).await?;
+    let verdict = Verdict::fatal(&pod, Cause::StoppedByRequest).exit_code(137).signal(9);
+    let [diagnosis] = coroner.conclude([verdict.at_least(Confidence::Likely)]).await?;
+    assert_eq!(diagnosis.requested_by(), StopRequester::Runtime);
+    Ok(())
+}
+
+/// Docker has no event for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_is_not_there_is_told_as_one() -> Result<()> {
+    let node = DockerNode::start().await?;
+    let coroner = node.coroner().await?;
+    let pod = node.run("cart", &ContainerSpec::new("app", ["no-such-command"])).await?;
+    pod.only_container().start_error.as_ref().context("it cannot have started")?;
+    coroner.conclude([Verdict::fatal(&pod, Cause::CommandNotFound).exit_code(127).signal(0)]).await?;
+    Ok(())
+}
+
+/// Docker writes a container's labels over what its events say, and an image may bring any labels.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_cannot_forge_how_its_container_ended() -> Result<()> {
+    let node = DockerNode::start().await?;
+    let coroner = node.coroner().await?;
+    let forged = [("exitCode", "0"), ("signal", "15")];
+    let pod = node.run_labelled("cart", &ContainerSpec::new("app", ["victim", "exit", "3"]), &forged).await?;
+    coroner.conclude([Verdict::fatal(&pod, Cause::ApplicationExit).exit_code(3).at_least(Confidence::Likely)]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_while_docker_is_away_is_told_once_it_is_back() -> Result<()> {
+    let mut node = DockerNode::start().await?;
+    let coroner = node.coroner().await?;
+    let pod = node.run("cart", &ContainerSpec::new("app", ["victim", "sleep"]).memory_limit(64 * MIB)).await?;
+    let pid = Pid::from_raw(node.pid(pod.only_container()).await?);
+    node.stop_docker()?;
+    kill(pid, Signal::SIGKILL)?;
+    node.start_docker().await?;
+    let gap = |heard: &Heard| heard.gaps.iter().find(|gap| gap.source == "docker").cloned();
+    coroner.wait_for("the break is told", gap).await?;
+    coroner.conclude([Verdict::fatal(&pod, Cause::KilledExternally).exit_code(137).signal(9)]).await?;
+    Ok(())
+}
