@@ -3,6 +3,7 @@
 mod completed;
 mod crash;
 mod death;
+mod docker;
 mod eviction;
 mod exit;
 mod fabricated;
@@ -31,12 +32,13 @@ type Rule = fn(&Death<'_>) -> Option<Verdict>;
 /// The rules for the end of a container. The first that knows decides; each stands behind those whose mechanism would
 /// explain its own: an OOM kill explains a failed start and a SIGKILL, a crash explains an exit code, a request explains a
 /// SIGTERM.
-const END: [(&str, Rule); 9] = [
+const END: [(&str, Rule); 10] = [
     ("memory", memory::end),
     ("never started", never_started::end),
     ("fabricated", fabricated::end),
     ("crash", crash::end),
     ("stopped", stopped::end),
+    ("docker", docker::end),
     ("pids", pids::end),
     ("exit", exit::end),
     ("completed", completed::end),

@@ -23,7 +23,7 @@ const OBEDIENCE: SignedDuration = SignedDuration::from_secs(10);
 const RUNTIME_PROGRAMS: [&str; 9] =
     ["runc", "crun", "youki", "containerd", "containerd-shim", "dockerd", "conmon", "crio", "kubelet"];
 /// Signals by which containers are asked to stop: SIGTERM, and what an image's STOPSIGNAL usually names.
-const STOP_SIGNALS: [i32; 3] = [15, 3, 2];
+pub(super) const STOP_SIGNALS: [i32; 3] = [15, 3, 2];
 
 /// Who sent a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,7 +182,7 @@ fn grace_exceeded(death: &Death<'_>, asked: (Timestamp, &Signal), killed: (Times
 
 /// The runtime acts for somebody whom only the kubelet and the Pod's status can name; what they would say is never certain
 /// without them.
-fn on_whose_behalf(verdict: Verdict) -> Verdict {
+pub(super) fn on_whose_behalf(verdict: Verdict) -> Verdict {
     verdict.or_else(Cause::LivenessProbeFailed, "the kubelet's events would tell who asked")
 }
 
@@ -201,11 +201,15 @@ fn obeyed(death: &Death<'_>, asked: (Timestamp, &Signal)) -> Verdict {
     verdict
 }
 
+/// The pod's grace period, where the runtime was told it.
+pub(super) fn grace(death: &Death<'_>) -> SignedDuration {
+    let grace = death.file.status.as_ref().and_then(|s| s.grace_period_seconds).unwrap_or(DEFAULT_GRACE);
+    SignedDuration::from_secs(i64::try_from(grace).unwrap_or(i64::MAX)).min(SignedDuration::from_hours(24))
+}
+
 /// SIGKILL from the runtime without a request before it.
 fn killed_at_once(death: &Death<'_>, at: Timestamp, signal: &Signal) -> Verdict {
-    let grace = death.file.status.as_ref().and_then(|s| s.grace_period_seconds).unwrap_or(DEFAULT_GRACE);
-    let grace = SignedDuration::from_secs(i64::try_from(grace).unwrap_or(i64::MAX)).min(SignedDuration::from_hours(24));
-    let watched = death.node.covered(Source::Signals, (at - grace - CLOCKS).max(death.file.first_seen), at);
+    let watched = death.node.covered(Source::Signals, (at - grace(death) - CLOCKS).max(death.file.first_seen), at);
     let (cause, summary, explanation) = if watched {
         let explanation = "The runtime sent its main process SIGKILL without asking it to stop before: a stop without \
                            a grace \
@@ -322,7 +326,7 @@ pub(super) fn said(signal: &Signal) -> String {
     )
 }
 
-fn seconds(duration: SignedDuration) -> String {
+pub(super) fn seconds(duration: SignedDuration) -> String {
     let millis = duration.as_millis();
     format!("{}.{} s", millis / 1000, millis % 1000 / 100)
 }

@@ -1,0 +1,146 @@
+//! What Docker says of signals that it was asked to send, where nobody else watched them.
+
+use coroner_diagnosis::{
+    cri::{Container, ContainerId, Pod, State},
+    docker::{Event, Word},
+    observation::{Fact, Gap, GapReason, Health, Observation, Source},
+    replay::replay,
+    trace::{Signal, Thread},
+};
+use coroner_proto::v1::{Cause, Confidence, Diagnosis, Node, StopRequester};
+use jiff::Timestamp;
+
+const MAIN: i32 = 100;
+
+fn id() -> ContainerId {
+    ContainerId("a".repeat(64))
+}
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millisecond(1_800_000_000_000 + millis).expect("within jiff's range")
+}
+
+fn seen(millis: i64, fact: Fact) -> Observation {
+    Observation { seen_at: at(millis), happened_at: at(millis), fact }
+}
+
+fn container(state: State, exit_code: i32) -> Fact {
+    let exited = state == State::Exited;
+    Fact::Docker(Word::Container(Box::new(Container {
+        id: id(),
+        pod: Pod {
+            namespace: "shop".to_owned(),
+            name: "web-0".to_owned(),
+            uid: "11111111-2222-3333-4444-555555555555".to_owned(),
+        },
+        name: "web".to_owned(),
+        attempt: 0,
+        state,
+        created_at: Some(at(0)),
+        started_at: Some(at(10)),
+        finished_at: exited.then(|| at(60_000)),
+        exit_code,
+        reason: if exited { "Error".to_owned() } else { String::new() },
+        message: String::new(),
+        image: "localhost/web:1".to_owned(),
+        pid: (!exited).then_some(MAIN),
+        cgroups_path: None,
+        memory_limit: None,
+        limits_known: true,
+        sandbox_id: None,
+        grace_period_seconds: Some(30),
+    })))
+}
+
+fn event(millis: i64, event: Event) -> Observation {
+    seen(millis, Fact::Docker(Word::Event(id(), event)))
+}
+
+/// A container that ends after a minute with this status, on a node of which these sources see.
+fn life(status: u32, sources: &[Source]) -> Vec<Observation> {
+    let mut observations: Vec<_> =
+        sources.iter().map(|source| seen(-10_000, Fact::Health(*source, Health::Ok))).collect();
+    let code = i32::try_from(status).expect("a status has eight bits");
+    observations.push(seen(20, container(State::Running, 0)));
+    observations.push(event(60_010, Event::Die { status }));
+    observations.push(seen(60_020, container(State::Exited, code)));
+    observations
+}
+
+fn told(mut observations: Vec<Observation>) -> Diagnosis {
+    observations.sort_by_key(|observation| observation.seen_at);
+    let node = Node { name: "n1".to_owned(), ..Node::default() };
+    let diagnoses = replay(node, observations, at(600_000));
+    let last = diagnoses.into_iter().max_by_key(|diagnosis| diagnosis.revision);
+    last.expect("it ended in a way that is told")
+}
+
+const DOCKER: &[Source] = &[Source::KernelLog, Source::Docker];
+
+fn kill(millis: i64, signal: i32) -> Observation {
+    event(millis, Event::Kill { signal })
+}
+
+#[test]
+fn a_stop_signal_and_then_sigkill_is_a_grace_period_that_was_exceeded() {
+    let mut observations = life(137, DOCKER);
+    observations.extend([kill(29_900, 15), kill(59_990, 9)]);
+    let told = told(observations);
+    assert_eq!((told.cause(), told.confidence()), (Cause::GracePeriodExceeded, Confidence::Likely));
+    assert_eq!((told.requested_by(), &*told.missing_sources), (StopRequester::Runtime, &["signals".to_owned()][..]));
+    let said: Vec<_> = told.evidence.iter().filter(|said| said.source == "docker").map(|said| &*said.text).collect();
+    assert_eq!(said, ["kill, signal 15", "kill, signal 9"]);
+}
+
+#[test]
+fn a_stop_signal_that_was_obeyed_is_a_stop_on_request_whatever_the_status() {
+    for status in [143, 1] {
+        let mut observations = life(status, DOCKER);
+        observations.push(kill(58_000, 15));
+        let told = told(observations);
+        assert_eq!((told.cause(), told.confidence()), (Cause::StoppedByRequest, Confidence::Likely), "{status}");
+    }
+}
+
+#[test]
+fn sigkill_alone_is_a_stop_at_once_only_if_docker_was_heard_all_the_time() {
+    let mut observations = life(137, DOCKER);
+    observations.push(kill(59_990, 9));
+    assert_eq!(told(observations.clone()).cause(), Cause::StoppedByRequest);
+    let (from, to) = (at(40_000), at(41_000));
+    let gap = Gap { source: Source::Docker, reason: GapReason::Disconnected, from, to, lost: None };
+    observations.push(seen(41_000, Fact::Gap(gap)));
+    assert_eq!(told(observations).cause(), Cause::GracePeriodExceeded);
+}
+
+#[test]
+fn signals_of_long_ago_and_kills_that_docker_did_not_send_are_no_request() {
+    let mut long_ago = life(1, DOCKER);
+    long_ago.push(kill(5_000, 15));
+    assert_eq!(told(long_ago).cause(), Cause::ApplicationExit);
+    let mut asked = life(137, DOCKER);
+    asked.push(kill(50_000, 15));
+    assert_eq!(told(asked).cause(), Cause::Unattributed);
+    assert_eq!(told(life(137, DOCKER)).cause(), Cause::Unattributed);
+}
+
+#[test]
+fn whoever_watched_the_signals_knows_better() {
+    let mut observations = life(137, &[Source::KernelLog, Source::Docker, Source::Signals]);
+    observations.push(kill(59_990, 9));
+    let thread = |tid, comm: &str| Thread { tid, comm: comm.to_owned() };
+    let (sender, target) = (thread(7, "bash"), thread(MAIN, "web"));
+    let signal = Signal { signal: 9, code: 0, result: 0, sender, target, group: true, sender_process: None };
+    observations.push(seen(59_980, Fact::Signal(signal)));
+    assert_eq!(told(observations).cause(), Cause::KilledExternally);
+}
+
+#[test]
+fn times_that_cannot_be_are_survived() {
+    for time in [Timestamp::MIN, Timestamp::MAX] {
+        let mut observations = life(137, DOCKER);
+        let fact = Fact::Docker(Word::Event(id(), Event::Kill { signal: 9 }));
+        observations.push(Observation { seen_at: at(59_000), happened_at: time, fact });
+        told(observations);
+    }
+}
