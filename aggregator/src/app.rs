@@ -15,6 +15,7 @@ use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use crate::{
     cluster,
     config::{ClusterWatch, Config, Endpoint, LogFormat},
+    export::{self, Exporters},
     feed::{Feed, Timing},
     intake::Intake,
     ledger::{self, Ledger, Retention, Writer},
@@ -100,8 +101,18 @@ impl App {
         server::check_exposure(&config)?;
         let tls = server::tls(&config)?;
         let Config {
-            listen, ledger: path, retain_days, retain_bytes, health_listen, kubeconfig, cluster_watch, ..
+            listen,
+            ledger: path,
+            retain_days,
+            retain_bytes,
+            health_listen,
+            kubeconfig,
+            cluster_watch,
+            export,
+            ..
         } = config;
+        export::check(&export)?;
+        let directory = Exporters::directory_of(&path);
         let retention = Retention { age: Duration::from_secs(86_400) * retain_days, bytes: retain_bytes };
         let (ledger, writer) = tokio::task::spawn_blocking(move || Ledger::open(&path, retention)).await??;
         let ledger = Arc::new(ledger);
@@ -114,6 +125,11 @@ impl App {
         let feed = Feed::new(Arc::clone(&ledger), Arc::clone(&nodes), timing, tasks.clone(), stop.clone());
         if cluster_watch == ClusterWatch::Auto {
             tasks.spawn(cluster::run(intake.clone(), kubeconfig, stop.clone()));
+        }
+        let exporters =
+            Exporters { ledger: Arc::clone(&ledger), directory, pace: export::Pace::default(), stop: stop.clone() };
+        for target in export {
+            exporters.start(target, &tasks).await?;
         }
         let routes = server::routes(intake, feed);
         let listeners = listen.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;

@@ -4,6 +4,8 @@ use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::{Parser, ValueEnum};
 
+use crate::export::Target;
+
 /// Keeps what the agents have found out, and serves it to whoever asks.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "coroner-aggregator", version)]
@@ -41,6 +43,9 @@ pub struct Config {
     /// Whether to watch the cluster for what no agent sees: unschedulable pods, refused ones, Services that lead nowhere
     #[arg(long, env = "CORONER_CLUSTER_WATCH", value_enum, default_value_t = ClusterWatch::Auto)]
     pub cluster_watch: ClusterWatch,
+    /// Where to carry everything else: otlp+https://HOST:PORT, file:///PATH …; may be given more than once, see docs/exporters.md
+    #[arg(long, env = "CORONER_EXPORT", value_name = "URL", value_delimiter = ' ')]
+    pub export: Vec<Target>,
     /// How to write the log to stderr
     #[arg(long, env = "CORONER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,

@@ -2,6 +2,8 @@
 
 mod watch;
 
+pub(crate) use self::watch::{corrupt_gap, retention_gap};
+
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use coroner_proto::v1::{

@@ -6,6 +6,7 @@ pub mod app;
 pub mod cluster;
 pub mod config;
 pub mod cursor;
+pub mod export;
 pub mod feed;
 pub mod filter;
 pub mod gate;

@@ -243,7 +243,7 @@ impl Watch {
 }
 
 /// What retention has taken from a reader.
-fn retention_gap(start: i64, end: i64, lost_count: Option<u64>) -> Gap {
+pub(crate) fn retention_gap(start: i64, end: i64, lost_count: Option<u64>) -> Gap {
     Gap {
         source: "ledger".into(),
         reason: GapReason::Retention.into(),
@@ -256,7 +256,7 @@ fn retention_gap(start: i64, end: i64, lost_count: Option<u64>) -> Gap {
 }
 
 /// A stored record that is no message.
-fn corrupt_gap(position: Position) -> Gap {
+pub(crate) fn corrupt_gap(position: Position) -> Gap {
     Gap {
         source: "ledger".into(),
         reason: GapReason::Corrupt.into(),

@@ -21,9 +21,9 @@ use crate::support::{
 };
 
 /// A running program, killed with this.
-struct Program {
+pub(crate) struct Program {
     child: Child,
-    url: String,
+    pub(crate) url: String,
     /// Kept open, so that the program can go on writing its log.
     _log: BufReader<ChildStderr>,
 }
@@ -42,7 +42,11 @@ fn command(ledger: &Path) -> Command {
 
 impl Program {
     fn start(ledger: &Path) -> Self {
-        let mut child = command(ledger).spawn().unwrap();
+        Self::start_with(ledger, &[])
+    }
+
+    pub(crate) fn start_with(ledger: &Path, flags: &[&str]) -> Self {
+        let mut child = command(ledger).args(flags).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         let url = loop {
@@ -55,7 +59,7 @@ impl Program {
         Self { child, url, _log: log }
     }
 
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         // It may have ended by itself; then this does nothing.
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -63,7 +67,7 @@ impl Program {
 }
 
 /// Runs the program where it should refuse to start: its exit code and what it says.
-fn refusal(ledger: &Path, flags: &[&str]) -> (i32, String) {
+pub(crate) fn refusal(ledger: &Path, flags: &[&str]) -> (i32, String) {
     let mut child = command(ledger).args(flags).spawn().unwrap();
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();

@@ -1,0 +1,70 @@
+//! The ways out. A sink sends one batch and says what became of it; when to send what again is the runner's.
+
+mod lines;
+mod otlp;
+
+use std::{fmt::Display, path::Path, time::Duration};
+
+use super::Item;
+
+pub(super) use self::{lines::Lines, otlp::Otlp};
+
+/// One way out. A `send` that is dropped half-way may have sent anything; the batch comes again.
+pub(super) trait Sink: Send + 'static {
+    /// Sends records in their order. On success the receiver has all of them.
+    fn send(&mut self, batch: &[Item]) -> impl Future<Output = Result<Taken, Refused>> + Send;
+}
+
+/// The receiver has the batch.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// Some of it, it said, it will never take: how many, and why, but not which.
+    pub(super) rejected: Option<String>,
+}
+
+/// The receiver has not all of the batch.
+#[derive(Debug)]
+pub(super) struct Refused {
+    /// So many of its first records it has for certain.
+    pub(super) done: usize,
+    pub(super) remedy: Remedy,
+    pub(super) why: String,
+}
+
+impl Refused {
+    pub(super) fn new(remedy: Remedy, why: impl Display) -> Self {
+        Self { done: 0, remedy, why: why.to_string() }
+    }
+}
+
+/// What a refusal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// Nothing is wrong with the batch. After so long, if the receiver says it.
+    Retry { after: Option<Duration> },
+    /// One of its records will never be taken.
+    Bisect,
+    /// An operator has to act.
+    Hold,
+}
+
+impl Remedy {
+    pub(super) const RETRY: Self = Self::Retry { after: None };
+}
+
+/// The headers in a file: lines `Name: value`; empty ones and those that begin with # are left out.
+///
+/// # Errors
+/// What is wrong with the file, without what is in it.
+fn headers(path: &Path) -> Result<Vec<(String, String)>, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    lines
+        .map(|(number, line)| {
+            let (name, value) = line
+                .split_once(':')
+                .ok_or_else(|| format!("{}:{}: it is not NAME: VALUE", path.display(), number + 1))?;
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        })
+        .collect()
+}

@@ -1,0 +1,170 @@
+//! OTLP/gRPC logs.
+//!
+//! What a status means follows the table in docs/exporters.md. It deviates from OTLP's letter where that would lose records:
+//! `INTERNAL` and `UNKNOWN` are tried again (Vector says the former for what is transient), and a receiver that refuses this
+//! client as such has the records held, not dropped.
+
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::logs::v1::{
+    ExportLogsPartialSuccess, logs_service_client::LogsServiceClient,
+};
+use tonic::{
+    Code, Request, Status,
+    metadata::{AsciiMetadataKey, AsciiMetadataValue, MetadataMap},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
+};
+use tonic_types::StatusExt;
+
+use super::{super::format, super::target, Item, Refused, Remedy, Sink, Taken};
+
+const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+/// Below the runner's, so that the status says what was slow.
+const CALL_DEADLINE: Duration = Duration::from_secs(25);
+
+#[derive(Debug)]
+pub(in super::super) struct Otlp {
+    target: target::Otlp,
+    connection: Option<Connection>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    client: LogsServiceClient<Channel>,
+    metadata: MetadataMap,
+}
+
+impl Otlp {
+    pub(in super::super) fn new(target: target::Otlp) -> Self {
+        Self { target, connection: None }
+    }
+
+    async fn try_send(&mut self, batch: &[Item]) -> Result<Option<ExportLogsPartialSuccess>, Status> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => none.insert(connect(&self.target)?),
+        };
+        let mut request = Request::new(format::otlp::request(batch));
+        *request.metadata_mut() = connection.metadata.clone();
+        request.set_timeout(CALL_DEADLINE);
+        Ok(connection.client.export(request).await?.into_inner().partial_success)
+    }
+}
+
+impl Sink for Otlp {
+    async fn send(&mut self, batch: &[Item]) -> Result<Taken, Refused> {
+        match self.try_send(batch).await {
+            Ok(Some(partial)) if partial.rejected_log_records > 0 => {
+                let ExportLogsPartialSuccess { rejected_log_records: count, error_message } = partial;
+                Ok(Taken { rejected: Some(format!("{count} of {} were rejected: {error_message}", batch.len())) })
+            }
+            Ok(_) => Ok(Taken::default()),
+            Err(status) => {
+                let remedy = remedy(&status, batch.len() == 1);
+                if remedy != Remedy::Bisect {
+                    // Another connection, to what the name resolves to then, with the files as they are then.
+                    self.connection = None;
+                }
+                Err(Refused::new(remedy, describe(&status)))
+            }
+        }
+    }
+}
+
+fn remedy(status: &Status, alone: bool) -> Remedy {
+    let after = status.get_details_retry_info().map(|info| info.retry_delay.unwrap_or_default());
+    match status.code() {
+        // Servers of tonic say OutOfRange to a message that is too large, Vector's DataLoss to what it will never deliver.
+        Code::InvalidArgument | Code::OutOfRange | Code::DataLoss => Remedy::Bisect,
+        // Those of grpc-go say this to a message that is too large; no single record is, so then it is a quota.
+        Code::ResourceExhausted if after.is_none() && !alone => Remedy::Bisect,
+        Code::PermissionDenied
+        | Code::Unauthenticated
+        | Code::Unimplemented
+        | Code::FailedPrecondition
+        | Code::NotFound
+        | Code::AlreadyExists => Remedy::Hold,
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::DeadlineExceeded
+        | Code::ResourceExhausted
+        | Code::Aborted
+        | Code::Internal
+        | Code::Unavailable => Remedy::Retry { after },
+    }
+}
+
+/// A connection that is made when it is first used.
+fn connect(target: &target::Otlp) -> Result<Connection, Status> {
+    let wrong = |error: tonic::transport::Error| Status::failed_precondition(format!("{}: {error}", target.url));
+    let mut endpoint = Endpoint::from_shared(target.url.clone())
+        .map_err(wrong)?
+        .connect_timeout(CONNECT_DEADLINE)
+        .timeout(CALL_DEADLINE)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(10));
+    if let Some(target::Tls { ca, identity }) = &target.tls {
+        let mut tls = match ca {
+            Some(ca) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(ca)?)),
+            None => ClientTlsConfig::new().with_native_roots(),
+        };
+        if let Some((certificate, key)) = identity {
+            tls = tls.identity(Identity::from_pem(read(certificate)?, read(key)?));
+        }
+        endpoint = endpoint.tls_config(tls).map_err(wrong)?;
+    }
+    let metadata = target.header_file.as_deref().map_or_else(|| Ok(MetadataMap::new()), metadata)?;
+    Ok(Connection { client: LogsServiceClient::new(endpoint.connect_lazy()), metadata })
+}
+
+/// A file that an operator may yet put right.
+fn read(path: &std::path::Path) -> Result<Vec<u8>, Status> {
+    std::fs::read(path).map_err(|error| Status::failed_precondition(format!("cannot read {}: {error}", path.display())))
+}
+
+/// Of a file of lines `name: value`. No error repeats what it says.
+fn metadata(path: &std::path::Path) -> Result<MetadataMap, Status> {
+    let headers = super::headers(path).map_err(Status::failed_precondition)?;
+    let mut metadata = MetadataMap::new();
+    for (name, value) in headers {
+        let wrong = || Status::failed_precondition(format!("{} holds what is no header", path.display()));
+        let name = AsciiMetadataKey::from_bytes(name.to_lowercase().as_bytes()).map_err(|_| wrong())?;
+        let mut value = AsciiMetadataValue::try_from(value).map_err(|_| wrong())?;
+        value.set_sensitive(true);
+        metadata.append(name, value);
+    }
+    Ok(metadata)
+}
+
+/// What the status says and what lies beneath it.
+fn describe(status: &Status) -> String {
+    let mut text = format!("{:?}: {}", status.code(), status.message());
+    let mut source = std::error::Error::source(status);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    #[test]
+    fn a_quota_asks_for_patience_and_a_size_for_bisection() {
+        let size = Status::resource_exhausted("message larger than max");
+        assert_eq!(remedy(&size, false), Remedy::Bisect);
+        assert_eq!(remedy(&size, true), Remedy::RETRY);
+        let wait = Some(Duration::from_secs(7));
+        let quota = Status::with_error_details(Code::ResourceExhausted, "", ErrorDetails::with_retry_info(wait));
+        assert_eq!(remedy(&quota, false), Remedy::Retry { after: wait });
+    }
+}
