@@ -5,6 +5,7 @@
 //! for good goes into a dead-letter file; what retention takes before it could be sent is told as a [`Gap`].
 
 mod append;
+mod connect;
 mod cursor;
 mod dead_letter;
 mod format;
@@ -143,7 +144,10 @@ impl Exporters {
         let Target { destination, .. } = target.clone();
         match destination {
             Destination::Lines(lines) => self.start_with(target, sink::Lines::new(lines), tasks).await,
+            Destination::Nats(nats) => self.start_with(target, sink::Nats::new(nats), tasks).await,
             Destination::Otlp(otlp) => self.start_with(target, sink::Otlp::new(otlp), tasks).await,
+            Destination::Syslog(syslog) => self.start_with(target, sink::Syslog::new(syslog), tasks).await,
+            Destination::Webhook(webhook) => self.start_with(target, sink::Webhook::new(webhook), tasks).await,
         }
     }
 

@@ -1,9 +1,13 @@
 //! What a record looks like elsewhere. Pure functions; one format a file.
 
+pub(super) mod cef;
+pub(super) mod ecs;
 pub(super) mod native;
+pub(super) mod ocsf;
 pub(super) mod otlp;
+pub(super) mod rfc5424;
 
-use coroner_proto::v1::{Cause, Confidence, Diagnosis, Severity, Subject};
+use coroner_proto::v1::{Cause, Confidence, Diagnosis, Evidence, Severity, Subject};
 use jiff::Timestamp;
 
 use super::{Item, Record, target::Format};
@@ -11,9 +15,13 @@ use crate::filter::nanoseconds;
 
 /// The record as one line, without its end.
 pub(super) fn line(item: &Item, format: Format) -> Vec<u8> {
-    match format {
-        Format::Native => native::object(item).to_string().into_bytes(),
-    }
+    let line = match format {
+        Format::Native => native::object(item).to_string(),
+        Format::Ecs => ecs::object(item).to_string(),
+        Format::Ocsf => ocsf::object(item).to_string(),
+        Format::Cef => cef::line(item),
+    };
+    line.into_bytes()
 }
 
 /// How this program calls itself to others.
@@ -117,6 +125,12 @@ impl<'a> Names<'a> {
             image: container.and_then(|c| known(&c.image)),
         }
     }
+}
+
+/// What speaks for a verdict, then what speaks against others, each with the name of its list.
+pub(super) fn witnesses(diagnosis: &Diagnosis) -> impl Iterator<Item = (&'static str, &Evidence)> {
+    let supporting = diagnosis.evidence.iter().map(|evidence| ("evidence", evidence));
+    supporting.chain(diagnosis.against.iter().map(|evidence| ("against", evidence)))
 }
 
 #[cfg(test)]

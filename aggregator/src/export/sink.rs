@@ -1,13 +1,16 @@
 //! The ways out. A sink sends one batch and says what became of it; when to send what again is the runner's.
 
 mod lines;
+mod nats;
 mod otlp;
+mod syslog;
+mod webhook;
 
 use std::{fmt::Display, path::Path, time::Duration};
 
 use super::Item;
 
-pub(super) use self::{lines::Lines, otlp::Otlp};
+pub(super) use self::{lines::Lines, nats::Nats, otlp::Otlp, syslog::Syslog, webhook::Webhook};
 
 /// One way out. A `send` that is dropped half-way may have sent anything; the batch comes again.
 pub(super) trait Sink: Send + 'static {

@@ -47,7 +47,10 @@ impl Filter {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Destination {
     Lines(Lines),
+    Nats(Nats),
     Otlp(Otlp),
+    Syslog(Syslog),
+    Webhook(Webhook),
 }
 
 /// Lines in a file.
@@ -67,10 +70,111 @@ pub(super) struct Otlp {
     pub(super) header_file: Option<PathBuf>,
 }
 
+/// A syslog receiver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Syslog {
+    pub(super) host: Host,
+    pub(super) tls: Option<Tls>,
+    pub(super) layout: Layout,
+    /// A batch counts as taken only when the receiver has closed the connection behind it.
+    pub(super) confirm: bool,
+}
+
+/// How a syslog message looks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Layout {
+    /// 0 to 23.
+    pub(super) facility: u8,
+    /// The private enterprise number in the name of the structured data.
+    pub(super) enterprise: String,
+    /// Bytes of the longest message.
+    pub(super) max_bytes: usize,
+    /// What the message is beside the structured data; none for the summary.
+    pub(super) format: Option<Format>,
+}
+
+/// A receiver of HTTP POST requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Webhook {
+    pub(super) host: Host,
+    /// As in the Host header.
+    pub(super) authority: String,
+    pub(super) path: String,
+    pub(super) tls: Option<Tls>,
+    pub(super) header_file: Option<PathBuf>,
+    pub(super) format: Format,
+    /// One object a line rather than an array.
+    pub(super) lines: bool,
+}
+
+/// A stream of NATS JetStream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Nats {
+    pub(super) host: Host,
+    pub(super) tls: Option<Tls>,
+    pub(super) subject: String,
+    /// The stream that must take it, if that is to be checked.
+    pub(super) stream: Option<String>,
+    pub(super) token_file: Option<PathBuf>,
+    pub(super) creds_file: Option<PathBuf>,
+    pub(super) format: Format,
+}
+
+/// Where to connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Host {
+    /// A name or an address, without brackets.
+    pub(super) name: String,
+    pub(super) port: u16,
+}
+
+impl Host {
+    fn of(url: &Url, default_port: u16) -> Result<Self, Wrong> {
+        let name = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| Wrong::new("a host is missing"))?;
+        let port = url.port_or_known_default().unwrap_or(default_port);
+        Ok(Self { name: name.trim_matches(['[', ']']).into(), port })
+    }
+
+    /// As in a URL.
+    pub(super) fn bracketed(&self) -> String {
+        if self.name.contains(':') { format!("[{}]", self.name) } else { self.name.clone() }
+    }
+
+    fn authority(&self) -> String {
+        format!("{}:{}", self.bracketed(), self.port)
+    }
+
+    /// Whether what goes there does not leave this machine.
+    fn is_loopback(&self) -> bool {
+        self.name == "localhost" || self.name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+}
+
 /// What a record is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
+    /// Our own JSON.
     Native,
+    /// Elastic Common Schema, JSON.
+    Ecs,
+    /// Open Cybersecurity Schema Framework, JSON.
+    Ocsf,
+    /// Common Event Format.
+    Cef,
+}
+
+impl FromStr for Format {
+    type Err = Wrong;
+
+    fn from_str(word: &str) -> Result<Self, Wrong> {
+        match word {
+            "native" => Ok(Self::Native),
+            "ecs" => Ok(Self::Ecs),
+            "ocsf" => Ok(Self::Ocsf),
+            "cef" => Ok(Self::Cef),
+            _ => Err(Wrong(format!("format={word} is none of native, ecs, ocsf, cef"))),
+        }
+    }
 }
 
 /// The files of a TLS connection.
@@ -139,25 +243,78 @@ fn destination(url: &Url, options: &mut Options) -> Result<Destination, Wrong> {
         }
         "stdout" => Ok(Destination::Lines(Lines { path: None, format: options.format()? })),
         scheme @ ("otlp+http" | "otlp+https") => {
-            let tls = options.tls(url, scheme == "otlp+https")?;
-            let authority = authority(url, 4317)?;
+            let host = Host::of(url, 4317)?;
+            let tls = options.tls(url, &host, scheme == "otlp+https")?;
+            check_path(url, &["", "/"])?;
             let http = scheme.trim_start_matches("otlp+");
-            let url = format!("{http}://{authority}");
-            Ok(Destination::Otlp(Otlp { url, tls, header_file: options.take("header-file").map(Into::into) }))
+            let url = format!("{http}://{}", host.authority());
+            Ok(Destination::Otlp(Otlp { url, tls, header_file: options.path("header-file") }))
         }
-        other => Err(Wrong(format!("{other}: is none of otlp+https, otlp+http, file, stdout"))),
+        scheme @ ("syslog+tcp" | "syslog+tls") => {
+            let with_tls = scheme == "syslog+tls";
+            let host = Host::of(url, if with_tls { 6514 } else { 514 })?;
+            check_path(url, &["", "/"])?;
+            Ok(Destination::Syslog(Syslog {
+                tls: options.tls(url, &host, with_tls)?,
+                host,
+                layout: options.layout()?,
+                confirm: match options.take("confirm").as_deref() {
+                    None | Some("close") => true,
+                    Some("none") => false,
+                    Some(other) => return Err(Wrong(format!("confirm={other} is neither close nor none"))),
+                },
+            }))
+        }
+        scheme @ ("http" | "https") => {
+            let host = Host::of(url, 0)?;
+            let lines = match options.take("body").as_deref() {
+                None | Some("array") => false,
+                Some("lines") => true,
+                Some(other) => return Err(Wrong(format!("body={other} is neither array nor lines"))),
+            };
+            let format = options.format()?;
+            if format == Format::Cef && !lines {
+                return Err(Wrong::new("format=cef is no JSON; say body=lines with it"));
+            }
+            Ok(Destination::Webhook(Webhook {
+                tls: options.tls(url, &host, scheme == "https")?,
+                authority: url.port().map_or_else(|| host.bracketed(), |_| host.authority()),
+                host,
+                path: url.path().into(),
+                header_file: options.path("header-file"),
+                format,
+                lines,
+            }))
+        }
+        scheme @ ("nats" | "nats+tls") => {
+            let host = Host::of(url, 4222)?;
+            check_path(url, &["", "/"])?;
+            let subject = options.take("subject").unwrap_or_else(|| "coroner.diagnoses".into());
+            let is_sound = |token: &str| !token.is_empty() && !token.contains(['*', '>', ' ', '\t', '\r', '\n']);
+            if !subject.split('.').all(is_sound) {
+                return Err(Wrong(format!("subject={subject} cannot be published to")));
+            }
+            Ok(Destination::Nats(Nats {
+                tls: options.tls(url, &host, scheme == "nats+tls")?,
+                host,
+                subject,
+                stream: options.take("stream"),
+                token_file: options.path("token-file"),
+                creds_file: options.path("creds-file"),
+                format: options.format()?,
+            }))
+        }
+        other => Err(Wrong(format!(
+            "{other}: is none of otlp+https, otlp+http, syslog+tls, syslog+tcp, https, http, nats+tls, nats, file, stdout"
+        ))),
     }
 }
 
-fn authority(url: &Url, default_port: u16) -> Result<String, Wrong> {
-    let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| Wrong::new("a host is missing"))?;
-    Ok(format!("{host}:{}", url.port_or_known_default().unwrap_or(default_port)))
-}
-
-/// Whether what goes there does not leave this machine.
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+fn check_path(url: &Url, allowed: &[&str]) -> Result<(), Wrong> {
+    if allowed.contains(&url.path()) {
+        return Ok(());
+    }
+    Err(Wrong(format!("{}: goes to a host, and the path {} has no meaning", url.scheme(), url.path())))
 }
 
 /// The URL as a file name.
@@ -216,21 +373,53 @@ impl Options {
         }
     }
 
+    fn path(&mut self, key: &str) -> Option<PathBuf> {
+        self.take(key).map(Into::into)
+    }
+
     fn format(&mut self) -> Result<Format, Wrong> {
-        match self.take("format").as_deref() {
-            None | Some("native") => Ok(Format::Native),
-            Some(other) => Err(Wrong(format!("format={other} is none of native"))),
+        self.take("format").map_or(Ok(Format::Native), |word| word.parse())
+    }
+
+    fn layout(&mut self) -> Result<Layout, Wrong> {
+        // 32473 is the number of examples: nobody's.
+        let enterprise = self.take("enterprise").unwrap_or_else(|| "32473".into());
+        if enterprise.is_empty()
+            || enterprise.len() > 16
+            || !enterprise.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+        {
+            return Err(Wrong(format!("enterprise={enterprise} is no private enterprise number")));
+        }
+        let max_bytes = self.take("max-bytes").map_or(Ok(7168), |text| {
+            let number = text.parse().ok().filter(|number| (480..=65_536).contains(number));
+            number.ok_or_else(|| Wrong(format!("max-bytes={text} is not from 480 to 65536")))
+        })?;
+        let format = match self.take("format").as_deref() {
+            None | Some("summary") => None,
+            Some(word) => Some(word.parse()?),
+        };
+        Ok(Layout { facility: self.facility()?, enterprise, max_bytes, format })
+    }
+
+    fn facility(&mut self) -> Result<u8, Wrong> {
+        let Some(word) = self.take("facility") else { return Ok(3) };
+        let local = word.strip_prefix("local").and_then(|digit| digit.parse::<u8>().ok()).filter(|digit| *digit < 8);
+        match (word.as_str(), local) {
+            ("user", _) => Ok(1),
+            ("daemon", _) => Ok(3),
+            (_, Some(digit)) => Ok(16 + digit),
+            _ => Err(Wrong(format!("facility={word} is none of daemon, user, local0 to local7"))),
         }
     }
 
-    fn tls(&mut self, url: &Url, wanted: bool) -> Result<Option<Tls>, Wrong> {
+    fn tls(&mut self, url: &Url, host: &Host, wanted: bool) -> Result<Option<Tls>, Wrong> {
         let insecure = self.flag("insecure")?;
         let (ca, cert, key) = (self.take("ca"), self.take("cert"), self.take("key"));
         if !wanted {
             if ca.is_some() || cert.is_some() || key.is_some() {
                 return Err(Wrong(format!("{}: is without TLS; ca, cert and key have no meaning", url.scheme())));
             }
-            if !insecure && !is_loopback(url) {
+            if !insecure && !host.is_loopback() {
                 return Err(Wrong(format!(
                     "{}: to another machine is without TLS; say ?insecure if that is meant",
                     url.scheme()
@@ -283,6 +472,17 @@ mod tests {
             file.destination,
             Destination::Lines(Lines { path: Some("/var/log/a b.jsonl".into()), format: Format::Native })
         );
+        let Destination::Syslog(syslog) = target("syslog+tls://siem?format=cef&facility=local3").destination else {
+            panic!()
+        };
+        assert_eq!(syslog.host, Host { name: "siem".into(), port: 6514 });
+        assert_eq!((syslog.layout.facility, syslog.layout.format, syslog.confirm), (19, Some(Format::Cef), true));
+        let Destination::Webhook(webhook) = target("https://h/in?body=lines&header-file=/etc/h").destination else {
+            panic!()
+        };
+        assert_eq!((webhook.host.port, webhook.authority.as_str(), webhook.path.as_str()), (443, "h", "/in"));
+        let Destination::Nats(nats) = target("nats://[::1]").destination else { panic!() };
+        assert_eq!((nats.host.bracketed().as_str(), nats.subject.as_str()), ("[::1]", "coroner.diagnoses"));
         assert_eq!(target("stdout:").name, "stdout");
         assert_eq!(target("otlp+http://[::1]").name, "otlp-http-1");
     }
@@ -298,6 +498,16 @@ mod tests {
             ("otlp+https://user:hunter2@h", "secrets"),
             ("otlp+https://h?insecure", "no meaning"),
             ("otlp+https://", "host"),
+            ("otlp+https://h/v1/logs", "path"),
+            ("syslog+tcp://siem", "without TLS"),
+            ("syslog+tls://siem?max-bytes=10", "max-bytes"),
+            ("syslog+tls://siem?facility=kern", "facility="),
+            ("syslog+tls://siem?enterprise=x]", "enterprise="),
+            ("syslog+tls://siem?confirm=maybe", "confirm="),
+            ("https://h?format=cef", "body=lines"),
+            ("http://h", "without TLS"),
+            ("nats://127.0.0.1?subject=a..b", "subject="),
+            ("nats://127.0.0.1?subject=a.>", "subject="),
             ("file://h/x", "absolute"),
             ("file:///x?format=xml", "format=xml"),
             ("file:///x?format=native&format=native", "twice"),

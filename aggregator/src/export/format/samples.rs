@@ -129,7 +129,6 @@ pub(in super::super) fn gap() -> Item {
 }
 
 /// Texts such as an attacker would choose, at every place that holds one.
-#[expect(dead_code, reason = "used by the formats of text")]
 pub(in super::super) fn hostile() -> impl Strategy<Value = Item> {
     let text = prop_oneof![
         "\\PC{0,40}",

@@ -1,0 +1,118 @@
+//! NATS JetStream. Each record is one message that the stream has acknowledged before the next one goes, so that no failure
+//! can change their order; `Nats-Msg-Id` is the record's id, by which the stream recognises what comes twice.
+//!
+//! Spoken by JetStream's own protocol, a request to the subject that the stream answers: the client's layer above that
+//! brings nothing more for publishing.
+
+use std::time::Duration;
+
+use async_nats::{Client, ConnectOptions, HeaderMap, RequestErrorKind, header};
+use serde_json::Value;
+
+use super::{super::connect, super::format, super::target, Item, Refused, Remedy, Sink, Taken};
+
+const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+/// For one record.
+const ACKNOWLEDGE_DEADLINE: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+pub(in super::super) struct Nats {
+    target: target::Nats,
+    client: Option<Client>,
+}
+
+impl Nats {
+    pub(in super::super) fn new(target: target::Nats) -> Self {
+        Self { target, client: None }
+    }
+
+    async fn client(&mut self) -> Result<Client, Refused> {
+        match &self.client {
+            Some(client) => Ok(client.clone()),
+            None => Ok(self.client.insert(connect(&self.target).await?).clone()),
+        }
+    }
+
+    async fn publish(&self, client: &Client, item: &Item) -> Result<(), Refused> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::NATS_MESSAGE_ID, item.id.as_str());
+        if let Some(stream) = &self.target.stream {
+            headers.insert(header::NATS_EXPECTED_STREAM, stream.as_str());
+        }
+        let payload = format::line(item, self.target.format);
+        let most = client.server_info().max_payload;
+        if most > 0 && payload.len() > most {
+            return Err(Refused::new(Remedy::Bisect, format!("{} bytes, and the server takes {most}", payload.len())));
+        }
+        let asked = client.request_with_headers(self.target.subject.clone(), headers, payload.into()).await;
+        let answer = asked.map_err(|error| match error.kind() {
+            RequestErrorKind::NoResponders => {
+                Refused::new(Remedy::Hold, format!("no stream listens to {}", self.target.subject))
+            }
+            _ => Refused::new(Remedy::RETRY, error),
+        })?;
+        acknowledged(&answer.payload)
+    }
+}
+
+/// What a stream says: `{"stream":…,"seq":…}`, or `{"error":{"code":…,"description":…}}`.
+fn acknowledged(answer: &[u8]) -> Result<(), Refused> {
+    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+    if answer.get("error").is_none() && answer.get("seq").is_some_and(Value::is_u64) {
+        return Ok(());
+    }
+    let error = &answer["error"];
+    let why = format!("the stream says {}", error["description"].as_str().unwrap_or("nothing that is known"));
+    let remedy = match error["code"].as_u64() {
+        // The message itself: too large for the stream.
+        Some(400) if error["err_code"] == 10_054 => Remedy::Bisect,
+        Some(400..500) => Remedy::Hold,
+        _ => Remedy::RETRY,
+    };
+    Err(Refused::new(remedy, why))
+}
+
+impl Sink for Nats {
+    async fn send(&mut self, batch: &[Item]) -> Result<Taken, Refused> {
+        let client = self.client().await?;
+        for (done, item) in batch.iter().enumerate() {
+            if let Err(refused) = self.publish(&client, item).await {
+                if refused.remedy != Remedy::Bisect {
+                    // Nothing that this client may still hold back shall come later.
+                    self.client = None;
+                }
+                return Err(Refused { done, ..refused });
+            }
+        }
+        Ok(Taken::default())
+    }
+}
+
+async fn connect(target: &target::Nats) -> Result<Client, Refused> {
+    let hold = |error: &dyn std::fmt::Display| Refused::new(Remedy::Hold, error);
+    let mut options = ConnectOptions::new()
+        .name("coroner-aggregator")
+        .connection_timeout(CONNECT_DEADLINE)
+        .request_timeout(Some(ACKNOWLEDGE_DEADLINE))
+        .max_reconnects(1);
+    if let Some(tls) = &target.tls {
+        let config = connect::config(tls).map_err(|error| hold(&error))?;
+        options = options.require_tls(true).tls_client_config(config);
+    }
+    if let Some(path) = &target.token_file {
+        let token = std::fs::read_to_string(path);
+        let token = token.map_err(|error| hold(&format!("cannot read {}: {error}", path.display())))?;
+        options = options.token(token.trim().to_owned());
+    }
+    if let Some(path) = &target.creds_file {
+        let with = options.credentials_file(path).await;
+        options = with.map_err(|error| hold(&format!("cannot use {}: {error}", path.display())))?;
+    }
+    let url = format!("{}:{}", target.host.bracketed(), target.host.port);
+    options.connect(url).await.map_err(|error| match error.kind() {
+        async_nats::ConnectErrorKind::Authentication | async_nats::ConnectErrorKind::AuthorizationViolation => {
+            hold(&error)
+        }
+        _ => Refused::new(Remedy::RETRY, error),
+    })
+}
