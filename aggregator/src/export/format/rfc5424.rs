@@ -14,6 +14,8 @@ use super::{Levels, Names, PRODUCT, confidence_word, event_time, known, reason, 
 const SEVERITY: Levels<u8> = Levels { info: 6, warning: 4, error: 3, critical: 2 };
 /// Says that the message is UTF-8.
 const BOM: &str = "\u{feff}";
+/// Bytes that are left for the message, the blank before it included.
+const MIN_MESSAGE: usize = 64;
 /// Bytes of one value of the structured data, before it is escaped.
 const MAX_VALUE: usize = 256;
 
@@ -26,7 +28,7 @@ pub(in super::super) fn frame(item: &Item, layout: &Layout) -> Vec<u8> {
     let time = timestamp(event_time(item));
     let head = format!("<{priority}>1 {time} {} {PRODUCT} - {} ", token(node, 255), token(Some(&id), 32));
     let mut frame = head.into_bytes();
-    let room = layout.max_bytes.saturating_sub(frame.len());
+    let room = layout.max_bytes.saturating_sub(frame.len() + MIN_MESSAGE);
     frame.extend_from_slice(&structured_data(item, &layout.enterprise, room));
     frame.push(b' ');
     let room = layout.max_bytes.saturating_sub(frame.len());
