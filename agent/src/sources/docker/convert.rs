@@ -187,3 +187,157 @@ fn cgroups_path(parent: &str, id: &ContainerId) -> Option<String> {
 fn time(text: Option<&str>) -> Option<Timestamp> {
     text?.parse::<Timestamp>().ok().filter(|time| time.as_second() > 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// As Docker 20.10 gives it, shortened.
+    const INSPECTED: &str = r#"{"Id":"4b6c","Created":"2026-11-21T07:25:28.915972365Z","Path":"/bin/sh","Args":["-c","x"],"State":{
+        "Status":"exited","Running":false,"Paused":false,"Restarting":false,"OOMKilled":true,"Dead":false,"Pid":0,"ExitCode":3,
+        "Error":"","StartedAt":"2026-11-21T07:25:29.056719217Z","FinishedAt":"2026-11-21T07:25:32.089293836Z"},
+        "Name":"/k8s_app_web-0_shop_11111111-2222-3333-4444-555555555555_2","RestartCount":0,"HostConfig":{"NetworkMode":"none",
+        "Memory":33554432,"CgroupParent":"/kubepods/burstable/pod11111111-2222-3333-4444-555555555555","OomScoreAdj":1000},
+        "Config":{"Image":"sha256:2e54","Env":["PASSWORD=hunter2"],"Labels":{"io.kubernetes.docker.type":"container",
+        "io.kubernetes.pod.name":"web-0","io.kubernetes.pod.namespace":"shop","io.kubernetes.sandbox.id":"5a7",
+        "io.kubernetes.pod.uid":"11111111-2222-3333-4444-555555555555","io.kubernetes.container.name":"app",
+        "annotation.io.kubernetes.container.restartCount":"2","annotation.io.kubernetes.pod.terminationGracePeriod":"45"}}}"#;
+
+    /// The container that is inspected when these parts of the answer are others.
+    fn container(replace: &[(&str, &str)]) -> (Container, Inspected) {
+        let text = replace.iter().fold(INSPECTED.to_owned(), |text, (from, to)| {
+            assert!(text.contains(from), "{from}");
+            text.replace(from, to)
+        });
+        let inspected = inspected(serde_json::from_str(&text).unwrap()).unwrap();
+        let Word::Container(container) = &inspected.word else { panic!("{inspected:?}") };
+        ((**container).clone(), inspected)
+    }
+
+    #[test]
+    fn a_container_is_named_as_cri_dockerd_names_it_and_its_environment_stays_behind() {
+        let (told, inspected) = container(&[]);
+        assert_eq!((&*told.pod.namespace, &*told.pod.name, &*told.name), ("shop", "web-0", "app"));
+        assert_eq!(told.pod.uid, "11111111-2222-3333-4444-555555555555");
+        assert_eq!((told.attempt, told.grace_period_seconds), (2, Some(45)));
+        assert_eq!((told.memory_limit, told.limits_known), (Some(32 << 20), true));
+        assert_eq!(told.sandbox_id, Some(ContainerId("5a7".to_owned())));
+        let path = "/kubepods/burstable/pod11111111-2222-3333-4444-555555555555/4b6c";
+        assert_eq!(told.cgroups_path.as_deref(), Some(path));
+        assert_eq!((inspected.since, inspected.may_forge), (told.finished_at, false));
+        assert!(!format!("{inspected:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn with_the_systemd_driver_the_cgroup_is_a_scope_in_the_pods_slice() {
+        let slice = "kubepods-burstable-pod11111111_2222_3333_4444_555555555555.slice";
+        let parent = "/kubepods/burstable/pod11111111-2222-3333-4444-555555555555";
+        let (told, _) = container(&[(parent, slice)]);
+        assert_eq!(told.cgroups_path, Some(format!("{slice}:docker:4b6c")));
+    }
+
+    #[test]
+    fn reasons_are_those_of_cri_dockerd() {
+        let reason = |replace: &[(&str, &str)]| {
+            let (told, _) = container(replace);
+            (told.state, told.reason, told.exit_code)
+        };
+        let unflagged = (r#""OOMKilled":true"#, r#""OOMKilled":false"#);
+        assert_eq!(reason(&[]), (State::Exited, "OOMKilled".to_owned(), 3));
+        assert_eq!(reason(&[unflagged]), (State::Exited, "Error".to_owned(), 3));
+        let completed = (r#""ExitCode":3"#, r#""ExitCode":0"#);
+        assert_eq!(reason(&[unflagged, completed]), (State::Exited, "Completed".to_owned(), 0));
+        let runs = (r#""Running":false"#, r#""Running":true"#);
+        assert_eq!(reason(&[runs]), (State::Running, String::new(), 3));
+    }
+
+    #[test]
+    fn what_never_started_has_the_zero_time_of_go_and_says_why() {
+        let zero = "0001-01-01T00:00:00Z";
+        let never = [
+            ("2026-11-21T07:25:29.056719217Z", zero),
+            ("2026-11-21T07:25:32.089293836Z", zero),
+            (r#""ExitCode":3"#, r#""ExitCode":127"#),
+            (r#""Error":"""#, r#""Error":"exec: \"/bin/nope\": stat /bin/nope: no such file or directory""#),
+        ];
+        let (told, _) = container(&never);
+        assert_eq!((told.state, &*told.reason, told.exit_code), (State::Exited, "ContainerCannotRun", 127));
+        assert_eq!((told.started_at, told.finished_at), (None, None));
+        assert!(told.message.contains("no such file"));
+        let created = [never[0], never[1], (r#""ExitCode":3"#, r#""ExitCode":0"#)];
+        assert_eq!(container(&created).0.state, State::Created);
+    }
+
+    #[test]
+    fn labels_that_would_be_written_over_an_events_words_are_seen() {
+        let (_, inspected) = container(&[(r#""Labels":{"#, r#""Labels":{"exitCode":"0","#)]);
+        assert!(inspected.may_forge);
+    }
+
+    fn told(text: &str) -> Option<What> {
+        event(serde_json::from_str(text).unwrap(), Timestamp::UNIX_EPOCH).map(|told| told.what)
+    }
+
+    #[test]
+    fn only_events_of_the_kubelets_containers_count() {
+        let text = r#"{"Type":"container","Action":"die","Actor":{"ID":"4b6c","Attributes":{"exitCode":"137","image":"bb:1",
+            "io.kubernetes.docker.type":"container"}},"scope":"local","time":1795245928,"timeNano":1795245928496719888}"#;
+        assert_eq!(told(text), Some(What::Event(Event::Die { status: 137 })));
+        assert_eq!(told(&text.replace("137", "many")), Some(What::Changed), "it did die");
+        assert_eq!(told(&text.replace("\"die\"", "\"exec_die\"")), None);
+        assert_eq!(told(&text.replace("docker.type", "other")), None);
+        assert_eq!(told(&text.replace("4b6c", "../4b6c")), None);
+        let kill = text.replace("\"die\"", "\"kill\"").replace("exitCode\":\"137", "signal\":\"9");
+        assert_eq!(told(&kill), Some(What::Event(Event::Kill { signal: 9 })));
+    }
+
+    proptest! {
+        #[test]
+        fn any_mutilated_answer_is_read_without_panic(at in 0..INSPECTED.len(), with in ".{0,4}") {
+            let mut text = INSPECTED.to_owned();
+            text.replace_range(at..=at, &with);
+            if let Ok(answer) = serde_json::from_str(&text) {
+                inspected(answer);
+            }
+        }
+
+        #[test]
+        fn any_answer_gives_a_container_of_bounded_size(
+            text in (".{0,9}", 0..2000_usize).prop_map(|(text, times)| text.repeat(times)), number in any::<i64>(),
+        ) {
+            let state = ContainerState {
+                error: Some(text.clone()),
+                exit_code: Some(number),
+                pid: Some(number),
+                started_at: Some(text.clone()),
+                ..Default::default()
+            };
+            let mut answer: ContainerInspectResponse = serde_json::from_str(INSPECTED).unwrap();
+            answer.state = Some(state);
+            let config = answer.config.as_mut().unwrap();
+            config.image = Some(text.clone());
+            for value in config.labels.as_mut().unwrap().values_mut() {
+                value.clone_from(&text);
+            }
+            let host = answer.host_config.as_mut().unwrap();
+            (host.cgroup_parent, host.memory) = (Some(text), Some(number));
+            let Some(Inspected { word: Word::Container(told), .. }) = inspected(answer) else { return Ok(()) };
+            prop_assert!(told.message.len() <= MAX_MESSAGE && told.image.len() <= MAX_PATH);
+            prop_assert!(told.pod.name.len() <= MAX_NAME && told.name.len() <= MAX_NAME);
+            prop_assert!(told.cgroups_path.is_none_or(|path| path.len() <= MAX_PATH + 16));
+        }
+
+        #[test]
+        fn any_event_is_read_without_panic(
+            action in "create|start|update|oom|kill|die|destroy", value in ".{0,6}", time in any::<i64>(),
+        ) {
+            let attributes = ["signal", "exitCode", TYPE_LABEL].map(|key| (key.to_owned(), value.clone()));
+            let actor = bollard::models::EventActor { id: Some("4b6c".to_owned()), attributes: Some(attributes.into()) };
+            let message =
+                EventMessage { action: Some(action), actor: Some(actor), time_nano: Some(time), ..Default::default() };
+            event(message, Timestamp::UNIX_EPOCH);
+        }
+    }
+}

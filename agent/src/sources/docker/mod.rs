@@ -9,6 +9,8 @@
 
 mod client;
 mod convert;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::BTreeMap,
