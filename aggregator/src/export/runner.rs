@@ -141,7 +141,7 @@ impl<S: Sink> Runner<S> {
                 (expired, Some(Item::gap(epoch, expired.offset, expired, gap)))
             }
             None if target.start == Start::Now => (last, None),
-            None => (Position::default(), None),
+            None => (expired, None),
         };
         // An exporter that has no record of having started would begin elsewhere after a crash. A changed ledger is only
         // written down once it was told.

@@ -1,6 +1,8 @@
 //! Exporters against receivers that fail in every way: nothing is lost or reordered, what comes twice has the same id, and
 //! what is refused for good is kept apart.
 
+mod daemon;
+mod others;
 mod otlp;
 mod support;
 
@@ -118,7 +120,7 @@ async fn what_retention_took_before_it_was_sent_is_told_in_its_place() {
     let receiver = Receiver::start().await;
     let url = receiver.url();
     let port = receiver.stop().await;
-    let exporting = Exporting::start_behind(&[&url], QUICK, 1..=700).await;
+    let exporting = Exporting::start_forgetful(&[&url], QUICK, 1..=700).await;
     // The first batch has been read, and is not lost.
     exporting.expire_all().await;
     exporting.append(701..=702).await;
@@ -130,6 +132,17 @@ async fn what_retention_took_before_it_was_sent_is_told_in_its_place() {
     assert_eq!(support::attribute(&records[500], "coroner.gap.lost_count"), Some("200".into()));
     assert_eq!(support::attribute(&records[500], "coroner.gap.reason"), Some("retention".into()));
     assert_eq!(receiver.bodies()[501..], numbers(701..=702));
+}
+
+#[tokio::test]
+async fn an_exporter_that_is_new_begins_with_the_oldest_record_and_misses_nothing_before_it() {
+    let exporting = Exporting::start_forgetful(&[], QUICK, 1..=5).await;
+    exporting.expire_all().await;
+    exporting.append(6..=7).await;
+    let out = exporting.directory().join("out.jsonl");
+    exporting.add("file://{}/out.jsonl").await;
+    support::until(|| lines(&out).len() == 2).await;
+    assert_eq!(lines(&out)[0]["diagnosis"]["summary"], "number 6");
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
+const DAY: Duration = Duration::from_secs(86_400);
 /// Far more than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -28,6 +29,7 @@ pub(super) struct Exporting {
     pace: Pace,
     ledger: Arc<Ledger>,
     writer: Writer,
+    age: Duration,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -35,23 +37,33 @@ pub(super) struct Exporting {
 impl Exporting {
     /// `{}` in a target stands for the directory.
     pub(super) async fn start(targets: &[&str], pace: Pace) -> Self {
-        Self::start_in(tempfile::tempdir().unwrap(), targets, pace, None).await
+        Self::start_in(tempfile::tempdir().unwrap(), targets, pace, DAY, None).await
     }
 
     /// With what is in the ledger already.
     pub(super) async fn start_behind(targets: &[&str], pace: Pace, numbers: RangeInclusive<u64>) -> Self {
-        Self::start_in(tempfile::tempdir().unwrap(), targets, pace, Some(numbers)).await
+        Self::start_in(tempfile::tempdir().unwrap(), targets, pace, DAY, Some(numbers)).await
     }
 
-    async fn start_in(directory: TempDir, targets: &[&str], pace: Pace, numbers: Option<RangeInclusive<u64>>) -> Self {
-        // All is too old at once, but goes only when the ledger is told to look.
-        let retention = Retention { age: Duration::from_nanos(1), bytes: 1 << 30 };
+    /// The same, and all of it goes when the ledger is told to look for what is too old.
+    pub(super) async fn start_forgetful(targets: &[&str], pace: Pace, numbers: RangeInclusive<u64>) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), targets, pace, Duration::from_nanos(1), Some(numbers)).await
+    }
+
+    async fn start_in(
+        directory: TempDir,
+        targets: &[&str],
+        pace: Pace,
+        age: Duration,
+        numbers: Option<RangeInclusive<u64>>,
+    ) -> Self {
+        let retention = Retention { age, bytes: 1 << 30 };
         let path = directory.path().join("ledger.db");
         let (ledger, writer) = Ledger::open(&path, retention).unwrap();
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let targets: Vec<_> =
             targets.iter().map(|target| target.replace("{}", directory.path().to_str().unwrap())).collect();
-        let exporting = Self { directory, targets, pace, ledger: Arc::new(ledger), writer, tasks, stop };
+        let exporting = Self { directory, targets, pace, ledger: Arc::new(ledger), writer, age, tasks, stop };
         // The first turn of the writer looks for what is too old; behind a second one that is done.
         for _ in 0..2 {
             exporting.append_entries(vec![]).await;
@@ -59,16 +71,22 @@ impl Exporting {
         if let Some(numbers) = numbers {
             exporting.append(numbers).await;
         }
-        let exporters = Exporters {
-            ledger: Arc::clone(&exporting.ledger),
-            directory: Exporters::directory_of(&path),
-            pace,
-            stop: exporting.stop.clone(),
-        };
         for target in &exporting.targets {
-            exporters.start(target.parse().unwrap(), &exporting.tasks).await.unwrap();
+            exporting.add(target).await;
         }
         exporting
+    }
+
+    /// Starts another exporter.
+    pub(super) async fn add(&self, target: &str) {
+        let exporters = Exporters {
+            ledger: Arc::clone(&self.ledger),
+            directory: Exporters::directory_of(&self.directory().join("ledger.db")),
+            pace: self.pace,
+            stop: self.stop.clone(),
+        };
+        let target = target.replace("{}", self.directory().to_str().unwrap());
+        exporters.start(target.parse().unwrap(), &self.tasks).await.unwrap();
     }
 
     pub(super) fn directory(&self) -> &Path {
@@ -98,7 +116,7 @@ impl Exporting {
         self.append_entries(vec![Entry { sequence: 1, identity: None, key: Key::default(), body }]).await;
     }
 
-    /// Has retention take everything.
+    /// Has retention take everything from a forgetful ledger.
     pub(super) async fn expire_all(&self) {
         self.ledger.expire();
         let extent = async || self.ledger.query(ledger::extent).await.unwrap();
@@ -125,17 +143,24 @@ impl Exporting {
     }
 
     pub(super) async fn restart(self) -> Self {
-        let (targets, pace) = (self.targets.clone(), self.pace);
+        self.restart_after(|| {}).await
+    }
+
+    /// Does something to its files in between.
+    pub(super) async fn restart_after(self, between: impl FnOnce()) -> Self {
+        let (targets, pace, age) = (self.targets.clone(), self.pace, self.age);
         let targets: Vec<_> = targets.iter().map(String::as_str).collect();
-        Self::start_in(self.stop().await, &targets, pace, None).await
+        let directory = self.stop().await;
+        between();
+        Self::start_in(directory, &targets, pace, age, None).await
     }
 
     pub(super) async fn restart_with_another_ledger(self, numbers: RangeInclusive<u64>) -> Self {
-        let (targets, pace) = (self.targets.clone(), self.pace);
+        let (targets, pace, age) = (self.targets.clone(), self.pace, self.age);
         let targets: Vec<_> = targets.iter().map(String::as_str).collect();
         let directory = self.stop().await;
         std::fs::remove_file(directory.path().join("ledger.db")).unwrap();
-        Self::start_in(directory, &targets, pace, Some(numbers)).await
+        Self::start_in(directory, &targets, pace, age, Some(numbers)).await
     }
 }
 
