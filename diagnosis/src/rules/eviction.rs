@@ -10,7 +10,7 @@ use crate::{
     case::{NodeFile, PodFile},
     disk::Role,
     kube::{self, Pod},
-    kubelet::PodStats,
+    kubelet::{NodeStats, PodStats},
     observation::Source,
     text,
     wire::size,
@@ -26,10 +26,10 @@ pub(super) struct Eviction {
 }
 
 /// From the kubelet's message. `None` for one that names nothing known.
-pub(super) fn of(node: &NodeFile, file: &PodFile, pod: &Pod, message: &str, at: Timestamp) -> Option<Eviction> {
+pub(super) fn of(node: &NodeFile, file: &PodFile, pod: &Pod, message: &str) -> Option<Eviction> {
     match shortage(message) {
-        Some(resource) => Some(by_shortage(node, file, pod, message, resource, at)),
-        None if message.contains("exceeds the") && message.contains("limit") => Some(by_limit(file, message, at)),
+        Some(resource) => Some(by_shortage(node, file, pod, message, resource)),
+        None if message.contains("exceeds the") && message.contains("limit") => Some(by_limit(file, message)),
         None => None,
     }
 }
@@ -40,7 +40,7 @@ fn shortage(message: &str) -> Option<&str> {
     Some(rest.split(['.', ' ']).next().unwrap_or(rest))
 }
 
-fn by_shortage(node: &NodeFile, file: &PodFile, pod: &Pod, message: &str, resource: &str, at: Timestamp) -> Eviction {
+fn by_shortage(node: &NodeFile, file: &PodFile, pod: &Pod, message: &str, resource: &str) -> Eviction {
     let (cause, what, signals): (_, _, &[&str]) = match resource {
         "memory" => (Cause::EvictedMemory, "memory", &["memory.available", "allocatableMemory.available"]),
         "inodes" => {
@@ -79,7 +79,6 @@ fn by_shortage(node: &NodeFile, file: &PodFile, pod: &Pod, message: &str, resour
     if let Some(stats) = &file.stats {
         said.extend(usage(&stats.what, cause).map(|usage| (Source::Kubelet, stats.at, usage)));
     }
-    let _moment = at;
     Eviction { cause, summary: format!("Evicted: the node was short of {what}"), explanation, said }
 }
 
@@ -147,7 +146,7 @@ fn usage(stats: &PodStats, cause: Cause) -> Option<String> {
 }
 
 /// The pod, one of its containers or volumes passed a limit of its own (`localStorageEviction`).
-fn by_limit(file: &PodFile, message: &str, at: Timestamp) -> Eviction {
+fn by_limit(file: &PodFile, message: &str) -> Eviction {
     let cause = Cause::EvictedEphemeralStorageLimit;
     let mut said = Vec::new();
     if let Some(stats) = &file.stats {
@@ -160,7 +159,6 @@ fn by_limit(file: &PodFile, message: &str, at: Timestamp) -> Eviction {
     }
     let peak =
         file.storage_peak.map_or_else(String::new, |peak| format!(" The most that was measured: {}.", size(peak)));
-    let _moment = at;
     Eviction {
         cause,
         summary: "Evicted: it passed a storage limit of its own".to_owned(),
@@ -192,8 +190,12 @@ fn counts(signal: &str) -> bool {
     signal.ends_with("inodesFree") || signal.starts_with("pid")
 }
 
-/// What is left and all there is of what a signal measures, by whoever read it last.
+/// What is left and all there is of what a signal measures: by who reads it from the kernel, else by the kubelet itself.
 fn measured(node: &NodeFile, signal: &str) -> Option<(Source, Timestamp, u64, u64)> {
+    by_the_node(node, signal).or_else(|| by_the_kubelet(node, signal))
+}
+
+fn by_the_node(node: &NodeFile, signal: &str) -> Option<(Source, Timestamp, u64, u64)> {
     if signal == "memory.available" {
         let memory = node.memory.as_ref()?;
         return Some((Source::Procfs, memory.at, memory.what.available, memory.what.total));
@@ -209,6 +211,36 @@ fn measured(node: &NodeFile, signal: &str) -> Option<(Source, Timestamp, u64, u6
         "inodesFree" => (Source::Disk, disk.at, disk.what.inodes_available, disk.what.inodes),
         _ => (Source::Disk, disk.at, disk.what.bytes_available, disk.what.bytes),
     })
+}
+
+fn by_the_kubelet(node: &NodeFile, signal: &str) -> Option<(Source, Timestamp, u64, u64)> {
+    let stats = node.stats.as_ref()?;
+    let NodeStats { memory, fs, runtime, rlimit } = &stats.what;
+    let (left, all) = match signal.split_once('.')? {
+        ("memory", _) => {
+            let memory = memory.as_ref()?;
+            let left = memory.available_bytes?;
+            (left, left.saturating_add(memory.working_set_bytes?))
+        }
+        ("pid", _) => {
+            let limit = rlimit.as_ref()?;
+            let (max, current) = (u64::try_from(limit.maxpid?).ok()?, u64::try_from(limit.curproc?).ok()?);
+            (max.saturating_sub(current), max)
+        }
+        (of, what) => {
+            let fs = match of {
+                "nodefs" => fs.as_ref()?,
+                "imagefs" => runtime.as_ref()?.image_fs.as_ref()?,
+                "containerfs" => runtime.as_ref()?.container_fs.as_ref()?,
+                _ => return None,
+            };
+            match what {
+                "inodesFree" => (fs.inodes_free?, fs.inodes?),
+                _ => (fs.available_bytes?, fs.capacity_bytes?),
+            }
+        }
+    };
+    Some((Source::Kubelet, stats.at, left, all))
 }
 
 /// The word after a phrase, without the punctuation behind it.
@@ -230,6 +262,27 @@ mod tests {
         assert_eq!(after(message, "Threshold quantity: "), Some("22819Mi"));
         assert_eq!(after(message, "available: "), Some("23292180Ki"));
         assert_eq!(after(message, "was using "), Some("1367824Ki"));
+    }
+
+    #[test]
+    fn where_nobody_reads_the_file_systems_the_kubelet_tells_what_is_left() {
+        let mut node = NodeFile::new(coroner_proto::v1::Node::default());
+        let stats = serde_json::json!({
+            "memory": {"availableBytes": 100, "workingSetBytes": 300},
+            "fs": {"availableBytes": 7, "capacityBytes": 70, "inodesFree": 5, "inodes": 50},
+            "runtime": {"imageFs": {"availableBytes": 9, "capacityBytes": 90}},
+            "rlimit": {"maxpid": 1000, "curproc": 990},
+        });
+        let what = serde_json::from_value(stats).unwrap();
+        node.stats = Some(crate::case::Said { at: Timestamp::UNIX_EPOCH, what });
+        let left = |signal| measured(&node, signal).map(|(_, _, left, all)| (left, all));
+        assert_eq!(left("nodefs.available"), Some((7, 70)));
+        assert_eq!(left("nodefs.inodesFree"), Some((5, 50)));
+        assert_eq!(left("imagefs.available"), Some((9, 90)));
+        assert_eq!(left("imagefs.inodesFree"), None);
+        assert_eq!(left("containerfs.available"), None);
+        assert_eq!(left("memory.available"), Some((100, 400)));
+        assert_eq!(left("pid.available"), Some((10, 1000)));
     }
 
     #[test]

@@ -56,7 +56,7 @@ fn evicted_by_kubelet(node: &NodeFile, file: &PodFile, pod: &Pod) -> Option<Remo
     let by_status = (pod.reason == "Evicted").then_some(pod.message.as_str());
     let message = by_status.or_else(|| event.map(|known| known.event.message.as_str()))?;
     let at = event.and_then(|known| known.times.first().copied()).or_else(|| since(file, pod))?;
-    let eviction = eviction::of(node, file, pod, message, at)?;
+    let eviction = eviction::of(node, file, pod, message)?;
     let mut said = Vec::new();
     said.extend(by_status.map(|message| (file.teller(), at, format!("status.reason Evicted: {message}"))));
     said.extend(event.map(|known| (known.source(), at, known.said())));
