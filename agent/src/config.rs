@@ -110,6 +110,10 @@ struct Flags {
     #[arg(long, env = "CORONER_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
 
+    /// A token that says who this agent is, as the kubelet projects it; read for each push
+    #[arg(long, env = "CORONER_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+
     /// Allow http:// to another machine: anybody on the way can read and forge
     #[arg(long, env = "CORONER_INSECURE")]
     insecure: bool,
@@ -194,6 +198,8 @@ pub struct Aggregator {
     pub url: String,
     /// PEM files for https.
     pub tls: Option<Tls>,
+    /// The file of a bearer token.
+    pub token: Option<PathBuf>,
 }
 
 /// PEM files of a TLS client.
@@ -249,6 +255,7 @@ impl Config {
             tls_ca,
             tls_cert,
             tls_key,
+            token_file,
             insecure,
             outbox,
             outbox_max_bytes,
@@ -301,7 +308,7 @@ impl Config {
             kubeconfig,
             kubelet,
             disks: disk::places(&host_root),
-            aggregator: Aggregator::checked(aggregator, tls, insecure).map_err(UsageError::Bad)?,
+            aggregator: Aggregator::checked(aggregator, tls, token_file, insecure).map_err(UsageError::Bad)?,
             outbox,
             outbox_max_bytes,
             health_listen,
@@ -311,18 +318,22 @@ impl Config {
 }
 
 impl Aggregator {
-    fn checked(url: String, tls: Option<Tls>, insecure: bool) -> Result<Self, String> {
+    fn checked(url: String, tls: Option<Tls>, token: Option<PathBuf>, insecure: bool) -> Result<Self, String> {
         if url.strip_prefix("unix://").is_some_and(|path| path.starts_with('/')) {
-            return Ok(Self { url, tls: None });
+            return Ok(Self { url, tls: None, token });
         }
         let uri: Uri = url.parse().map_err(|error| format!("--aggregator {url}: {error}"))?;
         let Some(host) = uri.host() else {
             return Err(format!("--aggregator {url}: names no host"));
         };
         match uri.scheme_str() {
-            Some("https") if tls.is_some() => Ok(Self { url, tls }),
+            Some("https") if tls.is_some() => Ok(Self { url, tls, token }),
             Some("https") => Err(format!("--aggregator {url}: https needs --tls-ca, the authority to trust")),
-            Some("http") if insecure || is_loopback(host) => Ok(Self { url, tls: None }),
+            Some("http") if is_loopback(host) => Ok(Self { url, tls: None, token }),
+            Some("http") if insecure && token.is_some() => Err(format!(
+                "--aggregator {url}: anybody on the way could take the token of --token-file; use https:// with --tls-ca"
+            )),
+            Some("http") if insecure => Ok(Self { url, tls: None, token }),
             Some("http") => Err(format!(
                 "--aggregator {url}: plain http to another machine can be read and forged by anybody on the way; \
                  use https:// with --tls-ca, or say --insecure"
@@ -388,6 +399,17 @@ mod tests {
         let refusal = refusal(&["--aggregator", "http://aggregator:7070"]);
         assert!(refusal.contains("--insecure") && refusal.contains("--tls-ca"), "{refusal}");
         parse(&["--aggregator", "http://aggregator:7070", "--insecure"]).unwrap();
+    }
+
+    #[test]
+    fn a_token_does_not_travel_in_plain_text() {
+        for near in ["http://127.0.0.1:7070", "unix:///run/a.sock"] {
+            let config = parse(&["--aggregator", near, "--token-file", "token"]).unwrap();
+            assert_eq!(config.aggregator.token, Some("token".into()));
+        }
+        let refusal = refusal(&["--aggregator", "http://aggregator:7070", "--insecure", "--token-file", "token"]);
+        assert!(refusal.contains("--token-file"), "{refusal}");
+        parse(&["--aggregator", "https://aggregator:7070", "--tls-ca", "ca", "--token-file", "token"]).unwrap();
     }
 
     #[test]

@@ -26,6 +26,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Code, Status,
+    metadata::AsciiMetadataValue,
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 use tracing::{error, info, warn};
@@ -276,6 +277,7 @@ impl Uplink {
             records,
             sources: self.told_sources(),
         };
+        let request = signed(request, self.aggregator.token.as_deref())?;
         let client = match &mut self.client {
             Some(client) => client,
             none => none.insert(connect(&self.aggregator)?),
@@ -366,6 +368,21 @@ fn connect(aggregator: &Aggregator) -> Result<IngestServiceClient<Channel>, Stat
     Ok(IngestServiceClient::new(endpoint.connect_lazy()))
 }
 
+/// A request with the token of this file, which the kubelet writes anew before it expires.
+fn signed<M>(message: M, token: Option<&std::path::Path>) -> Result<tonic::Request<M>, Status> {
+    let mut request = tonic::Request::new(message);
+    if let Some(path) = token {
+        let cannot = |why: &dyn std::fmt::Display| Status::unavailable(format!("the token {}: {why}", display(path)));
+        let token = std::fs::read_to_string(path).map_err(|error| cannot(&error))?;
+        let mut value: AsciiMetadataValue =
+            format!("Bearer {}", token.trim()).parse().map_err(|_| cannot(&"holds more than a token"))?;
+        // Kept out of what is printed of requests, and out of HTTP/2's table of headers.
+        value.set_sensitive(true);
+        request.metadata_mut().insert("authorization", value);
+    }
+    Ok(request)
+}
+
 fn display(path: &std::path::Path) -> String {
     path.display().to_string()
 }
@@ -400,6 +417,25 @@ mod tests {
         let delays: Vec<_> = (0..200).map(|_| jittered(Duration::from_secs(10))).collect();
         assert!(delays.iter().all(|delay| (8.0..=12.0).contains(&delay.as_secs_f64())));
         assert!(delays.iter().max() > delays.iter().min());
+    }
+
+    #[test]
+    fn the_token_is_read_for_each_push() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token");
+        let token = || {
+            let request = signed((), Some(&path)).map_err(|status| status.code())?;
+            assert!(!format!("{request:?}").contains("first"), "the token is printed");
+            Ok(request.metadata().get("authorization").unwrap().to_str().unwrap().to_owned())
+        };
+        assert_eq!(token(), Err(Code::Unavailable), "there is none yet");
+        for written in ["first", "second\n"] {
+            std::fs::write(&path, written).unwrap();
+            assert_eq!(token(), Ok(format!("Bearer {}", written.trim())));
+        }
+        std::fs::write(&path, "two\nlines").unwrap();
+        assert_eq!(token(), Err(Code::Unavailable));
+        assert!(signed((), None).unwrap().metadata().is_empty());
     }
 
     #[test]

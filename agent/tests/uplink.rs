@@ -163,7 +163,7 @@ impl Agent {
         let outbox = Outbox::open(&directory.path().join("outbox.db"), 64 << 20, "node", Board::default()).unwrap();
         let (keeper, _thread) = outbox::spawn(outbox).unwrap();
         let url = format!("unix://{}", socket(&directory).display());
-        let aggregator = config::Aggregator { url, tls: None };
+        let aggregator = config::Aggregator { url, tls: None, token: None };
         let board = Board::default();
         let uplink = Uplink::new("node".into(), aggregator, keeper.clone(), board.clone(), PACE);
         let finish = CancellationToken::new();

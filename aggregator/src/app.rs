@@ -4,6 +4,7 @@ use std::{io::IsTerminal, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::{MissedTickBehavior, interval, timeout},
@@ -13,6 +14,7 @@ use tonic_health::ServingStatus;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use crate::{
+    auth::{Accounts, Authority, Door, Refusals},
     cluster,
     config::{ClusterWatch, Config, Endpoint, LogFormat},
     export::{self, Exporters},
@@ -21,6 +23,8 @@ use crate::{
     ledger::{self, Ledger, Retention, Writer},
     nodes::Nodes,
     server::{self, Listener},
+    tls::Tls,
+    wire::Acceptor,
 };
 
 /// Exit code for a wrong command line.
@@ -39,6 +43,7 @@ pub fn main(config: Config) -> ExitCode {
         tracing::error!("{error}");
         return ExitCode::from(USAGE);
     }
+    allow_many_connections();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = match runtime.context("cannot start the async runtime") {
         Ok(runtime) => runtime.block_on(run(config)),
@@ -99,7 +104,7 @@ impl App {
     /// If the ledger cannot be used or a listener cannot listen; nothing is left running then.
     pub async fn start(config: Config, timing: Timing) -> anyhow::Result<Self> {
         server::check_exposure(&config)?;
-        let tls = server::tls(&config)?;
+        let (door, acceptor) = guard(&config).await?;
         let Config {
             listen,
             ledger: path,
@@ -137,17 +142,14 @@ impl App {
         let (reporter, health_service) = tonic_health::server::health_reporter();
         let health = match health_listen {
             Some(address) => {
-                let listener = Listener::bind(&Endpoint::Tcp(address))?;
-                let endpoint = listener.endpoint();
                 let routes = tonic::service::Routes::new(health_service);
-                server::serve(listener, routes, None, &health_tasks, &stop_health)?;
-                Some(endpoint)
+                Some(server::serve_health(address, routes, &health_tasks, &stop_health)?)
             }
             None => None,
         };
         for listener in listeners {
             let endpoint = listener.endpoint();
-            server::serve(listener, routes.clone(), tls.as_ref(), &tasks, &stop)?;
+            server::serve(listener, routes.clone(), door.clone(), acceptor.clone(), &tasks, &stop);
             tracing::info!("listening on {endpoint}");
         }
         tasks.spawn(expire(Arc::clone(&ledger), nodes, retention, stop.clone()));
@@ -192,6 +194,37 @@ impl App {
         timeout(DRAIN_LIMIT, self.writer.ended()).await.context("the ledger's writer did not end in time")?;
         Ok(self.writer.join()?)
     }
+}
+
+/// Lets the process have as many descriptors as it may: each agent takes one, and 1,024 is a common bound.
+fn allow_many_connections() {
+    let raised =
+        getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "Cannot raise the limit of open files");
+    }
+}
+
+/// Who is let in, and how.
+async fn guard(config: &Config) -> anyhow::Result<(Door, Acceptor)> {
+    let files = server::tls_files(config);
+    // Tokens are not for listeners that anyone can read along on.
+    let client = match (&files, coroner_watch::client(config.kubeconfig.as_deref()).await) {
+        (None, _) => None,
+        (Some(_), Ok(client)) => Some(client),
+        (Some(_), Err(error)) => {
+            tracing::info!("Tokens are not reviewed: {error}");
+            None
+        }
+    };
+    let accounts = Accounts { audience: config.token_audience.clone(), agent: config.agent_account.clone() };
+    let refusals = Arc::new(Refusals::default());
+    let authority = Arc::new(Authority::new(client, accounts, Arc::clone(&refusals)));
+    let reviews = authority.reviews_tokens();
+    let asks = reviews || files.as_ref().is_some_and(|files| files.client_ca.is_some());
+    server::check_credentials(config, asks)?;
+    let tls = files.map(|files| Tls::new(files, reviews)).transpose()?.map(Arc::new);
+    Ok((Door::new(authority), Acceptor::new(tls, asks, refusals)))
 }
 
 /// Has the ledger, and the memory of nodes, look for what has become too old.

@@ -22,10 +22,24 @@ pub struct Config {
     /// Private key of that certificate, PEM
     #[arg(long, env = "CORONER_TLS_KEY", value_name = "PATH", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
-    /// Accept only clients with a certificate of this CA, PEM
+    /// Know clients by certificates of this CA, PEM; where tokens are reviewed they may have one of these instead
     #[arg(long, env = "CORONER_TLS_CLIENT_CA", value_name = "PATH", requires = "tls_cert")]
     pub tls_client_ca: Option<PathBuf>,
-    /// Accept connections from other machines without TLS
+    /// What that CA has revoked, PEM
+    #[arg(long, env = "CORONER_TLS_CLIENT_CRL", value_name = "PATH", requires = "tls_client_ca")]
+    pub tls_client_crl: Option<PathBuf>,
+    /// The audience that tokens must be for; where there is an API server, it reviews them
+    #[arg(long, env = "CORONER_TOKEN_AUDIENCE", value_name = "NAME", default_value = "coroner")]
+    pub token_audience: String,
+    /// The user whose tokens are the agents': each speaks for the node that its token is bound to
+    #[arg(
+        long,
+        env = "CORONER_AGENT_ACCOUNT",
+        value_name = "USER",
+        default_value = "system:serviceaccount:coroner:coroner-agent"
+    )]
+    pub agent_account: String,
+    /// Accept anybody from other machines, without TLS or without credentials
     #[arg(long, env = "CORONER_INSECURE")]
     pub insecure: bool,
     /// Days to keep a record

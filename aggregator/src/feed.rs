@@ -4,13 +4,13 @@ mod watch;
 
 pub(crate) use self::watch::{corrupt_gap, retention_gap};
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, pin::Pin, sync::Arc, time::Duration};
 
 use coroner_proto::v1::{
     Diagnosis, GetDiagnosisRequest, GetDiagnosisResponse, GetStatusRequest, GetStatusResponse, ListDiagnosesRequest,
     ListDiagnosesResponse, WatchDiagnosesRequest, WatchDiagnosesResponse, diagnosis_service_server::DiagnosisService,
 };
-use futures::Stream;
+use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use prost::Message;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -18,6 +18,7 @@ use tonic::{Code, Request, Response, Status, async_trait};
 use uuid::Uuid;
 
 use crate::{
+    auth::{Caller, Reader},
     cursor::{PageToken, question},
     filter::{Filter, nanoseconds, timestamp},
     gate::busy,
@@ -32,6 +33,10 @@ const MAX_STREAMS: usize = 256;
 const MAX_ANSWER_BYTES: usize = 3 << 20;
 /// Diagnoses of one page, if the client does not say, and at most.
 const PAGE_SIZE: (usize, usize) = (100, 1000);
+/// Namespaces that are asked for one by one, for a reader who may not see all.
+const MAX_NAMESPACES: usize = 5_000;
+/// Of these at once.
+const QUESTIONS: usize = 8;
 /// Earlier revisions of one diagnosis that are given.
 const MAX_REVISIONS: usize = 100;
 
@@ -74,6 +79,29 @@ impl Feed {
     }
 }
 
+impl Feed {
+    /// Leaves of a filter what its reader may see; false if that is nothing.
+    async fn narrow(&self, filter: &mut Filter, reader: &Reader) -> Result<bool, Status> {
+        if reader.sees_everything().await? {
+            return Ok(true);
+        }
+        let asked = match filter.namespaces.is_empty() {
+            false => filter.namespaces.iter().cloned().collect(),
+            true => self.ledger.query(|c| ledger::namespaces(c, MAX_NAMESPACES + 1)).await.map_err(status)?,
+        };
+        if asked.len() > MAX_NAMESPACES {
+            return Err(Status::failed_precondition("there are too many namespaces to ask for each: name some"));
+        }
+        let answers = stream::iter(asked).map(|namespace: String| {
+            let reader = reader.clone();
+            async move { Ok::<_, Status>((reader.sees(&namespace).await?, namespace)) }
+        });
+        let answers: Vec<(bool, String)> = answers.buffer_unordered(QUESTIONS).try_collect().await?;
+        filter.namespaces = answers.into_iter().filter(|(sees, _)| *sees).map(|(_, namespace)| namespace).collect();
+        Ok(!filter.namespaces.is_empty())
+    }
+}
+
 #[async_trait]
 impl DiagnosisService for Feed {
     type WatchDiagnosesStream = Pin<Box<dyn Stream<Item = Result<WatchDiagnosesResponse, Status>> + Send>>;
@@ -82,11 +110,14 @@ impl DiagnosisService for Feed {
         &self,
         request: Request<WatchDiagnosesRequest>,
     ) -> Result<Response<Self::WatchDiagnosesStream>, Status> {
-        let plan = watch::Plan::new(request.into_inner())?;
+        let caller = Caller::of(request.extensions())?;
+        let reader = caller.reader()?;
+        let plan = watch::Plan::new(request.into_inner(), reader)?;
+        let own = caller.stream_slot()?;
         let slot = Arc::clone(&self.slots).try_acquire_owned();
         let slot = slot.map_err(|_| busy(format!("{MAX_STREAMS} streams are open, which is the most")))?;
         let stop = self.stop.clone();
-        let (watch, stream) = watch::Watch::new(Arc::clone(&self.ledger), plan, self.timing, stop, slot);
+        let (watch, stream) = watch::Watch::new(Arc::clone(&self.ledger), plan, self.timing, stop, (slot, own));
         self.tasks.spawn(watch.run());
         Ok(Response::new(Box::pin(stream)))
     }
@@ -95,6 +126,7 @@ impl DiagnosisService for Feed {
         &self,
         request: Request<ListDiagnosesRequest>,
     ) -> Result<Response<ListDiagnosesResponse>, Status> {
+        let reader = Caller::of(request.extensions())?.reader()?;
         let ListDiagnosesRequest { filter, start_time, end_time, page_size, page_token, read_mask } =
             request.into_inner();
         let filter = filter.unwrap_or_default();
@@ -104,8 +136,12 @@ impl DiagnosisService for Feed {
             "" => None,
             token => Some(PageToken::decode(token, question)?.position),
         };
+        let mut filter = Filter::new(filter)?;
+        if !self.narrow(&mut filter, &reader).await? {
+            return Ok(Response::new(ListDiagnosesResponse::default()));
+        }
         let query = Query {
-            filter: Filter::new(filter)?,
+            filter,
             start_time: start_time.map(|t| time("start_time", &t)).transpose()?,
             end_time: end_time.map(|t| time("end_time", &t)).transpose()?,
             after,
@@ -122,25 +158,39 @@ impl DiagnosisService for Feed {
         &self,
         request: Request<GetDiagnosisRequest>,
     ) -> Result<Response<GetDiagnosisResponse>, Status> {
+        let reader = Caller::of(request.extensions())?.reader()?;
         let uid = request.into_inner().uid;
         let uid = Uuid::parse_str(&uid).map_err(|_| Status::invalid_argument("uid is not a UUID"))?;
         let look = move |c: &_| ledger::revisions(c, uid, MAX_REVISIONS + 1, MAX_ANSWER_BYTES);
         let bodies = self.ledger.query(look).await.map_err(status)?;
+        let none = || Status::not_found(format!("there is no diagnosis {uid}"));
+        for namespace in bodies.iter().map(|body| namespace_of(body)).collect::<Result<BTreeSet<_>, _>>()? {
+            // As if there were none: that there is one is not theirs to know.
+            if !reader.sees(&namespace).await? {
+                return Err(none());
+            }
+        }
         let mut revisions = bodies.iter().map(|body| decode(body, &Mask::default()));
-        let newest = revisions.next().ok_or_else(|| Status::not_found(format!("there is no diagnosis {uid}")))?;
+        let newest = revisions.next().ok_or_else(none)?;
         let earlier_revisions = revisions.collect::<Result<_, _>>()?;
         Ok(Response::new(GetDiagnosisResponse { diagnosis: Some(newest?), earlier_revisions }))
     }
 
-    async fn get_status(&self, _request: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
+    async fn get_status(&self, request: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
+        let reader = Caller::of(request.extensions())?.reader()?;
+        let nodes = if reader.sees("").await? { self.nodes.all() } else { Vec::new() };
         let extent = self.ledger.query(ledger::extent).await.map_err(status)?;
         Ok(Response::new(GetStatusResponse {
             version: env!("CARGO_PKG_VERSION").into(),
             oldest_time: extent.oldest_time.map(timestamp),
             record_count: extent.record_count,
-            nodes: self.nodes.all(),
+            nodes,
         }))
     }
+}
+
+fn namespace_of(body: &[u8]) -> Result<String, Status> {
+    Ok(decode(body, &Mask::default())?.subject.unwrap_or_default().namespace)
 }
 
 fn decode(body: &[u8], mask: &Mask) -> Result<Diagnosis, Status> {

@@ -12,6 +12,7 @@ use prost::Message;
 use tonic::{Request, Response, Status, async_trait};
 
 use crate::{
+    auth::Caller,
     cluster,
     filter::Key,
     gate::busy,
@@ -42,11 +43,13 @@ impl IngestService for Intake {
         &self,
         request: Request<PushDiagnosesRequest>,
     ) -> Result<Response<PushDiagnosesResponse>, Status> {
+        let caller = Caller::of(request.extensions())?;
         let request = request.into_inner();
+        caller.speaks_for(&request.node)?;
         if request.node == cluster::NAME {
             return Err(Status::invalid_argument("no node is called so"));
         }
-        self.take(request).await.map(Response::new)
+        self.take_from(request, caller.node()).await.map(Response::new)
     }
 }
 
@@ -61,6 +64,15 @@ impl Intake {
     /// # Errors
     /// As the call's: what cannot be used at all, or not now.
     pub async fn take(&self, request: PushDiagnosesRequest) -> Result<PushDiagnosesResponse, Status> {
+        self.take_from(request, None).await
+    }
+
+    /// The same from somebody whose records may be about this node alone, if one is given.
+    async fn take_from(
+        &self,
+        request: PushDiagnosesRequest,
+        own: Option<&str>,
+    ) -> Result<PushDiagnosesResponse, Status> {
         let PushDiagnosesRequest { node, stream_id, records, sources } = request;
         check::check_origin(&node, &stream_id).map_err(Status::invalid_argument)?;
         if records.len() > MAX_RECORDS {
@@ -74,7 +86,7 @@ impl Intake {
         for record in records {
             let number = record.sequence;
             push.acknowledge = push.acknowledge.max(check::sequence(number).unwrap_or(0));
-            match check::entry(record, now) {
+            match check::entry(record, now).and_then(|entry| check::is_about(entry, own)) {
                 Ok(entry) => push.entries.push(entry),
                 Err(reason) => rejected.push(RejectedRecord { sequence: number, reason }),
             }

@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use self::{pool::Pool, writer::Job};
 pub use self::{
-    query::{Extent, ListPosition, Page, Query, extent, list, nodes, revisions},
+    query::{Extent, ListPosition, Page, Query, extent, list, namespaces, nodes, revisions},
     reader::{Body, Chunk, Item, Limits, Lost, Position, expired, last, read, seek},
     store::{Entry, Identity, Push, Store},
 };

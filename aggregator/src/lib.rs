@@ -3,6 +3,7 @@
 //! The program is `main.rs`; this library lets tests run it, or parts of it, in their own process.
 
 pub mod app;
+pub mod auth;
 pub mod cluster;
 pub mod config;
 pub mod cursor;
@@ -15,3 +16,5 @@ pub mod ledger;
 pub mod mask;
 pub mod nodes;
 pub mod server;
+pub mod tls;
+pub mod wire;

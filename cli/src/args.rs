@@ -108,6 +108,9 @@ pub(crate) struct AggregatorArgs {
     /// Its key (PEM)
     #[arg(long, value_name = "FILE", env = "CORONER_TLS_KEY", global = true, help_heading = "Aggregator")]
     pub(crate) tls_key: Option<PathBuf>,
+    /// A token that says who asks, as `kubectl create token` gives one; read for each call
+    #[arg(long, value_name = "FILE", env = "CORONER_TOKEN_FILE", global = true, help_heading = "Aggregator")]
+    pub(crate) token_file: Option<PathBuf>,
     /// Allow http:// beyond this machine: whoever is on the way can read and change the answers
     #[arg(long, env = "CORONER_INSECURE", global = true, help_heading = "Aggregator")]
     pub(crate) insecure: bool,

@@ -1,17 +1,25 @@
 //! The way to the aggregator.
 
-use std::{fs, net::IpAddr, path::Path, time::Duration};
+use std::{
+    fmt::Display,
+    fs,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use coroner_proto::v1::diagnosis_service_client::DiagnosisServiceClient;
 use tonic::{
     Code, Status,
+    metadata::AsciiMetadataValue,
+    service::{Interceptor, interceptor::InterceptedService},
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Uri},
 };
 
 use crate::{args::AggregatorArgs, exit::Failure};
 
 /// A client of the aggregator's queries.
-pub(crate) type Client = DiagnosisServiceClient<Channel>;
+pub(crate) type Client = DiagnosisServiceClient<InterceptedService<Channel, Bearer>>;
 
 /// To reach the aggregator at all.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -29,7 +37,27 @@ pub(crate) async fn connect(args: &AggregatorArgs) -> Result<Client, Failure> {
         .connect()
         .await
         .map_err(|error| Failure::unavailable(format!("no aggregator at {}: {}", args.url, chain(&error))))?;
-    Ok(DiagnosisServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES))
+    let bearer = Bearer(args.token_file.clone());
+    Ok(DiagnosisServiceClient::with_interceptor(channel, bearer).max_decoding_message_size(MAX_ANSWER_BYTES))
+}
+
+/// Shows a token with each call, read anew since it may have been renewed.
+#[derive(Clone, Debug)]
+pub(crate) struct Bearer(Option<PathBuf>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, Status> {
+        if let Some(path) = &self.0 {
+            let cannot =
+                |why: &dyn Display| Status::unauthenticated(format!("cannot use the token {}: {why}", path.display()));
+            let token = fs::read_to_string(path).map_err(|error| cannot(&error))?;
+            let mut value: AsciiMetadataValue =
+                format!("Bearer {}", token.trim()).parse().map_err(|_| cannot(&"it holds more than a token"))?;
+            value.set_sensitive(true);
+            request.metadata_mut().insert("authorization", value);
+        }
+        Ok(request)
+    }
 }
 
 /// A request with the deadline of an answer.
@@ -47,12 +75,16 @@ pub(crate) fn refused(args: &AggregatorArgs, status: &Status) -> Failure {
             Failure::unavailable(format!("the aggregator at {} does not answer: {said}", args.url))
         }
         Code::InvalidArgument => Failure::usage(format!("the aggregator refused the question: {said}")),
+        Code::Unauthenticated => Failure::error(format!(
+            "the aggregator at {} wants to know who asks (--token-file, or --tls-cert and --tls-key): {said}",
+            args.url
+        )),
         code => Failure::error(format!("the aggregator at {} answered {code:?}: {said}", args.url)),
     }
 }
 
 fn endpoint(args: &AggregatorArgs) -> Result<Endpoint, Failure> {
-    let AggregatorArgs { url, tls_ca, tls_cert, tls_key, insecure } = args;
+    let AggregatorArgs { url, tls_ca, tls_cert, tls_key, token_file, insecure } = args;
     let unusable = |why: &str| Failure::usage(format!("--aggregator {url}: {why}"));
     let endpoint = Endpoint::from_shared(url.clone())
         .map_err(|_| unusable("not a URL as http://HOST:PORT, https://HOST:PORT or unix:///PATH"))?
@@ -65,7 +97,11 @@ fn endpoint(args: &AggregatorArgs) -> Result<Endpoint, Failure> {
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme {
         "unix" => Ok(endpoint),
-        "http" if *insecure || is_loopback(endpoint.uri()) => Ok(endpoint),
+        "http" if is_loopback(endpoint.uri()) => Ok(endpoint),
+        "http" if *insecure && token_file.is_some() => {
+            Err(unusable("anybody on the way could take the token of --token-file; https://"))
+        }
+        "http" if *insecure => Ok(endpoint),
         "http" => {
             Err(unusable("http:// beyond this machine can be read and changed on its way; https:// or --insecure"))
         }
@@ -112,9 +148,21 @@ fn chain(error: &dyn std::error::Error) -> String {
 mod tests {
     use super::*;
 
+    fn args(url: &str, insecure: bool) -> AggregatorArgs {
+        AggregatorArgs { url: url.to_owned(), tls_ca: None, tls_cert: None, tls_key: None, token_file: None, insecure }
+    }
+
+    #[test]
+    fn a_token_does_not_travel_in_plain_text() {
+        let with_token = |url, insecure| {
+            endpoint(&AggregatorArgs { token_file: Some("token".into()), ..args(url, insecure) }).is_ok()
+        };
+        assert!(with_token("http://127.0.0.1:7070", false) && with_token("unix:///run/coroner.sock", false));
+        assert!(!with_token("http://10.0.0.1:7070", true));
+    }
+
     fn usable(url: &str, insecure: bool) -> bool {
-        let args = AggregatorArgs { url: url.to_owned(), tls_ca: None, tls_cert: None, tls_key: None, insecure };
-        endpoint(&args).is_ok()
+        endpoint(&args(url, insecure)).is_ok()
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A stand-in for the API server that speaks its protocol: lists in chunks, watches with bookmarks that end and resume, field
-//! selectors, 401, 403, 404 and 410 (<https://kubernetes.io/docs/reference/using-api/api-concepts/>).
+//! selectors, 401, 403, 404 and 410 (<https://kubernetes.io/docs/reference/using-api/api-concepts/>); and reviews of tokens and of
+//! what users may see.
 //!
 //! Objects are kept as JSON, so that what a client makes of them is its own doing.
 
@@ -10,8 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use anyhow::{Context, Result};
 use futures::stream;
+use http_body_util::BodyExt as _;
 use hyper::body::Bytes;
-use hyper::{Request, Response, StatusCode, Uri};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -41,7 +43,7 @@ struct Shared {
 pub struct Asked {
     /// As `pods`.
     pub resource: String,
-    /// `get`, `list` or `watch`.
+    /// `get`, `list`, `watch` or `create`.
     pub verb: &'static str,
     /// The field selector, or the name.
     pub of: String,
@@ -57,6 +59,17 @@ struct Store {
     forbidden: BTreeSet<String>,
     cuts: usize,
     asked: Vec<Asked>,
+    tokens: BTreeMap<String, Grant>,
+    /// User, resource, namespace.
+    allowed: BTreeSet<[String; 3]>,
+}
+
+/// Whose a token is.
+#[derive(Debug)]
+struct Grant {
+    user: String,
+    audience: String,
+    node: Option<String>,
 }
 
 /// Resource, namespace, name.
@@ -79,8 +92,12 @@ impl ApiServer {
         let shared = Arc::new(Shared { store: Mutex::default(), changed: watch::Sender::new(0) });
         let of_handler = shared.clone();
         let server = Server::start(None, move |request| {
-            let answer = of_handler.answer(&request);
-            async move { answer }
+            let shared = of_handler.clone();
+            async move {
+                let (head, body) = request.into_parts();
+                let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+                shared.answer(&Request::from_parts(head, body))
+            }
         });
         let api = Self { server: server.await?, shared };
         api.apply("namespaces", json!({"metadata": {"name": "kube-system", "uid": "uid-of-the-cluster"}}));
@@ -148,6 +165,18 @@ impl ApiServer {
         }
     }
 
+    /// Accepts a token as this user's, for this audience; with a node, as one that is bound to a pod there.
+    pub fn issue(&self, token: &str, user: &str, audience: &str, node: Option<&str>) {
+        let grant = Grant { user: user.to_owned(), audience: audience.to_owned(), node: node.map(str::to_owned) };
+        self.shared.store().tokens.insert(token.to_owned(), grant);
+    }
+
+    /// Lets a user get a resource in a namespace; in all of them, if it is empty.
+    pub fn allow(&self, user: &str, resource: &str, namespace: &str) {
+        let may = [user, resource, namespace].map(str::to_owned);
+        self.shared.store().allowed.insert(may);
+    }
+
     /// All that was asked so far.
     pub fn asked(&self) -> Vec<Asked> {
         self.shared.store().asked.clone()
@@ -163,7 +192,7 @@ impl Shared {
         self.changed.send_modify(|count| *count += 1);
     }
 
-    fn answer<B>(self: &Arc<Self>, request: &Request<B>) -> Response<Body> {
+    fn answer(self: &Arc<Self>, request: &Request<Bytes>) -> Response<Body> {
         let authorization = request.headers().get("authorization").and_then(|value| value.to_str().ok());
         if authorization != Some(&format!("Bearer {TOKEN}")) {
             return refusal(StatusCode::UNAUTHORIZED, "Unauthorized", "no such token");
@@ -175,6 +204,7 @@ impl Shared {
         let argument = |name: &str| query.get(name).map_or("", String::as_str);
         let selector = argument("fieldSelector").to_owned();
         let verb = match (&path.name, argument("watch")) {
+            _ if request.method() == Method::POST => "create",
             (Some(_), _) => "get",
             (None, "1" | "true") => "watch",
             (None, _) => "list",
@@ -194,6 +224,7 @@ impl Shared {
                     None => refusal(StatusCode::NOT_FOUND, "NotFound", &format!("{} not found", key.2)),
                 }
             }
+            "create" => store.review(&path.resource, request.body()),
             "list" => {
                 let limit = argument("limit").parse().unwrap_or(usize::MAX);
                 store.list(&path, &selector, limit, argument("continue"))
@@ -224,6 +255,43 @@ impl Shared {
 }
 
 impl Store {
+    fn review(&self, resource: &str, body: &[u8]) -> Response<Body> {
+        let mut review: Value = serde_json::from_slice(body).unwrap_or_default();
+        let spec = &review["spec"];
+        let status = match resource {
+            "tokenreviews" => self.review_token(spec),
+            "subjectaccessreviews" => self.review_access(spec),
+            _ => return refusal(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "nothing can be created"),
+        };
+        review["status"] = status;
+        http::answer(StatusCode::CREATED, review.to_string())
+    }
+
+    fn review_token(&self, spec: &Value) -> Value {
+        let grant = spec["token"].as_str().and_then(|token| self.tokens.get(token));
+        let audiences = spec["audiences"].as_array();
+        let is_for =
+            |grant: &&Grant| audiences.is_some_and(|audiences| audiences.iter().any(|named| *named == grant.audience));
+        let Some(Grant { user, audience, node }) = grant.filter(is_for) else {
+            return json!({"user": {}, "error": "[invalid bearer token, token audiences are not the target audiences]"});
+        };
+        let extra = match node {
+            Some(node) => json!({"authentication.kubernetes.io/node-name": [node]}),
+            None => json!({}),
+        };
+        let user = json!({"username": user, "uid": format!("uid-of-{user}"), "groups": ["system:authenticated"], "extra": extra});
+        json!({"authenticated": true, "audiences": [audience], "user": user})
+    }
+
+    fn review_access(&self, spec: &Value) -> Value {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let asked = &spec["resourceAttributes"];
+        let may =
+            |namespace: String| self.allowed.contains(&[text(&spec["user"]), text(&asked["resource"]), namespace]);
+        let allowed = asked["verb"] == "get" && (may(text(&asked["namespace"])) || may(String::new()));
+        json!({"allowed": allowed})
+    }
+
     fn list(&self, path: &Target, selector: &str, limit: usize, token: &str) -> Response<Body> {
         let all = self.objects.iter().filter(|((resource, namespace, _), object)| {
             *resource == path.resource

@@ -348,7 +348,7 @@ async fn listen(mut frames: Streaming<WatchDiagnosesResponse>, heard: &watch::Se
 }
 
 /// The address in the aggregator's line `listening on ADDRESS`.
-fn listening_address(log: &str) -> Option<String> {
+pub(crate) fn listening_address(log: &str) -> Option<String> {
     let (_, rest) = log.split_once("listening on ")?;
     let (address, _) = rest.split_once(char::is_whitespace)?;
     Some(address.to_owned())

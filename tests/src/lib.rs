@@ -20,6 +20,7 @@ pub mod kubelet_server;
 pub mod machine;
 mod node;
 mod scratch;
+pub mod secured;
 mod verdict;
 
 pub use cgroup::{Cgroup, Version};

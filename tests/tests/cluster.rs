@@ -4,10 +4,12 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
-use coroner_proto::v1::{Cause, Diagnosis, NodeStatus, SourceHealth, SubjectKind};
+use coroner_proto::v1::{Cause, Diagnosis, ListDiagnosesRequest, NodeStatus, SourceHealth, SubjectKind};
 use coroner_tests::cluster::Cluster;
 use coroner_tests::coroner::{Coroner, Heard, NODE_NAME};
+use coroner_tests::secured::Secured;
 use serde_json::{Value, json};
+use tonic::Request;
 
 /// A moment long ago: what waits for patience has had it.
 const THEN: &str = "2026-11-20T10:00:00Z";
@@ -319,6 +321,12 @@ async fn the_roles_grant_what_is_asked_and_nothing_else() -> Result<()> {
     let _coroner = cluster.coroner(&["pods", "nodes", "events", "kubelet"]).await?;
     let of_kubelet =
         |path: &&str| format!("nodes/{}", path.trim_start_matches('/').split('/').next().unwrap_or_default());
+    // Beyond loopback, an aggregator asks who it is that comes, and what they may see.
+    let secured = Secured::start(Some(&cluster.api), &[]).await?;
+    cluster.api.issue("token-of-jane", "jane", "coroner", None);
+    let mut request = Request::new(ListDiagnosesRequest::default());
+    request.metadata_mut().insert("authorization", "Bearer token-of-jane".parse()?);
+    secured.feed(None)?.list_diagnoses(request).await.context("ListDiagnoses")?;
     let wanted = granted()?;
     coroner_tests::until("all is asked that is granted", async || {
         let asked = cluster.api.asked().into_iter().map(|asked| (asked.resource, asked.verb.to_owned()));

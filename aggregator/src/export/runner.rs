@@ -389,7 +389,7 @@ enum End {
     LedgerClosed,
 }
 
-fn decode(epoch: Uuid, ledger::Item { position, body }: ledger::Item) -> Item {
+fn decode(epoch: Uuid, ledger::Item { position, body, .. }: ledger::Item) -> Item {
     let before = position.offset - 1;
     match body {
         Body::Diagnosis(body) => match Diagnosis::decode(&*body) {

@@ -3,6 +3,7 @@
 //! the rest.
 
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     pin::Pin,
     sync::Arc,
@@ -24,6 +25,7 @@ use tonic::Status;
 
 use super::{Timing, decode, size, status, time};
 use crate::{
+    auth::{Reader, StreamSlot},
     cursor::ResumeToken,
     filter::{Selection, timestamp},
     gate::busy,
@@ -46,6 +48,7 @@ pub(super) struct Plan {
     mask: Mask,
     stop_at_end: bool,
     limits: Limits,
+    reader: Reader,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +60,7 @@ enum From {
 }
 
 impl Plan {
-    pub(super) fn new(request: WatchDiagnosesRequest) -> Result<Self, Status> {
+    pub(super) fn new(request: WatchDiagnosesRequest, reader: Reader) -> Result<Self, Status> {
         let WatchDiagnosesRequest { start, include, exclude, read_mask, stop_at_end, max_batch_size } = request;
         let start = match start {
             Some(Start::ResumeToken(token)) => From::Token(ResumeToken::decode(&token)?),
@@ -72,9 +75,13 @@ impl Plan {
             mask: Mask::new(read_mask)?,
             stop_at_end,
             limits: Limits { scan: SCAN, records, bytes: BATCH_BYTES },
+            reader,
         })
     }
 }
+
+/// A stream's place among all, and among those of its caller.
+type Slots = (OwnedSemaphorePermit, StreamSlot);
 
 /// The task of one stream.
 #[derive(Debug)]
@@ -104,14 +111,14 @@ impl Watch {
         plan: Plan,
         timing: Timing,
         stop: CancellationToken,
-        slot: OwnedSemaphorePermit,
+        slots: Slots,
     ) -> (Self, Frames) {
         // One frame waits while the connection sends the one before.
         let (frames, receiver) = mpsc::channel(1);
         let (end, ended) = oneshot::channel();
         let bookmark_at = Instant::now() + timing.bookmark_interval;
         let watch = Self { ledger, plan, timing, stop, frames, end, bookmark_at };
-        (watch, Frames { frames: receiver, end: Some(ended), _slot: slot })
+        (watch, Frames { frames: receiver, end: Some(ended), _slots: slots })
     }
 
     pub(super) async fn run(mut self) {
@@ -200,8 +207,8 @@ impl Watch {
             let place = Position { offset: lost.offset, time: lost.end_time };
             self.send(Frame::Gap(retention_gap(after.time, lost.end_time, Some(lost.count))), place).await?;
         }
-        let mut items = chunk.items.into_iter().peekable();
-        while let Some(Item { position, body }) = items.next() {
+        let mut items = self.visible(chunk.items).await?.into_iter().peekable();
+        while let Some(Item { position, body, .. }) = items.next() {
             let mut place = position;
             let frame = match body {
                 Body::Gap(body) => Frame::Gap(Gap::decode(&*body).unwrap_or_else(|_| corrupt_gap(position))),
@@ -209,7 +216,7 @@ impl Watch {
                     Err(_) => Frame::Gap(corrupt_gap(position)),
                     Ok(first) => {
                         let mut diagnoses = vec![first];
-                        while let Some(Item { position, body: Body::Diagnosis(body) }) = items.peek() {
+                        while let Some(Item { position, body: Body::Diagnosis(body), .. }) = items.peek() {
                             let Ok(diagnosis) = decode(body, &self.plan.mask) else { break };
                             diagnoses.push(diagnosis);
                             place = *position;
@@ -224,6 +231,37 @@ impl Watch {
             self.send(frame, place).await?;
         }
         Ok(chunk.position)
+    }
+
+    /// What the reader may see. Gaps are for all, since they tell of what may have been theirs; what a gap says in words is for
+    /// those who see nodes.
+    async fn visible(&self, items: Vec<Item>) -> Result<Vec<Item>, End> {
+        let reader = &self.plan.reader;
+        if items.is_empty() || reader.sees_everything().await.map_err(End::Failed)? {
+            return Ok(items);
+        }
+        let mut seen = BTreeMap::new();
+        let mut visible = Vec::new();
+        for mut item in items {
+            let sees = match seen.get(&item.namespace) {
+                Some(sees) => *sees,
+                None => {
+                    let sees = reader.sees(&item.namespace).await.map_err(End::Failed)?;
+                    seen.insert(item.namespace.clone(), sees);
+                    sees
+                }
+            };
+            match &mut item.body {
+                Body::Gap(body) if !sees => {
+                    let gap = Gap::decode(&**body).unwrap_or_else(|_| corrupt_gap(item.position));
+                    *body = Gap { text: String::new(), ..gap }.encode_to_vec();
+                }
+                Body::Diagnosis(_) if !sees => continue,
+                Body::Diagnosis(_) | Body::Gap(_) => {}
+            }
+            visible.push(item);
+        }
+        Ok(visible)
     }
 
     async fn send(&mut self, frame: Frame, position: Position) -> Result<(), End> {
@@ -274,7 +312,7 @@ pub(super) struct Frames {
     frames: mpsc::Receiver<WatchDiagnosesResponse>,
     /// The last word of the task, if it has one.
     end: Option<oneshot::Receiver<Status>>,
-    _slot: OwnedSemaphorePermit,
+    _slots: Slots,
 }
 
 impl Stream for Frames {

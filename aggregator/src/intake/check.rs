@@ -55,6 +55,19 @@ pub(super) fn entry(record: OutboxRecord, now: i64) -> Result<Entry, Refusal> {
     }
 }
 
+/// Passes an entry on that is about this node, if one is given: a stolen node must not speak about others.
+///
+/// # Errors
+/// That it is about another.
+pub(super) fn is_about(entry: Entry, own: Option<&str>) -> Result<Entry, Refusal> {
+    match own {
+        Some(own) if !entry.key.node.is_empty() && entry.key.node != own => {
+            Err("it is about another node than the one that the agent speaks for".into())
+        }
+        Some(_) | None => Ok(entry),
+    }
+}
+
 /// The sequence of a record that can be acknowledged.
 pub(super) fn sequence(sequence: u64) -> Result<i64, Refusal> {
     i64::try_from(sequence).ok().filter(|s| *s > 0).ok_or_else(|| format!("sequence {sequence} is out of range"))

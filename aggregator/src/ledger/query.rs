@@ -47,6 +47,9 @@ pub struct Page {
     pub next: Option<ListPosition>,
 }
 
+/// Namespaces that are walked one by one. More of them are picked from a walk by time.
+const MAX_WALKS: usize = 200;
+
 /// Lists the last revisions, the newest first.
 ///
 /// # Errors
@@ -76,6 +79,26 @@ pub fn list(connection: &Connection, query: &Query) -> Result<Page, rusqlite::Er
     Ok(page)
 }
 
+/// The namespaces that last revisions are about, by name, the empty one among them; at most `limit`. Costs one step in the index
+/// each, however much there is of them.
+///
+/// # Errors
+/// If SQLite fails.
+pub fn namespaces(connection: &Connection, limit: usize) -> Result<Vec<String>, rusqlite::Error> {
+    let mut statement = connection.prepare_cached(
+        "WITH RECURSIVE seen(name) AS (
+             SELECT min(namespace) FROM record INDEXED BY latest_by_namespace WHERE latest = 1
+             UNION ALL
+             SELECT (SELECT min(namespace) FROM record INDEXED BY latest_by_namespace
+                     WHERE latest = 1 AND namespace > seen.name)
+             FROM seen WHERE seen.name IS NOT NULL
+         )
+         SELECT name FROM seen WHERE name IS NOT NULL LIMIT ?",
+    )?;
+    let rows = statement.query_map((i64::try_from(limit).unwrap_or(i64::MAX),), |row| row.get(0))?;
+    rows.collect()
+}
+
 /// One index, walked for one value of its first column.
 struct Walk {
     index: &'static str,
@@ -94,7 +117,7 @@ fn walks(filter: &Filter) -> Vec<Walk> {
         texts("latest_by_name", "name", &filter.names)
     } else if !filter.nodes.is_empty() {
         texts("latest_by_node", "node", &filter.nodes)
-    } else if !filter.namespaces.is_empty() {
+    } else if (1..=MAX_WALKS).contains(&filter.namespaces.len()) {
         texts("latest_by_namespace", "namespace", &filter.namespaces)
     } else if !filter.causes.is_empty() {
         let walk = |cause: &i32| Walk { index: "latest_by_cause", column: Some(("cause", i64::from(*cause).into())) };

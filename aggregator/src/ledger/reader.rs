@@ -55,6 +55,8 @@ pub struct Lost {
 pub struct Item {
     /// The place behind it.
     pub position: Position,
+    /// The namespace that it is about; empty for none.
+    pub namespace: String,
     /// What it is.
     pub body: Body,
 }
@@ -109,7 +111,7 @@ pub fn read(
             }
             bytes += body.len();
             let body = if is_gap { Body::Gap(body.to_vec()) } else { Body::Diagnosis(body.to_vec()) };
-            chunk.items.push(Item { position, body });
+            chunk.items.push(Item { position, namespace: key.namespace, body });
         }
         chunk.position = position;
         scanned += 1;

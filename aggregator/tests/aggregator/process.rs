@@ -11,7 +11,7 @@ use std::{
 
 use coroner_aggregator::feed::Timing;
 use coroner_proto::v1::{GetStatusRequest, outbox_record::Record};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 use tempfile::TempDir;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
@@ -263,7 +263,9 @@ async fn clients_without_a_certificate_are_turned_away_where_one_is_asked_for() 
     let issuer = Issuer::new(ca, ca_key);
     let signed = |name: &str| {
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec![name.into()]).unwrap().signed_by(&key, &issuer).unwrap();
+        let mut params = CertificateParams::new(vec![name.into()]).unwrap();
+        params.subject_alt_names.push(SanType::URI(format!("spiffe://coroner/reader/{name}").try_into().unwrap()));
+        let certificate = params.signed_by(&key, &issuer).unwrap();
         (certificate.pem(), key.serialize_pem())
     };
     let directory = tempfile::tempdir().unwrap();

@@ -43,6 +43,10 @@ pub(crate) async fn run(args: &WatchArgs, aggregator: &AggregatorArgs, out: &mut
         out.tell(&format!("The stream broke ({why}); resuming in {pause:?}."));
         tokio::time::sleep(pause).await;
         pause = LONGEST_PAUSE.min(pause * 2);
+        // By the certificates of now. While nobody is there, the old connection finds out when there is.
+        if let Ok(anew) = client::connect(aggregator).await {
+            client = anew;
+        }
     }
 }
 

@@ -38,8 +38,14 @@ pub(crate) struct Feed {
 impl Feed {
     /// Subscribes to what is said about these pods.
     pub(crate) async fn open(url: &str, pods: [&str; 5]) -> Result<Self> {
-        let aggregator =
-            AggregatorArgs { url: url.to_owned(), tls_ca: None, tls_cert: None, tls_key: None, insecure: false };
+        let aggregator = AggregatorArgs {
+            url: url.to_owned(),
+            tls_ca: None,
+            tls_cert: None,
+            tls_key: None,
+            token_file: None,
+            insecure: false,
+        };
         let mut client = client::connect(&aggregator).await.map_err(|failure| anyhow::anyhow!("{failure}"))?;
         let filter = DiagnosisFilter {
             namespaces: vec![NAMESPACE.to_owned()],

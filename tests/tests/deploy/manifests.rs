@@ -109,6 +109,10 @@ fn flag<'a>(container: &'a Value, name: &str) -> Vec<&'a str> {
     arguments.filter_map(|argument| argument.strip_prefix(name)?.strip_prefix('=')).collect()
 }
 
+fn text(value: &Value) -> Result<&str> {
+    value.as_str().with_context(|| format!("{value} is no string"))
+}
+
 fn port(address: &str) -> Result<u64> {
     let port = address.rsplit(':').next().unwrap_or_default();
     port.parse().with_context(|| format!("no port in {address}"))
@@ -182,7 +186,11 @@ fn nothing_of_the_cluster_can_be_changed_and_no_secret_read() -> Result<()> {
         roles += 1;
         for rule in object["rules"].as_array().context("rules")? {
             let words = |key: &str| rule[key].as_array().into_iter().flatten().filter_map(Value::as_str);
-            ensure!(words("verbs").all(|verb| ["get", "list", "watch"].contains(&verb)), "{rule}");
+            // A review is a question, and stores nothing; but it is put by creating one.
+            let is_review =
+                words("resources").all(|resource| ["tokenreviews", "subjectaccessreviews"].contains(&resource));
+            let allowed: &[&str] = if is_review { &["create"] } else { &["get", "list", "watch"] };
+            ensure!(words("verbs").all(|verb| allowed.contains(&verb)), "{rule}");
             let forbidden = ["*", "secrets", "configmaps", "nodes/proxy", "pods/exec", "pods/log"];
             ensure!(words("resources").chain(words("apiGroups")).all(|word| !forbidden.contains(&word)), "{rule}");
         }
@@ -266,6 +274,18 @@ fn probes_ports_names_and_secrets_fit_together() -> Result<()> {
     ensure!(aggregator["ports"][0] == json!({"name": "grpc", "containerPort": service_port}));
     ensure!(aggregator["env"].as_array().is_some_and(|env| env.iter().any(|env| env["value"] == listen[1])));
     ensure!(read("deploy/certificates")?.contains("names=DNS:coroner-aggregator,"));
+
+    let [token] = flag(agent, "--token-file")[..] else { bail!("one --token-file wanted") };
+    let volumes = daemon_set["spec"]["template"]["spec"]["volumes"].as_array().context("volumes")?;
+    let projected = volumes.iter().find(|volume| volume["name"] == "token").context("no volume for the token")?;
+    let projected = &projected["projected"]["sources"][0]["serviceAccountToken"];
+    let mounts = agent["volumeMounts"].as_array().context("volumeMounts")?;
+    let mount = mounts.iter().find(|mount| mount["name"] == "token").context("the token is not mounted")?;
+    ensure!(format!("{}/{}", text(&mount["mountPath"])?, text(&projected["path"])?) == token, "{token}");
+    // What the aggregator takes if it is not told otherwise.
+    ensure!(projected["audience"] == "coroner" && flag(aggregator, "--token-audience").is_empty(), "{projected}");
+    let account = text(&daemon_set["spec"]["template"]["spec"]["serviceAccountName"])?;
+    ensure!(account == "coroner-agent" && flag(aggregator, "--agent-account").is_empty(), "{account}");
 
     for (workload, secret) in [(&daemon_set, "coroner-agent-tls"), (&stateful_set, "coroner-aggregator-tls")] {
         let volumes = workload["spec"]["template"]["spec"]["volumes"].as_array().context("volumes")?;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use coroner_tests::api_server::ApiServer;
 use coroner_tests::{ContainerSpec, MIB, Node, PodSpec, until};
 use k8s_cri::v1::runtime_service_client::RuntimeServiceClient;
 use k8s_cri::v1::security_profile::ProfileType;
@@ -41,6 +42,10 @@ const MASKED: [&str; 10] = [
     "/proc/sched_debug",
     "/proc/scsi",
 ];
+/// What the kubelet projects into the agent's pod.
+const AGENT_TOKEN: &str = "the-token-of-the-agent";
+const KUBECONFIG: &str = "kubeconfig";
+
 const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// Where the test puts what a pod of the cluster would find on its node, in its volumes and in its network.
@@ -50,10 +55,12 @@ struct Cluster<'a> {
     directory: PathBuf,
     /// Ports of the manifests, in the order in which they are looked for, and what stands for them on this machine.
     ports: Vec<(&'static str, String, u16)>,
+    /// Vouches for the agent's token.
+    _api: ApiServer,
 }
 
 impl<'a> Cluster<'a> {
-    fn new(node: &'a Node, image: &Image) -> Result<Self> {
+    async fn new(node: &'a Node, image: &Image) -> Result<Self> {
         let directory = node.directory().join("cluster");
         fs::create_dir(&directory)?;
         let archive = directory.join("image.tar");
@@ -66,6 +73,14 @@ impl<'a> Cluster<'a> {
                 .arg(archive),
         )?;
         image::run(Command::new(repository().join("deploy/certificates")).arg(directory.join("certificates")))?;
+        let api = ApiServer::start().await?;
+        api.issue(AGENT_TOKEN, "system:serviceaccount:coroner:coroner-agent", "coroner", Some("node-1"));
+        // Beside the certificates. The image has no authorities of its own, and a pod is given the cluster's.
+        let path = directory.join("certificates/aggregator").join(KUBECONFIG);
+        api.write_kubeconfig(&path)?;
+        let mut kubeconfig: Value = serde_json::from_slice(&fs::read(&path)?)?;
+        kubeconfig["clusters"][0]["cluster"]["certificate-authority"] = "/etc/coroner/tls/ca.crt".into();
+        fs::write(&path, kubeconfig.to_string())?;
         fs::write(directory.join("hosts"), "127.0.0.1 localhost coroner-aggregator\n")?;
         // Pods on the host's network share its ports. Held until all are chosen, so that they differ.
         let listeners = [(); 3].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
@@ -76,7 +91,7 @@ impl<'a> Cluster<'a> {
             ports.push((pod, port.to_owned(), listener?.local_addr()?.port()));
         }
         let runtime = RuntimeServiceClient::new(node.channel());
-        Ok(Self { node, runtime, directory, ports })
+        Ok(Self { node, runtime, directory, ports, _api: api })
     }
 
     /// The port of this machine for a pod's port of the manifest.
@@ -119,6 +134,9 @@ impl<'a> Cluster<'a> {
             return Ok(secret);
         }
         let path = made(path)?;
+        if let Some(token) = volume["projected"]["sources"][0]["serviceAccountToken"]["path"].as_str() {
+            fs::write(path.join(token), AGENT_TOKEN)?;
+        }
         chown(&path, Some(0), Some(65532))?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o2775))?;
         Ok(path)
@@ -218,6 +236,12 @@ impl<'a> Cluster<'a> {
                 _ => text(&variable["value"])?,
             };
             envs.push(KeyValue { key: text(&variable["name"])?, value });
+        }
+        if name == "aggregator" {
+            let value = format!("/etc/coroner/tls/{KUBECONFIG}");
+            envs.push(KeyValue { key: "CORONER_KUBECONFIG".to_owned(), value });
+            // The stand-in has nothing to watch; it is there for the tokens.
+            envs.push(KeyValue { key: "CORONER_CLUSTER_WATCH".to_owned(), value: "off".to_owned() });
         }
         let arguments = container["args"].as_array().context("args")?;
         let config = ContainerConfig {
@@ -359,7 +383,7 @@ async fn start(cluster: &mut Cluster<'_>, agent: &Value) -> Result<(String, Stri
 async fn the_pods_of_the_base_explain_an_oom_kill_with_the_privileges_they_have() -> Result<()> {
     let image = Image::build()?;
     let node = Node::start().await?;
-    let mut cluster = Cluster::new(&node, &image)?;
+    let mut cluster = Cluster::new(&node, &image).await?;
     let (aggregator_id, _) = start(&mut cluster, &daemon_set()?).await?;
 
     let victim = PodSpec::new("victim", [ContainerSpec::new("eater", ["victim", "eat", "64"]).memory_limit(32 * MIB)]);
@@ -376,7 +400,8 @@ async fn the_pods_of_the_base_explain_an_oom_kill_with_the_privileges_they_have(
     let explained = explained.await;
     let status = cluster.exec(&aggregator_id, &["coroner", "status", "-o", "json"]).await?;
     let status = String::from_utf8_lossy(&status.stdout).into_owned();
-    let diagnosis = explained.with_context(|| format!("told: {told}\n{status}\n{}", cluster.log("agent")))?;
+    let diagnosis = explained
+        .with_context(|| format!("told: {told}\n{status}\n{}\n{}", cluster.log("agent"), cluster.log("aggregator")))?;
     ensure!(diagnosis["cause"] == "CAUSE_OOM_CONTAINER_LIMIT", "{diagnosis:#}");
     let missing = diagnosis["missingSources"].as_array().cloned().unwrap_or_default();
     for granted in ["kernel_log", "cgroups", "cri", "containerd", "procfs"] {
@@ -389,7 +414,7 @@ async fn the_pods_of_the_base_explain_an_oom_kill_with_the_privileges_they_have(
 async fn the_full_overlay_opens_every_source() -> Result<()> {
     let image = Image::build()?;
     let node = Node::start().await?;
-    let mut cluster = Cluster::new(&node, &image)?;
+    let mut cluster = Cluster::new(&node, &image).await?;
     let (aggregator_id, agent_id) = start(&mut cluster, &full_daemon_set()?).await?;
     let open = ["cgroups", "cri", "containerd", "signals", "procfs", "process_events", "container_logs"];
     let healths = |health: &BTreeMap<String, Value>| {

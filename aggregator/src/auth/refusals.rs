@@ -1,0 +1,135 @@
+//! What was refused, and why: counted always, told in the log at a bounded rate, and never with a secret.
+
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use coroner_diagnosis::text;
+
+/// Between two lines of the log about the same reason.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// Bytes of what a line says of a caller and of the matter.
+const MAX_TEXT: usize = 256;
+
+/// Why somebody was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The TLS handshake failed: no TLS, an unknown authority, an expired or revoked certificate, too slow.
+    Handshake,
+    /// The connection was there, and nobody known spoke on it in time.
+    Silent,
+    /// There are as many connections as there may be.
+    Connections,
+    /// Neither certificate nor token.
+    Nothing,
+    /// A certificate without a role.
+    Certificate,
+    /// A token that is none, or not for this service.
+    Token,
+    /// A push for another node.
+    Node,
+    /// Reading by somebody who only pushes.
+    Reader,
+    /// More at once than one caller may have.
+    Share,
+    /// The API server could not be asked.
+    Unavailable,
+}
+
+impl Reason {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 10] = [
+        Self::Handshake,
+        Self::Silent,
+        Self::Connections,
+        Self::Nothing,
+        Self::Certificate,
+        Self::Token,
+        Self::Node,
+        Self::Reader,
+        Self::Share,
+        Self::Unavailable,
+    ];
+
+    /// As it is called in the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Handshake => "handshake",
+            Self::Silent => "silent",
+            Self::Connections => "connections",
+            Self::Nothing => "nothing_shown",
+            Self::Certificate => "certificate",
+            Self::Token => "token",
+            Self::Node => "other_node",
+            Self::Reader => "no_reader",
+            Self::Share => "share",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// The counters.
+#[derive(Debug, Default)]
+pub struct Refusals(Mutex<[Count; Reason::ALL.len()]>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    total: u64,
+    /// At the last line.
+    told: u64,
+    told_at: Option<Instant>,
+}
+
+impl Refusals {
+    /// Counts one. `what` must hold no secret.
+    pub fn count(&self, reason: Reason, who: &dyn fmt::Display, what: &str) {
+        if let Some(since) = self.add(reason, Instant::now()) {
+            let (who, what) = (text::clean(&who.to_string(), MAX_TEXT), text::clean(what, MAX_TEXT));
+            tracing::warn!(reason = reason.name(), who, what, count = since, "Refused");
+        }
+    }
+
+    /// How many there were.
+    pub fn of(&self, reason: Reason) -> u64 {
+        self.counts()[reason as usize].total
+    }
+
+    /// Counts one. Gives how many there were since the last line, when it is time for another.
+    fn add(&self, reason: Reason, now: Instant) -> Option<u64> {
+        let count = &mut self.counts()[reason as usize];
+        count.total += 1;
+        if count.told_at.is_some_and(|at| now.saturating_duration_since(at) < INTERVAL) {
+            return None;
+        }
+        let since = count.total - count.told;
+        (count.told, count.told_at) = (count.total, Some(now));
+        Some(since)
+    }
+
+    fn counts(&self) -> std::sync::MutexGuard<'_, [Count; Reason::ALL.len()]> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_places() {
+        assert!(Reason::ALL.iter().enumerate().all(|(place, reason)| *reason as usize == place));
+    }
+
+    #[test]
+    fn all_are_counted_and_few_are_told() {
+        let (refusals, start) = (Refusals::default(), Instant::now());
+        let at = |milliseconds| start + Duration::from_millis(milliseconds);
+        assert_eq!(refusals.add(Reason::Token, at(0)), Some(1));
+        assert!((1..1000).all(|n| refusals.add(Reason::Token, at(n)).is_none()));
+        assert_eq!(refusals.add(Reason::Node, at(1000)), Some(1), "another reason has a line of its own");
+        assert_eq!(refusals.add(Reason::Token, at(5000)), Some(1000), "a line says how many there were");
+        assert_eq!(refusals.of(Reason::Token), 1001);
+    }
+}

@@ -1,0 +1,280 @@
+//! What the API server says of a token (TokenReview) and of what a user may see (SubjectAccessReview).
+//!
+//! Its answers are kept for a short time, as the kubelet keeps them (`authentication.webhook.cacheTTL`): asked at each push of
+//! each agent it would suffer. Nothing is kept of an answer that did not come.
+
+use std::{collections::BTreeMap, fmt::Debug, sync::Arc, time::Duration};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use k8s_openapi::api::{
+    authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus, UserInfo},
+    authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
+};
+use kube::{Api, Client, api::PostParams};
+use moka::{Expiry, future::Cache};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::{sync::Semaphore, time::timeout};
+use tonic::Status;
+
+use super::Identity;
+
+/// How long a token that was accepted need not be asked for.
+const TOKEN_ACCEPTED: Duration = Duration::from_secs(120);
+/// The same for one that was refused.
+const TOKEN_REFUSED: Duration = Duration::from_secs(10);
+/// How long what a user may see holds.
+const ALLOWED: Duration = Duration::from_secs(60);
+/// The same for what it may not.
+const DENIED: Duration = Duration::from_secs(30);
+/// Tokens that are remembered: as many as there may be nodes.
+const MAX_TOKENS: u64 = 10_000;
+/// Answers about namespaces that are remembered.
+const MAX_ANSWERS: u64 = 50_000;
+/// Questions to the API server at once.
+const MAX_QUESTIONS: usize = 16;
+/// For one answer, the wait for its turn included.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// Where the API server says on which node the pod of a token runs (KEP-4193).
+const NODE_NAME: &str = "authentication.kubernetes.io/node-name";
+
+/// For whom tokens are, and who the agents are.
+#[derive(Clone, Debug)]
+pub struct Accounts {
+    /// The audience of the tokens.
+    pub audience: String,
+    /// The user whose tokens are the agents'.
+    pub agent: String,
+}
+
+impl Default for Accounts {
+    fn default() -> Self {
+        Self { audience: "coroner".into(), agent: "system:serviceaccount:coroner:coroner-agent".into() }
+    }
+}
+
+/// A user, as the API server knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct User {
+    /// Its name.
+    pub name: String,
+    uid: String,
+    groups: Vec<String>,
+    extra: BTreeMap<String, Vec<String>>,
+}
+
+impl User {
+    /// A user of whom only the name is known.
+    pub(super) fn authenticated(name: String) -> Self {
+        Self { name, groups: vec!["system:authenticated".into()], ..Self::default() }
+    }
+}
+
+/// The API server did not say.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the API server does not say who this is or what it may see")]
+pub(super) struct Unavailable;
+
+/// Why a token does not let its bearer in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It is none, or not for this audience.
+    Invalid,
+    /// It is an agent's, and bound to no node.
+    Unbound,
+}
+
+impl Refusal {
+    pub(super) fn status(self) -> Status {
+        match self {
+            Self::Invalid => Status::unauthenticated("the API server does not accept the token for this audience"),
+            Self::Unbound => Status::permission_denied("the agent's token is bound to no node: mount a projected one"),
+        }
+    }
+}
+
+/// What somebody wants to see.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Resource {
+    /// The pods of all namespaces.
+    AllPods,
+    /// The pods of one.
+    PodsOf(Arc<str>),
+    /// The nodes.
+    Nodes,
+}
+
+type Bearer = Result<Identity, Refusal>;
+
+/// Asks the API server.
+#[derive(Debug)]
+pub(super) struct Review {
+    server: Server,
+    accounts: Accounts,
+    /// By the tokens' hashes: the tokens themselves are not kept.
+    bearers: Cache<[u8; 32], Bearer>,
+    answers: Cache<(Arc<User>, Resource), bool>,
+}
+
+impl Review {
+    pub(super) fn new(client: Client, accounts: Accounts) -> Self {
+        Self {
+            server: Server { client, questions: Semaphore::new(MAX_QUESTIONS) },
+            accounts,
+            bearers: Cache::builder().max_capacity(MAX_TOKENS).expire_after(Lifetime).build(),
+            answers: Cache::builder().max_capacity(MAX_ANSWERS).expire_after(Lifetime).build(),
+        }
+    }
+
+    /// Who bears a token.
+    pub(super) async fn token(&self, token: &str) -> Result<Bearer, Unavailable> {
+        let hash = digest(&SHA256, token.as_bytes());
+        let key = hash.as_ref().try_into().map_err(|_| Unavailable)?;
+        let review = async {
+            let Accounts { audience, agent } = &self.accounts;
+            let spec = TokenReviewSpec { audiences: Some(vec![audience.clone()]), token: Some(token.to_owned()) };
+            let review = TokenReview { spec, ..TokenReview::default() };
+            let review = self.server.ask(&review).await?;
+            Ok(review.status.map_or(Err(Refusal::Invalid), |status| bearer(status, audience, agent)))
+        };
+        self.bearers.try_get_with(key, review).await.map_err(|error: Arc<Unavailable>| *error)
+    }
+
+    /// Whether a user may get a resource.
+    pub(super) async fn allows(&self, user: &Arc<User>, resource: Resource) -> Result<bool, Unavailable> {
+        let key = (Arc::clone(user), resource.clone());
+        let review = async {
+            let review = self.server.ask(&access_review(user, &resource)).await?;
+            Ok(review.status.is_some_and(|status| status.allowed && status.denied != Some(true)))
+        };
+        self.answers.try_get_with(key, review).await.map_err(|error: Arc<Unavailable>| *error)
+    }
+}
+
+fn bearer(status: TokenReviewStatus, audience: &str, agent: &str) -> Bearer {
+    // An API server that knows nothing of audiences names none.
+    let is_for_us = status.audiences.unwrap_or_default().iter().any(|named| named == audience);
+    if status.authenticated != Some(true) || !is_for_us {
+        return Err(Refusal::Invalid);
+    }
+    let UserInfo { username, uid, groups, extra } = status.user.unwrap_or_default();
+    let name = username.filter(|name| !name.is_empty()).ok_or(Refusal::Invalid)?;
+    let extra = extra.unwrap_or_default();
+    if name == agent {
+        return match extra.get(NODE_NAME).map(Vec::as_slice) {
+            Some([node]) if !node.is_empty() => Ok(Identity::Agent(node.clone())),
+            _ => Err(Refusal::Unbound),
+        };
+    }
+    let (uid, groups) = (uid.unwrap_or_default(), groups.unwrap_or_default());
+    Ok(Identity::User(Arc::new(User { name, uid, groups, extra })))
+}
+
+fn access_review(user: &User, resource: &Resource) -> SubjectAccessReview {
+    let (resource, namespace) = match resource {
+        Resource::AllPods => ("pods", None),
+        Resource::PodsOf(namespace) => ("pods", Some(namespace.to_string())),
+        Resource::Nodes => ("nodes", None),
+    };
+    let attributes = ResourceAttributes {
+        verb: Some("get".into()),
+        resource: Some(resource.into()),
+        namespace,
+        ..ResourceAttributes::default()
+    };
+    let spec = SubjectAccessReviewSpec {
+        user: Some(user.name.clone()),
+        uid: Some(user.uid.clone()),
+        groups: Some(user.groups.clone()),
+        extra: Some(user.extra.clone()),
+        resource_attributes: Some(attributes),
+        ..SubjectAccessReviewSpec::default()
+    };
+    SubjectAccessReview { spec, ..SubjectAccessReview::default() }
+}
+
+/// The API server, asked with patience and not by everybody at once.
+struct Server {
+    client: Client,
+    questions: Semaphore,
+}
+
+impl Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    async fn ask<K>(&self, review: &K) -> Result<K, Unavailable>
+    where
+        K: kube::Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + Debug,
+    {
+        let question = async {
+            let _turn = self.questions.acquire().await;
+            Api::<K>::all(self.client.clone()).create(&PostParams::default(), review).await
+        };
+        match timeout(DEADLINE, question).await {
+            Ok(Ok(answer)) => Ok(answer),
+            // What kube says of an error holds nothing of what was sent.
+            Ok(Err(error)) => {
+                tracing::debug!(%error, kind = %K::kind(&()), "The API server refuses a review");
+                Err(Unavailable)
+            }
+            Err(_elapsed) => Err(Unavailable),
+        }
+    }
+}
+
+struct Lifetime;
+
+impl<K> Expiry<K, Bearer> for Lifetime {
+    fn expire_after_create(&self, _: &K, bearer: &Bearer, _: std::time::Instant) -> Option<Duration> {
+        Some(if bearer.is_ok() { TOKEN_ACCEPTED } else { TOKEN_REFUSED })
+    }
+}
+
+impl<K> Expiry<K, bool> for Lifetime {
+    fn expire_after_create(&self, _: &K, allowed: &bool, _: std::time::Instant) -> Option<Duration> {
+        Some(if *allowed { ALLOWED } else { DENIED })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AGENT: &str = "system:serviceaccount:coroner:coroner-agent";
+
+    fn status(user: &str, audiences: &[&str], extra: &[(&str, &[&str])]) -> TokenReviewStatus {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let extra = extra.iter().map(|(key, values)| ((*key).to_owned(), owned(values))).collect();
+        let user = UserInfo { username: Some(user.into()), extra: Some(extra), ..UserInfo::default() };
+        TokenReviewStatus {
+            authenticated: Some(true),
+            audiences: Some(owned(audiences)),
+            user: Some(user),
+            error: None,
+        }
+    }
+
+    #[test]
+    fn an_agent_is_known_by_account_and_node() {
+        let of = |status| bearer(status, "coroner", AGENT);
+        let bound = status(AGENT, &["coroner"], &[(NODE_NAME, &["n1"])]);
+        assert_eq!(of(bound.clone()), Ok(Identity::Agent("n1".into())));
+        assert_eq!(of(status(AGENT, &["coroner"], &[])), Err(Refusal::Unbound));
+        assert_eq!(of(status(AGENT, &["coroner"], &[(NODE_NAME, &["n1", "n2"])])), Err(Refusal::Unbound));
+        assert_eq!(of(TokenReviewStatus { authenticated: Some(false), ..bound.clone() }), Err(Refusal::Invalid));
+        assert_eq!(of(TokenReviewStatus { authenticated: None, ..bound.clone() }), Err(Refusal::Invalid));
+        assert_eq!(of(TokenReviewStatus { audiences: None, ..bound.clone() }), Err(Refusal::Invalid));
+        assert_eq!(of(status(AGENT, &["vault"], &[(NODE_NAME, &["n1"])])), Err(Refusal::Invalid));
+        assert_eq!(of(status("", &["coroner"], &[])), Err(Refusal::Invalid));
+    }
+
+    #[test]
+    fn anybody_else_is_a_user_even_on_a_node() {
+        let other = status("system:serviceaccount:shop:web", &["coroner"], &[(NODE_NAME, &["n1"])]);
+        let Ok(Identity::User(user)) = bearer(other, "coroner", AGENT) else { panic!("not a user") };
+        assert_eq!(user.name, "system:serviceaccount:shop:web");
+    }
+}

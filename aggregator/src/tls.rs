@@ -1,0 +1,247 @@
+//! TLS by files that may be renewed: looked at when somebody connects, read again when they have changed. Files that cannot be
+//! used leave the old ones in force, and the log says so.
+
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        self, RootCertStore, ServerConfig,
+        crypto::aws_lc_rs,
+        pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem, pem::PemObject},
+        server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier},
+    },
+};
+
+/// The files are looked at no more often.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// PEM files.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// The chain that this server shows.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// Who vouches for clients; without it none is asked for a certificate.
+    pub client_ca: Option<PathBuf>,
+    /// What of it is revoked.
+    pub client_crl: Option<PathBuf>,
+}
+
+/// Why the files cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// One could not be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// One is not PEM, or holds nothing of what is looked for.
+    #[error("{} holds no usable {what}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What was looked for.
+        what: &'static str,
+        /// Why not.
+        #[source]
+        source: pem::Error,
+    },
+    /// Certificate and key do not belong together, or are of a kind that is not known.
+    #[error("cannot use the certificate and key given for TLS")]
+    Unusable(#[source] rustls::Error),
+    /// No client could be verified.
+    #[error("cannot use the client CA or its revocation list")]
+    Verifier(#[source] VerifierBuilderError),
+}
+
+/// The TLS of the listeners.
+#[derive(Debug)]
+pub struct Tls {
+    files: Files,
+    /// A client without a certificate may go on: it may have a token.
+    certificate_optional: bool,
+    loaded: Mutex<Loaded>,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    config: Arc<ServerConfig>,
+    stamps: Vec<Stamp>,
+    looked: Instant,
+}
+
+/// What changes with a file: device, inode, size, and the time of its last change in nanoseconds. None if it is not there.
+type Stamp = Option<(u64, u64, u64, i64, i64)>;
+
+impl Tls {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn new(files: Files, certificate_optional: bool) -> Result<Self, Error> {
+        let stamps = files.stamps();
+        let config = files.load(certificate_optional)?;
+        let loaded = Mutex::new(Loaded { config, stamps, looked: Instant::now() });
+        Ok(Self { files, certificate_optional, loaded })
+    }
+
+    /// What the next handshake is made with.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if loaded.looked.elapsed() >= LOOK_INTERVAL {
+            self.look(&mut loaded);
+        }
+        TlsAcceptor::from(Arc::clone(&loaded.config))
+    }
+
+    fn look(&self, loaded: &mut Loaded) {
+        loaded.looked = Instant::now();
+        let stamps = self.files.stamps();
+        if stamps == loaded.stamps {
+            return;
+        }
+        // Those of before the reading: what changes meanwhile is found at the next look.
+        loaded.stamps = stamps;
+        match self.files.load(self.certificate_optional) {
+            Ok(config) => {
+                loaded.config = config;
+                tracing::info!("The files for TLS have changed and are in use");
+            }
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::error!(%error, cause, "The files for TLS have changed and cannot be used: the old ones stay");
+            }
+        }
+    }
+}
+
+impl Files {
+    fn all(&self) -> impl Iterator<Item = &Path> {
+        let optional = [&self.client_ca, &self.client_crl].into_iter().flatten();
+        [&self.certificate, &self.key].into_iter().chain(optional).map(PathBuf::as_path)
+    }
+
+    fn stamps(&self) -> Vec<Stamp> {
+        let stamp = |metadata: fs::Metadata| {
+            (metadata.dev(), metadata.ino(), metadata.size(), metadata.mtime(), metadata.mtime_nsec())
+        };
+        self.all().map(|path| fs::metadata(path).ok().map(stamp)).collect()
+    }
+
+    fn load(&self, certificate_optional: bool) -> Result<Arc<ServerConfig>, Error> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier = match &self.client_ca {
+            None => WebPkiClientVerifier::no_client_auth(),
+            Some(path) => {
+                let mut roots = RootCertStore::empty();
+                for certificate in certificates(path)? {
+                    roots.add(certificate).map_err(Error::Unusable)?;
+                }
+                let mut verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+                if let Some(path) = &self.client_crl {
+                    let bytes = read(path)?;
+                    let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&bytes).collect();
+                    let lists = lists.map_err(|source| content(path, "revocation list", source))?;
+                    verifier = verifier.with_crls(lists).only_check_end_entity_revocation();
+                }
+                if certificate_optional {
+                    verifier = verifier.allow_unauthenticated();
+                }
+                verifier.build().map_err(Error::Verifier)?
+            }
+        };
+        let key = PrivateKeyDer::from_pem_slice(&read(&self.key)?).map_err(|e| content(&self.key, "private key", e))?;
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(Error::Unusable)?
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(certificates(&self.certificate)?, key)
+            .map_err(Error::Unusable)?;
+        config.alpn_protocols = vec![b"h2".into()];
+        // A session that is resumed is not verified anew, and outlives its certificate.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(Arc::new(config))
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let bytes = read(path)?;
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    match all {
+        Ok(all) if all.is_empty() => Err(content(path, "certificate", pem::Error::NoItemsFound)),
+        all => all.map_err(|source| content(path, "certificate", source)),
+    }
+}
+
+fn content(path: &Path, what: &'static str, source: pem::Error) -> Error {
+    Error::Content { path: path.into(), what, source }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(|source| Error::Read { path: path.into(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, KeyPair};
+
+    fn write(directory: &Path) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec!["a.example".into()]).unwrap().self_signed(&key).unwrap();
+        fs::write(directory.join("key"), key.serialize_pem()).unwrap();
+        fs::write(directory.join("certificate"), certificate.pem()).unwrap();
+    }
+
+    #[test]
+    fn renewed_files_are_taken_up_and_broken_ones_are_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let directory = directory.path();
+        write(directory);
+        let (certificate, key) = (directory.join("certificate"), directory.join("key"));
+        let files = Files { certificate, key, client_ca: None, client_crl: None };
+        let tls = Tls::new(files.clone(), false).unwrap();
+        let look = || {
+            let mut loaded = tls.loaded.lock().unwrap();
+            let before = Arc::clone(&loaded.config);
+            tls.look(&mut loaded);
+            !Arc::ptr_eq(&before, &loaded.config)
+        };
+        assert!(!look(), "nothing has changed");
+        write(directory);
+        assert!(look(), "they have changed");
+        assert!(!look());
+        let good = fs::read(&files.key).unwrap();
+        for broken in ["", "-----BEGIN PRIVATE KEY-----\nAAAA", "nonsense"] {
+            fs::write(&files.key, broken).unwrap();
+            assert!(!look(), "{broken:?} is in use");
+        }
+        fs::remove_file(&files.key).unwrap();
+        assert!(!look(), "a file that is not there is in use");
+        fs::write(&files.key, good).unwrap();
+        assert!(look(), "it is good again");
+    }
+
+    #[test]
+    fn files_that_cannot_be_used_are_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let (certificate, key) = (directory.path().join("certificate"), directory.path().join("key"));
+        write(directory.path());
+        let files = Files { certificate, key: key.clone(), client_ca: Some(key.clone()), client_crl: None };
+        let said = Tls::new(files, false).unwrap_err().to_string();
+        assert!(said.contains(key.to_str().unwrap()) && said.contains("certificate"), "{said}");
+    }
+}
