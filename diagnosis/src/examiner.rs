@@ -49,6 +49,8 @@ struct Told {
     counted_until: Option<Timestamp>,
     /// Kills that were told or counted.
     kills: u64,
+    /// Of these, such as only the counter knows: one that is attributed later is among them.
+    unnamed: u64,
 }
 
 impl Told {
@@ -239,6 +241,10 @@ impl Examiner {
         if told.counted_until.is_some_and(|until| verdict.at <= until) {
             return;
         }
+        if told.unnamed > 0 {
+            told.unnamed -= 1;
+            return;
+        }
         told.kills += 1;
         let is_process = |aspect: &Aspect| matches!(aspect, Aspect::Process { .. });
         if told.aspects.iter().filter(|(a, t)| is_process(a) && t.first_seen > now - STORM).count() < PROCESSES {
@@ -268,6 +274,7 @@ impl Examiner {
             return self.look_again(subject.clone(), grown + SETTLE);
         }
         told.kills += untold;
+        told.unnamed += untold;
         told.count(u32::try_from(untold).unwrap_or(u32::MAX));
     }
 

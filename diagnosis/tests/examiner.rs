@@ -354,3 +354,21 @@ fn kills_that_nobody_could_attribute_are_told_by_the_counter_also_after_the_end(
     let kills: u32 = told.iter().filter(|d| !d.fatal).map(|d| d.occurrence_count).sum();
     assert_eq!(kills, 40, "{told:#?}");
 }
+
+#[test]
+fn a_kill_that_is_attributed_after_it_was_counted_is_not_told_twice() {
+    let mut observations = node(EVERYBODY);
+    let sample = |millis, oom_kills| {
+        let path = format!("{POD}/{}", id());
+        seen(millis, Fact::Cgroup(Sample { path, oom_kills: Some(oom_kills), ..Sample::default() }))
+    };
+    observations.push(sample(1_000, 0));
+    observations.extend(oom(5_000, 0, POD, 150));
+    // Of the second one the kernel's rate limit left a pid alone; whose it was is heard ten seconds later.
+    let killed = oom(5_500, 0, POD, 151).pop().unwrap();
+    observations.push(killed);
+    observations.push(sample(5_600, 2));
+    observations.push(process(15_500, 151, 1));
+    let kills: u32 = run(observations).iter().map(|told| told.occurrence_count).sum();
+    assert_eq!(kills, 2);
+}
