@@ -30,7 +30,7 @@ impl CursorFile {
         &self.path
     }
 
-    /// `None` if there is none. What is no token is an error: nobody can say what was sent.
+    /// `None` if there is none; [`ErrorKind::InvalidData`] for what is no token.
     pub(super) fn read(&self) -> io::Result<Option<ResumeToken>> {
         let text = match fs::read_to_string(&self.path) {
             Ok(text) => text,
@@ -38,7 +38,7 @@ impl CursorFile {
             Err(error) => return Err(error),
         };
         let token = ResumeToken::decode(text.trim_end());
-        token.map(Some).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is no cursor; remove it to send anew"))
+        token.map(Some).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is no cursor"))
     }
 
     /// On return the cursor is on disk; before, the one that was there.

@@ -10,6 +10,7 @@ use std::{
     convert::Infallible,
     fs::DirBuilder,
     hash::{BuildHasher, Hasher},
+    io,
     os::unix::fs::DirBuilderExt,
     path::Path,
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -74,7 +75,8 @@ impl Pace {
     fn delay(self, failures: u32, remedy: &Remedy) -> Duration {
         match remedy {
             Remedy::Hold => self.hold,
-            Remedy::Retry { after: Some(after) } => (*after).clamp(self.first, Self::LONGEST_WISH),
+            // So much longer that the jitter never makes it shorter than was asked for.
+            Remedy::Retry { after: Some(after) } => (*after).clamp(self.first, Self::LONGEST_WISH).mul_f64(1.25),
             Remedy::Retry { after: None } | Remedy::Bisect => {
                 let growth = 1.5_f64.powi(i32::try_from(failures.min(64)).expect("at most 64"));
                 self.first.mul_f64(growth.min(1e6)).min(self.longest)
@@ -127,11 +129,20 @@ impl<S: Sink> Runner<S> {
             let path = cursor.path().to_path_buf();
             move |source| Error::File { doing, path, source }
         };
-        let token = cursor.read().map_err(error("read the cursor"))?;
+        let mut start = target.start;
+        let token = match cursor.read() {
+            Err(damaged) if damaged.kind() == io::ErrorKind::InvalidData => {
+                let path = cursor.path().display();
+                tracing::error!(exporter = target.name, %path, "The cursor is damaged: all that is kept is sent again");
+                start = Start::Oldest;
+                None
+            }
+            read => read.map_err(error("read the cursor"))?,
+        };
         let (expired, last) = ledger
             .stream(|c| Ok((ledger::expired(c)?, ledger::last(c)?)))
             .await
-            .map_err(|e| error("begin, as the ledger cannot be read, at")(std::io::Error::other(e)))?;
+            .map_err(|e| error("begin, as the ledger cannot be read, at")(io::Error::other(e)))?;
         let epoch = ledger.epoch();
         let (position, first) = match token {
             Some(token) if token.epoch == epoch && token.position.offset <= last.offset => (token.position, None),
@@ -140,7 +151,7 @@ impl<S: Sink> Runner<S> {
                 let gap = Gap { text: text.into(), ..retention_gap(token.position.time, expired.time, None) };
                 (expired, Some(Item::gap(epoch, expired.offset, expired, gap)))
             }
-            None if target.start == Start::Now => (last, None),
+            None if start == Start::Now => (last, None),
             None => (expired, None),
         };
         // An exporter that has no record of having started would begin elsewhere after a crash. A changed ledger is only

@@ -21,7 +21,10 @@ use tokio::{
     task::spawn_blocking,
 };
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{Code, Request, Response, Status, async_trait, transport::Server};
+use tonic::{
+    Code, Request, Response, Status, async_trait,
+    transport::{Identity, Server, ServerTlsConfig},
+};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use super::support::{attribute, body};
@@ -49,6 +52,7 @@ struct Script {
     most: Option<(usize, Status)>,
     never: bool,
     calls: Vec<Instant>,
+    secrets: Vec<String>,
 }
 
 enum Answer {
@@ -68,12 +72,14 @@ impl LogsService for Service {
         &self,
         request: Request<ExportLogsServiceRequest>,
     ) -> Result<Response<ExportLogsServiceResponse>, Status> {
+        let secret = request.metadata().get("authorization").map(|value| value.to_str().unwrap().to_owned());
         let scopes = request.into_inner().resource_logs.into_iter().flat_map(|logs| logs.scope_logs);
         let records: Vec<LogRecord> = scopes.flat_map(|scope| scope.log_records).collect();
         let mut partial_success = None;
         let never = {
             let mut script = self.script.lock().unwrap();
             script.calls.push(Instant::now());
+            script.secrets.extend(secret);
             if let Some((text, status)) = &script.always
                 && records.iter().any(|record| body(record) == *text)
             {
@@ -103,20 +109,29 @@ impl LogsService for Service {
 
 impl Receiver {
     pub(super) async fn start() -> Self {
-        Self::start_with(SocketAddr::from(([127, 0, 0, 1], 0)), watch::channel(Vec::new()).0).await
+        Self::start_with(SocketAddr::from(([127, 0, 0, 1], 0)), watch::channel(Vec::new()).0, None).await
     }
 
     pub(super) async fn start_at(address: SocketAddr) -> Self {
-        Self::start_with(address, watch::channel(Vec::new()).0).await
+        Self::start_with(address, watch::channel(Vec::new()).0, None).await
     }
 
     /// Cuts its connections and comes back at the same place, with what it has taken.
     pub(super) async fn restart(self) -> Self {
         let taken = self.taken.clone();
-        Self::start_with(self.stop().await, taken).await
+        Self::start_with(self.stop().await, taken, None).await
     }
 
-    async fn start_with(address: SocketAddr, taken: watch::Sender<Vec<LogRecord>>) -> Self {
+    pub(super) async fn start_with_tls(certificate: &str, key: &str) -> Self {
+        let tls = ServerTlsConfig::new().identity(Identity::from_pem(certificate, key));
+        Self::start_with(SocketAddr::from(([127, 0, 0, 1], 0)), watch::channel(Vec::new()).0, Some(tls)).await
+    }
+
+    async fn start_with(
+        address: SocketAddr,
+        taken: watch::Sender<Vec<LogRecord>>,
+        tls: Option<ServerTlsConfig>,
+    ) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let script = Arc::<Mutex<Script>>::default();
@@ -125,7 +140,11 @@ impl Receiver {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.spawn(async move {
             let incoming = TcpListenerStream::new(TcpListener::from_std(listener).unwrap());
-            let server = Server::builder().add_service(LogsServiceServer::new(service)).serve_with_incoming(incoming);
+            let mut server = Server::builder();
+            if let Some(tls) = tls {
+                server = server.tls_config(tls).unwrap();
+            }
+            let server = server.add_service(LogsServiceServer::new(service)).serve_with_incoming(incoming);
             server.await.unwrap();
         });
         Self { address, script, taken, runtime: Some(runtime) }
@@ -166,6 +185,11 @@ impl Receiver {
 
     pub(super) fn never_answer(&self) {
         self.script().never = true;
+    }
+
+    /// What calls had in their metadata `authorization`.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        self.script().secrets.clone()
     }
 
     pub(super) fn calls(&self) -> Vec<Instant> {

@@ -1,0 +1,334 @@
+//! Reads the URL of `--export` and its options. An error is one line, and repeats no secret.
+
+use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
+
+use coroner_proto::v1::Severity;
+use url::Url;
+
+use super::{Destination, Filter, Format, Host, Layout, Lines, Nats, Otlp, Start, Syslog, Target, Tls, Webhook, Wrong};
+
+impl FromStr for Target {
+    type Err = Wrong;
+
+    fn from_str(text: &str) -> Result<Self, Wrong> {
+        let url = Url::parse(text).map_err(|error| Wrong(format!("it is no URL: {error}")))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Wrong::new("secrets do not belong on a command line; give a file that holds them"));
+        }
+        if url.fragment().is_some() {
+            return Err(Wrong::new("# has no meaning here; write %23"));
+        }
+        let mut options = Options::of(&url)?;
+        let destination = destination(&url, &mut options)?;
+        let mut shown = url.clone();
+        shown.set_query(None);
+        let target = Self {
+            name: options.take("name").map_or_else(|| Ok(default_name(&shown)), check_name)?,
+            shown: shown.into(),
+            start: match options.take("start").as_deref() {
+                None | Some("oldest") => Start::Oldest,
+                Some("now") => Start::Now,
+                Some(other) => return Err(Wrong(format!("start={other} is neither oldest nor now"))),
+            },
+            filter: Filter {
+                namespaces: options
+                    .take("namespaces")
+                    .map_or_else(Vec::new, |list| list.split(',').map(Into::into).collect()),
+                min_severity: options.take("min-severity").map_or(Ok(Severity::Unspecified), |word| severity(&word))?,
+            },
+            destination,
+        };
+        options.finish()?;
+        Ok(target)
+    }
+}
+
+fn destination(url: &Url, options: &mut Options) -> Result<Destination, Wrong> {
+    match url.scheme() {
+        "file" => {
+            let path = url
+                .to_file_path()
+                .map_err(|()| Wrong::new("give an absolute path, as file:///var/log/coroner.jsonl"))?;
+            Ok(Destination::Lines(Lines { path: Some(path), format: options.format()? }))
+        }
+        "stdout" => Ok(Destination::Lines(Lines { path: None, format: options.format()? })),
+        scheme @ ("otlp+http" | "otlp+https") => {
+            let host = Host::of(url, 4317)?;
+            let tls = options.tls(url, &host, scheme == "otlp+https")?;
+            check_path(url, &["", "/"])?;
+            let http = scheme.trim_start_matches("otlp+");
+            let url = format!("{http}://{}", host.authority());
+            Ok(Destination::Otlp(Otlp { url, tls, header_file: options.path("header-file") }))
+        }
+        scheme @ ("syslog+tcp" | "syslog+tls") => {
+            let with_tls = scheme == "syslog+tls";
+            let host = Host::of(url, if with_tls { 6514 } else { 514 })?;
+            check_path(url, &["", "/"])?;
+            Ok(Destination::Syslog(Syslog {
+                tls: options.tls(url, &host, with_tls)?,
+                host,
+                layout: options.layout()?,
+                confirm: match options.take("confirm").as_deref() {
+                    None | Some("close") => true,
+                    Some("none") => false,
+                    Some(other) => return Err(Wrong(format!("confirm={other} is neither close nor none"))),
+                },
+            }))
+        }
+        scheme @ ("http" | "https") => {
+            let host = Host::of(url, 0)?;
+            let lines = match options.take("body").as_deref() {
+                None | Some("array") => false,
+                Some("lines") => true,
+                Some(other) => return Err(Wrong(format!("body={other} is neither array nor lines"))),
+            };
+            let format = options.format()?;
+            if format == Format::Cef && !lines {
+                return Err(Wrong::new("format=cef is no JSON; say body=lines with it"));
+            }
+            Ok(Destination::Webhook(Webhook {
+                tls: options.tls(url, &host, scheme == "https")?,
+                authority: url.port().map_or_else(|| host.bracketed(), |_| host.authority()),
+                host,
+                path: url.path().into(),
+                header_file: options.path("header-file"),
+                format,
+                lines,
+            }))
+        }
+        scheme @ ("nats" | "nats+tls") => {
+            let host = Host::of(url, 4222)?;
+            check_path(url, &["", "/"])?;
+            let subject = options.take("subject").unwrap_or_else(|| "coroner.diagnoses".into());
+            let is_sound = |token: &str| !token.is_empty() && !token.contains(['*', '>', ' ', '\t', '\r', '\n']);
+            if !subject.split('.').all(is_sound) {
+                return Err(Wrong(format!("subject={subject} cannot be published to")));
+            }
+            Ok(Destination::Nats(Nats {
+                tls: options.tls(url, &host, scheme == "nats+tls")?,
+                host,
+                subject,
+                stream: options.take("stream"),
+                token_file: options.path("token-file"),
+                creds_file: options.path("creds-file"),
+                format: options.format()?,
+            }))
+        }
+        other => Err(Wrong(format!(
+            "{other}: is none of otlp+https, otlp+http, syslog+tls, syslog+tcp, https, http, nats+tls, nats, file, stdout"
+        ))),
+    }
+}
+
+fn check_path(url: &Url, allowed: &[&str]) -> Result<(), Wrong> {
+    if allowed.contains(&url.path()) {
+        return Ok(());
+    }
+    Err(Wrong(format!("{}: goes to a host, and the path {} has no meaning", url.scheme(), url.path())))
+}
+
+/// The URL as a file name.
+fn default_name(url: &Url) -> String {
+    let name: String =
+        url.as_str().chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
+    let parts: Vec<_> = name.split('-').filter(|part| !part.is_empty()).collect();
+    parts.join("-").chars().take(MAX_NAME).collect()
+}
+
+/// Characters of a name, so that the names of its files are none too long.
+const MAX_NAME: usize = 100;
+
+fn check_name(name: String) -> Result<String, Wrong> {
+    let is_sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.len() > MAX_NAME || name.starts_with('.') || !name.chars().all(is_sound) {
+        return Err(Wrong(format!("name={name} is not of letters, digits, - _ . alone, or too long")));
+    }
+    Ok(name)
+}
+
+fn severity(word: &str) -> Result<Severity, Wrong> {
+    match word {
+        "info" => Ok(Severity::Info),
+        "warning" => Ok(Severity::Warning),
+        "error" => Ok(Severity::Error),
+        "critical" => Ok(Severity::Critical),
+        _ => Err(Wrong(format!("min-severity={word} is none of info, warning, error, critical"))),
+    }
+}
+
+/// What follows the question mark. Each option is taken once; what is left over is an error.
+struct Options(BTreeMap<String, String>);
+
+impl Options {
+    fn of(url: &Url) -> Result<Self, Wrong> {
+        let mut options = BTreeMap::new();
+        for (key, value) in url.query_pairs() {
+            if options.insert(key.to_string(), value.into_owned()).is_some() {
+                return Err(Wrong(format!("option {key} is given twice")));
+            }
+        }
+        Ok(Self(options))
+    }
+
+    fn take(&mut self, key: &str) -> Option<String> {
+        self.0.remove(key)
+    }
+
+    /// A flag: `?insecure` or `?insecure=true`.
+    fn flag(&mut self, key: &str) -> Result<bool, Wrong> {
+        match self.take(key).as_deref() {
+            None | Some("false") => Ok(false),
+            Some("" | "true") => Ok(true),
+            Some(other) => Err(Wrong(format!("{key}={other} is neither true nor false"))),
+        }
+    }
+
+    fn path(&mut self, key: &str) -> Option<PathBuf> {
+        self.take(key).map(Into::into)
+    }
+
+    fn format(&mut self) -> Result<Format, Wrong> {
+        self.take("format").map_or(Ok(Format::Native), |word| word.parse())
+    }
+
+    fn layout(&mut self) -> Result<Layout, Wrong> {
+        // 32473 is the number of examples: nobody's.
+        let enterprise = self.take("enterprise").unwrap_or_else(|| "32473".into());
+        if enterprise.is_empty()
+            || enterprise.len() > 16
+            || !enterprise.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+        {
+            return Err(Wrong(format!("enterprise={enterprise} is no private enterprise number")));
+        }
+        let max_bytes = self.take("max-bytes").map_or(Ok(7168), |text| {
+            let number = text.parse().ok().filter(|number| (480..=65_536).contains(number));
+            number.ok_or_else(|| Wrong(format!("max-bytes={text} is not from 480 to 65536")))
+        })?;
+        let format = match self.take("format").as_deref() {
+            None | Some("summary") => None,
+            Some(word) => Some(word.parse()?),
+        };
+        Ok(Layout { facility: self.facility()?, enterprise, max_bytes, format })
+    }
+
+    fn facility(&mut self) -> Result<u8, Wrong> {
+        let Some(word) = self.take("facility") else { return Ok(3) };
+        let local = word.strip_prefix("local").and_then(|digit| digit.parse::<u8>().ok()).filter(|digit| *digit < 8);
+        match (word.as_str(), local) {
+            ("user", _) => Ok(1),
+            ("daemon", _) => Ok(3),
+            (_, Some(digit)) => Ok(16 + digit),
+            _ => Err(Wrong(format!("facility={word} is none of daemon, user, local0 to local7"))),
+        }
+    }
+
+    fn tls(&mut self, url: &Url, host: &Host, wanted: bool) -> Result<Option<Tls>, Wrong> {
+        let insecure = self.flag("insecure")?;
+        let (ca, cert, key) = (self.take("ca"), self.take("cert"), self.take("key"));
+        if !wanted {
+            if ca.is_some() || cert.is_some() || key.is_some() {
+                return Err(Wrong(format!("{}: is without TLS; ca, cert and key have no meaning", url.scheme())));
+            }
+            if !insecure && !host.is_loopback() {
+                return Err(Wrong(format!(
+                    "{}: to another machine is without TLS; say ?insecure if that is meant",
+                    url.scheme()
+                )));
+            }
+            return Ok(None);
+        }
+        if insecure {
+            return Err(Wrong::new("insecure has no meaning with TLS"));
+        }
+        let identity = match (cert, key) {
+            (Some(cert), Some(key)) => Some((cert.into(), key.into())),
+            (None, None) => None,
+            _ => return Err(Wrong::new("cert and key belong together")),
+        };
+        Ok(Some(Tls { ca: ca.map(Into::into), identity }))
+    }
+
+    fn finish(self) -> Result<(), Wrong> {
+        match self.0.into_keys().next() {
+            Some(key) => Err(Wrong(format!("option {key} is not known here"))),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(text: &str) -> Target {
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn each_kind_is_read_with_its_options() {
+        let otlp = target(
+            "otlp+https://collector.example:4317?ca=/etc/ca.crt&cert=/c&key=/k&min-severity=error&namespaces=a,b",
+        );
+        assert_eq!(otlp.name, "otlp-https-collector.example-4317");
+        assert_eq!(otlp.shown, "otlp+https://collector.example:4317");
+        assert_eq!(otlp.filter, Filter { namespaces: vec!["a".into(), "b".into()], min_severity: Severity::Error });
+        let Destination::Otlp(otlp) = otlp.destination else { panic!() };
+        assert_eq!(otlp.url, "https://collector.example:4317");
+        assert_eq!(otlp.tls.unwrap().ca, Some("/etc/ca.crt".into()));
+
+        let file = target("file:///var/log/a%20b.jsonl?name=siem&start=now");
+        assert_eq!((file.name.as_str(), file.start), ("siem", Start::Now));
+        assert_eq!(
+            file.destination,
+            Destination::Lines(Lines { path: Some("/var/log/a b.jsonl".into()), format: Format::Native })
+        );
+        let Destination::Syslog(syslog) = target("syslog+tls://siem?format=cef&facility=local3").destination else {
+            panic!()
+        };
+        assert_eq!(syslog.host, Host { name: "siem".into(), port: 6514 });
+        assert_eq!((syslog.layout.facility, syslog.layout.format, syslog.confirm), (19, Some(Format::Cef), true));
+        let Destination::Webhook(webhook) = target("https://h/in?body=lines&header-file=/etc/h").destination else {
+            panic!()
+        };
+        assert_eq!((webhook.host.port, webhook.authority.as_str(), webhook.path.as_str()), (443, "h", "/in"));
+        let Destination::Nats(nats) = target("nats://[::1]").destination else { panic!() };
+        assert_eq!((nats.host.bracketed().as_str(), nats.subject.as_str()), ("[::1]", "coroner.diagnoses"));
+        assert_eq!(target("stdout:").name, "stdout");
+        assert_eq!(target("otlp+http://[::1]").name, "otlp-http-1");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_one_line_and_without_the_secret() {
+        for (text, part) in [
+            ("", "no URL"),
+            ("collector:4317x", "none of"),
+            ("otlp+http://collector:4317", "without TLS"),
+            ("otlp+http://127.0.0.1:4317?ca=/x", "without TLS"),
+            ("otlp+https://h?cert=/x", "belong together"),
+            ("otlp+https://user:hunter2@h", "secrets"),
+            ("otlp+https://h?insecure", "no meaning"),
+            ("otlp+https://", "host"),
+            ("otlp+https://h/v1/logs", "path"),
+            ("syslog+tcp://siem", "without TLS"),
+            ("syslog+tls://siem?max-bytes=10", "max-bytes"),
+            ("syslog+tls://siem?facility=kern", "facility="),
+            ("syslog+tls://siem?enterprise=x]", "enterprise="),
+            ("syslog+tls://siem?confirm=maybe", "confirm="),
+            ("https://h?format=cef", "body=lines"),
+            ("http://h", "without TLS"),
+            ("nats://127.0.0.1?subject=a..b", "subject="),
+            ("nats://127.0.0.1?subject=a.>", "subject="),
+            ("file://h/x", "absolute"),
+            ("file:///x?format=xml", "format=xml"),
+            ("file:///x?format=native&format=native", "twice"),
+            ("file:///x?frmat=native", "frmat"),
+            ("file:///x?name=../x", "name="),
+            ("file:///x?start=later", "start="),
+            ("file:///x?min-severity=loud", "min-severity="),
+            ("file:///x#y", "%23"),
+        ] {
+            let error = text.parse::<Target>().expect_err(text).to_string();
+            assert!(error.contains(part) && !error.contains('\n') && !error.contains("hunter2"), "{text}: {error}");
+        }
+    }
+}
