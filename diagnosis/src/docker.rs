@@ -7,6 +7,10 @@
 
 use crate::cri::{Container, ContainerId, Sandbox};
 
+/// The status that Docker makes up for a container whose shim died under it, with an event `die` and all. A program's own 255
+/// looks the same.
+pub const LOST: u32 = 255;
+
 /// One statement of Docker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Word {

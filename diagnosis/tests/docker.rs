@@ -81,6 +81,14 @@ fn kill(millis: i64, signal: i32) -> Observation {
     event(millis, Event::Kill { signal })
 }
 
+/// SIGKILL from somebody's shell.
+fn sigkill(millis: i64, target: (i32, &str)) -> Observation {
+    let thread = |(tid, comm): (i32, &str)| Thread { tid, comm: comm.to_owned() };
+    let (sender, target) = (thread((7, "bash")), thread(target));
+    let signal = Signal { signal: 9, code: 0, result: 0, sender, target, group: true, sender_process: None };
+    seen(millis, Fact::Signal(signal))
+}
+
 #[test]
 fn a_stop_signal_and_then_sigkill_is_a_grace_period_that_was_exceeded() {
     let mut observations = life(137, DOCKER);
@@ -128,10 +136,7 @@ fn signals_of_long_ago_and_kills_that_docker_did_not_send_are_no_request() {
 fn whoever_watched_the_signals_knows_better() {
     let mut observations = life(137, &[Source::KernelLog, Source::Docker, Source::Signals]);
     observations.push(kill(59_990, 9));
-    let thread = |tid, comm: &str| Thread { tid, comm: comm.to_owned() };
-    let (sender, target) = (thread(7, "bash"), thread(MAIN, "web"));
-    let signal = Signal { signal: 9, code: 0, result: 0, sender, target, group: true, sender_process: None };
-    observations.push(seen(59_980, Fact::Signal(signal)));
+    observations.push(sigkill(59_980, (MAIN, "web")));
     assert_eq!(told(observations).cause(), Cause::KilledExternally);
 }
 
@@ -143,4 +148,21 @@ fn times_that_cannot_be_are_survived() {
         observations.push(Observation { seen_at: at(59_000), happened_at: time, fact });
         told(observations);
     }
+}
+
+/// The shim may have died under it.
+#[test]
+fn a_255_of_docker_is_not_taken_for_a_status_that_anybody_saw() {
+    let told = told(life(255, DOCKER));
+    assert_eq!(told.cause(), Cause::Unattributed);
+    assert!(told.candidates.iter().any(|other| other.cause() == Cause::StatusFabricated), "{told:#?}");
+}
+
+#[test]
+fn a_255_after_the_death_of_a_shim_is_made_up() {
+    let mut observations = life(255, &[Source::KernelLog, Source::Docker, Source::Signals]);
+    observations.push(sigkill(59_900, (90, "containerd-shim")));
+    let told = told(observations);
+    assert_eq!((told.cause(), told.confidence()), (Cause::StatusFabricated, Confidence::Likely));
+    assert!(told.exit.is_some_and(|exit| exit.fabricated));
 }

@@ -63,7 +63,7 @@ async fn the_source_follows_a_container_from_its_start_to_its_removal() -> Resul
     said(&mut receiver, |fact| *fact == Fact::Health(Source::Docker, Health::Ok)).await?;
 
     let pod = node.run("cart", &child_eater()).await?;
-    feed(&node, &pod).await?;
+    wake(&node, &pod).await?;
     let id = cri::ContainerId(pod.only_container().id.clone());
     let is = |event: Event| Fact::Docker(Word::Event(id.clone(), event));
     let oom = is(Event::Oom);
@@ -113,14 +113,18 @@ async fn the_source_follows_a_container_from_its_start_to_its_removal() -> Resul
     Ok(())
 }
 
-/// A container whose main process lives on while a child of it is killed for memory, on request: Docker hears of an OOM only
-/// after the start.
-fn child_eater() -> ContainerSpec {
-    let command = ["sh", "-c", "trap 'victim eat 200' USR1; while :; do sleep 1; done"];
-    ContainerSpec::new("app", command).memory_limit(64 * MIB).single_process_oom_kill()
+/// A container that does this on SIGUSR1.
+fn on_usr1(action: &str) -> ContainerSpec {
+    let script = format!("trap '{action}' USR1; while :; do sleep 1; done");
+    ContainerSpec::new("app", ["sh", "-c", &script]).memory_limit(64 * MIB).single_process_oom_kill()
 }
 
-async fn feed(node: &DockerNode, pod: &Pod) -> Result<()> {
+/// A container whose main process lives on while a child of it is killed for memory. Docker hears of an OOM only after the start.
+fn child_eater() -> ContainerSpec {
+    on_usr1("victim eat 200")
+}
+
+async fn wake(node: &DockerNode, pod: &Pod) -> Result<()> {
     let pid = Pid::from_raw(node.pid(pod.only_container()).await?);
     until_it_minds(pid, "SigCgt", Signal::SIGUSR1).await?;
     Ok(kill(pid, Signal::SIGUSR1)?)
@@ -132,7 +136,7 @@ async fn a_child_that_is_killed_alone_is_told_and_the_later_end_is_not_its() -> 
     let node = DockerNode::start().await?;
     let coroner = node.coroner().await?;
     let pod = node.run("cart", &child_eater()).await?;
-    feed(&node, &pod).await?;
+    wake(&node, &pod).await?;
     let child = Verdict::survived(&pod, Cause::OomContainerLimit).signal(9);
     coroner.wait_for_verdicts(std::slice::from_ref(&child)).await?;
     kill(Pid::from_raw(node.pid(pod.only_container()).await?), Signal::SIGKILL)?;
@@ -152,8 +156,9 @@ async fn a_child_that_is_killed_alone_is_told_and_the_later_end_is_not_its() -> 
 async fn an_exit_with_137_is_not_a_kill() -> Result<()> {
     let node = DockerNode::start().await?;
     let coroner = node.coroner().await?;
-    let container = ContainerSpec::new("app", ["victim", "exit", "137"]).memory_limit(64 * MIB);
-    let pod = node.run("cart", &container).await?;
+    // Not at once: Docker tells the pid of a main process only while that runs.
+    let pod = node.run("cart", &on_usr1("exit 137")).await?;
+    wake(&node, &pod).await?;
     let [diagnosis] = coroner.conclude([Verdict::fatal(&pod, Cause::ApplicationExit).exit_code(137).signal(0)]).await?;
     ensure!(by_docker(&diagnosis, "die, exitCode 137"), "{diagnosis:#?}");
     Ok(())

@@ -232,6 +232,7 @@ impl ContainerFile {
         self.events_by = Source::Docker;
         match event {
             docker::Event::Oom => self.hear_task_oom(at),
+            docker::Event::Die { status: docker::LOST } => {}
             docker::Event::Die { status } => self.task_exit = Some(Said { at, what: status }),
             docker::Event::Kill { signal } => {
                 if !self.runtime_kills.contains(&(at, signal)) {

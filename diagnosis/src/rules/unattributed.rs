@@ -40,7 +40,7 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     } else if let Some(reported) = death.reported() {
         verdict = verdict.by(reported.source, death.at, format!("reason {}, exit code {code}", death.reason()));
     }
-    for source in [Source::KernelLog, Source::Signals, Source::Containerd] {
+    for source in [Source::KernelLog, Source::Signals, death.file.events_by] {
         if !death.covered(source) {
             verdict = verdict.without(source);
         }
