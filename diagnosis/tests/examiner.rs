@@ -372,3 +372,18 @@ fn a_kill_that_is_attributed_after_it_was_counted_is_not_told_twice() {
     let kills: u32 = run(observations).iter().map(|told| told.occurrence_count).sum();
     assert_eq!(kills, 2);
 }
+
+#[test]
+fn a_container_that_the_runtime_cleans_up_after_its_shim_was_not_stopped_on_request() {
+    let mut observations = node(EVERYBODY);
+    let mut shim = signal(5_000, 9, 0, (400, "python3"), SHIM);
+    if let Fact::Signal(signal) = &mut shim.fact {
+        signal.target.comm = "containerd-shim".to_owned();
+    }
+    observations.push(shim);
+    observations.push(signal(5_040, 9, 0, (401, "runc"), MAIN));
+    observations.push(exit(5_060, id(), MAIN, 137));
+    let told = only(observations);
+    assert_eq!((told.cause(), told.confidence()), (Cause::StatusFabricated, Confidence::Likely));
+    assert!(told.exit.unwrap().fabricated);
+}

@@ -5,13 +5,42 @@
 
 use coroner_proto::v1::{Cause, Confidence};
 
-use super::death::{CLOCKS, Death};
+use super::{
+    death::{CLOCKS, Death},
+    stopped,
+};
 use crate::{observation::Source, process::WaitStatus, verdict::Verdict, wire::signal_name};
 
 /// The code that containerd makes up.
 pub(super) const LOST: i32 = 255;
 
 pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
+    cleaned_up(death).or_else(|| lost(death))
+}
+
+/// The shim was killed, and the runtime killed what it had watched over: nobody asked this container to stop, and its 137 is
+/// that of `runc delete --force` (`cleanupAfterDeadShim` in containerd's `core/runtime/v2/shim.go`).
+fn cleaned_up(death: &Death<'_>) -> Option<Verdict> {
+    let (killed_at, killed) = death.signal(9)?;
+    let (shim_at, shim) = shim_killed(death)?;
+    let by_runtime = stopped::sender(death, killed) == stopped::Sender::Runtime;
+    if !by_runtime || shim_at > killed_at || stopped::asked(death).is_some() {
+        return None;
+    }
+    let mut verdict = Verdict::new(Cause::StatusFabricated, Confidence::Likely, death.at)
+        .told(
+            "Killed by the runtime's clean-up: the shim that watched over it had been killed",
+            "The shim that watched over the container was killed; the runtime then killed what was left of the \
+             container. Its exit code tells of that clean-up, not of the program, which nobody had asked to stop.",
+        )
+        .by(Source::Signals, shim_at, shim)
+        .by(Source::Signals, killed_at, stopped::said(killed));
+    verdict.exit = death.exit(9).map(|exit| coroner_proto::v1::Exit { fabricated: true, ..exit });
+    verdict.process = death.main_process();
+    Some(verdict)
+}
+
+fn lost(death: &Death<'_>) -> Option<Verdict> {
     let reported = death.reported()?;
     if reported.code != LOST || !death.started() {
         return None;
