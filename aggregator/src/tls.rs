@@ -153,6 +153,11 @@ impl Files {
                 if let Some(path) = &self.client_crl {
                     let bytes = read(path)?;
                     let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&bytes).collect();
+                    let lists = match lists {
+                        // A file that is being written must not mean that nothing is revoked.
+                        Ok(lists) if lists.is_empty() => Err(pem::Error::NoItemsFound),
+                        lists => lists,
+                    };
                     let lists = lists.map_err(|source| content(path, "revocation list", source))?;
                     verifier = verifier.with_crls(lists).only_check_end_entity_revocation();
                 }
@@ -241,7 +246,12 @@ mod tests {
         let (certificate, key) = (directory.path().join("certificate"), directory.path().join("key"));
         write(directory.path());
         let files = Files { certificate, key: key.clone(), client_ca: Some(key.clone()), client_crl: None };
-        let said = Tls::new(files, false).unwrap_err().to_string();
+        let said = Tls::new(files.clone(), false).unwrap_err().to_string();
         assert!(said.contains(key.to_str().unwrap()) && said.contains("certificate"), "{said}");
+        let list = directory.path().join("list");
+        fs::write(&list, "").unwrap();
+        let files = Files { client_ca: Some(files.certificate.clone()), client_crl: Some(list), ..files };
+        let said = Tls::new(files, false).unwrap_err().to_string();
+        assert!(said.contains("revocation list"), "an empty list revokes nobody: {said}");
     }
 }
