@@ -49,6 +49,11 @@ pub fn main(config: Config) -> ExitCode {
         Ok(runtime) => runtime.block_on(run(config)),
         Err(error) => Err(error),
     };
+    exit(result)
+}
+
+/// Says in one line what went wrong, if something did.
+pub(crate) fn exit(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -237,7 +242,7 @@ async fn expire(ledger: Arc<Ledger>, nodes: Arc<Nodes>, retention: Retention, st
     }
 }
 
-fn start_log(format: LogFormat) {
+pub(crate) fn start_log(format: LogFormat) {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {

@@ -3,6 +3,7 @@
 //! One thread writes, and answers only after the commit is on disk. Readers have connections and positions of their own and
 //! learn only the last committed offset, so a slow reader harms nobody and costs one batch of memory.
 
+mod backup;
 mod pool;
 mod query;
 mod reader;
@@ -23,12 +24,13 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use self::{pool::Pool, writer::Job};
 pub use self::{
+    backup::{backup, restore},
     query::{Extent, ListPosition, Page, Query, extent, list, namespaces, nodes, revisions},
     reader::{Body, Chunk, Item, Limits, Lost, Position, expired, last, read, seek},
     store::{Entry, Identity, Push, Store},
 };
+use self::{pool::Pool, writer::Job};
 
 /// The number of a record: 1, 2, 3 … in the order in which they became durable. 0 is before all of them.
 pub type Offset = i64;
@@ -89,6 +91,18 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A copy would replace something.
+    #[error("{} exists already; --force replaces it", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A copy would replace what it is a copy of.
+    #[error("{} is the ledger itself and its backup at once; give another file", path.display())]
+    SameFile {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file could not be made or read.
     #[error("cannot {doing} ledger {}", path.display())]
     File {
@@ -129,7 +143,12 @@ impl Error {
             Self::Sqlite { source, .. } => {
                 matches!(source.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
             }
-            Self::InUse { .. } | Self::File { .. } | Self::Deadline | Self::Unavailable => false,
+            Self::InUse { .. }
+            | Self::Exists { .. }
+            | Self::SameFile { .. }
+            | Self::File { .. }
+            | Self::Deadline
+            | Self::Unavailable => false,
         }
     }
 }
@@ -173,8 +192,9 @@ impl Ledger {
     /// # Errors
     /// If the file cannot be used, which then is as it was before.
     pub fn open(path: &Path, retention: Retention) -> Result<(Self, Writer), Error> {
-        let store = Store::open(path)?;
+        schema::ensure(path)?;
         let lock = lock(path)?;
+        let store = Store::open(path)?;
         let (jobs, queue) = mpsc::channel(PUSHES);
         let (committed, receiver) = watch::channel(store.last_offset()?);
         let ledger = Self {
@@ -256,6 +276,8 @@ impl Ledger {
 fn lock(path: &Path) -> Result<File, Error> {
     let file = File::open(path).map_err(|source| Error::File { doing: "lock", path: path.into(), source })?;
     match file.try_lock() {
+        // Who held the lock until just now may have put another file into its place.
+        Ok(()) if !backup::is_same_file(&file, path) => Err(Error::InUse { path: path.into() }),
         Ok(()) => Ok(file),
         Err(fs_error) => Err(match fs_error {
             std::fs::TryLockError::WouldBlock => Error::InUse { path: path.into() },

@@ -5,6 +5,7 @@
 pub mod app;
 pub mod auth;
 pub mod cluster;
+pub mod command;
 pub mod config;
 pub mod cursor;
 pub mod export;

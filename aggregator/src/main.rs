@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use coroner_aggregator::{app, config::Config};
+use coroner_aggregator::{app, command::CommandLine};
 
 fn main() -> ExitCode {
-    app::main(Config::parse())
+    let CommandLine { command, config } = CommandLine::parse();
+    command.map_or_else(|| app::main(config), |command| command.main())
 }

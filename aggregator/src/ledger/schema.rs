@@ -8,7 +8,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{ErrorKind, Read},
+    io::{self, ErrorKind, Read},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -88,13 +88,11 @@ CREATE INDEX latest_by_cause ON record (cause, event_time, uid) WHERE latest = 1
 /// [`Error::NotALedger`], [`Error::OtherVersion`] or [`Error::Damaged`] for a file that cannot be used, which then is
 /// as it was before.
 pub(super) fn open(path: &Path) -> Result<Connection, Error> {
-    if is_missing(path)? {
-        create(path)?;
-    }
+    ensure(path)?;
     check_header(path)?;
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| unusable(path, e))?;
     // After a crash the journal holds what the file does not; a refusal leaves both as they are.
-    let has_journal = with_suffix(path, "-wal").exists();
+    let has_journal = journal_of(path).exists();
     let keep_journal = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
     connection.set_db_config(keep_journal, has_journal).map_err(|e| unusable(path, e))?;
     check_pages(path, &connection)?;
@@ -105,6 +103,11 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     connection.pragma_update(None, "journal_size_limit", 16 << 20).map_err(|e| unusable(path, e))?;
     epoch(&connection).map_err(|e| unusable(path, e))?;
     Ok(connection)
+}
+
+/// Makes a ledger where there is none.
+pub(super) fn ensure(path: &Path) -> Result<(), Error> {
+    if is_missing(path)? { create(path) } else { Ok(()) }
 }
 
 /// Opens the ledger for one reader.
@@ -126,7 +129,7 @@ pub(super) fn last_offset(connection: &Connection) -> Result<Offset, rusqlite::E
     statement.query_row((), |row| row.get(0))
 }
 
-fn connect(path: &Path, access: OpenFlags) -> Result<Connection, rusqlite::Error> {
+pub(super) fn connect(path: &Path, access: OpenFlags) -> Result<Connection, rusqlite::Error> {
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     // There may be no writable directory but the ledger's.
@@ -147,21 +150,50 @@ fn is_missing(path: &Path) -> Result<bool, Error> {
 /// Makes a ledger beside its place and moves it there, so that a crash never leaves half of one.
 fn create(path: &Path) -> Result<(), Error> {
     let file_error = |doing| move |source| Error::File { doing, path: path.to_path_buf(), source };
-    let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    fs::create_dir_all(directory).map_err(file_error("create the directory of"))?;
+    fs::create_dir_all(directory_of(path)).map_err(file_error("create the directory of"))?;
     let draft = with_suffix(path, ".new");
-    for leftover in [draft.clone(), with_suffix(&draft, "-journal"), with_suffix(&draft, "-wal")] {
-        match fs::remove_file(&leftover) {
-            Err(e) if e.kind() != ErrorKind::NotFound => return Err(file_error("clear the way for")(e)),
-            _ => {}
-        }
-    }
+    remove_draft(&draft).map_err(file_error("clear the way for"))?;
+    // SQLite would take the journal of a ledger that is gone for the new one's.
+    remove_journal(path).map_err(file_error("clear the way for"))?;
     // SQLite gives its files beside the ledger the same mode.
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft);
     drop(file.map_err(file_error("create"))?);
     write_schema(&draft).map_err(|source| Error::Sqlite { doing: "create the ledger", source })?;
-    fs::rename(&draft, path).map_err(file_error("create"))?;
-    File::open(directory).and_then(|d| d.sync_all()).map_err(file_error("create"))
+    fs::rename(&draft, path).and_then(|()| sync_directory(path)).map_err(file_error("create"))
+}
+
+/// The file with what has not been brought into the ledger's own yet.
+pub(super) fn journal_of(path: &Path) -> PathBuf {
+    with_suffix(path, "-wal")
+}
+
+/// Removes a draft of a ledger, with all that SQLite may have left beside it.
+pub(super) fn remove_draft(draft: &Path) -> io::Result<()> {
+    remove(draft)?;
+    remove(&with_suffix(draft, "-journal"))?;
+    remove_journal(draft)
+}
+
+/// Removes the journal, and its index, of a ledger that is not there any more.
+pub(super) fn remove_journal(path: &Path) -> io::Result<()> {
+    remove(&journal_of(path))?;
+    remove(&with_suffix(path, "-shm"))
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
+/// Makes durable what a name in this file's directory stands for.
+pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(directory_of(path))?.sync_all()
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
 /// Written without WAL: the header in the file itself must tell what it is.
@@ -177,14 +209,14 @@ fn write_schema(path: &Path) -> Result<(), rusqlite::Error> {
     transaction.commit()
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
 /// Reads the header without SQLite, which may write to what it opens. See <https://sqlite.org/fileformat.html> 1.3.
-fn check_header(path: &Path) -> Result<(), Error> {
+pub(super) fn check_header(path: &Path) -> Result<(), Error> {
     let mut header = [0; 100];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
     let be = |at: usize| i32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
@@ -226,7 +258,7 @@ fn check_pages(path: &Path, connection: &Connection) -> Result<(), Error> {
     }
 }
 
-fn unusable(path: &Path, source: rusqlite::Error) -> Error {
+pub(super) fn unusable(path: &Path, source: rusqlite::Error) -> Error {
     match source.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt) => Error::Damaged { path: path.into(), detail: source.to_string() },
         Some(ErrorCode::NotADatabase) => Error::NotALedger { path: path.into() },

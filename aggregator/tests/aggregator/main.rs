@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 
+mod backup;
 mod exporters;
 mod feed;
 mod intake;

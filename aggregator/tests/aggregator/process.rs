@@ -106,7 +106,8 @@ async fn everything_acknowledged_survives_kill_9() {
     }
 }
 
-async fn made_ledger() -> (TempDir, PathBuf) {
+/// A ledger of 1,000 records that nobody has open.
+pub(crate) async fn made_ledger() -> (TempDir, PathBuf) {
     let aggregator = Aggregator::start().await;
     let mut ingest = aggregator.ingest().await;
     for first in (1..=1000).step_by(500) {
@@ -117,7 +118,7 @@ async fn made_ledger() -> (TempDir, PathBuf) {
     (aggregator.directory, path)
 }
 
-fn files(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+pub(crate) fn files(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> = entries.map(|path| (path.clone(), fs::read(path).unwrap())).collect();
     files.sort();

@@ -1,0 +1,209 @@
+//! Backup and restore by the program itself: what a copy holds, who is told that the ledger is another one, and what is
+//! refused.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use coroner_aggregator::feed::Timing;
+use coroner_proto::v1::{WatchDiagnosesResponse, outbox_record::Record};
+use tempfile::TempDir;
+
+use crate::{
+    process::{Program, files, made_ledger},
+    support::{Aggregator, Ingest, channel, diagnosis, feed, from_oldest, push, push_numbers, replay, resume, words},
+};
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_coroner-aggregator")).args(arguments).output().unwrap()
+}
+
+fn backup(ledger: &Path, to: &Path, flags: &[&str]) -> Output {
+    let paths = ["backup", "--ledger", ledger.to_str().unwrap(), "--to", to.to_str().unwrap()];
+    run(&[&paths, flags].concat())
+}
+
+fn restore(from: &Path, ledger: &Path) -> Output {
+    run(&["restore", "--from", from.to_str().unwrap(), "--ledger", ledger.to_str().unwrap()])
+}
+
+fn assert_done(output: &Output) {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// It says why in one line, and leaves everything as it was.
+fn assert_refused(directory: &Path, code: i32, says: &str, attempt: impl FnOnce() -> Output) {
+    let before = files(directory);
+    let output = attempt();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    assert!(said.lines().count() == 1 && said.contains(says), "{said}");
+    assert!(files(directory) == before, "it changed something");
+}
+
+fn numbers(numbers: impl Iterator<Item = u64>) -> Vec<String> {
+    numbers.map(|n| format!("number {n}")).collect()
+}
+
+/// What the ledger holds, from the oldest record on.
+async fn held(directory: TempDir) -> (Aggregator, Vec<WatchDiagnosesResponse>) {
+    let aggregator = Aggregator::start_in(directory, &[], Timing::default()).await;
+    let frames = replay(&mut aggregator.feed().await, from_oldest()).await;
+    (aggregator, frames)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_under_way_holds_all_that_was_acknowledged_before_and_nothing_by_halves() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = directory.path().join("ledger.db");
+    let program = Program::start_with(&ledger, &[]);
+    let mut ingest = Ingest::new(channel(&program.url).await);
+    let before = push_numbers(&mut ingest, 1..=500).await.acknowledged_sequence;
+    let pushing = tokio::spawn(async move {
+        for first in (501..).step_by(50) {
+            let records = (first..first + 50).map(|n| Record::Diagnosis(diagnosis(n)));
+            if ingest.push_diagnoses(push(first, records)).await.is_err() {
+                break;
+            }
+        }
+    });
+    let place = tempfile::tempdir().unwrap();
+    for flags in [&[][..], &["--force"]] {
+        let to = place.path().join("ledger.db");
+        let output = tokio::task::spawn_blocking({
+            let (ledger, to, flags) = (ledger.clone(), to.clone(), flags.to_vec());
+            move || backup(&ledger, &to, &flags)
+        });
+        assert_done(&output.await.unwrap());
+        assert_eq!(files(place.path()).len(), 1, "a backup is one file");
+    }
+    assert!(!pushing.is_finished(), "pushes went on meanwhile");
+    drop(program);
+    pushing.await.unwrap();
+    let (aggregator, frames) = held(place).await;
+    let acknowledged = aggregator.ingest().await.push_diagnoses(push(1, [])).await.unwrap().into_inner();
+    let last = acknowledged.acknowledged_sequence;
+    assert!(last >= before && last % 50 == 0, "{last}");
+    assert_eq!(words(&frames), numbers(1..=last));
+}
+
+#[tokio::test]
+async fn a_reader_ahead_of_the_backup_is_told_and_misses_nothing_that_agents_push_again() {
+    let (directory, ledger) = made_ledger().await;
+    let copies = tempfile::tempdir().unwrap();
+    let copy = copies.path().join("copy.db");
+    assert_done(&backup(&ledger, &copy, &[]));
+    let aggregator = Aggregator::start_in(directory, &[], Timing::default()).await;
+    push_numbers(&mut aggregator.ingest().await, 1001..=1100).await;
+    let token = replay(&mut aggregator.feed().await, from_oldest()).await.pop().unwrap().resume_token;
+    aggregator.app.stop().await.unwrap();
+
+    assert_done(&restore(&copy, &ledger));
+    let aggregator = Aggregator::start_in(aggregator.directory, &[], Timing::default()).await;
+    // As an agent does: it asks how far the aggregator is, and goes on from there with what its outbox still keeps.
+    let mut ingest = aggregator.ingest().await;
+    let acknowledged = ingest.push_diagnoses(push(1, [])).await.unwrap().into_inner().acknowledged_sequence;
+    assert_eq!(acknowledged, 1000);
+    push_numbers(&mut ingest, acknowledged + 1..=1150).await;
+
+    let mut feed = aggregator.feed().await;
+    let frames = replay(&mut feed, resume(&token)).await;
+    let told = words(&frames);
+    assert!(told[0].starts_with("gap ledger"), "{told:?}");
+    assert_eq!(told[1..], numbers(1..=1150));
+    let token = &frames.last().unwrap().resume_token;
+    push_numbers(&mut ingest, 1151..=1151).await;
+    assert_eq!(words(&replay(&mut feed, resume(token)).await), ["number 1151"]);
+}
+
+#[tokio::test]
+async fn the_ledger_that_is_replaced_is_kept_with_its_journal() {
+    let directory = tempfile::tempdir().unwrap();
+    let (ledger, copy) = (directory.path().join("ledger.db"), directory.path().join("copy.db"));
+    let mut program = Program::start_with(&ledger, &[]);
+    assert_done(&backup(&ledger, &copy, &[]));
+    push_numbers(&mut Ingest::new(channel(&program.url).await), 1..=10).await;
+    program.kill();
+    assert!(directory.path().join("ledger.db-wal").exists());
+    assert_done(&restore(&copy, &ledger));
+
+    let program = Program::start_with(&ledger, &[]);
+    assert!(words(&replay(&mut feed(&program.url).await, from_oldest()).await).is_empty());
+    let names = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().path());
+    let is_aside = |path: &PathBuf| {
+        let name = path.to_str().unwrap();
+        name.contains(".replaced-") && !name.ends_with("-wal")
+    };
+    let aside = names.filter(is_aside).collect::<Vec<_>>();
+    let [aside] = aside.as_slice() else { panic!("{aside:?}") };
+    let program = Program::start_with(aside, &[]);
+    assert_eq!(words(&replay(&mut feed(&program.url).await, from_oldest()).await), numbers(1..=10));
+}
+
+#[tokio::test]
+async fn a_ledger_is_restored_where_there_is_none() {
+    let (directory, ledger) = made_ledger().await;
+    let copy = directory.path().join("copy.db");
+    assert_done(&backup(&ledger, &copy, &[]));
+    fs::remove_file(&ledger).unwrap();
+    // What somebody has left who took only the ledger's own file away.
+    fs::write(directory.path().join("ledger.db-wal"), "of another ledger").unwrap();
+    assert_done(&restore(&copy, &ledger));
+    assert_eq!(files(directory.path()).len(), 2);
+    let (_aggregator, frames) = held(directory).await;
+    assert_eq!(words(&frames), numbers(1..=1000));
+}
+
+#[tokio::test]
+async fn no_backup_replaces_what_it_was_not_told_to() {
+    let (directory, ledger) = made_ledger().await;
+    let other = directory.path().join("other.db");
+    fs::write(&other, "something of somebody else").unwrap();
+    let place = directory.path();
+    assert_refused(place, 1, "exists already", || backup(&ledger, &other, &[]));
+    assert_refused(place, 1, "the ledger itself", || backup(&ledger, &ledger, &["--force"]));
+    assert_refused(place, 1, "the ledger itself", || restore(&ledger, &ledger));
+    assert_refused(place, 65, "not a ledger", || backup(&other, &place.join("copy.db"), &[]));
+    assert_refused(place, 1, "No such file", || backup(&place.join("none.db"), &place.join("copy.db"), &[]));
+    assert_refused(place, 1, "No such file", || backup(&ledger, &place.join("nowhere/copy.db"), &[]));
+}
+
+#[tokio::test]
+async fn nothing_but_a_sound_backup_is_restored() {
+    let (directory, ledger) = made_ledger().await;
+    let copies = tempfile::tempdir().unwrap();
+    let copy = copies.path().join("copy.db");
+    assert_done(&backup(&ledger, &copy, &[]));
+    let sound = fs::read(&copy).unwrap();
+    let mut damaged = sound.clone();
+    let middle = damaged.len() / 2 / 4096 * 4096;
+    damaged[middle..middle + 4096].fill(0xa5);
+    let mut newer = sound.clone();
+    newer[60..64].copy_from_slice(&2_u32.to_be_bytes());
+    for (bytes, says) in [
+        (&damaged[..], "damaged"),
+        (&sound[..sound.len() / 2], "damaged"),
+        (&newer, "version 2"),
+        (b"something of somebody else", "not a ledger"),
+        (b"", "not a ledger"),
+    ] {
+        fs::write(&copy, bytes).unwrap();
+        assert_refused(directory.path(), 65, says, || restore(&copy, &ledger));
+    }
+    fs::remove_file(&copy).unwrap();
+    assert_refused(directory.path(), 1, "No such file", || restore(&copy, &ledger));
+}
+
+#[tokio::test]
+async fn a_ledger_in_use_is_not_replaced() {
+    let (directory, ledger) = made_ledger().await;
+    let copies = tempfile::tempdir().unwrap();
+    let copy = copies.path().join("copy.db");
+    assert_done(&backup(&ledger, &copy, &[]));
+    let aggregator = Aggregator::start_in(directory, &[], Timing::default()).await;
+    assert_refused(aggregator.directory.path(), 1, "in use", || restore(&copy, &ledger));
+    assert_refused(aggregator.directory.path(), 1, "in use", || backup(&copy, &ledger, &["--force"]));
+    push_numbers(&mut aggregator.ingest().await, 1001..=1001).await;
+}
