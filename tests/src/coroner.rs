@@ -360,7 +360,10 @@ pub(crate) fn agent() -> Result<PathBuf> {
 }
 
 /// The aggregator's binary.
-pub(crate) fn aggregator() -> Result<PathBuf> {
+///
+/// # Errors
+/// That it was not built.
+pub fn aggregator() -> Result<PathBuf> {
     binary("coroner-aggregator")
 }
 
