@@ -4,6 +4,7 @@
 mod delay;
 mod full_node;
 mod idle;
+mod ingest;
 mod kills;
 mod process;
 mod storm;
@@ -14,7 +15,9 @@ use anyhow::{Context, Result};
 #[tokio::main]
 async fn main() -> Result<()> {
     println!("{}\n", machine()?);
-    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let (settings, wanted): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|argument| argument.contains('='));
+    let scale = ingest::Scale::new(&settings)?;
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     if is_wanted("delay") {
         println!("{}", delay::measure().await.context("measuring the delay")?);
@@ -27,6 +30,9 @@ async fn main() -> Result<()> {
     }
     if is_wanted("storm") {
         println!("{}", storm::measure().await.context("measuring a storm of OOM kills")?);
+    }
+    if is_wanted("ingest") {
+        println!("{}", ingest::measure(&scale).await.context("measuring ingest and feed")?);
     }
     Ok(())
 }

@@ -19,6 +19,20 @@ pub(crate) fn spans(title: &str, rows: &[(&str, Vec<Duration>, usize)]) -> Strin
     text
 }
 
+/// Rows of rates, a second, each beside the first; a row without one says why.
+pub(crate) fn rates(title: &str, unit: &str, rows: &[(String, Result<f64, String>)]) -> String {
+    let mut text = format!("| {title} | {unit} | × |\n|---|---:|---:|\n");
+    let first = rows.first().and_then(|(_, rate)| rate.as_ref().ok()).copied().unwrap_or(f64::NAN);
+    for (name, rate) in rows {
+        let written = match rate {
+            Ok(rate) => writeln!(text, "| {name} | {rate:.0} | {:.2} |", rate / first),
+            Err(why) => writeln!(text, "| {name} | {why} | - |"),
+        };
+        written.expect("writing to a string cannot fail");
+    }
+    text
+}
+
 /// Rows of names and values.
 pub(crate) fn values(title: &str, rows: &[(&str, String)]) -> String {
     let mut text = format!("| {title} | |\n|---|---:|\n");

@@ -1,0 +1,78 @@
+//! The aggregator by itself, over a ledger on disk.
+
+use std::fs::{self, File};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use coroner_proto::v1::diagnosis_service_client::DiagnosisServiceClient;
+use coroner_proto::v1::ingest_service_client::IngestServiceClient;
+use tempfile::TempDir;
+use tonic::transport::{Channel, Endpoint};
+
+/// More than one answer to a reader holds.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// A running aggregator; its ledger goes with it.
+pub(super) struct Aggregator {
+    child: Child,
+    endpoint: Endpoint,
+    _directory: TempDir,
+}
+
+impl Aggregator {
+    pub(super) async fn start() -> Result<Self> {
+        let directory = tempfile::tempdir().context("making a directory for the ledger")?;
+        let log = directory.path().join("aggregator.log");
+        let mut child = Command::new(coroner_tests::coroner::aggregator()?)
+            .args(["--listen", "127.0.0.1:0", "--cluster-watch", "off", "--retain-bytes", "1TiB", "--ledger"])
+            .arg(directory.path().join("ledger.db"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log).with_context(|| format!("creating {log:?}"))?)
+            .spawn()
+            .context("starting the aggregator")?;
+        let listening = coroner_tests::until("the aggregator listens", async || {
+            let said = fs::read_to_string(&log).context("reading the aggregator's log")?;
+            if let Some(status) = child.try_wait().context("waiting for the aggregator")? {
+                bail!("the aggregator has ended ({status})\n{said}");
+            }
+            let address = said.split_once("listening on ").and_then(|(_, rest)| rest.split_once('\n'));
+            Ok(address.map(|(address, _)| format!("http://{address}")))
+        });
+        let listening = listening.await;
+        if listening.is_err() {
+            child.kill().context("ending the aggregator")?;
+            child.wait().context("ending the aggregator")?;
+        }
+        let endpoint = Endpoint::from_shared(listening?).context("the address of the aggregator")?.tcp_nodelay(true);
+        Ok(Self { child, endpoint, _directory: directory })
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// An agent's client on a connection of its own.
+    pub(super) async fn ingest(&self) -> Result<IngestServiceClient<Channel>> {
+        Ok(IngestServiceClient::new(self.connect().await?))
+    }
+
+    /// A reader's client on a connection of its own.
+    pub(super) async fn feed(&self) -> Result<DiagnosisServiceClient<Channel>> {
+        Ok(DiagnosisServiceClient::new(self.connect().await?).max_decoding_message_size(MAX_ANSWER_BYTES))
+    }
+
+    async fn connect(&self) -> Result<Channel> {
+        self.endpoint.connect().await.context("connecting to the aggregator")
+    }
+}
+
+impl Drop for Aggregator {
+    fn drop(&mut self) {
+        for ended in [self.child.kill(), self.child.wait().map(drop)] {
+            if let Err(error) = ended {
+                eprintln!("ending the aggregator: {error}");
+            }
+        }
+    }
+}
