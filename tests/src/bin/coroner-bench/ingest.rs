@@ -71,7 +71,8 @@ async fn ingest(scale: &Scale) -> Result<String> {
         rows.push((format!("aggregator, {}", load.describe("agents")), Ok(rate)));
     }
     for clients in AGENTS {
-        let load = Load::new(clients, scale.records);
+        // A tenth: a message that is synced by itself takes its time.
+        let load = Load::new(clients, scale.records / 10);
         let name = format!("JetStream on files, {}", load.describe("clients"));
         match jetstream::Server::start().await? {
             Ok(server) => rows.push((format!("{name}, {}", server.syncs()), Ok(server.publish(&load).await?))),

@@ -23,7 +23,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 pub(super) struct Server {
     child: Child,
     port: u16,
-    syncs: bool,
+    syncs: &'static str,
     _directory: TempDir,
 }
 
@@ -33,22 +33,30 @@ impl Server {
         if Command::new("nats-server").arg("--version").stdout(Stdio::null()).status().is_err() {
             return Ok(Err("nats-server is not installed".into()));
         }
-        for syncs in [true, false] {
-            if let Some(server) = Self::try_start(syncs).await? {
+        for setting in [true, false] {
+            if let Some(server) = Self::try_start(setting).await? {
                 return Ok(Ok(server));
             }
         }
         bail!("nats-server does not start")
     }
 
-    /// Servers before 2.10 do not know the setting that has each message synced, and do not start with it.
-    async fn try_start(syncs: bool) -> Result<Option<Self>> {
+    /// Servers before 2.10 do not know the setting that has each message synced, and do not start with it. Without it they
+    /// write each message before they acknowledge it, and leave the sync to the kernel, which can be told to do it at once.
+    async fn try_start(setting: bool) -> Result<Option<Self>> {
         let directory = tempfile::tempdir().context("making a directory for nats-server")?;
         let place = directory.path();
-        let setting = if syncs { "sync_interval: always" } else { "" };
+        let store = place.join("store");
+        fs::create_dir(&store).with_context(|| format!("making {store:?}"))?;
+        let is_synchronous =
+            || Command::new("chattr").arg("+S").arg(&store).status().is_ok_and(|status| status.success());
+        let (syncs, setting) = match setting {
+            true => ("each synced", "sync_interval: always"),
+            false if is_synchronous() => ("each written synchronously (chattr +S)", ""),
+            false => ("not synced (this version cannot)", ""),
+        };
         let configuration = format!(
-            "listen: \"127.0.0.1:-1\"\nports_file_dir: {place:?}\njetstream {{ store_dir: {:?}\n {setting} }}\n",
-            place.join("store")
+            "listen: \"127.0.0.1:-1\"\nports_file_dir: {place:?}\njetstream {{ store_dir: {store:?}\n {setting} }}\n"
         );
         let file = place.join("nats.conf");
         fs::write(&file, configuration).with_context(|| format!("writing {file:?}"))?;
@@ -74,7 +82,7 @@ impl Server {
 
     /// How durable a message is when it is acknowledged.
     pub(super) fn syncs(&self) -> &'static str {
-        if self.syncs { "each synced" } else { "not synced (this version cannot)" }
+        self.syncs
     }
 
     /// Publishes all of it and gives messages a second. Connections, and what is published over them, are made before.
