@@ -1,5 +1,6 @@
 //! Nothing is lost, nothing disordered and nothing invented between an agent's outbox and whoever reads the aggregator, though
-//! every process on the way is killed with SIGKILL again and again, each time where chance has it.
+//! every process on the way is killed with SIGKILL again and again, each time where chance has it. The exporter dies with its
+//! aggregator.
 
 mod flow;
 mod journal;
