@@ -32,7 +32,7 @@ const TOKEN: &str = "read.token";
 pub(crate) const DURABLE: &str = "durable ";
 
 /// Diagnoses that an agent appends together.
-const TOGETHER: usize = 50;
+const TOGETHER: usize = 10;
 /// The reader keeps one in so many tokens only, so that its deaths have something repeated.
 const FRAMES_A_TOKEN: u32 = 4;
 /// Trying again is quick, as deaths are frequent.
