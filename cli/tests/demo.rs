@@ -125,6 +125,15 @@ fn a_killed_demo_leaves_no_process_behind() {
     remove_cgroups(&Path::new("/sys/fs/cgroup").join(top.file_name().unwrap()));
 }
 
+#[test]
+fn what_begins_after_the_demo_is_gone_ends_at_once() {
+    let (stdin, demos_end) = std::io::pipe().unwrap();
+    drop(demos_end);
+    let status =
+        Command::new(env!("CARGO_BIN_EXE_coroner")).args(["demo-victim", "stay"]).stdin(stdin).status().unwrap();
+    assert_eq!(status.code(), Some(1));
+}
+
 fn remove_cgroups(path: &Path) {
     for entry in fs::read_dir(path).into_iter().flatten().flatten().filter(|entry| entry.path().is_dir()) {
         remove_cgroups(&entry.path());

@@ -57,7 +57,8 @@ impl Daemon {
             .args(["demo-victim", "serve"])
             .arg(beside(name)?)
             .args(args)
-            .stdin(Stdio::null())
+            // Held open for as long as the demo lives: the child asks by it whether it still does.
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         command.process_group(0).kill_on_drop(true);

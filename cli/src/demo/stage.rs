@@ -123,7 +123,8 @@ impl Stage {
     fn contain(&mut self, pod: &Pod, program: &Path, args: &[&str]) -> Result<()> {
         let mut shim = Command::new(env::current_exe().context("finding this program")?);
         shim.args(["demo-victim", "contain"]).arg(&pod.cgroup).arg(program).args(args);
-        shim.current_dir(&self.directory).stdin(Stdio::null()).process_group(0).kill_on_drop(true);
+        // As with the daemons, stdin tells all that begin in it whether the demo lives.
+        shim.current_dir(&self.directory).stdin(Stdio::piped()).process_group(0).kill_on_drop(true);
         self.shims.push(shim.spawn().context("starting a container")?);
         Ok(())
     }

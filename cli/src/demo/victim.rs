@@ -4,8 +4,8 @@
 use std::{
     env,
     ffi::OsString,
-    fs, hint,
-    os::unix::process::CommandExt,
+    fs, hint, io,
+    os::{fd::AsFd, unix::process::CommandExt},
     path::{Path, PathBuf},
     process::{Command, ExitCode},
     thread,
@@ -15,6 +15,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
     sched::{CloneFlags, unshare},
     sys::{
         prctl,
@@ -77,6 +78,10 @@ fn play(command: VictimCommand) -> Result<ExitCode> {
     // Nothing of the demo outlives it, not even if it is killed; daemons get the time to clean up.
     let last_signal = if matches!(command, VictimCommand::Serve { .. }) { Signal::SIGTERM } else { Signal::SIGKILL };
     prctl::set_pdeathsig(last_signal).context("asking to end with the parent")?;
+    if demo_is_gone().context("asking whether the demo lives")? {
+        // It went before it could have been asked for the signal.
+        return Ok(ExitCode::FAILURE);
+    }
     match command {
         VictimCommand::Contain { cgroup, program, args } => contain(&cgroup, &program, &args),
         VictimCommand::Enter { cgroup, program, args } => enter(&cgroup, &program, &args),
@@ -96,6 +101,14 @@ fn play(command: VictimCommand) -> Result<ExitCode> {
         }
         VictimCommand::Stay => stay(),
     }
+}
+
+/// Whether nobody holds the other end of stdin any more, which all that the demo starts inherit.
+fn demo_is_gone() -> nix::Result<bool> {
+    let stdin = io::stdin();
+    let mut waited = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    poll(&mut waited, PollTimeout::ZERO)?;
+    Ok(waited[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP)))
 }
 
 fn contain(cgroup: &Path, program: &Path, args: &[String]) -> Result<ExitCode> {
