@@ -211,13 +211,16 @@ impl Examiner {
                 self.tell(subject, Aspect::End, verdict, named, diagnoses);
             }
         }
-        let log_tells = self.file.covered(Source::KernelLog, self.now - SETTLE, self.now);
         for child in children {
             let ready = child.verdict.at + SETTLE;
-            // The tracepoint is faster than the log, whose time of the kill is part of the uid.
-            let hold = !named || (child.boot_micros.is_none() && log_tells);
-            if hold && self.now < ready {
+            // The tracepoint is faster than the log, whose time of the kill is part of the uid. It also tells of a process that was
+            // found exiting already: of such the kernel writes no line and counts no kill (mm/oom_kill.c, oom_kill_process).
+            let unwritten = child.boot_micros.is_none()
+                && self.file.covered(Source::KernelLog, child.verdict.at - SETTLE, ready.min(self.now));
+            if (unwritten || !named) && self.now < ready {
                 self.look_again(subject.clone(), ready);
+            } else if unwritten {
+                continue;
             } else if named || nameless.may_be_told(&child.verdict) {
                 self.tell_child(subject, child, named, diagnoses);
             }

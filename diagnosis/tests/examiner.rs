@@ -9,7 +9,7 @@ use coroner_diagnosis::{
     observation::{Fact, Gap, GapReason, Health, Observation, Source},
     process::Process,
     replay::replay,
-    trace::{Signal, Thread},
+    trace::{OomVictim, Signal, Thread},
 };
 use coroner_proto::v1::{Cause, Confidence, Diagnosis, Node, StopRequester};
 use jiff::Timestamp;
@@ -371,6 +371,20 @@ fn a_kill_that_is_attributed_after_it_was_counted_is_not_told_twice() {
     observations.push(process(15_500, 151, 1));
     let kills: u32 = run(observations).iter().map(|told| told.occurrence_count).sum();
     assert_eq!(kills, 2);
+}
+
+/// The kernel marks such a process as a victim, but writes no line of it and counts no kill.
+#[test]
+fn a_victim_that_was_exiting_already_is_no_kill_unless_the_log_has_a_gap() {
+    let mut observations = node(EVERYBODY);
+    observations.push(process(4_000, 150, 1));
+    let allocator = Thread { tid: 150, comm: "worker".to_owned() };
+    observations.push(seen(5_000, Fact::OomVictim(OomVictim { pid: 150, comm: None, allocator })));
+    assert_eq!(run(observations.clone()), []);
+    let (from, to) = (at(4_900), at(5_000));
+    let gap = Gap { source: Source::KernelLog, reason: GapReason::Overrun, from, to, lost: None };
+    observations.push(seen(5_000, Fact::Gap(gap)));
+    assert_eq!(run(observations).len(), 1);
 }
 
 #[test]
