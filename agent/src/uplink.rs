@@ -2,7 +2,8 @@
 //!
 //! - Each connection begins with an empty push: the answer says where to go on. Without records one follows at least
 //!   every [`HEARTBEAT`], for it also tells that the agent lives and how its sources are.
-//! - Only the aggregator's `acknowledged_sequence` moves the outbox on.
+//! - Only the aggregator's `acknowledged_sequence` moves the outbox on. Each push says what the last one was: a connection may come
+//!   back by itself to another ledger, which then refuses instead of taking what lies behind a hole.
 //! - What a status means follows the table in `ARCHITECTURE.md`: wait and try again; or cut the batch in two until the
 //!   record that is refused stands alone, and put a gap in its place; or hold, for an operator has to act. Holding deviates
 //!   from OTLP's rules, by which an unauthenticated client drops its data.
@@ -76,8 +77,8 @@ pub struct Uplink {
     changes: Changes,
     pace: Pace,
     client: Option<IngestServiceClient<Channel>>,
-    /// The stream of which this connection has said how far the aggregator has it, and when.
-    synchronized: Option<(String, Instant)>,
+    /// What the aggregator has said last.
+    synchronized: Option<Synchronized>,
     /// Records of the next batch: fewer while looking for one that is refused.
     limit: usize,
     /// The last push was answered.
@@ -86,6 +87,14 @@ pub struct Uplink {
     failures: u32,
     /// The operator has been told.
     holding: bool,
+}
+
+/// How far the aggregator has a stream, by its own word.
+#[derive(Debug)]
+struct Synchronized {
+    stream_id: String,
+    acknowledged: u64,
+    at: Instant,
 }
 
 /// What one step has come to.
@@ -161,7 +170,7 @@ impl Uplink {
 
     /// How long until the last push that was answered is so old.
     fn until(&self, age: Duration) -> Duration {
-        self.synchronized.as_ref().map_or(Duration::ZERO, |(_, at)| age.saturating_sub(at.elapsed()))
+        self.synchronized.as_ref().map_or(Duration::ZERO, |said| age.saturating_sub(said.at.elapsed()))
     }
 
     /// Whether the aggregator should hear from the agent even if there is no record for it.
@@ -171,7 +180,7 @@ impl Uplink {
 
     async fn step(&mut self) -> Result<Step, Closed> {
         let batch = self.outbox.batch(Limit { records: self.limit, bytes: MAX_BYTES }).await?;
-        let synchronized = self.synchronized.as_ref().is_some_and(|(stream_id, _)| *stream_id == batch.stream_id);
+        let synchronized = self.synchronized.as_ref().is_some_and(|said| said.stream_id == batch.stream_id);
         if !synchronized || (batch.records.is_empty() && self.has_to_report()) {
             return self.synchronize(batch.stream_id).await;
         }
@@ -185,8 +194,9 @@ impl Uplink {
     async fn synchronize(&mut self, stream_id: String) -> Result<Step, Closed> {
         match self.push(&stream_id, Vec::new()).await {
             Ok(answer) => {
-                self.outbox.synchronize(stream_id.clone(), answer.acknowledged_sequence).await?;
-                self.synchronized = Some((stream_id, Instant::now()));
+                let acknowledged = answer.acknowledged_sequence;
+                self.outbox.synchronize(stream_id.clone(), acknowledged).await?;
+                self.synchronized = Some(Synchronized { stream_id, acknowledged, at: Instant::now() });
                 self.succeeded();
                 Ok(Step::More)
             }
@@ -209,7 +219,7 @@ impl Uplink {
                 }
                 let acknowledged = answer.acknowledged_sequence.min(last);
                 self.outbox.acknowledge(stream_id.clone(), acknowledged).await?;
-                self.synchronized = Some((stream_id, Instant::now()));
+                self.synchronized = Some(Synchronized { stream_id, acknowledged, at: Instant::now() });
                 self.limit = (self.limit * 2).min(MAX_RECORDS);
                 self.succeeded();
                 Ok(Step::More)
@@ -271,10 +281,12 @@ impl Uplink {
 
     /// One call, with its deadline.
     async fn push(&mut self, stream_id: &str, records: Vec<OutboxRecord>) -> Result<PushDiagnosesResponse, Status> {
+        let said = self.synchronized.as_ref().filter(|said| said.stream_id == stream_id);
         let request = PushDiagnosesRequest {
             node: self.node.clone(),
             stream_id: stream_id.to_owned(),
             records,
+            after_sequence: said.map_or(0, |said| said.acknowledged),
             sources: self.told_sources(),
         };
         let request = signed(request, self.aggregator.token.as_deref())?;

@@ -83,6 +83,10 @@ impl Aggregator {
         let at_most = ledger.at_most.unwrap_or(usize::MAX);
         let rejects = ledger.rejects.clone();
         let stream = ledger.streams.entry(request.stream_id.clone()).or_default();
+        let acknowledged = stream.last_key_value().map_or(0, |(last, _)| *last);
+        if !request.records.is_empty() && acknowledged < request.after_sequence {
+            return Err(Status::aborted("there is a hole before these"));
+        }
         for record in request.records.iter().take(at_most) {
             assert!(stream.insert(record.sequence, record.clone()).is_none_or(|before| before == *record));
         }
@@ -284,6 +288,11 @@ async fn an_aggregator_that_lost_its_ledger_gets_everything_again() {
     agent.append(20..21).await;
     aggregator.until_stored(21).await;
     assert_eq!(aggregator.ledger.lock().unwrap().uids(), names(0..21));
+    // Also where the connection came back by itself, so that the agent has seen nothing break.
+    aggregator.ledger.lock().unwrap().streams.clear();
+    agent.append(21..22).await;
+    aggregator.until_stored(22).await;
+    assert_eq!(aggregator.ledger.lock().unwrap().uids(), names(0..22));
 }
 
 #[tokio::test]

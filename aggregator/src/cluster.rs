@@ -279,6 +279,7 @@ impl Watcher {
             stream_id: self.stream_id.clone(),
             records: self.waiting.iter().take(crate::intake::MAX_RECORDS).cloned().collect(),
             sources: self.sources.clone(),
+            after_sequence: 0,
         };
         let count = request.records.len();
         match self.intake.take(request).await {

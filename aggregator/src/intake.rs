@@ -73,7 +73,7 @@ impl Intake {
         request: PushDiagnosesRequest,
         own: Option<&str>,
     ) -> Result<PushDiagnosesResponse, Status> {
-        let PushDiagnosesRequest { node, stream_id, records, sources } = request;
+        let PushDiagnosesRequest { node, stream_id, records, sources, after_sequence } = request;
         check::check_origin(&node, &stream_id).map_err(Status::invalid_argument)?;
         if records.len() > MAX_RECORDS {
             return Err(Status::invalid_argument(format!("a push holds at most {MAX_RECORDS} records")));
@@ -81,7 +81,8 @@ impl Intake {
         let time = Timestamp::now();
         let now = i64::try_from(time.as_nanosecond()).unwrap_or(i64::MAX);
         let status = self.nodes.heard(&node, time, check::sources(sources)).map_err(|full| busy(full.to_string()))?;
-        let mut push = Push { node: node.clone(), stream_id, status, ..Push::default() };
+        let after = if records.is_empty() { 0 } else { i64::try_from(after_sequence).unwrap_or(i64::MAX) };
+        let mut push = Push { node: node.clone(), stream_id, status, after, ..Push::default() };
         let mut rejected = Vec::new();
         for record in records {
             let number = record.sequence;
@@ -96,6 +97,11 @@ impl Intake {
             push.entries.push(gap_of(&rejected, &node, now));
         }
         let acknowledged = self.ledger.append(push).await.map_err(|error| busy(error.to_string()))?;
+        if acknowledged < after {
+            return Err(Status::aborted(
+                "this ledger lacks what comes before these records; ask again where to continue",
+            ));
+        }
         let acknowledged_sequence = acknowledged.unsigned_abs();
         self.nodes.acknowledged(&node, acknowledged_sequence);
         Ok(PushDiagnosesResponse { acknowledged_sequence, rejected })

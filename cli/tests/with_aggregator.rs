@@ -72,6 +72,7 @@ impl Aggregator {
                 reason: "the buffer is small".into(),
                 ..SourceStatus::default()
             }],
+            ..Default::default()
         };
         let answer = self.ingest.push_diagnoses(request).await.unwrap().into_inner();
         assert_eq!((answer.acknowledged_sequence, answer.rejected), (self.sequence, vec![]));

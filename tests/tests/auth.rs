@@ -34,7 +34,7 @@ fn with_token<M>(message: M, token: &str) -> Result<Request<M>> {
 
 fn push(node: &str, records: Vec<Record>) -> PushDiagnosesRequest {
     let records = (1..).zip(records).map(|(sequence, record)| OutboxRecord { sequence, record: Some(record) });
-    PushDiagnosesRequest { node: node.into(), stream_id: "o".into(), records: records.collect(), sources: vec![] }
+    PushDiagnosesRequest { node: node.into(), stream_id: "o".into(), records: records.collect(), ..Default::default() }
 }
 
 /// The nth diagnosis, of a pod in this namespace; of the node, in none.

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
+use coroner_proto::v1::{Gap, GapReason};
+use prost::Message;
 use rusqlite::{
     CachedStatement, Connection, OptionalExtension, Transaction, TransactionBehavior, named_params, params,
 };
 use uuid::Uuid;
 
 use super::{Error, Offset, Retention, schema};
-use crate::filter::Key;
+use crate::filter::{Key, timestamp};
 
 /// Lives of one node's outbox that are remembered. A node has one at a time.
 const STREAMS_PER_NODE: i64 = 8;
@@ -24,6 +26,8 @@ pub struct Push {
     pub entries: Vec<Entry>,
     /// The highest sequence of the push, stored or rejected; 0 for a handshake.
     pub acknowledge: i64,
+    /// What must have been acknowledged of the stream before, or nothing of this is stored.
+    pub after: i64,
     /// The node's status, encoded, where it is due to be stored.
     pub status: Option<Vec<u8>>,
 }
@@ -90,8 +94,8 @@ impl Store {
         schema::last_offset(&self.connection).map_err(Error::reading("read the last offset"))
     }
 
-    /// Stores pushes in one transaction, durable on return. Gives what is acknowledged to each. What is there already is
-    /// not stored again.
+    /// Stores pushes in one transaction, durable on return. Gives what is acknowledged to each, which is less than its `after` where
+    /// nothing of it was stored for lack of what comes before. What is there already is not stored again.
     ///
     /// # Errors
     /// If SQLite fails; then nothing is stored.
@@ -185,15 +189,16 @@ fn append(transaction: &Transaction<'_>, push: &Push, now: i64) -> Result<i64, r
         .prepare_cached("SELECT id, acknowledged FROM stream WHERE node = ? AND stream_id = ?")?
         .query_row((&push.node, &push.stream_id), |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    if push.acknowledge == 0 && push.entries.is_empty() {
-        return Ok(known.map_or(0, |(_, acknowledged)| acknowledged));
+    let before = known.map_or(0, |(_, acknowledged)| acknowledged);
+    if push.acknowledge == 0 && push.entries.is_empty() || before < push.after {
+        return Ok(before);
     }
-    let (stream, before) = match known {
-        Some(known) => known,
-        None => (insert_stream(transaction, push, now)?, 0),
+    let stream = match known {
+        Some((stream, _)) => stream,
+        None => insert_stream(transaction, push, now)?,
     };
     let mut highest = transaction
-        .prepare_cached("SELECT offset, revision FROM record WHERE uid = ? ORDER BY revision DESC LIMIT 1")?;
+        .prepare_cached("SELECT offset, revision, node FROM record WHERE uid = ? ORDER BY revision DESC LIMIT 1")?;
     let mut known_revision = transaction.prepare_cached("SELECT 1 FROM record WHERE uid = ? AND revision = ?")?;
     let mut known_gap =
         transaction.prepare_cached("SELECT 1 FROM record WHERE uid IS NULL AND stream = ? AND sequence = ?")?;
@@ -208,10 +213,20 @@ fn append(transaction: &Transaction<'_>, push: &Push, now: i64) -> Result<i64, r
         // What is there already is looked for, not left to ON CONFLICT: that would use up an offset.
         let is_latest = match entry.identity {
             Some(Identity { uid, revision }) => {
-                let highest: Option<(Offset, u32)> =
-                    highest.query_row((uid.into_bytes(),), |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+                let highest: Option<(Offset, u32, String)> = highest
+                    .query_row((uid.into_bytes(),), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                    .optional()?;
                 match highest {
-                    Some((offset, highest)) if revision > highest => {
+                    // A uid is its node's: nobody else can know the same facts, and who claims to would hide what that node told.
+                    Some((.., node)) if node != entry.key.node => {
+                        tracing::error!(from = push.node, node, %uid, "Refused a diagnosis under the uid of another node's");
+                        let refused = refused(entry, &push.node, now);
+                        if !known_gap.exists((stream, entry.sequence))? {
+                            insert_entry(&mut insert, &refused, stream, false, now)?;
+                        }
+                        continue;
+                    }
+                    Some((offset, highest, _)) if revision > highest => {
                         demote.execute((offset,))?;
                         true
                     }
@@ -232,6 +247,21 @@ fn append(transaction: &Transaction<'_>, push: &Push, now: i64) -> Result<i64, r
         stream,
     ))?;
     Ok(acknowledged)
+}
+
+/// The gap in the place of a diagnosis that cannot be stored.
+fn refused(entry: &Entry, from: &str, now: i64) -> Entry {
+    let gap = Gap {
+        node: from.into(),
+        source: "ledger".into(),
+        reason: GapReason::Rejected.into(),
+        start_time: Some(timestamp(now)),
+        end_time: Some(timestamp(now)),
+        lost_count: Some(1),
+        text: "a diagnosis was refused: its uid is one of another node's".into(),
+    };
+    let key = Key { event_time: now, node: from.into(), ..Key::default() };
+    Entry { sequence: entry.sequence, identity: None, key, body: gap.encode_to_vec() }
 }
 
 fn insert_stream(transaction: &Transaction<'_>, push: &Push, now: i64) -> Result<i64, rusqlite::Error> {

@@ -1,8 +1,8 @@
 //! What agents push: acknowledged when durable, once however often it comes, and refused without harm when it is wrong.
 
 use coroner_proto::v1::{
-    Cause, GetDiagnosisRequest, GetStatusRequest, OutboxRecord, PushDiagnosesRequest, PushDiagnosesResponse,
-    SourceHealth, SourceStatus, outbox_record::Record,
+    Cause, Diagnosis, GetDiagnosisRequest, GetStatusRequest, OutboxRecord, PushDiagnosesRequest, PushDiagnosesResponse,
+    SourceHealth, SourceStatus, Subject, outbox_record::Record,
 };
 use prost_types::Timestamp;
 use tonic::{Code, codegen::http::uri::PathAndQuery};
@@ -37,6 +37,38 @@ async fn empty_push_tells_where_to_continue() {
     let aggregator = aggregator.restart().await;
     let mut ingest = aggregator.ingest().await;
     assert_eq!(ingest.push_diagnoses(push(1, [])).await.unwrap().into_inner().acknowledged_sequence, 5);
+}
+
+#[tokio::test]
+async fn a_push_behind_a_hole_is_refused_and_leaves_nothing() {
+    let aggregator = Aggregator::start().await;
+    let (mut ingest, mut feed) = (aggregator.ingest().await, aggregator.feed().await);
+    push_numbers(&mut ingest, 1..=2).await;
+    let after = |after_sequence| PushDiagnosesRequest { after_sequence, ..push(5, [Record::Diagnosis(diagnosis(5))]) };
+    assert_eq!(ingest.push_diagnoses(after(4)).await.unwrap_err().code(), Code::Aborted);
+    assert_eq!(ingest.push_diagnoses(after(u64::MAX)).await.unwrap_err().code(), Code::Aborted);
+    assert_eq!(ingest.push_diagnoses(push(1, [])).await.unwrap().into_inner().acknowledged_sequence, 2);
+    // Sequences 3 and 4 may have been shed: what counts is what was acknowledged.
+    assert_eq!(ingest.push_diagnoses(after(2)).await.unwrap().into_inner().acknowledged_sequence, 5);
+    assert_eq!(words(&replay(&mut feed, from_oldest()).await), ["number 1", "number 2", "number 5"]);
+}
+
+#[tokio::test]
+async fn a_node_cannot_revise_what_another_has_told() {
+    let aggregator = Aggregator::start().await;
+    let (mut ingest, mut feed) = (aggregator.ingest().await, aggregator.feed().await);
+    let of = |node: &str, summary: &str, revision| {
+        let subject = Some(Subject { node: node.into(), ..diagnosis(1).subject.unwrap() });
+        Record::Diagnosis(Diagnosis { subject, revision, summary: summary.into(), ..diagnosis(1) })
+    };
+    ingest.push_diagnoses(push(1, [of("n1", "killed by its limit", 1)])).await.unwrap();
+    let forged = PushDiagnosesRequest { node: "n2".into(), ..push(1, [of("n2", "nothing to see", 2)]) };
+    for _ in 0..2 {
+        assert_eq!(ingest.push_diagnoses(forged.clone()).await.unwrap().into_inner().acknowledged_sequence, 1);
+    }
+    ingest.push_diagnoses(push(2, [of("n1", "killed by its pod's limit", 2)])).await.unwrap();
+    let seen = words(&replay(&mut feed, from_oldest()).await);
+    assert_eq!(seen, ["killed by its limit", "gap ledger 1", "killed by its pod's limit"]);
 }
 
 #[tokio::test]

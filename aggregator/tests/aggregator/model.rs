@@ -15,6 +15,7 @@ enum Step {
     /// Records of one of two outboxes; some are the same as before.
     Push {
         stream: u8,
+        after: i64,
         records: Vec<(i64, Made)>,
     },
     /// Expire what is older than so many steps, at most so many records.
@@ -51,7 +52,8 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     let records = prop::collection::vec((1..20_i64, made), 0..6);
     prop_oneof![
-        6 => (0..2_u8, records).prop_map(|(stream, records)| Step::Push { stream, records }),
+        6 => (0..2_u8, prop_oneof![3 => Just(0), 1 => 1..20_i64], records)
+            .prop_map(|(stream, after, records)| Step::Push { stream, after, records }),
         2 => (0..6_u64, 1..8_u32).prop_map(|(age, limit)| Step::Expire { age, limit }),
         1 => Just(Step::Reopen),
     ]
@@ -88,9 +90,10 @@ struct Stream {
 
 impl Model {
     /// What is acknowledged.
-    fn append(&mut self, stream: u8, entries: &[Entry], now: i64) -> i64 {
-        let Some(highest) = entries.iter().map(|entry| entry.sequence).max() else {
-            return self.streams.get(&stream).map_or(0, |stream| stream.acknowledged);
+    fn append(&mut self, stream: u8, after: i64, entries: &[Entry], now: i64) -> i64 {
+        let before = self.streams.get(&stream).map_or(0, |stream| stream.acknowledged);
+        let Some(highest) = entries.iter().map(|entry| entry.sequence).max().filter(|_| before >= after) else {
+            return before;
         };
         let last_stream = &mut self.last_stream;
         let stream = self.streams.entry(stream).or_insert_with(|| {
@@ -201,17 +204,18 @@ proptest! {
         for (now, step) in (1..).zip(steps) {
             let open = store.as_mut().unwrap();
             match step {
-                Step::Push { stream, records } => {
+                Step::Push { stream, after, records } => {
                     let entries: Vec<_> = records.into_iter().map(|r| { serial += 1; entry(r, now, serial) }).collect();
                     let push = Push {
                         node: "n".into(),
                         stream_id: stream.to_string(),
                         acknowledge: entries.iter().map(|e| e.sequence).max().unwrap_or(0),
+                        after,
                         entries: entries.clone(),
                         status: None,
                     };
                     let acknowledged = open.append(&[push], now).unwrap();
-                    prop_assert_eq!(acknowledged, [model.append(stream, &entries, now)]);
+                    prop_assert_eq!(acknowledged, [model.append(stream, after, &entries, now)]);
                 }
                 Step::Expire { age, limit } => {
                     let retention = Retention { age: Duration::from_nanos(age), bytes: u64::MAX };

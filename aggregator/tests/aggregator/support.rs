@@ -121,7 +121,7 @@ pub(crate) fn push(first: u64, records: impl IntoIterator<Item = Record>) -> Pus
         node: "n1".into(),
         stream_id: "o".into(),
         records: records.map(|(sequence, record)| OutboxRecord { sequence, record: Some(record) }).collect(),
-        sources: vec![],
+        ..Default::default()
     }
 }
 

@@ -103,7 +103,7 @@ pub(super) fn push(agent: u64, first: u64, numbers: std::ops::Range<u64>) -> Pus
         node: format!("node-{agent}"),
         stream_id: "bench".into(),
         records: records.collect(),
-        sources: vec![],
+        ..Default::default()
     }
 }
 
