@@ -27,6 +27,7 @@ use coroner_proto::v1::{Diagnosis, Gap};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
+pub(crate) use self::{connect::config as tls_config, target::NatsServer};
 pub use self::{
     runner::Pace,
     target::{Filter, Start, Target, Wrong},

@@ -15,6 +15,7 @@ pub mod gate;
 pub mod intake;
 pub mod ledger;
 pub mod mask;
+mod nats;
 pub mod nodes;
 pub mod server;
 pub mod tls;

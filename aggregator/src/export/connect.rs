@@ -40,7 +40,7 @@ pub(super) async fn connect(host: &Host, tls: Option<&Tls>) -> io::Result<Box<dy
 }
 
 /// What rustls has to know.
-pub(super) fn config(tls: &Tls) -> io::Result<ClientConfig> {
+pub(crate) fn config(tls: &Tls) -> io::Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     match &tls.ca {
         Some(ca) => {

@@ -2,6 +2,8 @@
 
 mod parse;
 
+pub(crate) use self::parse::Options;
+
 use std::{path::PathBuf, str::FromStr};
 
 use coroner_proto::v1::{DiagnosisFilter, Severity};
@@ -112,37 +114,43 @@ pub(super) struct Webhook {
 /// A stream of NATS JetStream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Nats {
-    pub(super) host: Host,
-    pub(super) tls: Option<Tls>,
+    pub(super) server: NatsServer,
     pub(super) subject: String,
     /// The stream that must take it, if that is to be checked.
     pub(super) stream: Option<String>,
-    pub(super) token_file: Option<PathBuf>,
-    pub(super) creds_file: Option<PathBuf>,
     pub(super) format: Format,
+}
+
+/// A server of NATS, and who one is to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NatsServer {
+    pub(crate) host: Host,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) token_file: Option<PathBuf>,
+    pub(crate) creds_file: Option<PathBuf>,
 }
 
 /// Where to connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Host {
+pub(crate) struct Host {
     /// A name or an address, without brackets.
-    pub(super) name: String,
-    pub(super) port: u16,
+    pub(crate) name: String,
+    pub(crate) port: u16,
 }
 
 impl Host {
-    fn of(url: &Url, default_port: u16) -> Result<Self, Wrong> {
+    pub(crate) fn of(url: &Url, default_port: u16) -> Result<Self, Wrong> {
         let name = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| Wrong::new("a host is missing"))?;
         let port = url.port_or_known_default().unwrap_or(default_port);
         Ok(Self { name: name.trim_matches(['[', ']']).into(), port })
     }
 
     /// As in a URL.
-    pub(super) fn bracketed(&self) -> String {
+    pub(crate) fn bracketed(&self) -> String {
         if self.name.contains(':') { format!("[{}]", self.name) } else { self.name.clone() }
     }
 
-    fn authority(&self) -> String {
+    pub(crate) fn authority(&self) -> String {
         format!("{}:{}", self.bracketed(), self.port)
     }
 
@@ -181,7 +189,7 @@ impl FromStr for Format {
 
 /// The files of a TLS connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tls {
+pub(crate) struct Tls {
     /// Authorities that are trusted; those of the system if there is none.
     pub(super) ca: Option<PathBuf>,
     /// Certificate and key to show.
@@ -194,7 +202,7 @@ pub(super) struct Tls {
 pub struct Wrong(String);
 
 impl Wrong {
-    fn new(text: impl Into<String>) -> Self {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 }

@@ -6,12 +6,12 @@
 
 use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, HeaderMap, RequestErrorKind, header};
+use async_nats::{Client, ConnectErrorKind, HeaderMap, RequestErrorKind, header};
 use serde_json::Value;
 
-use super::{super::connect, super::format, super::target, Item, Refused, Remedy, Sink, Taken};
+use super::{super::format, super::target, Item, Refused, Remedy, Sink, Taken};
+use crate::nats;
 
-const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 /// For one record.
 const ACKNOWLEDGE_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -90,29 +90,10 @@ impl Sink for Nats {
 
 async fn connect(target: &target::Nats) -> Result<Client, Refused> {
     let hold = |error: &dyn std::fmt::Display| Refused::new(Remedy::Hold, error);
-    let mut options = ConnectOptions::new()
-        .name("coroner-aggregator")
-        .connection_timeout(CONNECT_DEADLINE)
-        .request_timeout(Some(ACKNOWLEDGE_DEADLINE))
-        .max_reconnects(1);
-    if let Some(tls) = &target.tls {
-        let config = connect::config(tls).map_err(|error| hold(&error))?;
-        options = options.require_tls(true).tls_client_config(config);
-    }
-    if let Some(path) = &target.token_file {
-        let token = std::fs::read_to_string(path);
-        let token = token.map_err(|error| hold(&format!("cannot read {}: {error}", path.display())))?;
-        options = options.token(token.trim().to_owned());
-    }
-    if let Some(path) = &target.creds_file {
-        let with = options.credentials_file(path).await;
-        options = with.map_err(|error| hold(&format!("cannot use {}: {error}", path.display())))?;
-    }
-    let url = format!("{}:{}", target.host.bracketed(), target.host.port);
-    options.connect(url).await.map_err(|error| match error.kind() {
-        async_nats::ConnectErrorKind::Authentication | async_nats::ConnectErrorKind::AuthorizationViolation => {
-            hold(&error)
-        }
+    let options = nats::options(&target.server).await.map_err(|error| hold(&error))?;
+    let options = options.request_timeout(Some(ACKNOWLEDGE_DEADLINE)).max_reconnects(1);
+    options.connect(target.server.host.authority()).await.map_err(|error| match error.kind() {
+        ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => hold(&error),
         _ => Refused::new(Remedy::RETRY, error),
     })
 }

@@ -5,20 +5,16 @@ use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
 use coroner_proto::v1::Severity;
 use url::Url;
 
-use super::{Destination, Filter, Format, Host, Layout, Lines, Nats, Otlp, Start, Syslog, Target, Tls, Webhook, Wrong};
+use super::{
+    Destination, Filter, Format, Host, Layout, Lines, Nats, NatsServer, Otlp, Start, Syslog, Target, Tls, Webhook,
+    Wrong,
+};
 
 impl FromStr for Target {
     type Err = Wrong;
 
     fn from_str(text: &str) -> Result<Self, Wrong> {
-        let url = Url::parse(text).map_err(|error| Wrong(format!("it is no URL: {error}")))?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(Wrong::new("secrets do not belong on a command line; give a file that holds them"));
-        }
-        if url.fragment().is_some() {
-            return Err(Wrong::new("# has no meaning here; write %23"));
-        }
-        let mut options = Options::of(&url)?;
+        let (url, mut options) = Options::of(text)?;
         let destination = destination(&url, &mut options)?;
         let mut shown = url.clone();
         shown.set_query(None);
@@ -97,7 +93,6 @@ fn destination(url: &Url, options: &mut Options) -> Result<Destination, Wrong> {
             }))
         }
         scheme @ ("nats" | "nats+tls") => {
-            let host = Host::of(url, 4222)?;
             check_path(url, &["", "/"])?;
             let subject = options.take("subject").unwrap_or_else(|| "coroner.diagnoses".into());
             let is_sound = |token: &str| !token.is_empty() && !token.contains(['*', '>', ' ', '\t', '\r', '\n']);
@@ -105,12 +100,9 @@ fn destination(url: &Url, options: &mut Options) -> Result<Destination, Wrong> {
                 return Err(Wrong(format!("subject={subject} cannot be published to")));
             }
             Ok(Destination::Nats(Nats {
-                tls: options.tls(url, &host, scheme == "nats+tls")?,
-                host,
+                server: options.nats_server(url, scheme == "nats+tls")?,
                 subject,
                 stream: options.take("stream"),
-                token_file: options.path("token-file"),
-                creds_file: options.path("creds-file"),
                 format: options.format()?,
             }))
         }
@@ -157,20 +149,28 @@ fn severity(word: &str) -> Result<Severity, Wrong> {
 }
 
 /// What follows the question mark. Each option is taken once; what is left over is an error.
-struct Options(BTreeMap<String, String>);
+pub(crate) struct Options(BTreeMap<String, String>);
 
 impl Options {
-    fn of(url: &Url) -> Result<Self, Wrong> {
+    /// A URL without secrets, and its options.
+    pub(crate) fn of(text: &str) -> Result<(Url, Self), Wrong> {
+        let url = Url::parse(text).map_err(|error| Wrong(format!("it is no URL: {error}")))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Wrong::new("secrets do not belong on a command line; give a file that holds them"));
+        }
+        if url.fragment().is_some() {
+            return Err(Wrong::new("# has no meaning here; write %23"));
+        }
         let mut options = BTreeMap::new();
         for (key, value) in url.query_pairs() {
             if options.insert(key.to_string(), value.into_owned()).is_some() {
                 return Err(Wrong(format!("option {key} is given twice")));
             }
         }
-        Ok(Self(options))
+        Ok((url, Self(options)))
     }
 
-    fn take(&mut self, key: &str) -> Option<String> {
+    pub(crate) fn take(&mut self, key: &str) -> Option<String> {
         self.0.remove(key)
     }
 
@@ -248,7 +248,17 @@ impl Options {
         Ok(Some(Tls { ca: ca.map(Into::into), identity }))
     }
 
-    fn finish(self) -> Result<(), Wrong> {
+    pub(crate) fn nats_server(&mut self, url: &Url, with_tls: bool) -> Result<NatsServer, Wrong> {
+        let host = Host::of(url, 4222)?;
+        Ok(NatsServer {
+            tls: self.tls(url, &host, with_tls)?,
+            host,
+            token_file: self.path("token-file"),
+            creds_file: self.path("creds-file"),
+        })
+    }
+
+    pub(crate) fn finish(self) -> Result<(), Wrong> {
         match self.0.into_keys().next() {
             Some(key) => Err(Wrong(format!("option {key} is not known here"))),
             None => Ok(()),
@@ -292,7 +302,7 @@ mod tests {
         };
         assert_eq!((webhook.host.port, webhook.authority.as_str(), webhook.path.as_str()), (443, "h", "/in"));
         let Destination::Nats(nats) = target("nats://[::1]").destination else { panic!() };
-        assert_eq!((nats.host.bracketed().as_str(), nats.subject.as_str()), ("[::1]", "coroner.diagnoses"));
+        assert_eq!((nats.server.host.bracketed().as_str(), nats.subject.as_str()), ("[::1]", "coroner.diagnoses"));
         assert_eq!(target("stdout:").name, "stdout");
         assert_eq!(target("otlp+http://[::1]").name, "otlp-http-1");
     }
