@@ -348,14 +348,17 @@ async fn listen(mut frames: Streaming<WatchDiagnosesResponse>, heard: &watch::Se
 }
 
 /// The address in the aggregator's line `listening on ADDRESS`.
-pub(crate) fn listening_address(log: &str) -> Option<String> {
+pub fn listening_address(log: &str) -> Option<String> {
     let (_, rest) = log.split_once("listening on ")?;
     let (address, _) = rest.split_once(char::is_whitespace)?;
     Some(address.to_owned())
 }
 
 /// The agent's binary.
-pub(crate) fn agent() -> Result<PathBuf> {
+///
+/// # Errors
+/// That it was not built.
+pub fn agent() -> Result<PathBuf> {
     binary("coroner-agent")
 }
 

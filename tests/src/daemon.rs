@@ -17,7 +17,7 @@ const GRACE: Duration = Duration::from_secs(30);
 
 /// A running daemon.
 #[derive(Debug)]
-pub(crate) struct Daemon {
+pub struct Daemon {
     name: String,
     child: Child,
     log: PathBuf,
@@ -27,7 +27,10 @@ pub(crate) struct Daemon {
 
 impl Daemon {
     /// Starts `program` in `cgroup`, with standard output and error in `log`.
-    pub(crate) fn start(program: &Path, arguments: &[String], cgroup: &Cgroup, log: PathBuf) -> Result<Self> {
+    ///
+    /// # Errors
+    /// What did not start.
+    pub fn start(program: &Path, arguments: &[String], cgroup: &Cgroup, log: PathBuf) -> Result<Self> {
         let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
         let output =
             File::options().create(true).append(true).open(&log).with_context(|| format!("opening {log:?}"))?;
@@ -47,12 +50,12 @@ impl Daemon {
     }
 
     /// Its pid.
-    pub(crate) fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// What it has printed so far.
-    pub(crate) fn output(&self) -> String {
+    pub fn output(&self) -> String {
         let read = File::open(&self.log).and_then(|mut log| {
             let mut text = Vec::new();
             log.seek(SeekFrom::Start(self.log_start))?;
@@ -63,22 +66,36 @@ impl Daemon {
     }
 
     /// The last lines that it printed.
-    pub(crate) fn tail(&self) -> String {
+    pub fn tail(&self) -> String {
         let output = self.output();
         let lines: Vec<&str> = output.lines().collect();
         format!("--- {}:\n{}", self.name, lines[lines.len().saturating_sub(40)..].join("\n"))
     }
 
-    /// Fails, with what it printed, if it has ended.
-    pub(crate) fn check(&mut self) -> Result<()> {
-        match self.child.try_wait().with_context(|| format!("waiting for {}", self.name))? {
+    /// Fails if it has ended.
+    ///
+    /// # Errors
+    /// That it has, with what it printed.
+    pub fn check(&mut self) -> Result<()> {
+        match self.ended()? {
             Some(status) => bail!("{} has ended ({status})\n{}", self.name, self.tail()),
             None => Ok(()),
         }
     }
 
+    /// What it has ended with, if it has.
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.child.try_wait().with_context(|| format!("waiting for {}", self.name))
+    }
+
     /// Asks it to end and gives its status; kills it if it does not end.
-    pub(crate) fn stop(&mut self) -> Result<ExitStatus> {
+    ///
+    /// # Errors
+    /// That it had to be killed.
+    pub fn stop(&mut self) -> Result<ExitStatus> {
         if let Some(status) = self.child.try_wait()? {
             return Ok(status);
         }
@@ -94,6 +111,17 @@ impl Daemon {
         self.child.kill().with_context(|| format!("killing {}", self.name))?;
         self.child.wait()?;
         bail!("{} did not end within {GRACE:?} of SIGTERM\n{}", self.name, self.tail())
+    }
+
+    /// Ends it with SIGKILL.
+    ///
+    /// # Errors
+    /// That it has ended by itself before.
+    pub fn kill(&mut self) -> Result<()> {
+        self.check()?;
+        self.child.kill().with_context(|| format!("killing {}", self.name))?;
+        self.child.wait().with_context(|| format!("waiting for {}", self.name))?;
+        Ok(())
     }
 }
 

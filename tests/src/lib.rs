@@ -13,6 +13,7 @@ mod containerd;
 pub mod coroner;
 mod daemon;
 pub mod docker;
+pub mod flow;
 mod http;
 mod image;
 mod kubelet;
@@ -24,8 +25,10 @@ pub mod secured;
 mod verdict;
 
 pub use cgroup::{Cgroup, Version};
+pub use daemon::Daemon;
 pub use kubelet::{Container, ContainerSpec, Kubelet, Pod, PodSpec};
 pub use node::Node;
+pub use scratch::Scratch;
 pub use verdict::Verdict;
 
 /// 2^20 bytes.

@@ -14,13 +14,16 @@ const PREFIX: &str = "coroner-tests-";
 
 /// One test's place on the machine; dropped, it is as if it had never been.
 #[derive(Debug)]
-pub(crate) struct Scratch {
+pub struct Scratch {
     name: String,
 }
 
 impl Scratch {
     /// A new place. Removes what tests that were killed have left.
-    pub(crate) fn new() -> Result<Self> {
+    ///
+    /// # Errors
+    /// That this is not root, or what the kernel refused.
+    pub fn new() -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         ensure!(nix::unistd::geteuid().is_root(), "these tests make containers and cgroups, so they must run as root");
         remove_leftovers();
@@ -35,17 +38,17 @@ impl Scratch {
     }
 
     /// Its directory.
-    pub(crate) fn directory(&self) -> PathBuf {
+    pub fn directory(&self) -> PathBuf {
         directory(&self.name)
     }
 
     /// Where the daemons run.
-    pub(crate) fn daemons(&self) -> Cgroup {
+    pub fn daemons(&self) -> Cgroup {
         top(&self.name).child("system")
     }
 
     /// Where the pods run, as under a kubelet with a `--cgroup-root` of its own.
-    pub(crate) fn kubepods(&self) -> Cgroup {
+    pub fn kubepods(&self) -> Cgroup {
         top(&self.name).child("kubepods")
     }
 }

@@ -14,9 +14,8 @@ use coroner_agent::uplink::{Pace, Uplink};
 use coroner_proto::v1::diagnosis_service_client::DiagnosisServiceClient;
 use coroner_proto::v1::watch_diagnoses_request::Start;
 use coroner_proto::v1::watch_diagnoses_response::Frame;
-use coroner_proto::v1::{
-    Cause, Confidence, Diagnosis, Severity, SourceHealth, Subject, SubjectKind, WatchDiagnosesRequest,
-};
+use coroner_proto::v1::{SourceHealth, WatchDiagnosesRequest};
+use coroner_tests::flow::{diagnosis, name, number_of};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Endpoint;
 
@@ -38,48 +37,6 @@ const FRAMES_A_TOKEN: u32 = 4;
 /// Trying again is quick, as deaths are frequent.
 const PACE: Pace =
     Pace { first: Duration::from_millis(5), longest: Duration::from_millis(50), hold: Duration::from_secs(60) };
-
-/// The diagnosis of this number of a node. Numbers begin with 1.
-pub(crate) fn diagnosis(node: u16, number: u64) -> Diagnosis {
-    Diagnosis {
-        uid: uid(node, number),
-        revision: 1,
-        subject: Some(Subject {
-            kind: SubjectKind::Container.into(),
-            namespace: "shop".into(),
-            name: "cart-7d4b9c6f5-x2x8k".into(),
-            node: name(node),
-            container: "app".into(),
-            ..Subject::default()
-        }),
-        cause: Cause::OomContainerLimit.into(),
-        fatal: true,
-        confidence: Confidence::Certain.into(),
-        severity: Severity::Error.into(),
-        event_time: Some(prost_types::Timestamp { seconds: 1_780_000_000, nanos: 7 }),
-        summary: summary(number),
-        ..Diagnosis::default()
-    }
-}
-
-/// A node's name.
-pub(crate) fn name(node: u16) -> String {
-    format!("node-{node}")
-}
-
-pub(crate) fn summary(number: u64) -> String {
-    format!("number {number}")
-}
-
-/// The same again from the same node and number, as an agent's are from what died.
-pub(crate) fn uid(node: u16, number: u64) -> String {
-    format!("c0de0000-0000-5000-{node:04x}-{number:012x}")
-}
-
-pub(crate) fn number_of(uid: &str) -> Option<(u16, u64)> {
-    let (node, number) = uid.strip_prefix("c0de0000-0000-5000-")?.split_once('-')?;
-    Some((u16::from_str_radix(node, 16).ok()?, u64::from_str_radix(number, 16).ok()?))
-}
 
 /// Plays this role in the current directory.
 pub(crate) fn play(role: &str) -> Result<()> {

@@ -6,9 +6,8 @@ use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
+use coroner_tests::flow::{diagnosis, name, number_of, summary, uid};
 use serde_json::Value;
-
-use crate::flow::{diagnosis, name, number_of, summary, uid};
 
 /// Node and number of a line that tells exactly what was sent.
 type Understand = Box<dyn Fn(&str) -> Result<(u16, u64)>>;
