@@ -1,0 +1,100 @@
+//! An aggregator that goes away and comes back: with its ledger, with none, or with an older one.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use coroner_proto::v1::GapReason;
+use coroner_tests::coroner::aggregator;
+
+use crate::stage::Stage;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_aggregator_that_was_killed_gets_what_was_found_out_meanwhile() -> Result<()> {
+    let stage = Stage::new()?;
+    let ledger = stage.path("ledger.db");
+    let mut agents = [stage.feeder(1)?, stage.feeder(2)?];
+    let subscriber = stage.subscriber()?;
+    let mut last = 0;
+    for _ in 0..3 {
+        let mut aggregator = stage.aggregator(&ledger, &[]).await?;
+        for agent in &mut agents {
+            last = agent.tell(500).await?;
+        }
+        // Killed while it is at work.
+        subscriber.until("some have come", |heard| heard.of(1).last() >= Some(&(last - 499))).await?;
+        aggregator.kill()?;
+        for agent in &mut agents {
+            last = agent.tell(500).await?;
+        }
+    }
+    let _aggregator = stage.aggregator(&ledger, &[]).await?;
+    for node in [1, 2] {
+        subscriber.until_all(node, last).await?;
+    }
+    let heard = subscriber.heard();
+    ensure!(heard.gaps.is_empty() && heard.others.is_empty() && heard.returns > 3, "{heard:?}");
+    for agent in agents {
+        agent.end().await?;
+    }
+    Ok(())
+}
+
+/// The ledger is another one: who had read from the one before is told so once and gets all that agents still keep, which is
+/// everything here.
+async fn ensure_all_comes_again(replace: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let stage = Stage::new()?;
+    let ledger = stage.path("ledger.db");
+    let mut aggregator = stage.aggregator(&ledger, &[]).await?;
+    let mut agent = stage.feeder(1)?;
+    let subscriber = stage.subscriber()?;
+    let last = agent.tell(1_000).await?;
+    subscriber.until_all(1, last).await?;
+    backup(&ledger)?;
+    let last = agent.tell(1_000).await?;
+    subscriber.until_all(1, last).await?;
+
+    // The agent has nothing to push, so that its connection is made anew without its knowing.
+    aggregator.kill()?;
+    replace(&ledger)?;
+    let _aggregator = stage.aggregator(&ledger, &[]).await?;
+    let last = agent.tell(1).await?;
+    subscriber.until_all(1, last).await?;
+    let newcomer = stage.subscriber()?;
+    let heard = newcomer.until_all(1, last).await?;
+    ensure!(heard.gaps.is_empty() && heard.others.is_empty(), "{heard:?}");
+    let heard = subscriber.until("it was told all again", |heard| heard.repeated >= last - 1).await?;
+    ensure!(matches!(heard.gaps.as_slice(), [one] if one.reason() == GapReason::Retention), "{:?}", heard.gaps);
+    agent.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_aggregator_with_an_empty_ledger_gets_everything_that_agents_still_keep() -> Result<()> {
+    ensure_all_comes_again(|ledger| {
+        for suffix in ["", "-wal", "-shm"] {
+            fs::remove_file(format!("{}{suffix}", ledger.display()))?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_aggregator_with_an_older_ledger_gets_everything_that_agents_still_keep() -> Result<()> {
+    ensure_all_comes_again(|ledger| command(&["restore", "--from", &backup_of(ledger), "--ledger"], ledger)).await
+}
+
+fn backup_of(ledger: &Path) -> String {
+    format!("{}.backup", ledger.display())
+}
+
+fn backup(ledger: &Path) -> Result<()> {
+    command(&["backup", "--to", &backup_of(ledger), "--ledger"], ledger)
+}
+
+fn command(words: &[&str], ledger: &Path) -> Result<()> {
+    let output = Command::new(aggregator()?).args(words).arg(ledger).output().context("starting the aggregator")?;
+    ensure!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! An agent's outbox and uplink, fed with numbered diagnoses.
+
+use std::path::Path;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use coroner_agent::config::Aggregator;
+use coroner_agent::outbox::{self, Closed, Keeper, Outbox, Record};
+use coroner_agent::status::{Board, OUTBOX};
+use coroner_agent::uplink::{Pace, Uplink};
+use coroner_proto::v1::{Diagnosis, Severity, SourceHealth};
+use coroner_tests::flow::{self, name};
+use coroner_tests::until;
+use tokio::task;
+use tokio_util::sync::CancellationToken;
+
+/// Trying again is quick.
+const PACE: Pace =
+    Pace { first: Duration::from_millis(5), longest: Duration::from_millis(50), hold: Duration::from_secs(60) };
+/// Diagnoses that are appended together.
+const TOGETHER: usize = 100;
+
+/// Told and not ended, or ended by [`end`](Self::end).
+pub(crate) struct Feeder {
+    node: u16,
+    keeper: Keeper,
+    board: Board,
+    uplink: task::JoinHandle<Result<(), Closed>>,
+    thread: JoinHandle<()>,
+    /// The last number that was told.
+    last: u64,
+}
+
+/// The diagnosis of this number: half of them are of the least severity.
+pub(crate) fn diagnosis(node: u16, number: u64) -> Diagnosis {
+    let severity = [Severity::Info, Severity::Info, Severity::Warning, Severity::Critical]
+        [usize::try_from(number % 4).expect("below 4")];
+    Diagnosis { severity: severity.into(), ..flow::diagnosis(node, number) }
+}
+
+pub(crate) fn record(node: u16, number: u64) -> Record {
+    Record::diagnosis(diagnosis(node, number))
+}
+
+impl Feeder {
+    /// Over this outbox, which is made where there is none.
+    pub(crate) fn start(node: u16, url: String, outbox: &Path, max_bytes: u64) -> Result<Self> {
+        let board = Board::default();
+        let outbox = Outbox::open(outbox, max_bytes, &name(node), board.clone())?;
+        let (keeper, thread) = outbox::spawn(outbox).context("starting the outbox")?;
+        let aggregator = Aggregator { url, tls: None, token: None };
+        let uplink = Uplink::new(name(node), aggregator, keeper.clone(), board.clone(), PACE);
+        let uplink = tokio::spawn(uplink.run(CancellationToken::new()));
+        Ok(Self { node, keeper, board, uplink, thread, last: 0 })
+    }
+
+    /// Goes on behind what an earlier one has told.
+    pub(crate) fn behind(self, last: u64) -> Self {
+        Self { last, ..self }
+    }
+
+    /// Tells so many more, and waits until the outbox has them, on disk or in memory. Gives the last number.
+    pub(crate) async fn tell(&mut self, count: u64) -> Result<u64> {
+        let numbers: Vec<u64> = (self.last + 1..=self.last + count).collect();
+        for numbers in numbers.chunks(TOGETHER) {
+            let records = numbers.iter().map(|number| record(self.node, *number));
+            self.keeper.append(records.collect()).await?;
+            self.keeper.flush().await?;
+        }
+        self.last += count;
+        Ok(self.last)
+    }
+
+    /// How well the outbox is, and why not.
+    pub(crate) fn outbox(&self) -> (SourceHealth, String) {
+        let outbox = self.board.sources().into_iter().find(|source| source.source == OUTBOX);
+        outbox.map(|status| (status.health(), status.reason)).unwrap_or_default()
+    }
+
+    pub(crate) fn is_on_disk(&self) -> bool {
+        self.outbox().0 == SourceHealth::Ok
+    }
+
+    /// Tells more until the outbox is on disk. Gives the last number.
+    pub(crate) async fn tell_until_on_disk(&mut self) -> Result<u64> {
+        let told = until("the outbox is on disk", async || {
+            let last = self.tell(1).await?;
+            Ok(self.is_on_disk().then_some(last))
+        });
+        told.await.with_context(|| format!("{:?}", self.outbox()))
+    }
+
+    /// Ends it and closes the file; what it had in memory alone is gone.
+    pub(crate) async fn end(self) -> Result<()> {
+        let Self { keeper, uplink, thread, .. } = self;
+        uplink.abort();
+        ensure!(uplink.await.is_err_and(|error| error.is_cancelled()), "the uplink has ended by itself");
+        drop(keeper);
+        let joined = task::spawn_blocking(|| thread.join()).await?;
+        ensure!(joined.is_ok(), "the outbox has panicked");
+        Ok(())
+    }
+}

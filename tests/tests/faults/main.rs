@@ -1,0 +1,13 @@
+//! Faults beneath and between the programs: every diagnosis still arrives at a subscriber, once or as the same uid and revision
+//! again, in the order of its node, and none that nobody told; what had to be dropped is told in a gap.
+
+mod aggregator_away;
+mod disk_full;
+mod disk_read_only;
+mod feeder;
+mod network;
+mod pushes;
+mod small_disk;
+mod stage;
+mod state_directory;
+mod subscriber;
