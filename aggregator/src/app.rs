@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal, process::ExitCode, sync::Arc, time::Duration};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use jiff::Timestamp;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
@@ -20,6 +20,7 @@ use crate::{
     export::{self, Exporters},
     feed::{Feed, Timing},
     intake::Intake,
+    lease,
     ledger::{self, Ledger, Retention, Writer},
     nodes::Nodes,
     server::{self, Listener},
@@ -96,6 +97,8 @@ pub struct App {
     reporter: tonic_health::server::HealthReporter,
     ledger: Arc<Ledger>,
     writer: Writer,
+    /// The stream that the ledger follows is not what it was.
+    broken: CancellationToken,
     tasks: TaskTracker,
     health_tasks: TaskTracker,
     stop: CancellationToken,
@@ -113,6 +116,7 @@ impl App {
         let Config {
             listen,
             ledger: path,
+            jetstream,
             retain_days,
             retain_bytes,
             health_listen,
@@ -124,17 +128,56 @@ impl App {
         export::check(&export)?;
         let directory = Exporters::directory_of(&path);
         let retention = Retention { age: Duration::from_secs(86_400) * retain_days, bytes: retain_bytes };
-        let (ledger, writer) = tokio::task::spawn_blocking(move || Ledger::open(&path, retention)).await??;
+        let nodes = Arc::new(Nodes::default());
+        let (ledger, writer, follower) = match jetstream {
+            None => {
+                let opened = tokio::task::spawn_blocking(move || Ledger::open(&path, retention)).await??;
+                (opened.0, opened.1, None)
+            }
+            Some(target) => {
+                let opened = Ledger::open_shared(&path, retention, &target, Arc::clone(&nodes)).await?;
+                (opened.0, opened.1, Some(Arc::new(opened.2)))
+            }
+        };
         let ledger = Arc::new(ledger);
-        let nodes = Arc::new(Nodes::new(ledger.query(ledger::nodes).await?));
+        for status in ledger.query(ledger::nodes).await? {
+            nodes.told(status);
+        }
         let (tasks, health_tasks) = (TaskTracker::new(), TaskTracker::new());
         let (stop, stop_health) = (CancellationToken::new(), CancellationToken::new());
         let stop_on_error = stop.clone().drop_guard();
+        let broken = CancellationToken::new();
+        if let Some(follower) = follower {
+            tasks.spawn({
+                let (follower, stop, broken) = (Arc::clone(&follower), stop.clone(), broken.clone());
+                async move {
+                    if let Err(error) = follower.run(stop).await {
+                        tracing::error!("{error}");
+                        broken.cancel();
+                    }
+                }
+            });
+            tokio::select! {
+                () = follower.caught_up() => {}
+                () = broken.cancelled() => bail!("the stream cannot be followed"),
+            }
+        }
 
         let intake = Intake::new(Arc::clone(&ledger), Arc::clone(&nodes));
         let feed = Feed::new(Arc::clone(&ledger), Arc::clone(&nodes), timing, tasks.clone(), stop.clone());
         if cluster_watch == ClusterWatch::Auto {
-            tasks.spawn(cluster::run(intake.clone(), kubeconfig, stop.clone()));
+            let (intake, stop) = (intake.clone(), stop.clone());
+            match ledger.state().cloned() {
+                None => tasks.spawn(cluster::run(intake, kubeconfig, stop)),
+                Some(state) => tasks.spawn(async move {
+                    while let Some(turn) = lease::turn(&state, "cluster", &stop).await {
+                        cluster::run(intake.clone(), kubeconfig.clone(), turn.over.clone()).await;
+                        // Without a cluster it ends at once, and would for each of the others.
+                        turn.over.cancelled().await;
+                        turn.end().await;
+                    }
+                }),
+            };
         }
         let exporters =
             Exporters { ledger: Arc::clone(&ledger), directory, pace: export::Pace::default(), stop: stop.clone() };
@@ -161,7 +204,7 @@ impl App {
         reporter.set_service_status("liveness", ServingStatus::Serving).await;
         reporter.set_service_status("readiness", ServingStatus::Serving).await;
         stop_on_error.disarm();
-        Ok(Self { endpoints, health, reporter, ledger, writer, tasks, health_tasks, stop, stop_health })
+        Ok(Self { endpoints, health, reporter, ledger, writer, broken, tasks, health_tasks, stop, stop_health })
     }
 
     /// Where it listens, with real ports.
@@ -174,11 +217,14 @@ impl App {
         self.health.as_ref()
     }
 
-    /// Waits until the ledger's writer has ended by itself, which it does for damaged data only.
-    async fn failed(&self) -> anyhow::Error {
-        self.writer.ended().await;
+    /// Waits until the ledger cannot go on: its data is damaged, or the stream that it follows is not what it was.
+    pub async fn failed(&self) -> anyhow::Error {
+        let error = tokio::select! {
+            () = self.writer.ended() => anyhow!("the ledger's writer has ended"),
+            () = self.broken.cancelled() => anyhow!("the ledger's stream has changed"),
+        };
         self.reporter.set_service_status("liveness", ServingStatus::NotServing).await;
-        anyhow!("the ledger's writer has ended")
+        error
     }
 
     /// Takes no more, lets what is under way finish, and closes the ledger.

@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::{Parser, ValueEnum};
 
-use crate::export::Target;
+use crate::{export::Target, ledger::StreamTarget};
 
 /// Keeps what the agents have found out, and serves it to whoever asks.
 #[derive(Clone, Debug, Parser)]
@@ -16,6 +16,10 @@ pub struct Config {
     /// The file that keeps everything; made where there is none
     #[arg(long, env = "CORONER_LEDGER", value_name = "PATH", default_value = "/var/lib/coroner/ledger.db")]
     pub ledger: PathBuf,
+    /// Share the ledger with other aggregators: keep it in this stream of NATS JetStream, nats+tls://HOST:PORT/NAME, of which an index
+    /// lies beside --ledger; see docs/operating.md
+    #[arg(long, env = "CORONER_JETSTREAM", value_name = "URL")]
+    pub jetstream: Option<StreamTarget>,
     /// Certificate chain for TLS, PEM
     #[arg(long, env = "CORONER_TLS_CERT", value_name = "PATH", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,

@@ -15,6 +15,8 @@ mod target;
 
 use std::{
     collections::BTreeSet,
+    fs::DirBuilder,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -24,16 +26,27 @@ use std::{
 };
 
 use coroner_proto::v1::{Diagnosis, Gap};
+use tokio::time::sleep;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
-pub(crate) use self::{connect::config as tls_config, target::NatsServer};
+pub(crate) use self::{
+    connect::config as tls_config,
+    target::{NatsServer, Options},
+};
+use self::{
+    cursor::{Cursor, CursorFile},
+    runner::Runner,
+    target::Destination,
+};
 pub use self::{
     runner::Pace,
     target::{Filter, Start, Target, Wrong},
 };
-use self::{runner::Runner, target::Destination};
-use crate::ledger::{Ledger, Offset, Position};
+use crate::{
+    lease,
+    ledger::{Ledger, Offset, Position},
+};
 
 /// One record of the ledger on its way out.
 #[derive(Clone, Debug)]
@@ -144,24 +157,60 @@ impl Exporters {
     pub async fn start(&self, target: Target, tasks: &TaskTracker) -> Result<Arc<Counters>, Error> {
         let Target { destination, .. } = target.clone();
         match destination {
-            Destination::Lines(lines) => self.start_with(target, sink::Lines::new(lines), tasks).await,
-            Destination::Nats(nats) => self.start_with(target, sink::Nats::new(nats), tasks).await,
-            Destination::Otlp(otlp) => self.start_with(target, sink::Otlp::new(otlp), tasks).await,
-            Destination::Syslog(syslog) => self.start_with(target, sink::Syslog::new(syslog), tasks).await,
-            Destination::Webhook(webhook) => self.start_with(target, sink::Webhook::new(webhook), tasks).await,
+            Destination::Lines(lines) => self.start_with(target, move || sink::Lines::new(lines.clone()), tasks).await,
+            Destination::Nats(nats) => self.start_with(target, move || sink::Nats::new(nats.clone()), tasks).await,
+            Destination::Otlp(otlp) => self.start_with(target, move || sink::Otlp::new(otlp.clone()), tasks).await,
+            Destination::Syslog(syslog) => {
+                self.start_with(target, move || sink::Syslog::new(syslog.clone()), tasks).await
+            }
+            Destination::Webhook(webhook) => {
+                self.start_with(target, move || sink::Webhook::new(webhook.clone()), tasks).await
+            }
         }
     }
 
     async fn start_with<S: sink::Sink>(
         &self,
         target: Target,
-        sink: S,
+        sink: impl Fn() -> S + Send + 'static,
         tasks: &TaskTracker,
     ) -> Result<Arc<Counters>, Error> {
-        let (runner, counters) = Runner::open(self, target, sink).await?;
-        tasks.spawn(runner.run());
+        make_directory(&self.directory)?;
+        let counters = Arc::new(Counters::default());
+        match self.ledger.state() {
+            None => {
+                let cursor = Cursor::File(CursorFile::new(&self.directory, &target.name));
+                let stop = self.stop.clone();
+                let runner = Runner::open(self, target, sink(), cursor, Arc::clone(&counters), stop).await?;
+                tasks.spawn(runner.run());
+            }
+            Some(state) => {
+                let (exporters, state, counters) = (self.clone(), state.clone(), Arc::clone(&counters));
+                tasks.spawn(async move {
+                    let name = format!("export.{}", target.name);
+                    while let Some(turn) = lease::turn(&state, &name, &exporters.stop).await {
+                        let (cursor, over) = (Cursor::Leased(turn.lease.clone()), turn.over.clone());
+                        let counters = Arc::clone(&counters);
+                        let runner = Runner::open(&exporters, target.clone(), sink(), cursor, counters, over).await;
+                        match runner {
+                            Ok(runner) => runner.run().await,
+                            Err(error) => {
+                                tracing::warn!(exporter = target.name, %error, "Cannot export yet");
+                                sleep(exporters.pace.first).await;
+                            }
+                        }
+                        turn.end().await;
+                    }
+                });
+            }
+        }
         Ok(counters)
     }
+}
+
+fn make_directory(directory: &Path) -> Result<(), Error> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    made.map_err(|source| Error::File { doing: "create", path: directory.into(), source })
 }
 
 /// The longest that a receiver may take for one batch.

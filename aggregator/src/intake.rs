@@ -81,6 +81,7 @@ impl Intake {
         let time = Timestamp::now();
         let now = i64::try_from(time.as_nanosecond()).unwrap_or(i64::MAX);
         let status = self.nodes.heard(&node, time, check::sources(sources)).map_err(|full| busy(full.to_string()))?;
+        let status = status.map(|status| (status, now));
         let after = if records.is_empty() { 0 } else { i64::try_from(after_sequence).unwrap_or(i64::MAX) };
         let mut push = Push { node: node.clone(), stream_id, status, after, ..Push::default() };
         let mut rejected = Vec::new();

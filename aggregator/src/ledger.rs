@@ -1,13 +1,16 @@
-//! The ledger: everything the agents have told, in the order in which it became durable, in one SQLite file.
+//! The ledger: everything the agents have told, in the order in which it became durable, in one SQLite file, or in a stream that
+//! several aggregators [share](shared), of which the file is an index then.
 //!
 //! One thread writes, and answers only after the commit is on disk. Readers have connections and positions of their own and
 //! learn only the last committed offset, so a slow reader harms nobody and costs one batch of memory.
 
 mod backup;
+mod jetstream;
 mod pool;
 mod query;
 mod reader;
 mod schema;
+mod shared;
 mod store;
 mod writer;
 
@@ -24,13 +27,15 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub use self::jetstream::Target as StreamTarget;
 pub use self::{
     backup::{backup, restore},
     query::{Extent, ListPosition, Page, Query, extent, list, namespaces, nodes, revisions},
     reader::{Body, Chunk, Item, Limits, Lost, Position, expired, last, read, seek},
-    store::{Entry, Identity, Push, Store},
+    shared::Follower,
+    store::{Entry, Identity, Logged, Push, Store},
 };
-use self::{pool::Pool, writer::Job};
+use self::{pool::Pool, shared::Shared, writer::Job};
 
 /// The number of a record: 1, 2, 3 … in the order in which they became durable. 0 is before all of them.
 pub type Offset = i64;
@@ -123,6 +128,18 @@ pub enum Error {
         #[source]
         source: rusqlite::Error,
     },
+    /// JetStream failed.
+    #[error("cannot {doing}")]
+    JetStream {
+        /// What was being done.
+        doing: &'static str,
+        /// Why not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The stream has lost records, or is another one.
+    #[error("the stream is not the one that was read so far; the aggregator has to start anew with it")]
+    StreamChanged,
     /// A query took longer than it may.
     #[error("the query took too long")]
     Deadline,
@@ -147,6 +164,8 @@ impl Error {
             | Self::Exists { .. }
             | Self::SameFile { .. }
             | Self::File { .. }
+            | Self::JetStream { .. }
+            | Self::StreamChanged
             | Self::Deadline
             | Self::Unavailable => false,
         }
@@ -161,6 +180,7 @@ pub struct Ledger {
     streams: Pool,
     queries: Pool,
     jobs: mpsc::Sender<Job>,
+    shared: Option<Shared>,
 }
 
 /// The thread of the ledger's one writer.
@@ -193,8 +213,23 @@ impl Ledger {
     /// If the file cannot be used, which then is as it was before.
     pub fn open(path: &Path, retention: Retention) -> Result<(Self, Writer), Error> {
         schema::ensure(path)?;
-        let lock = lock(path)?;
-        let store = Store::open(path)?;
+        let (ledger, writer, _) = Self::start(path, Store::open, retention)?;
+        Ok((ledger, writer))
+    }
+
+    /// Opens the file, which is there, and starts its writer; gives also how far a log is taken over into it.
+    fn start(
+        path: &Path,
+        open: impl FnOnce(&Path) -> Result<Store, Error>,
+        retention: Retention,
+    ) -> Result<(Self, Writer, Offset), Error> {
+        let mut held = lock(path)?;
+        let store = open(path)?;
+        // An index that could not be used has been replaced.
+        if !backup::is_same_file(&held, path) {
+            held = lock(path)?;
+        }
+        let followed = store.followed();
         let (jobs, queue) = mpsc::channel(PUSHES);
         let (committed, receiver) = watch::channel(store.last_offset()?);
         let ledger = Self {
@@ -203,16 +238,17 @@ impl Ledger {
             streams: Pool::new(path, READERS),
             queries: Pool::new(path, READERS),
             jobs,
+            shared: None,
         };
         let ended = CancellationToken::new();
         let guard = ended.clone().drop_guard();
         let thread = thread::Builder::new().name("ledger".into()).spawn(move || {
-            let _held = (lock, guard);
+            let _held = (held, guard);
             writer::run(store, queue, &committed, retention)
         });
         let thread =
             thread.map_err(|source| Error::File { doing: "start the writer of", path: path.into(), source })?;
-        Ok((ledger, Writer { thread, ended }))
+        Ok((ledger, Writer { thread, ended }, followed))
     }
 
     /// What tells this ledger from every other one.
@@ -230,6 +266,24 @@ impl Ledger {
     /// # Errors
     /// [`Error::Unavailable`] if it could not be stored now.
     pub async fn append(&self, push: Push) -> Result<i64, Error> {
+        match &self.shared {
+            None => self.write(push).await,
+            Some(shared) => shared.append(self, push).await,
+        }
+    }
+
+    /// What the aggregators that share this ledger agree upon beside it; none where it is this one's alone.
+    pub fn state(&self) -> Option<&async_nats::jetstream::kv::Store> {
+        self.shared.as_ref().map(Shared::state)
+    }
+
+    /// Whether a position behind the last record can be another aggregator's, which has seen more of the same ledger.
+    pub fn is_shared(&self) -> bool {
+        self.shared.is_some()
+    }
+
+    /// Writes into this aggregator's own file.
+    async fn write(&self, push: Push) -> Result<i64, Error> {
         let (reply, answer) = tokio::sync::oneshot::channel();
         self.jobs.try_send(Job::Append { push, reply }).map_err(|_| Error::Unavailable)?;
         answer.await.map_err(|_| Error::Unavailable)

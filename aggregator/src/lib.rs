@@ -13,6 +13,7 @@ pub mod feed;
 pub mod filter;
 pub mod gate;
 pub mod intake;
+pub mod lease;
 pub mod ledger;
 pub mod mask;
 mod nats;

@@ -71,6 +71,19 @@ impl Nodes {
         Ok(None)
     }
 
+    /// Notes what another aggregator has heard of a node, unless this one knows better.
+    pub fn told(&self, status: NodeStatus) {
+        let time = |status: &NodeStatus| status.last_heard_time.as_ref().and_then(nanoseconds);
+        let mut nodes = self.nodes();
+        if nodes.len() >= MAX_NODES && !nodes.contains_key(&status.node) {
+            return;
+        }
+        let node = nodes.entry(status.node.clone()).or_default();
+        if time(&node.status) < time(&status) {
+            node.status = NodeStatus { acknowledged_sequence: node.status.acknowledged_sequence, ..status };
+        }
+    }
+
     /// Notes what is acknowledged to a node's agent.
     pub fn acknowledged(&self, name: &str, sequence: u64) {
         if let Some(node) = self.nodes().get_mut(name) {

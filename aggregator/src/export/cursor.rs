@@ -1,4 +1,5 @@
-//! The durable cursor of one exporter: a file that holds one resume token, replaced as a whole.
+//! The durable cursor of one exporter: one resume token, in a file that is replaced as a whole, or where several aggregators share the
+//! ledger, in the lease by which one of them exports.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -7,9 +8,53 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::cursor::ResumeToken;
+use tokio::task::spawn_blocking;
 
-#[derive(Debug)]
+use crate::{cursor::ResumeToken, lease::Lease};
+
+#[derive(Clone, Debug)]
+pub(super) enum Cursor {
+    File(CursorFile),
+    Leased(Lease),
+}
+
+impl Cursor {
+    /// `None` if there is none; [`ErrorKind::InvalidData`] for what is no token.
+    pub(super) async fn read(&self) -> io::Result<Option<ResumeToken>> {
+        match self {
+            Self::File(file) => file.read(),
+            Self::Leased(lease) => match lease.memory().await.as_str() {
+                "" => Ok(None),
+                text => decode(text).map(Some),
+            },
+        }
+    }
+
+    /// On return the cursor is durable; before, the one that was there.
+    pub(super) async fn write(&self, token: ResumeToken) -> io::Result<()> {
+        match self {
+            Self::File(file) => {
+                let file = file.clone();
+                spawn_blocking(move || file.write(token)).await.map_err(io::Error::other)?
+            }
+            Self::Leased(lease) => lease.remember(token.encode()).await.map_err(io::Error::other),
+        }
+    }
+
+    /// As an operator knows it.
+    pub(super) fn place(&self) -> PathBuf {
+        match self {
+            Self::File(file) => file.path.clone(),
+            Self::Leased(_) => "the lease".into(),
+        }
+    }
+}
+
+fn decode(text: &str) -> io::Result<ResumeToken> {
+    ResumeToken::decode(text.trim_end()).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is no cursor"))
+}
+
+#[derive(Clone, Debug)]
 pub(super) struct CursorFile {
     path: PathBuf,
     draft: PathBuf,
@@ -26,23 +71,16 @@ impl CursorFile {
         }
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// `None` if there is none; [`ErrorKind::InvalidData`] for what is no token.
-    pub(super) fn read(&self) -> io::Result<Option<ResumeToken>> {
+    fn read(&self) -> io::Result<Option<ResumeToken>> {
         let text = match fs::read_to_string(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let token = ResumeToken::decode(text.trim_end());
-        token.map(Some).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is no cursor"))
+        decode(&text).map(Some)
     }
 
-    /// On return the cursor is on disk; before, the one that was there.
-    pub(super) fn write(&self, token: ResumeToken) -> io::Result<()> {
+    fn write(&self, token: ResumeToken) -> io::Result<()> {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&self.draft)?;
         file.write_all(format!("{}\n", token.encode()).as_bytes())?;
         file.sync_all()?;

@@ -8,11 +8,8 @@
 use std::{
     collections::hash_map::RandomState,
     convert::Infallible,
-    fs::DirBuilder,
     hash::{BuildHasher, Hasher},
     io,
-    os::unix::fs::DirBuilderExt,
-    path::Path,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -29,7 +26,7 @@ use uuid::Uuid;
 
 use super::{
     Counters, Error, Exporters, Item, SEND_DEADLINE, Start, Target,
-    cursor::CursorFile,
+    cursor::Cursor,
     dead_letter::DeadLetters,
     sink::{Refused, Remedy, Sink, Taken},
 };
@@ -97,7 +94,7 @@ pub(super) struct Runner<S> {
     dead_letters: Option<DeadLetters>,
     /// Everything up to it is handled.
     position: Position,
-    cursor: Arc<CursorFile>,
+    cursor: Cursor,
     /// What the cursor on disk says.
     saved: Position,
     cursor_fails: bool,
@@ -121,19 +118,24 @@ enum State {
 
 impl<S: Sink> Runner<S> {
     /// Finds its place in the ledger and makes it durable.
-    pub(super) async fn open(exporters: &Exporters, target: Target, sink: S) -> Result<(Self, Arc<Counters>), Error> {
-        let Exporters { ledger, directory, pace, stop } = exporters;
-        make_directory(directory)?;
-        let cursor = Arc::new(CursorFile::new(directory, &target.name));
+    pub(super) async fn open(
+        exporters: &Exporters,
+        target: Target,
+        sink: S,
+        cursor: Cursor,
+        counters: Arc<Counters>,
+        stop: CancellationToken,
+    ) -> Result<Self, Error> {
+        let Exporters { ledger, directory, pace, .. } = exporters;
         let error = |doing| {
-            let path = cursor.path().to_path_buf();
+            let path = cursor.place();
             move |source| Error::File { doing, path, source }
         };
         let mut start = target.start;
-        let token = match cursor.read() {
+        let token = match cursor.read().await {
             Err(damaged) if damaged.kind() == io::ErrorKind::InvalidData => {
-                let path = cursor.path().display();
-                tracing::error!(exporter = target.name, %path, "The cursor is damaged: all that is kept is sent again");
+                let path = cursor.place();
+                tracing::error!(exporter = target.name, path = %path.display(), "The cursor is damaged: all that is kept is sent again");
                 start = Start::Oldest;
                 None
             }
@@ -145,7 +147,9 @@ impl<S: Sink> Runner<S> {
             .map_err(|e| error("begin, as the ledger cannot be read, at")(io::Error::other(e)))?;
         let epoch = ledger.epoch();
         let (position, first) = match token {
-            Some(token) if token.epoch == epoch && token.position.offset <= last.offset => (token.position, None),
+            Some(token) if token.epoch == epoch && (token.position.offset <= last.offset || ledger.is_shared()) => {
+                (token.position, None)
+            }
             Some(token) => {
                 let text = "the ledger is another one than was exported so far; its oldest record follows";
                 let gap = Gap { text: text.into(), ..retention_gap(token.position.time, expired.time, None) };
@@ -157,20 +161,19 @@ impl<S: Sink> Runner<S> {
         // An exporter that has no record of having started would begin elsewhere after a crash. A changed ledger is only
         // written down once it was told.
         if first.is_none() {
-            cursor.write(ResumeToken { epoch, position }).map_err(error("write the cursor"))?;
+            cursor.write(ResumeToken { epoch, position }).await.map_err(error("write the cursor"))?;
         }
-        let counters = Arc::new(Counters::default());
         counters.offset.store(position.offset, Relaxed);
         let selection =
             Selection::new(target.filter.clone().include(), Vec::new()).expect("its fields are few and sound");
-        let runner = Self {
+        Ok(Self {
             dead_letters: Some(DeadLetters::new(directory, &target.name)),
             target,
             sink,
             ledger: Arc::clone(ledger),
             pace: *pace,
-            stop: stop.clone(),
-            counters: Arc::clone(&counters),
+            stop,
+            counters,
             selection: Arc::new(selection),
             position,
             cursor,
@@ -181,8 +184,7 @@ impl<S: Sink> Runner<S> {
             refused_in_a_row: 0,
             state: State::Unknown,
             first,
-        };
-        Ok((runner, counters))
+        })
     }
 
     /// Exports until told to stop.
@@ -375,20 +377,18 @@ impl<S: Sink> Runner<S> {
 
     /// Makes the cursor durable. If that fails, no more is lost than that records are sent again after a restart.
     async fn save(&mut self) {
-        let (cursor, token) =
-            (Arc::clone(&self.cursor), ResumeToken { epoch: self.ledger.epoch(), position: self.position });
-        let written = spawn_blocking(move || cursor.write(token)).await;
-        match written {
-            Ok(Ok(())) => {
+        let token = ResumeToken { epoch: self.ledger.epoch(), position: self.position };
+        match self.cursor.write(token).await {
+            Ok(()) => {
                 self.saved = token.position;
                 if std::mem::take(&mut self.cursor_fails) {
                     tracing::info!(exporter = self.target.name, "The cursor can be written again");
                 }
             }
-            Ok(Err(error)) if !std::mem::replace(&mut self.cursor_fails, true) => {
+            Err(error) if !std::mem::replace(&mut self.cursor_fails, true) => {
                 tracing::error!(exporter = self.target.name, %error, "Cannot write the cursor: after a restart records are sent again");
             }
-            Ok(Err(_)) | Err(_) => {}
+            Err(_) => {}
         }
     }
 }
@@ -412,11 +412,6 @@ fn decode(epoch: Uuid, ledger::Item { position, body, .. }: ledger::Item) -> Ite
             Item::gap(epoch, before, position, gap)
         }
     }
-}
-
-fn make_directory(directory: &Path) -> Result<(), Error> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
-    made.map_err(|source| Error::File { doing: "create", path: directory.into(), source })
 }
 
 /// Up to a fifth more or less, so that many exporters do not come back in step.

@@ -180,7 +180,10 @@ impl Watch {
         let (expired, last, position) = self.ledger.stream(look).await.map_err(|e| End::Failed(status(e)))?;
         let until = self.plan.stop_at_end.then_some(last.offset);
         let (gap, position) = match start {
-            From::Token(token) if token.epoch != self.ledger.epoch() || token.position.offset > last.offset => {
+            From::Token(token)
+                if token.epoch != self.ledger.epoch()
+                    || (token.position.offset > last.offset && !self.ledger.is_shared()) =>
+            {
                 let text = "the ledger is another one than the resume token was given for; its oldest record follows";
                 (Some(Gap { text: text.into(), ..retention_gap(token.position.time, expired.time, None) }), expired)
             }

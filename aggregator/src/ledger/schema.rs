@@ -105,6 +105,37 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     Ok(connection)
 }
 
+/// Opens the index of a log of this epoch for its one writer. What is lost of it in a crash is read again, so no commit waits for the
+/// disk; and whatever else lies in its place gives way.
+///
+/// # Errors
+/// If the file cannot be used.
+pub(super) fn open_index(path: &Path, of: Uuid) -> Result<Connection, Error> {
+    let usable = || -> Result<Option<Connection>, Error> {
+        let connection = open(path)?;
+        let found = epoch(&connection).map_err(|e| unusable(path, e))?;
+        Ok((found == of).then_some(connection))
+    };
+    let connection = match usable() {
+        Ok(Some(connection)) => connection,
+        Ok(None) => replace_index(path, of)?,
+        Err(error) if error.is_about_data() => replace_index(path, of)?,
+        Err(error) => return Err(error),
+    };
+    connection.pragma_update(None, "synchronous", "normal").map_err(|e| unusable(path, e))?;
+    Ok(connection)
+}
+
+fn replace_index(path: &Path, of: Uuid) -> Result<Connection, Error> {
+    tracing::info!("{} is made anew from the log", path.display());
+    let cleared = remove(path).and_then(|()| remove_journal(path));
+    cleared.map_err(|source| Error::File { doing: "replace", path: path.into(), source })?;
+    let connection = open(path)?;
+    let adopted = connection.execute("UPDATE ledger SET epoch = ?", (of.into_bytes(),));
+    adopted.map_err(|e| unusable(path, e))?;
+    Ok(connection)
+}
+
 /// Makes a ledger where there is none.
 pub(super) fn ensure(path: &Path) -> Result<(), Error> {
     if is_missing(path)? { create(path) } else { Ok(()) }

@@ -28,8 +28,19 @@ pub struct Push {
     pub acknowledge: i64,
     /// What must have been acknowledged of the stream before, or nothing of this is stored.
     pub after: i64,
-    /// The node's status, encoded, where it is due to be stored.
-    pub status: Option<Vec<u8>>,
+    /// The node's status, encoded, where it is due to be stored, and when it was heard, in nanoseconds since 1970.
+    pub status: Option<(Vec<u8>, i64)>,
+}
+
+/// One message of a log that this ledger follows.
+#[derive(Clone, Debug)]
+pub struct Logged {
+    /// Its place there, and so the offset of its record.
+    pub offset: Offset,
+    /// When it was stored there, in nanoseconds since 1970.
+    pub time: i64,
+    /// Holds one entry; `None` for what cannot be understood.
+    pub push: Option<Push>,
 }
 
 /// One record.
@@ -60,6 +71,8 @@ pub struct Store {
     connection: Connection,
     /// The time of the last record: `store_time` never falls, even if the clock does.
     last_time: i64,
+    /// Up to here the log is taken over, where this ledger follows one.
+    followed: Offset,
     bytes_per_page: i64,
 }
 
@@ -69,13 +82,26 @@ impl Store {
     /// # Errors
     /// If the file cannot be used, which then is as it was before.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let connection = schema::open(path)?;
+        Self::of(schema::open(path)?)
+    }
+
+    /// Opens the index of a log of this epoch; what cannot be used as such, or is of another one, is replaced by an empty one.
+    ///
+    /// # Errors
+    /// If the file cannot be used.
+    pub fn open_index(path: &Path, epoch: Uuid) -> Result<Self, Error> {
+        Self::of(schema::open_index(path, epoch)?)
+    }
+
+    fn of(connection: Connection) -> Result<Self, Error> {
         let read = |sql| connection.query_row(sql, (), |row| row.get(0)).map_err(Error::reading("open the ledger"));
         let last_time = read(
             "SELECT max(expired_time, coalesce((SELECT store_time FROM record ORDER BY offset DESC LIMIT 1), 0)) FROM ledger",
         )?;
         let bytes_per_page = read("PRAGMA page_size")?;
-        Ok(Self { connection, last_time, bytes_per_page })
+        let expired = read("SELECT expired_offset FROM ledger")?;
+        let last = schema::last_offset(&connection).map_err(Error::reading("open the ledger"))?;
+        Ok(Self { connection, last_time, followed: last.max(expired), bytes_per_page })
     }
 
     /// What tells this ledger from every other one.
@@ -108,9 +134,55 @@ impl Store {
 
     fn try_append(&mut self, pushes: &[Push], now: i64) -> Result<Vec<i64>, rusqlite::Error> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let acknowledged = pushes.iter().map(|push| append(&transaction, push, now)).collect::<Result<_, _>>()?;
+        let acknowledged = pushes.iter().map(|push| append(&transaction, push, now, None)).collect::<Result<_, _>>()?;
         transaction.commit()?;
         Ok(acknowledged)
+    }
+
+    /// Up to which offset the log that this ledger follows is taken over.
+    pub fn followed(&self) -> Offset {
+        self.followed
+    }
+
+    /// Takes over what the log holds next, in one transaction. What was taken over before is not again; what the log has removed before
+    /// it could be is told as a gap.
+    ///
+    /// # Errors
+    /// If SQLite fails; then nothing is taken over.
+    pub fn follow(&mut self, logged: &[Logged]) -> Result<(), Error> {
+        let (followed, time) = self.try_follow(logged).map_err(Error::reading("take over the log"))?;
+        (self.followed, self.last_time) = (followed, time);
+        Ok(())
+    }
+
+    fn try_follow(&mut self, logged: &[Logged]) -> Result<(Offset, i64), rusqlite::Error> {
+        let (mut followed, mut last_time) = (self.followed, self.last_time);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for Logged { offset, time, push } in logged {
+            if *offset <= followed {
+                continue;
+            }
+            let time = last_time.max(*time);
+            let missing = offset - followed - 1;
+            if missing > 0 && followed == 0 {
+                transaction.execute("UPDATE ledger SET expired_offset = ?, expired_time = ?", (offset - 1, time))?;
+            } else if missing > 0 {
+                let text = "the log had removed records before this aggregator read them";
+                insert_gap(&transaction, offset - 1, time, GapReason::Retention, missing, text)?;
+            }
+            match push {
+                Some(push) => {
+                    append(&transaction, push, time, Some(*offset))?;
+                }
+                None => {
+                    let text = "a record of the log could not be understood";
+                    insert_gap(&transaction, *offset, time, GapReason::Corrupt, 1, text)?;
+                }
+            }
+            (followed, last_time) = (*offset, time);
+        }
+        transaction.commit()?;
+        Ok((followed, last_time))
     }
 
     /// Whether the ledger holds more bytes than it may.
@@ -177,13 +249,19 @@ impl Store {
     }
 }
 
-fn append(transaction: &Transaction<'_>, push: &Push, now: i64) -> Result<i64, rusqlite::Error> {
-    if let Some(status) = &push.status {
+/// Stores a push at `now`; its one record at this offset, if one is given.
+fn append(
+    transaction: &Transaction<'_>,
+    push: &Push,
+    now: i64,
+    offset: Option<Offset>,
+) -> Result<i64, rusqlite::Error> {
+    if let Some((status, heard)) = &push.status {
         transaction
             .prepare_cached(
                 "INSERT INTO node VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET heard_time = excluded.heard_time, status = excluded.status",
             )?
-            .execute(params![push.node, now, status])?;
+            .execute(params![push.node, heard, status])?;
     }
     let known: Option<(i64, i64)> = transaction
         .prepare_cached("SELECT id, acknowledged FROM stream WHERE node = ? AND stream_id = ?")?
@@ -203,12 +281,7 @@ fn append(transaction: &Transaction<'_>, push: &Push, now: i64) -> Result<i64, r
     let mut known_gap =
         transaction.prepare_cached("SELECT 1 FROM record WHERE uid IS NULL AND stream = ? AND sequence = ?")?;
     let mut demote = transaction.prepare_cached("UPDATE record SET latest = 0 WHERE offset = ?")?;
-    let mut insert = transaction.prepare_cached(
-        "INSERT INTO record (store_time, stream, sequence, uid, revision, latest, event_time, namespace, name, node,
-             container, workload, workload_above, cause, kind, severity, confidence, fatal, body)
-         VALUES (:store_time, :stream, :sequence, :uid, :revision, :latest, :event_time, :namespace, :name, :node,
-             :container, :workload, :workload_above, :cause, :kind, :severity, :confidence, :fatal, :body)",
-    )?;
+    let mut insert = transaction.prepare_cached(INSERT)?;
     for entry in &push.entries {
         // What is there already is looked for, not left to ON CONFLICT: that would use up an offset.
         let is_latest = match entry.identity {
@@ -222,7 +295,7 @@ fn append(transaction: &Transaction<'_>, push: &Push, now: i64) -> Result<i64, r
                         tracing::error!(from = push.node, node, %uid, "Refused a diagnosis under the uid of another node's");
                         let refused = refused(entry, &push.node, now);
                         if !known_gap.exists((stream, entry.sequence))? {
-                            insert_entry(&mut insert, &refused, stream, false, now)?;
+                            insert_entry(&mut insert, &refused, offset, stream, false, now)?;
                         }
                         continue;
                     }
@@ -238,7 +311,7 @@ fn append(transaction: &Transaction<'_>, push: &Push, now: i64) -> Result<i64, r
             None if known_gap.exists((stream, entry.sequence))? => continue,
             None => false,
         };
-        insert_entry(&mut insert, entry, stream, is_latest, now)?;
+        insert_entry(&mut insert, entry, offset, stream, is_latest, now)?;
     }
     let acknowledged = before.max(push.acknowledge);
     transaction.prepare_cached("UPDATE stream SET acknowledged = ?, heard_time = ? WHERE id = ?")?.execute((
@@ -247,6 +320,36 @@ fn append(transaction: &Transaction<'_>, push: &Push, now: i64) -> Result<i64, r
         stream,
     ))?;
     Ok(acknowledged)
+}
+
+/// With NULL for the offset, the next one.
+const INSERT: &str = "
+    INSERT INTO record (offset, store_time, stream, sequence, uid, revision, latest, event_time, namespace, name, node,
+        container, workload, workload_above, cause, kind, severity, confidence, fatal, body)
+    VALUES (:offset, :store_time, :stream, :sequence, :uid, :revision, :latest, :event_time, :namespace, :name, :node,
+        :container, :workload, :workload_above, :cause, :kind, :severity, :confidence, :fatal, :body)";
+
+/// A gap of the log itself, which is of no outbox.
+fn insert_gap(
+    transaction: &Transaction<'_>,
+    offset: Offset,
+    time: i64,
+    reason: GapReason,
+    lost: i64,
+    text: &str,
+) -> Result<(), rusqlite::Error> {
+    let gap = Gap {
+        source: "ledger".into(),
+        reason: reason.into(),
+        start_time: Some(timestamp(time)),
+        end_time: Some(timestamp(time)),
+        lost_count: u64::try_from(lost).ok(),
+        text: text.into(),
+        ..Gap::default()
+    };
+    let key = Key { event_time: time, ..Key::default() };
+    let entry = Entry { sequence: offset, identity: None, key, body: gap.encode_to_vec() };
+    insert_entry(&mut transaction.prepare_cached(INSERT)?, &entry, Some(offset), 0, false, time)
 }
 
 /// The gap in the place of a diagnosis that cannot be stored.
@@ -281,6 +384,7 @@ fn insert_stream(transaction: &Transaction<'_>, push: &Push, now: i64) -> Result
 fn insert_entry(
     insert: &mut CachedStatement<'_>,
     entry: &Entry,
+    offset: Option<Offset>,
     stream: i64,
     latest: bool,
     now: i64,
@@ -300,6 +404,7 @@ fn insert_entry(
         fatal,
     } = &entry.key;
     insert.execute(named_params! {
+        ":offset": offset,
         ":store_time": now,
         ":stream": stream,
         ":sequence": entry.sequence,

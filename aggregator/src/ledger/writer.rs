@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Error, Offset, Push, Retention, Store};
+use super::{Error, Logged, Offset, Push, Retention, Store};
 
 /// Records of one transaction, roughly: it takes no further push behind this many.
 const GROUP_RECORDS: usize = 4_000;
@@ -20,6 +20,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(super) enum Job {
     /// Store, commit, answer. If it cannot be stored, the answer is dropped.
     Append { push: Push, reply: oneshot::Sender<i64> },
+    /// Take over what a log holds next, commit, answer with how far it is taken over. If it cannot be, the answer is dropped.
+    Follow { logged: Vec<Logged>, reply: oneshot::Sender<Offset> },
     /// Look for what has become too old.
     Expire,
     /// End behind what came before.
@@ -86,6 +88,8 @@ pub(super) fn run(
 struct Group {
     pushes: Vec<Push>,
     replies: Vec<oneshot::Sender<i64>>,
+    logged: Vec<Logged>,
+    followers: Vec<oneshot::Sender<Offset>>,
     records: usize,
     expire: bool,
     close: bool,
@@ -98,6 +102,11 @@ impl Group {
                 self.records += push.entries.len().max(1);
                 self.pushes.push(push);
                 self.replies.push(reply);
+            }
+            Job::Follow { logged, reply } => {
+                self.records += logged.len();
+                self.logged.extend(logged);
+                self.followers.push(reply);
             }
             Job::Expire => self.expire = true,
             Job::Close => self.close = true,
@@ -113,10 +122,16 @@ fn turn(
     retention: Retention,
     expiring: bool,
 ) -> Result<bool, Error> {
+    if !group.logged.is_empty() {
+        store.follow(&group.logged)?;
+        tell(store, committed)?;
+        for follower in group.followers.drain(..) {
+            let _gone = follower.send(store.followed());
+        }
+    }
     if !group.pushes.is_empty() {
         let acknowledged = store.append(&group.pushes, now())?;
-        let last = store.last_offset()?;
-        committed.send_if_modified(|offset| std::mem::replace(offset, last) != last);
+        tell(store, committed)?;
         for (reply, acknowledged) in group.replies.drain(..).zip(acknowledged) {
             // A client that has gone asks again.
             let _gone = reply.send(acknowledged);
@@ -127,6 +142,13 @@ fn turn(
         return store.expire(retention, now(), step);
     }
     Ok(false)
+}
+
+/// Wakes the readers if there is something new for them.
+fn tell(store: &Store, committed: &watch::Sender<Offset>) -> Result<(), Error> {
+    let last = store.last_offset()?;
+    committed.send_if_modified(|offset| std::mem::replace(offset, last) != last);
+    Ok(())
 }
 
 /// Nanoseconds since 1970.

@@ -1,7 +1,7 @@
 //! Exporters against receivers that fail in every way: nothing is lost or reordered, what comes twice has the same id, and
 //! what is refused for good is kept apart.
 
-mod daemon;
+pub(crate) mod daemon;
 mod others;
 mod otlp;
 mod support;

@@ -10,4 +10,5 @@ mod intake;
 mod measure;
 mod model;
 mod process;
+mod shared;
 mod support;

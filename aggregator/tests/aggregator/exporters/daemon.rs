@@ -31,15 +31,15 @@ impl Drop for Daemon {
 }
 
 /// rsyslog, which writes what it hears into a file, as it came.
-pub(super) struct Rsyslog<'a> {
+pub(crate) struct Rsyslog<'a> {
     directory: &'a Path,
-    pub(super) port: u16,
+    pub(crate) port: u16,
     daemon: Daemon,
 }
 
 impl<'a> Rsyslog<'a> {
     /// With a certificate and its key, as PEM, it takes TLS only. Port 0 for any free one.
-    pub(super) async fn start(directory: &'a Path, certificate: Option<(&str, &str)>, port: u16) -> Self {
+    pub(crate) async fn start(directory: &'a Path, certificate: Option<(&str, &str)>, port: u16) -> Self {
         let place = directory.display();
         let driver = match certificate {
             None => r#"module(load="imtcp")"#.to_owned(),
@@ -74,26 +74,26 @@ impl<'a> Rsyslog<'a> {
     }
 
     /// What it has written.
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let text = fs::read_to_string(self.directory.join("rsyslog.out")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
 
-    pub(super) fn kill(mut self) -> u16 {
+    pub(crate) fn kill(mut self) -> u16 {
         self.daemon.kill();
         self.port
     }
 }
 
 /// nats-server with JetStream on files.
-pub(super) struct NatsServer {
-    pub(super) port: u16,
+pub(crate) struct NatsServer {
+    pub(crate) port: u16,
     daemon: Daemon,
 }
 
 impl NatsServer {
     /// Port 0 for any free one.
-    pub(super) async fn start(directory: &Path, port: u16) -> Self {
+    pub(crate) async fn start(directory: &Path, port: u16) -> Self {
         let port = if port == 0 { "-1".into() } else { port.to_string() };
         let mut command = Command::new("nats-server");
         command.args(["--addr", "127.0.0.1", "--port", &port, "--jetstream", "--store_dir"]).arg(directory.join("js"));
@@ -108,7 +108,7 @@ impl NatsServer {
         Self { port: told().unwrap(), daemon }
     }
 
-    pub(super) fn kill(mut self) -> u16 {
+    pub(crate) fn kill(mut self) -> u16 {
         self.daemon.kill();
         self.port
     }
