@@ -2,17 +2,20 @@
 
 # What cargo needs beside Rust: a linker, a C compiler for SQLite and the TLS library, protoc for containerd's messages.
 BUILD := gcc libc6-dev protoc=protobuf-compiler
+# What checks the protocol beside the compiler; `scripts/tools` installs it.
+BUF   := target/tools/node_modules/.bin/buf
 # What the tests start: container runtimes, receivers of exporters, the image's shell, the virtual machine, the builder of our own image.
 NODE  := containerd=containerd runc=runc busybox-static
-TESTS := $(NODE) dockerd=docker.io qemu-system-x86_64=qemu-system-x86 cpio binutils buildah=buildah ip=iproute2 mkfs.ext4=e2fsprogs openssl rsyslogd=rsyslog rsyslog-gnutls nats-server
+TESTS := $(NODE) dockerd=docker.io qemu-system-x86_64=qemu-system-x86 cpio binutils buildah=buildah ip=iproute2 mkfs.ext4=e2fsprogs openssl rsyslogd=rsyslog rsyslog-gnutls nats-server python3-venv
 
-.PHONY: help demo test lint bench
+.PHONY: help demo test lint bench released
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    kill processes in cgroups of their own and explain each death as it comes (root)"
 	@echo "make test    formatting, lints and every test: on this kernel, and in a virtual machine with cgroup v2 (root)"
-	@echo "make lint    formatting, lints and documentation only"
+	@echo "make lint    formatting, lints, documentation and the protocol only"
+	@echo "make released   record proto/ as it is: from then on nothing in it may break for those who use it"
 	@echo "make bench   delay, memory and CPU of agent and aggregator, measured on this machine (root)"
 
 demo:
@@ -23,14 +26,21 @@ demo:
 # `--all-targets` also builds the programs that the tests start. The tests of a node follow in the same build.
 test: root lint
 	@scripts/need $(TESTS)
+	@scripts/tools python
 	cargo build --locked --workspace --all-targets
 	cargo test --locked --workspace --no-fail-fast
 
 lint:
-	@scripts/need $(BUILD)
+	@scripts/need $(BUILD) npm=npm
+	@scripts/tools buf
+	$(BUF) lint proto
+	$(BUF) breaking proto --against proto/released.binpb
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --locked --workspace --no-deps --document-private-items
+
+released: lint
+	$(BUF) build proto --exclude-source-info --output proto/released.binpb
 
 bench: root
 	@scripts/need $(BUILD) $(NODE)

@@ -130,6 +130,15 @@ mod tests {
     }
 
     #[test]
+    fn the_wire_describes_every_cause_as_its_row_does() {
+        let wire = include_str!("../../proto/coroner/v1/cause.proto");
+        for Row { cause, what, .. } in rows() {
+            let described = format!("\n  // {}\n  {} = {};", what.english, cause.as_str_name(), *cause as i32);
+            assert!(wire.contains(&described), "cause.proto lacks{described}");
+        }
+    }
+
+    #[test]
     fn every_row_says_in_every_language_what_happened_and_what_to_do() {
         for row in rows() {
             let cause = row.cause.as_str_name();
