@@ -23,6 +23,7 @@ use crate::{
     lease,
     ledger::{self, Ledger, Retention, Writer},
     nodes::Nodes,
+    reflection,
     server::{self, Listener},
     tls::Tls,
     wire::Acceptor,
@@ -123,6 +124,7 @@ impl App {
             kubeconfig,
             cluster_watch,
             export,
+            no_reflection,
             ..
         } = config;
         export::check(&export)?;
@@ -184,7 +186,10 @@ impl App {
         for target in export {
             exporters.start(target, &tasks).await?;
         }
-        let routes = server::routes(intake, feed);
+        let mut routes = server::routes(intake, feed);
+        if !no_reflection {
+            routes = reflection::add(routes, &stop).context("cannot describe the protocol")?;
+        }
         let listeners = listen.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
         let endpoints = listeners.iter().map(Listener::endpoint).collect();
         let (reporter, health_service) = tonic_health::server::health_reporter();

@@ -55,6 +55,9 @@ pub struct Config {
     /// Where to answer grpc.health.v1 in plain text, services `liveness` and `readiness`
     #[arg(long, env = "CORONER_HEALTH_LISTEN", value_name = "IP:PORT")]
     pub health_listen: Option<SocketAddr>,
+    /// Do not tell clients that may speak here which services and messages there are (grpc.reflection)
+    #[arg(long, env = "CORONER_NO_REFLECTION")]
+    pub no_reflection: bool,
     /// Reach the API server by this file [default: as in a pod, by its ServiceAccount]
     #[arg(long, env = "CORONER_KUBECONFIG", value_name = "PATH")]
     pub kubeconfig: Option<PathBuf>,

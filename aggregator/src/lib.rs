@@ -18,6 +18,7 @@ pub mod ledger;
 pub mod mask;
 mod nats;
 pub mod nodes;
+pub mod reflection;
 pub mod server;
 pub mod tls;
 pub mod wire;

@@ -1,0 +1,85 @@
+//! grpc.reflection, for tools that ask what is served here. It stands behind the door as all services do: who may neither push nor
+//! read learns nothing. Its streams would last for as long as their callers please, so each is one of its caller's share, and is
+//! ended after a while.
+
+use std::{
+    convert::Infallible,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use coroner_proto::DESCRIPTORS;
+use futures::StreamExt as _;
+use http_body_util::{BodyStream, StreamBody};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    body::Body,
+    codegen::{BoxFuture, Service, http},
+    server::NamedService,
+    service::Routes,
+};
+use tonic_reflection::server::{Builder, Error};
+
+use crate::auth::Caller;
+
+/// How long a caller may go on to ask on one stream.
+const LIFETIME: Duration = Duration::from_mins(1);
+/// Bytes of a question: a name.
+const MAX_QUESTION_BYTES: usize = 4 << 10;
+
+/// Adds it to these services, by its name of today and by that of yesterday, which many tools still use.
+///
+/// # Errors
+/// That the descriptors of this program's own protocol cannot be used.
+pub fn add(routes: Routes, stop: &CancellationToken) -> Result<Routes, Error> {
+    let builder = || Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
+    let v1 = builder().build_v1()?.max_decoding_message_size(MAX_QUESTION_BYTES);
+    let v1alpha = builder().build_v1alpha()?.max_decoding_message_size(MAX_QUESTION_BYTES);
+    let (v1, v1alpha) = (Brief { inner: v1, stop: stop.clone() }, Brief { inner: v1alpha, stop: stop.clone() });
+    Ok(routes.add_service(v1).add_service(v1alpha))
+}
+
+/// A service whose streams end.
+#[derive(Clone, Debug)]
+struct Brief<S> {
+    inner: S,
+    stop: CancellationToken,
+}
+
+impl<S: NamedService> NamedService for Brief<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S> Service<http::Request<Body>> for Brief<S>
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Self::Response, Infallible>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let slot = match Caller::of(request.extensions()).and_then(|caller| caller.stream_slot()) {
+            Ok(slot) => slot,
+            Err(status) => return Box::pin(async { Ok(status.into_http()) }),
+        };
+        let stop = self.stop.clone();
+        let time_is_up = async move {
+            let _stopped = stop.run_until_cancelled(sleep(LIFETIME)).await;
+        };
+        // The service ends a stream well once it has no more questions; then it lets go of them, and of the slot.
+        let questions = |body| {
+            StreamBody::new(BodyStream::new(body).take_until(time_is_up).map(move |frame| {
+                let _held = &slot;
+                frame
+            }))
+        };
+        Box::pin(self.inner.call(request.map(|body| Body::new(questions(body)))))
+    }
+}
