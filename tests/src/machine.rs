@@ -182,7 +182,10 @@ fn add_program(root: &Path, from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Cargo's target directory, from the test program's own place in it: `target/PROFILE/deps/PROGRAM`.
-fn target_directory() -> Result<PathBuf> {
+///
+/// # Errors
+/// That it does not stand there.
+pub fn target_directory() -> Result<PathBuf> {
     let program = std::env::current_exe().context("finding the test program")?;
     program.ancestors().nth(3).map(Path::to_owned).context("the test program does not stand in a target directory")
 }

@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use coroner_proto::v1::diagnosis_service_client::DiagnosisServiceClient;
 use coroner_proto::v1::ingest_service_client::IngestServiceClient;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, Issuer, KeyIdMethod, KeyPair,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod, KeyPair,
     KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
 };
 use tokio::net::TcpStream;
@@ -53,6 +53,8 @@ impl Authority {
     pub fn new() -> Result<Self> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(vec![])?;
+        // A name of its own: OpenSSL takes what has its issuer's name for self-signed.
+        params.distinguished_name.push(DnType::CommonName, "coroner-tests-ca");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let pem = params.self_signed(&key)?.pem();
@@ -200,6 +202,16 @@ impl Secured {
     /// That it has, with its log.
     pub fn check(&mut self) -> Result<()> {
         self.aggregator.check()
+    }
+
+    /// Asks it to end, and waits until it has.
+    ///
+    /// # Errors
+    /// That it did not end, or not well, with its log.
+    pub fn stop(&mut self) -> Result<()> {
+        let status = self.aggregator.stop()?;
+        ensure!(status.success(), "{status}\n{}", self.aggregator.tail());
+        Ok(())
     }
 
     /// Its URL.

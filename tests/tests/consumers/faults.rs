@@ -1,0 +1,294 @@
+//! The OTLP exporter against a receiver of another making, grpcio's, that gives every answer there is: what docs/exporters.md says
+//! of each is what becomes of the records.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use coroner_proto::v1::{Diagnosis, Evidence};
+use coroner_tests::until;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::aggregator::{Aggregator, diagnoses, json_lines, summary, uid};
+use crate::python::Process;
+
+/// What an exporter counted in its life.
+#[derive(Debug, PartialEq, Eq)]
+struct Counts {
+    sent: u64,
+    retries: u64,
+    dead_lettered: u64,
+}
+
+/// What the page says is done about an answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Reaction {
+    /// Moves on.
+    Takes,
+    /// Tries the whole batch again, so many times, not before so many seconds.
+    Retries(u64, f64),
+    /// Cuts the batch until it fits.
+    Cuts,
+    /// Cuts the batch until the refused record stands alone, and tries that again, so many times.
+    CutsAndRetries(u64),
+    /// Cuts the batch until the refused record stands alone, and buries that.
+    Buries,
+    /// Buries the whole batch, without ever sending it again.
+    BuriesAll,
+    /// Holds until an operator has acted.
+    Holds,
+}
+use Reaction::*;
+
+/// What the receiver does, and what is done about it. An exporter's name is its script's, in letters.
+const CASES: &[(&str, Reaction)] = &[
+    ("take", Takes),
+    ("first UNAVAILABLE", Retries(1, 0.8)),
+    ("first DEADLINE_EXCEEDED", Retries(1, 0.8)),
+    ("first ABORTED", Retries(1, 0.8)),
+    ("first CANCELLED", Retries(1, 0.8)),
+    ("first INTERNAL", Retries(1, 0.8)),
+    ("first UNKNOWN", Retries(1, 0.8)),
+    ("first UNAVAILABLE 3", Retries(1, 3.0)),
+    ("first RESOURCE_EXHAUSTED 3", Retries(1, 3.0)),
+    ("poison INVALID_ARGUMENT", Buries),
+    ("poison OUT_OF_RANGE", Buries),
+    ("poison DATA_LOSS", Buries),
+    ("most 3 INVALID_ARGUMENT", Cuts),
+    ("most 3 OUT_OF_RANGE", Cuts),
+    ("most 3 RESOURCE_EXHAUSTED", Cuts),
+    ("quota RESOURCE_EXHAUSTED", CutsAndRetries(2)),
+    ("first UNAUTHENTICATED", Holds),
+    ("first PERMISSION_DENIED", Holds),
+    ("first UNIMPLEMENTED", Holds),
+    ("first NOT_FOUND", Holds),
+    ("first FAILED_PRECONDITION", Holds),
+    ("first ALREADY_EXISTS", Holds),
+    ("partial 2", BuriesAll),
+    ("warning", Takes),
+];
+
+const POISON: u64 = 5;
+/// Records of the first batch, and of all.
+const FIRST: u64 = 9;
+const ALL: u64 = 18;
+
+fn name(script: &str) -> String {
+    script.to_lowercase().replace(' ', "-")
+}
+
+impl Reaction {
+    /// What of the first batch the receiver has in the end.
+    fn delivered(self) -> Vec<u64> {
+        (1..=FIRST).filter(|n| *n != POISON || self != Buries).collect()
+    }
+
+    /// What was counted in the life in which that batch was sent.
+    fn counts(self) -> Counts {
+        let (sent, retries, dead_lettered) = match self {
+            Takes | Cuts => (FIRST, 0, 0),
+            Retries(times, _) | CutsAndRetries(times) => (FIRST, times, 0),
+            Buries => (FIRST - 1, 0, 1),
+            BuriesAll => (0, 0, FIRST),
+            Holds => (0, 1, 0),
+        };
+        Counts { sent, retries, dead_lettered }
+    }
+
+    /// The records that are kept as dead letters, and why.
+    fn buried(self) -> (Vec<u64>, &'static str) {
+        match self {
+            Buries => (vec![POISON], "not this"),
+            BuriesAll => ((1..=FIRST).collect(), "2 of 9 were rejected: too old"),
+            _ => (vec![], ""),
+        }
+    }
+}
+
+/// The receiver, and what it has written down.
+struct Receiver {
+    process: Process,
+    directory: TempDir,
+    port: u16,
+    most_bytes: Option<&'static str>,
+}
+
+impl Receiver {
+    async fn start(most_bytes: Option<&'static str>) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let (process, port) = Self::spawn(directory.path(), 0, most_bytes).await?;
+        Ok(Self { process, directory, port, most_bytes })
+    }
+
+    async fn spawn(directory: &Path, port: u16, most_bytes: Option<&str>) -> Result<(Process, u16)> {
+        let (port, file) = (port.to_string(), directory.join("port"));
+        fs::write(&file, "")?;
+        let place = directory.display().to_string();
+        let arguments = [Some(port.as_str()), Some(&place), most_bytes];
+        let mut process = Process::script("receiver.py", &arguments.into_iter().flatten().collect::<Vec<_>>())?;
+        let port = until("the receiver listens", async || {
+            process.check()?;
+            Ok(fs::read_to_string(&file)?.strip_suffix('\n').map(str::to_owned))
+        });
+        let port = port.await?.parse()?;
+        Ok((process, port))
+    }
+
+    /// It dies.
+    fn kill(&mut self) -> Result<()> {
+        self.process.kill()
+    }
+
+    /// It comes back, where it was.
+    async fn rise(&mut self) -> Result<()> {
+        (self.process, self.port) = Self::spawn(self.directory.path(), self.port, self.most_bytes).await?;
+        Ok(())
+    }
+
+    fn calls(&self, script: &str) -> Result<Vec<Value>> {
+        let mut calls = json_lines(&self.directory.path().join("calls.jsonl"))?;
+        calls.retain(|call| call["script"] == script);
+        Ok(calls)
+    }
+
+    /// The bodies of what it has taken.
+    fn taken(&self, script: &str) -> Result<Vec<String>> {
+        let taken = self.calls(script)?.into_iter().filter(|call| call["taken"] == true);
+        Ok(taken.flat_map(|call| words(&call["bodies"])).collect())
+    }
+
+    /// An exporter to it that wants that script.
+    fn export(&self, script: &str) -> Result<String> {
+        let headers = self.directory.path().join(format!("{}.header", name(script)));
+        fs::write(&headers, format!("X-Script: {script}\n"))?;
+        let (port, name) = (self.port, name(script));
+        Ok(format!("otlp+http://127.0.0.1:{port}?name={name}&header-file={}", headers.display()))
+    }
+}
+
+fn words(list: &Value) -> Vec<String> {
+    list.as_array().into_iter().flatten().map(|word| word.as_str().unwrap_or_default().to_owned()).collect()
+}
+
+fn summaries(numbers: impl IntoIterator<Item = u64>) -> Vec<String> {
+    numbers.into_iter().map(summary).collect()
+}
+
+/// What each exporter counted, by its last words.
+fn counts(log: &str, script: &str) -> Result<Counts> {
+    let name = format!("exporter=\"{}\"", name(script));
+    let line = log.lines().find(|line| line.contains("Exporter has ended") && line.contains(&name));
+    let line = line.with_context(|| format!("no last words of {script}"))?;
+    let count = |key: &str| -> Result<u64> {
+        let value = line.split(' ').find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
+        value.with_context(|| format!("no {key} in {line}"))?.parse().context("a number")
+    };
+    Ok(Counts { sent: count("sent")?, retries: count("retries")?, dead_lettered: count("dead_lettered")? })
+}
+
+/// The calls of the first batch are as the reaction says.
+fn check_calls(script: &str, reaction: Reaction, calls: &[Value]) -> Result<()> {
+    let told = || format!("{script}: {calls:#?}");
+    let bodies: Vec<Vec<String>> = calls.iter().map(|call| words(&call["bodies"])).collect();
+    let all = summaries(1..=FIRST);
+    ensure!(bodies[0] == all, "{}", told());
+    match reaction {
+        Takes | BuriesAll | Holds => ensure!(bodies.len() == 1, "{}", told()),
+        Retries(times, seconds) => {
+            ensure!(bodies.len() as u64 == 1 + times && bodies.iter().all(|bodies| *bodies == all), "{}", told());
+            let at = |n: usize| calls[n]["at"].as_f64().context("a time");
+            ensure!(at(1)? - at(0)? >= seconds, "{}", told());
+        }
+        Cuts => ensure!(bodies.iter().skip(1).any(|bodies| bodies.len() == 2), "{}", told()),
+        Buries | CutsAndRetries(_) => ensure!(bodies.contains(&summaries([POISON])), "{}", told()),
+    }
+    for call in calls {
+        let numbers = words(&call["bodies"]);
+        for ((body, uid_and_revision), pod) in numbers.iter().zip(words(&call["uids"])).zip(words(&call["pods"])) {
+            let n: u64 = body.rsplit_once(' ').context("number N")?.1.parse()?;
+            ensure!(uid_and_revision == format!("{}:1", uid(n)) && pod == format!("web-{n}"), "{}", told());
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_of_a_receiver_leads_to_what_the_page_says() -> Result<()> {
+    let mut receiver = Receiver::start(None).await?;
+    let exports: Vec<String> = CASES.iter().map(|(script, _)| receiver.export(script)).collect::<Result<_>>()?;
+    let mut aggregator = Aggregator::start(&exports).await?;
+    aggregator.push(diagnoses(1..=FIRST)).await?;
+
+    // All but those that hold get through with it; of these, the operator is told.
+    for (script, reaction) in CASES {
+        let what = format!("{script} is followed by what it should");
+        let reached = until(&what, async || {
+            let done = match reaction {
+                Holds => aggregator.log()?.lines().any(|line| {
+                    line.contains(&format!("exporter=\"{}\"", name(script))) && line.contains("records are held")
+                }),
+                _ => {
+                    receiver.taken(script)? == summaries(reaction.delivered())
+                        && aggregator.dead_letters(&name(script))?.len() == reaction.buried().0.len()
+                }
+            };
+            Ok(done.then_some(()))
+        });
+        reached
+            .await
+            .with_context(|| format!("{:?}\n{}", receiver.calls(script), aggregator.log().unwrap_or_default()))?;
+    }
+    let log = aggregator.stop().await?;
+    for (script, reaction) in CASES {
+        check_calls(script, *reaction, &receiver.calls(script)?)?;
+        let counted = counts(&log, script)?;
+        ensure!(counted == reaction.counts(), "{script}: {counted:?}\n{log}");
+        let (buried, why) = reaction.buried();
+        let letters = aggregator.dead_letters(&name(script))?;
+        let summaries_of = letters.iter().map(|letter| letter["record"]["diagnosis"]["summary"].clone());
+        ensure!(summaries_of.eq(summaries(buried).into_iter().map(Value::String)), "{script}: {letters:#?}");
+        let reasons = letters.iter().all(|letter| letter["reason"].as_str().is_some_and(|text| text.contains(why)));
+        ensure!(reasons, "{script}: {letters:#?}");
+    }
+
+    // Whoever held has lost nothing: now that the operator has acted, all of it arrives. And a receiver that dies holds nobody up
+    // for longer than it is away.
+    aggregator.rise().await?;
+    for (script, _) in CASES.iter().filter(|(_, reaction)| *reaction == Holds) {
+        let arrived = until(script, async || Ok((receiver.taken(script)? == summaries(1..=FIRST)).then_some(())));
+        arrived.await.with_context(|| aggregator.log().unwrap_or_default())?;
+    }
+    receiver.kill()?;
+    aggregator.push(diagnoses(FIRST + 1..=ALL)).await?;
+    receiver.rise().await?;
+    for (script, reaction) in CASES {
+        let wanted = summaries(reaction.delivered().into_iter().chain(FIRST + 1..=ALL));
+        let arrived = until(script, async || Ok((receiver.taken(script)?.len() >= wanted.len()).then_some(())));
+        arrived.await.with_context(|| aggregator.log().unwrap_or_default())?;
+        ensure!(receiver.taken(script)? == wanted, "{script}: {:#?}", receiver.calls(script)?);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_grpcio_finds_too_large_is_cut_until_it_fits() -> Result<()> {
+    let receiver = Receiver::start(Some("8192")).await?;
+    let mut aggregator = Aggregator::start(&[receiver.export("take")?]).await?;
+    // Three of them are too many.
+    let large = |mut diagnosis: Diagnosis| {
+        let text = "x".repeat(1000);
+        diagnosis.evidence.extend((0..2).map(|_| Evidence { source: "logs".into(), time: None, text: text.clone() }));
+        diagnosis
+    };
+    aggregator.push(diagnoses(1..=40).map(large)).await?;
+    let arrived = until("all of it arrives", async || Ok((receiver.taken("take")?.len() >= 40).then_some(())));
+    arrived.await.with_context(|| aggregator.log().unwrap_or_default())?;
+    let log = aggregator.stop().await?;
+    ensure!(receiver.taken("take")? == summaries(1..=40), "{:#?}", receiver.calls("take")?);
+    let counted = counts(&log, "take")?;
+    ensure!(counted == Counts { sent: 40, retries: 0, dead_lettered: 0 }, "{counted:?}\n{log}");
+    let calls = receiver.calls("take")?;
+    ensure!(calls.iter().all(|call| words(&call["bodies"]).len() <= 3), "{calls:#?}");
+    Ok(())
+}

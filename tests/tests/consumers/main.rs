@@ -1,0 +1,10 @@
+//! What others wrote, with the real aggregator: clients generated from the protocol, collectors and validators. Python and what
+//! `tests/requirements.txt` names stand in `target/tools`, where `scripts/tools python` puts them.
+
+mod aggregator;
+mod faults;
+mod ocsf;
+mod python;
+mod reader;
+mod reflection;
+mod rotel;
