@@ -35,15 +35,6 @@ struct Node {
 }
 
 impl Nodes {
-    /// The nodes that were stored.
-    pub fn new(stored: Vec<NodeStatus>) -> Self {
-        let nodes = stored.into_iter().map(|status| {
-            let stored = status.last_heard_time.as_ref().and_then(nanoseconds).unwrap_or(0);
-            (status.node.clone(), Node { status, stored })
-        });
-        Self(Mutex::new(nodes.collect()))
-    }
-
     /// Notes that a node was heard, and its sources if it told them. Gives its status, encoded, when that should be stored.
     ///
     /// # Errors
@@ -80,7 +71,8 @@ impl Nodes {
         }
         let node = nodes.entry(status.node.clone()).or_default();
         if time(&node.status) < time(&status) {
-            node.status = NodeStatus { acknowledged_sequence: node.status.acknowledged_sequence, ..status };
+            let acknowledged_sequence = node.status.acknowledged_sequence.max(status.acknowledged_sequence);
+            node.status = NodeStatus { acknowledged_sequence, ..status };
         }
     }
 
