@@ -70,7 +70,11 @@ pub(crate) fn exit(result: anyhow::Result<()>) -> ExitCode {
 async fn run(config: Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
-    let app = App::start(config, Timing::default()).await?;
+    let app = tokio::select! {
+        app = App::start(config, Timing::default()) => app?,
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
     let told = tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
@@ -147,7 +151,17 @@ impl App {
         }
         let (tasks, health_tasks) = (TaskTracker::new(), TaskTracker::new());
         let (stop, stop_health) = (CancellationToken::new(), CancellationToken::new());
-        let stop_on_error = stop.clone().drop_guard();
+        let stop_on_error = (stop.clone().drop_guard(), stop_health.clone().drop_guard());
+        let (reporter, health_service) = tonic_health::server::health_reporter();
+        let health = match health_listen {
+            Some(address) => {
+                let routes = tonic::service::Routes::new(health_service);
+                Some(server::serve_health(address, routes, &health_tasks, &stop_health)?)
+            }
+            None => None,
+        };
+        reporter.set_service_status("liveness", ServingStatus::Serving).await;
+        reporter.set_service_status("readiness", ServingStatus::NotServing).await;
         let broken = CancellationToken::new();
         if let Some(follower) = follower {
             tasks.spawn({
@@ -192,23 +206,15 @@ impl App {
         }
         let listeners = listen.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
         let endpoints = listeners.iter().map(Listener::endpoint).collect();
-        let (reporter, health_service) = tonic_health::server::health_reporter();
-        let health = match health_listen {
-            Some(address) => {
-                let routes = tonic::service::Routes::new(health_service);
-                Some(server::serve_health(address, routes, &health_tasks, &stop_health)?)
-            }
-            None => None,
-        };
         for listener in listeners {
             let endpoint = listener.endpoint();
             server::serve(listener, routes.clone(), door.clone(), acceptor.clone(), &tasks, &stop);
             tracing::info!("listening on {endpoint}");
         }
         tasks.spawn(expire(Arc::clone(&ledger), nodes, retention, stop.clone()));
-        reporter.set_service_status("liveness", ServingStatus::Serving).await;
         reporter.set_service_status("readiness", ServingStatus::Serving).await;
-        stop_on_error.disarm();
+        stop_on_error.0.disarm();
+        stop_on_error.1.disarm();
         Ok(Self { endpoints, health, reporter, ledger, writer, broken, tasks, health_tasks, stop, stop_health })
     }
 

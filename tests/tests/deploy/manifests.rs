@@ -23,7 +23,15 @@ fn documents(path: &Path) -> Result<Vec<Value>> {
 /// Every directory below `deploy/` that has a kustomization, with it.
 fn kustomizations() -> Result<Vec<(PathBuf, Value)>> {
     let mut found = Vec::new();
-    for directory in ["base", "overlays/minimal", "overlays/full", "components/crio", "components/k3s"] {
+    for directory in [
+        "base",
+        "overlays/minimal",
+        "overlays/full",
+        "components/crio",
+        "components/docker",
+        "components/k3s",
+        "components/shared-ledger",
+    ] {
         let directory = repository().join("deploy").join(directory);
         let mut documents = documents(&directory.join("kustomization.yaml"))?;
         ensure!(documents.len() == 1, "{}: not one document", directory.display());
