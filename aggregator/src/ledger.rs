@@ -5,6 +5,7 @@
 //! learn only the last committed offset, so a slow reader harms nobody and costs one batch of memory.
 
 mod backup;
+mod calendar;
 mod jetstream;
 mod pool;
 mod query;

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, config::DbConfig};
 use uuid::Uuid;
 
 use super::{Error, Offset};
@@ -91,6 +91,10 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     ensure(path)?;
     check_header(path)?;
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| unusable(path, e))?;
+    // SQLite would be content with reading, and never write again even if the disk could be written.
+    if connection.is_readonly(MAIN_DB).map_err(|e| unusable(path, e))? {
+        return Err(Error::File { doing: "write", path: path.into(), source: ErrorKind::ReadOnlyFilesystem.into() });
+    }
     // After a crash the journal holds what the file does not; a refusal leaves both as they are.
     let has_journal = journal_of(path).exists();
     let keep_journal = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;

@@ -120,6 +120,20 @@ impl Store {
         schema::last_offset(&self.connection).map_err(Error::reading("read the last offset"))
     }
 
+    /// When the oldest record becomes too old, in nanoseconds since 1970; none if there is none.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn due(&self, retention: Retention) -> Result<Option<i64>, Error> {
+        let oldest = "SELECT store_time FROM record ORDER BY offset LIMIT 1";
+        let oldest: Option<i64> = self
+            .connection
+            .query_row(oldest, (), |row| row.get(0))
+            .optional()
+            .map_err(Error::reading("look at the oldest record"))?;
+        Ok(oldest.map(|oldest| oldest.saturating_add(retention.age_nanoseconds())))
+    }
+
     /// Stores pushes in one transaction, durable on return. Gives what is acknowledged to each, which is less than its `after` where
     /// nothing of it was stored for lack of what comes before. What is there already is not stored again.
     ///
@@ -268,6 +282,10 @@ fn append(
         .query_row((&push.node, &push.stream_id), |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let before = known.map_or(0, |(_, acknowledged)| acknowledged);
+    // An agent that lives but finds nothing out is not to be forgotten: it would push again all that it still keeps.
+    if let (Some((stream, _)), true) = (known, push.status.is_some()) {
+        transaction.prepare_cached("UPDATE stream SET heard_time = ? WHERE id = ?")?.execute((now, stream))?;
+    }
     if push.acknowledge == 0 && push.entries.is_empty() || before < push.after {
         return Ok(before);
     }

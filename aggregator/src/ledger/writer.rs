@@ -1,12 +1,12 @@
 //! The thread that writes: all pushes that wait go into one transaction, and each is answered after the commit. What has to
 //! go by retention goes in small steps between two transactions, so that no push waits for more than one step.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Error, Logged, Offset, Push, Retention, Store};
+use super::{Error, Logged, Offset, Push, Retention, Store, calendar::Calendar};
 
 /// Records of one transaction, roughly: it takes no further push behind this many.
 const GROUP_RECORDS: usize = 4_000;
@@ -35,6 +35,7 @@ pub(super) fn run(
     committed: &watch::Sender<Offset>,
     retention: Retention,
 ) -> Result<(), Error> {
+    let mut calendar = Calendar::new(store.due(retention)?, now(), Instant::now());
     let mut expiring = true;
     let mut failing = false;
     loop {
@@ -58,13 +59,14 @@ pub(super) fn run(
             let Ok(job) = jobs.try_recv() else { break };
             group.add(job);
         }
-        let turn = turn(&mut store, &mut group, committed, retention, expiring);
+        let turn = turn(&mut store, &mut group, committed, retention, &mut calendar, expiring);
         if group.close {
             return turn.map(drop);
         }
         expiring = match turn {
             Ok(more) => {
-                if std::mem::take(&mut failing) {
+                // Who only asks where to go on is answered by a disk that is full, too.
+                if group.writes && std::mem::take(&mut failing) {
                     tracing::info!("Ledger can be written again");
                 }
                 more
@@ -91,6 +93,8 @@ struct Group {
     logged: Vec<Logged>,
     followers: Vec<oneshot::Sender<Offset>>,
     records: usize,
+    /// Whether any of them changes the ledger.
+    writes: bool,
     expire: bool,
     close: bool,
 }
@@ -100,11 +104,13 @@ impl Group {
         match job {
             Job::Append { push, reply } => {
                 self.records += push.entries.len().max(1);
+                self.writes |= push.acknowledge > 0 || !push.entries.is_empty() || push.status.is_some();
                 self.pushes.push(push);
                 self.replies.push(reply);
             }
             Job::Follow { logged, reply } => {
                 self.records += logged.len();
+                self.writes |= !logged.is_empty();
                 self.logged.extend(logged);
                 self.followers.push(reply);
             }
@@ -120,6 +126,7 @@ fn turn(
     group: &mut Group,
     committed: &watch::Sender<Offset>,
     retention: Retention,
+    calendar: &mut Calendar,
     expiring: bool,
 ) -> Result<bool, Error> {
     if !group.logged.is_empty() {
@@ -139,7 +146,7 @@ fn turn(
     }
     if expiring || group.expire || store.is_over(retention)? {
         let step = u32::try_from(group.records + STEP_RECORDS).unwrap_or(u32::MAX);
-        return store.expire(retention, now(), step);
+        return store.expire(retention, calendar.now(now(), Instant::now()), step);
     }
     Ok(false)
 }

@@ -233,3 +233,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_outbox_that_lives_is_not_forgotten_though_all_that_it_told_is_too_old() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = Store::open(&directory.path().join("ledger.db")).unwrap();
+    let handshake = |status| Push { node: "n".into(), stream_id: "o".into(), status, ..Push::default() };
+    let told = Push { acknowledge: 7, entries: vec![entry((7, Made::Gap), 1, 1)], ..handshake(None) };
+    assert_eq!(store.append(&[told], 1).unwrap(), [7]);
+    // It says that it lives, and nothing else.
+    assert_eq!(store.append(&[handshake(Some((vec![], 100)))], 100).unwrap(), [7]);
+    let retention = Retention { age: Duration::from_nanos(50), bytes: u64::MAX };
+    store.expire(retention, 120, 10).unwrap();
+    assert_eq!(store.append(&[handshake(None)], 120).unwrap(), [7], "it would push all again that it keeps");
+    store.expire(retention, 200, 10).unwrap();
+    assert_eq!(store.append(&[handshake(None)], 200).unwrap(), [0], "it has gone");
+}

@@ -2,8 +2,9 @@
 //! out to be faulty (`errors=remount-ro`), whoever has files open; what is written then is lost until it has been unmounted, checked
 //! and mounted again.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use coroner_proto::v1::SourceHealth;
+use coroner_tests::until;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
@@ -68,6 +69,11 @@ async fn an_aggregator_on_a_read_only_disk_takes_nothing_and_has_lost_nothing_wh
 
     disk.detach()?;
     disk.repair()?;
+    disk.set_read_only(true)?;
+    let mut aggregator = stage.start("aggregator", &stage.aggregator_words(&ledger, &[])?)?;
+    let status = until("it does not start", async || aggregator.ended()).await.with_context(|| aggregator.tail())?;
+    ensure!(status.code() == Some(1) && aggregator.output().contains("read-only"), "{status}\n{}", aggregator.tail());
+    disk.set_read_only(false)?;
     let _aggregator = stage.aggregator(&ledger, &[]).await?;
     let heard = subscriber.until_all(1, all).await?;
     ensure!(heard.gaps.is_empty() && heard.others.is_empty(), "{heard:?}");
