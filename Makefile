@@ -6,7 +6,7 @@ BUILD := gcc libc6-dev protoc=protobuf-compiler
 BUF   := target/tools/node_modules/.bin/buf
 # What the tests start: container runtimes, receivers of exporters, the image's shell, the virtual machine, the builder of our own image.
 NODE  := containerd=containerd runc=runc busybox-static
-TESTS := $(NODE) dockerd=docker.io qemu-system-x86_64=qemu-system-x86 cpio binutils buildah=buildah ip=iproute2 mkfs.ext4=e2fsprogs openssl rsyslogd=rsyslog rsyslog-gnutls nats-server python3-venv
+TESTS := $(NODE) dockerd=docker.io qemu-system-x86_64=qemu-system-x86 cpio binutils buildah=buildah ip=iproute2 mkfs.ext4=e2fsprogs openssl faketime rsyslogd=rsyslog rsyslog-gnutls nats-server python3-venv
 
 .PHONY: help demo test lint bench released
 .DEFAULT_GOAL := help

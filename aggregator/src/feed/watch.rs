@@ -277,6 +277,7 @@ impl Watch {
             }
             Err(mpsc::error::SendTimeoutError::Closed(_)) => Err(End::Gone),
             Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
+                tracing::warn!(after = ?self.timing.stall_limit, "A reader was cut off: it takes nothing");
                 Err(End::Failed(busy("the stream was not read for too long; resume it")))
             }
         }

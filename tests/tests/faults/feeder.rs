@@ -32,11 +32,15 @@ pub(crate) struct Feeder {
     last: u64,
 }
 
+/// The node whose diagnoses have 4 KiB each.
+pub(crate) const WORDY: u16 = 9;
+
 /// The diagnosis of this number: half of them are of the least severity.
 pub(crate) fn diagnosis(node: u16, number: u64) -> Diagnosis {
     let severity = [Severity::Info, Severity::Info, Severity::Warning, Severity::Critical]
         [usize::try_from(number % 4).expect("below 4")];
-    Diagnosis { severity: severity.into(), ..flow::diagnosis(node, number) }
+    let explanation = if node == WORDY { "x".repeat(4 << 10) } else { String::new() };
+    Diagnosis { severity: severity.into(), explanation, ..flow::diagnosis(node, number) }
 }
 
 pub(crate) fn record(node: u16, number: u64) -> Record {

@@ -1,0 +1,163 @@
+//! The machine's clock is set while the programs run. They get the time from libfaketime, which a file tells how far it is off.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use coroner_proto::v1::{GapReason, GetStatusRequest};
+use coroner_tests::flow::name;
+use coroner_tests::until;
+
+use crate::feeder::Feeder;
+use crate::stage::{Stage, listens};
+use crate::subscriber::Subscriber;
+
+const HOUR: i64 = 3_600;
+const DAY: i64 = 24 * HOUR;
+const YEAR: i64 = 365 * DAY;
+
+/// A clock that tests set.
+struct Clock(PathBuf);
+
+impl Clock {
+    fn new(stage: &Stage) -> Result<Self> {
+        let clock = Self(stage.path("clock"));
+        clock.set(0)?;
+        Ok(clock)
+    }
+
+    /// Sets it so many seconds ahead of the machine's.
+    fn set(&self, seconds: i64) -> Result<()> {
+        let new = self.0.with_extension("new");
+        fs::write(&new, format!("{seconds:+}"))?;
+        fs::rename(&new, &self.0).context("setting the clock")
+    }
+
+    /// These words as a program with this clock; other clocks of its go on as ever.
+    fn words(&self, words: Vec<String>) -> Result<Vec<String>> {
+        Ok([vec!["env".to_owned(), "FAKETIME_DONT_FAKE_MONOTONIC=1".to_owned()], self.environment()?, words].concat())
+    }
+
+    /// The same where all clocks jump, as if time had passed.
+    fn words_where_time_passes(&self, words: Vec<String>) -> Result<Vec<String>> {
+        Ok([vec!["env".to_owned()], self.environment()?, words].concat())
+    }
+
+    fn environment(&self) -> Result<Vec<String>> {
+        // Debian has a directory for each architecture.
+        let directories = fs::read_dir("/usr/lib")?.map(|entry| Ok(entry?.path().join("faketime/libfaketimeMT.so.1")));
+        let libraries = directories.collect::<Result<Vec<_>>>()?;
+        let library = libraries.iter().find(|path| path.exists()).context("Debian's libfaketime is not there")?;
+        let variables = [("LD_PRELOAD", library.as_path()), ("FAKETIME_TIMESTAMP_FILE", self.0.as_path())];
+        let variables = variables.map(|(name, path)| format!("{name}={}", path.display()));
+        // So it is read each time, and the times of files are left alone.
+        Ok(variables.into_iter().chain(["FAKETIME_NO_CACHE=1", "NO_FAKE_STAT=1"].map(str::to_owned)).collect())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_aggregator_whose_clock_is_set_keeps_the_order_and_removes_nothing_by_mistake() -> Result<()> {
+    let stage = Stage::new()?;
+    let (clock, ledger) = (Clock::new(&stage)?, stage.path("ledger.db"));
+    let start = async || {
+        let mut aggregator = stage.start("aggregator", &clock.words(stage.aggregator_words(&ledger, &[])?)?)?;
+        listens(&mut aggregator).await?;
+        anyhow::Ok(aggregator)
+    };
+    let mut agent = stage.feeder(1)?;
+    let subscriber = stage.subscriber()?;
+    let mut aggregator = start().await?;
+    for off in [0, -HOUR, DAY, YEAR, 0, -YEAR, 0] {
+        clock.set(off)?;
+        let last = agent.tell(100).await?;
+        subscriber.until_all(1, last).await?;
+        // At its start it looks for what is too old.
+        ensure!(aggregator.stop()?.success(), "{}", aggregator.tail());
+        aggregator = start().await?;
+        let newcomer = stage.subscriber()?;
+        let heard = newcomer.until_all(1, last).await.with_context(|| format!("{off} s off"))?;
+        ensure!(heard.gaps.is_empty() && heard.repeated == 0, "{off} s off: {heard:?}");
+    }
+    let heard = subscriber.heard();
+    ensure!(heard.gaps.is_empty() && heard.repeated == 0 && heard.others.is_empty(), "{heard:?}");
+    agent.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_become_too_old_goes_and_a_reader_from_before_gets_one_gap() -> Result<()> {
+    let stage = Stage::new()?;
+    let (clock, ledger) = (Clock::new(&stage)?, stage.path("ledger.db"));
+    let words = stage.aggregator_words(&ledger, &["--retain-days", "30"])?;
+    let mut aggregator = stage.start("aggregator", &clock.words_where_time_passes(words)?)?;
+    listens(&mut aggregator).await?;
+    let mut agent = stage.feeder(1)?;
+    let subscriber = stage.subscriber()?;
+    let last = agent.tell(100).await?;
+    let before = subscriber.until_all(1, last).await?;
+    drop(subscriber);
+    let last = agent.tell(100).await?;
+    let newcomer = stage.subscriber()?;
+    newcomer.until_all(1, last).await?;
+
+    clock.set(20 * DAY)?;
+    let last = agent.tell(100).await?;
+    newcomer.until_all(1, last).await?;
+    clock.set(31 * DAY)?;
+    let mut feed = stage.feed()?;
+    until("what is too old is gone", async || {
+        let status = feed.get_status(GetStatusRequest {}).await?.into_inner();
+        Ok((status.record_count == 100).then_some(()))
+    })
+    .await?;
+    let last = agent.tell(1).await?;
+    let reader = Subscriber::resume(stage.feed()?, before);
+    let heard = reader.until("the last has come", |heard| heard.of(1).last() == Some(&last)).await?;
+    ensure!(heard.missing(1, last) == (101..=200).collect::<Vec<u64>>(), "{:?}", heard.missing(1, last));
+    ensure!(heard.gaps.len() == 1 && heard.lost(GapReason::Retention) == 100, "{:?}", heard.gaps);
+    agent.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_whose_clock_is_set_goes_on_and_does_not_run_hot() -> Result<()> {
+    let stage = Stage::new()?;
+    let clock = Clock::new(&stage)?;
+    let _aggregator = stage.aggregator(&stage.path("ledger.db"), &[]).await?;
+    let subscriber = stage.subscriber()?;
+    let outbox = stage.path("outbox.db");
+    let mut feeder = Feeder::start(1, stage.url_of_nobody(), &outbox, 64 << 20)?;
+    let last = feeder.tell(1_000).await?;
+    feeder.end().await?;
+    clock.set(-HOUR)?;
+    let words = clock.words(stage.agent_words(1, &outbox, &["--aggregator", &stage.url()])?)?;
+    let mut agent = stage.start("agent", &words)?;
+    subscriber.until_all(1, last).await.with_context(|| agent.tail())?;
+
+    let mut feed = stage.feed()?;
+    let used = processor_seconds(agent.pid())?;
+    clock.set(DAY)?;
+    let mut heard_times = std::collections::BTreeSet::new();
+    until("it is heard from again and again", async || {
+        agent.check()?;
+        let nodes = feed.get_status(GetStatusRequest {}).await?.into_inner().nodes;
+        let heard = nodes.into_iter().find(|node| node.node == name(1)).and_then(|node| node.last_heard_time);
+        heard_times.extend(heard.map(|time| (time.seconds, time.nanos)));
+        if heard_times.len() == 2 {
+            clock.set(-DAY)?;
+        }
+        Ok((heard_times.len() == 3).then_some(()))
+    })
+    .await?;
+    let used = processor_seconds(agent.pid())? - used;
+    ensure!(used < 3, "it took {used} s of a processor");
+    ensure!(agent.stop()?.success(), "{}", agent.tail());
+    Ok(())
+}
+
+/// How many seconds of a processor a process has taken.
+fn processor_seconds(pid: u32) -> Result<u64> {
+    let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"))?;
+    // The name, field 2, may contain anything; fields 14 and 15 are in hundredths of a second.
+    let (_, rest) = stat.rsplit_once(')').context("no name")?;
+    let times = rest.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
+    Ok(times / 100)
+}
