@@ -1,6 +1,6 @@
 //! Intake: what agents push, checked, stored, and acknowledged only then.
 
-mod check;
+pub mod check;
 
 use std::sync::Arc;
 

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Bytes of one record, encoded. Agents keep to 16 KiB.
-const MAX_RECORD_BYTES: usize = 64 << 10;
+pub const MAX_RECORD_BYTES: usize = 64 << 10;
 /// Bytes of a name of Kubernetes.
 const MAX_NAME_BYTES: usize = 253;
 /// Bytes of the id of an outbox.
@@ -30,13 +30,13 @@ const MAX_REASON_BYTES: usize = 1024;
 const MAX_WORKLOADS: usize = 2;
 
 /// Why a record is refused, to follow its name.
-type Refusal = String;
+pub type Refusal = String;
 
 /// Makes an entry of the ledger of a record that came at `now`.
 ///
 /// # Errors
 /// The rule it breaks.
-pub(super) fn entry(record: OutboxRecord, now: i64) -> Result<Entry, Refusal> {
+pub fn entry(record: OutboxRecord, now: i64) -> Result<Entry, Refusal> {
     let sequence = sequence(record.sequence)?;
     match record.record {
         Some(Record::Diagnosis(diagnosis)) => {
@@ -59,7 +59,7 @@ pub(super) fn entry(record: OutboxRecord, now: i64) -> Result<Entry, Refusal> {
 ///
 /// # Errors
 /// That it is about another.
-pub(super) fn is_about(entry: Entry, own: Option<&str>) -> Result<Entry, Refusal> {
+pub fn is_about(entry: Entry, own: Option<&str>) -> Result<Entry, Refusal> {
     match own {
         Some(own) if !entry.key.node.is_empty() && entry.key.node != own => {
             Err("it is about another node than the one that the agent speaks for".into())
@@ -69,12 +69,18 @@ pub(super) fn is_about(entry: Entry, own: Option<&str>) -> Result<Entry, Refusal
 }
 
 /// The sequence of a record that can be acknowledged.
-pub(super) fn sequence(sequence: u64) -> Result<i64, Refusal> {
+///
+/// # Errors
+/// That it cannot be.
+pub fn sequence(sequence: u64) -> Result<i64, Refusal> {
     i64::try_from(sequence).ok().filter(|s| *s > 0).ok_or_else(|| format!("sequence {sequence} is out of range"))
 }
 
 /// Whether a push can be told from others by these.
-pub(super) fn check_origin(node: &str, stream_id: &str) -> Result<(), Refusal> {
+///
+/// # Errors
+/// That it cannot.
+pub fn check_origin(node: &str, stream_id: &str) -> Result<(), Refusal> {
     if node.is_empty() || stream_id.is_empty() {
         return Err("node and stream_id must be given".into());
     }
@@ -86,7 +92,7 @@ pub(super) fn check_origin(node: &str, stream_id: &str) -> Result<(), Refusal> {
 }
 
 /// The sources that keep to the rules. The others are left out: a push is not refused for them.
-pub(super) fn sources(sources: Vec<SourceStatus>) -> Vec<SourceStatus> {
+pub fn sources(sources: Vec<SourceStatus>) -> Vec<SourceStatus> {
     let is_sound = |source: &SourceStatus| {
         name("source", &source.source).is_ok()
             && source.reason.len() <= MAX_REASON_BYTES

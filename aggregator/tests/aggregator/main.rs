@@ -6,6 +6,7 @@
 mod backup;
 mod exporters;
 mod feed;
+mod hostile_bytes;
 mod intake;
 mod measure;
 mod model;
