@@ -386,6 +386,37 @@ fn a_flipped_bit_in_a_record_is_noticed_and_costs_only_that_record() {
 }
 
 #[test]
+fn of_a_log_with_a_torn_tail_all_before_the_tear_is_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("outbox.db");
+    let mut outbox = open(&path);
+    for uid in 0..40 {
+        outbox.append(errors(uid..uid + 1));
+    }
+    // What a power cut leaves: the file as it is, and of the log a part, its last page half written.
+    let [file, log] = ["outbox.db", "outbox.db-wal"].map(|name| fs::read(directory.path().join(name)).unwrap());
+    assert!(log.len() > 40 * 4096, "every append has reached the log");
+    let mut most = 0;
+    for tear in (0..=97).map(|part| log.len() * part / 97) {
+        let torn = tempfile::tempdir().unwrap();
+        let path = torn.path().join("outbox.db");
+        fs::write(&path, &file).unwrap();
+        let garbage = vec![0xa5; (log.len() - tear).min(1000)];
+        fs::write(torn.path().join("outbox.db-wal"), [&log[..tear], &garbage].concat()).unwrap();
+
+        let mut outbox = open(&path);
+        let kept = outbox.batch(ALL);
+        assert_eq!(set_aside(&path), [] as [PathBuf; 0], "torn at {tear}");
+        assert_eq!(uids(&kept), (0..kept.records.len() as u64).collect::<Vec<_>>(), "torn at {tear}");
+        assert!(kept.records.len() >= most, "torn at {tear}, later than before, and less is left");
+        most = kept.records.len();
+        outbox.append(errors(100..101));
+        assert_eq!(uids(&outbox.batch(ALL)).last(), Some(&100));
+    }
+    assert_eq!(most, 40);
+}
+
+#[test]
 fn a_salvage_that_was_cut_short_is_taken_up_again() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("outbox.db");
