@@ -69,6 +69,16 @@ impl Authority {
         self.sign(CertificateParams::new(vec![NAME.to_owned(), "localhost".to_owned()])?)
     }
 
+    /// The same, and it expires at the beginning of this day, UTC.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn aggregator_until(&self, end: jiff::civil::Date) -> Result<Pair> {
+        let mut params = CertificateParams::new(vec![NAME.to_owned(), "localhost".to_owned()])?;
+        params.not_after = date_time_ymd(end.year().into(), end.month().try_into()?, end.day().try_into()?);
+        self.sign(params)
+    }
+
     /// A client's, with this URI.
     ///
     /// # Errors

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use coroner_proto::v1::{GapReason, GetStatusRequest};
 use coroner_tests::flow::name;
+use coroner_tests::secured::{Authority, write};
 use coroner_tests::until;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
 
 use crate::feeder::Feeder;
 use crate::stage::{Stage, listens};
@@ -150,6 +153,42 @@ async fn an_agent_whose_clock_is_set_goes_on_and_does_not_run_hot() -> Result<()
     let used = processor_seconds(agent.pid())? - used;
     ensure!(used < 3, "it took {used} s of a processor");
     ensure!(agent.stop()?.success(), "{}", agent.tail());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_whose_clock_is_wrong_does_not_trust_the_aggregator_and_does_as_soon_as_it_is_right() -> Result<()> {
+    let stage = Stage::new()?;
+    let (clock, authority) = (Clock::new(&stage)?, Authority::new()?);
+    let next_month = Timestamp::now().to_zoned(TimeZone::UTC).date() + 30.days();
+    write(&stage.path(""), "tls", &authority.aggregator_until(next_month)?)?;
+    fs::write(stage.path("ca.crt"), &authority.pem)?;
+    let path = |name: &str| stage.path(name).display().to_string();
+    let (certificate, key, ca) = (path("tls.crt"), path("tls.key"), path("ca.crt"));
+    let flags = ["--listen", "127.0.0.1:0", "--tls-cert", &certificate, "--tls-key", &key];
+    let aggregator = stage.aggregator(&stage.path("ledger.db"), &flags).await?;
+    let log = aggregator.output();
+    let (_, rest) = log.split_once("listening on 127.0.0.1:").context("no port")?;
+    let url = format!("https://localhost:{}", rest.split_whitespace().next().unwrap_or_default());
+    let subscriber = stage.subscriber()?;
+    let outbox = stage.path("outbox.db");
+    let mut feeder = Feeder::start(1, stage.url_of_nobody(), &outbox, 64 << 20)?;
+    let last = feeder.tell(1_000).await?;
+    feeder.end().await?;
+
+    clock.set(YEAR)?;
+    let words = clock.words(stage.agent_words(1, &outbox, &["--aggregator", &url, "--tls-ca", &ca])?)?;
+    let mut agent = stage.start("agent", &words)?;
+    until("the agent refuses the certificate", async || {
+        agent.check()?;
+        Ok(agent.output().contains("certificate expired").then_some(()))
+    })
+    .await
+    .with_context(|| agent.tail())?;
+    ensure!(subscriber.heard().numbers.is_empty(), "it has pushed to nobody knows whom");
+    clock.set(0)?;
+    let heard = subscriber.until_all(1, last).await.with_context(|| agent.tail())?;
+    ensure!(heard.gaps.is_empty(), "{:?}", heard.gaps);
     Ok(())
 }
 
