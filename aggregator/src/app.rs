@@ -18,7 +18,7 @@ use crate::{
     cluster,
     config::{ClusterWatch, Config, Endpoint, LogFormat},
     export::{self, Exporters},
-    feed::{Feed, Timing},
+    feed::{Feed, Standing, Timing},
     intake::Intake,
     lease,
     ledger::{self, Ledger, Retention, Writer},
@@ -117,7 +117,7 @@ impl App {
     /// If the ledger cannot be used or a listener cannot listen; nothing is left running then.
     pub async fn start(config: Config, timing: Timing) -> anyhow::Result<Self> {
         server::check_exposure(&config)?;
-        let (door, acceptor) = guard(&config).await?;
+        let (door, acceptor, refusals) = guard(&config).await?;
         let Config {
             listen,
             ledger: path,
@@ -180,7 +180,6 @@ impl App {
         }
 
         let intake = Intake::new(Arc::clone(&ledger), Arc::clone(&nodes));
-        let feed = Feed::new(Arc::clone(&ledger), Arc::clone(&nodes), timing, tasks.clone(), stop.clone());
         if cluster_watch == ClusterWatch::Auto {
             let (intake, stop) = (intake.clone(), stop.clone());
             match ledger.state().cloned() {
@@ -197,9 +196,12 @@ impl App {
         }
         let exporters =
             Exporters { ledger: Arc::clone(&ledger), directory, pace: export::Pace::default(), stop: stop.clone() };
+        let mut standing = Standing { nodes: Arc::clone(&nodes), refusals, exporters: Vec::new() };
         for target in export {
-            exporters.start(target, &tasks).await?;
+            let counters = exporters.start(target.clone(), &tasks).await?;
+            standing.exporters.push((target, counters));
         }
+        let feed = Feed::new(Arc::clone(&ledger), standing, timing, tasks.clone(), stop.clone());
         let mut routes = server::routes(intake, feed);
         if !no_reflection {
             routes = reflection::add(routes, &stop).context("cannot describe the protocol")?;
@@ -268,7 +270,7 @@ fn allow_many_connections() {
 }
 
 /// Who is let in, and how.
-async fn guard(config: &Config) -> anyhow::Result<(Door, Acceptor)> {
+async fn guard(config: &Config) -> anyhow::Result<(Door, Acceptor, Arc<Refusals>)> {
     let files = server::tls_files(config);
     // Tokens are not for listeners that anyone can read along on.
     let client = match (&files, coroner_watch::client(config.kubeconfig.as_deref()).await) {
@@ -286,7 +288,7 @@ async fn guard(config: &Config) -> anyhow::Result<(Door, Acceptor)> {
     let asks = reviews || files.as_ref().is_some_and(|files| files.client_ca.is_some());
     server::check_credentials(config, asks)?;
     let tls = files.map(|files| Tls::new(files, reviews)).transpose()?.map(Arc::new);
-    Ok((Door::new(authority), Acceptor::new(tls, asks, refusals)))
+    Ok((Door::new(authority), Acceptor::new(tls, asks, Arc::clone(&refusals)), refusals))
 }
 
 /// Has the ledger, and the memory of nodes, look for what has become too old.

@@ -20,12 +20,12 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicI32, AtomicI64, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
-use coroner_proto::v1::{Diagnosis, Gap};
+use coroner_proto::v1::{Diagnosis, ExporterState, ExporterStatus, Gap};
 use tokio::time::sleep;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
@@ -89,9 +89,34 @@ pub struct Counters {
     pub lost: AtomicU64,
     /// The ledger's offset up to which all is handled.
     pub offset: AtomicI64,
+    /// How it fares: an [`ExporterState`] by its number.
+    state: AtomicI32,
 }
 
 impl Counters {
+    /// How it fares.
+    pub fn state(&self) -> ExporterState {
+        self.state.load(Relaxed).try_into().unwrap_or_default()
+    }
+
+    fn set_state(&self, state: ExporterState) {
+        self.state.store(state.into(), Relaxed);
+    }
+
+    /// What is told of the exporter of this target while the ledger ends at `committed`.
+    pub fn status(&self, target: &Target, committed: Offset) -> ExporterStatus {
+        ExporterStatus {
+            name: target.name.clone(),
+            url: target.shown.clone(),
+            state: self.state().into(),
+            sent_count: self.sent.load(Relaxed),
+            retry_count: self.retries.load(Relaxed),
+            dead_letter_count: self.dead_lettered.load(Relaxed),
+            lost_count: self.lost.load(Relaxed),
+            lag_count: self.lag(committed),
+        }
+    }
+
     /// Records of the ledger that are still to come, wanted or not.
     pub fn lag(&self, committed: Offset) -> u64 {
         u64::try_from(committed - self.offset.load(Relaxed)).unwrap_or(0)

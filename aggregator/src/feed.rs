@@ -18,8 +18,9 @@ use tonic::{Code, Request, Response, Status, async_trait};
 use uuid::Uuid;
 
 use crate::{
-    auth::{Caller, Reader},
+    auth::{Caller, Reader, Refusals},
     cursor::{PageToken, question},
+    export::{Counters, Target},
     filter::{Filter, nanoseconds, timestamp},
     gate::busy,
     ledger::{self, Error, Ledger, Query},
@@ -55,11 +56,22 @@ impl Default for Timing {
     }
 }
 
+/// What there is to tell of the aggregator beside its ledger.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// All agents.
+    pub nodes: Arc<Nodes>,
+    /// What was refused.
+    pub refusals: Arc<Refusals>,
+    /// All exporters.
+    pub exporters: Vec<(Target, Arc<Counters>)>,
+}
+
 /// `coroner.v1.DiagnosisService`.
 #[derive(Debug)]
 pub struct Feed {
     ledger: Arc<Ledger>,
-    nodes: Arc<Nodes>,
+    standing: Standing,
     timing: Timing,
     slots: Arc<Semaphore>,
     tasks: TaskTracker,
@@ -70,12 +82,12 @@ impl Feed {
     /// A feed from a ledger. Its streams end when `stop` is cancelled, and run as `tasks`.
     pub fn new(
         ledger: Arc<Ledger>,
-        nodes: Arc<Nodes>,
+        standing: Standing,
         timing: Timing,
         tasks: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
-        Self { ledger, nodes, timing, slots: Arc::new(Semaphore::new(MAX_STREAMS)), tasks, stop }
+        Self { ledger, standing, timing, slots: Arc::new(Semaphore::new(MAX_STREAMS)), tasks, stop }
     }
 }
 
@@ -178,13 +190,21 @@ impl DiagnosisService for Feed {
 
     async fn get_status(&self, request: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
         let reader = Caller::of(request.extensions())?.reader()?;
-        let nodes = if reader.sees("").await? { self.nodes.all() } else { Vec::new() };
+        let (mut nodes, mut exporters, mut refusals) = Default::default();
+        if reader.sees("").await? {
+            let committed = *self.ledger.committed().borrow();
+            let all = &self.standing.exporters;
+            exporters = all.iter().map(|(target, counters)| counters.status(target, committed)).collect();
+            (nodes, refusals) = (self.standing.nodes.all(), self.standing.refusals.all());
+        }
         let extent = self.ledger.query(ledger::extent).await.map_err(status)?;
         Ok(Response::new(GetStatusResponse {
             version: env!("CARGO_PKG_VERSION").into(),
             oldest_time: extent.oldest_time.map(timestamp),
             record_count: extent.record_count,
             nodes,
+            exporters,
+            refusals,
         }))
     }
 }

@@ -141,6 +141,9 @@ async fn an_agent_with_a_certificate_speaks_for_the_node_in_it() -> Result<()> {
     let pushed = secured.ingest(Some(&reader))?.push_diagnoses(push("n1", vec![])).await;
     ensure!(code(pushed) == Code::PermissionDenied, "a reader pushes");
     ensure!(read(&mut secured.feed(Some(&reader))?, None).await?.uids == BTreeSet::from([uid(1)]));
+    let status = secured.feed(Some(&reader))?.get_status(GetStatusRequest {}).await?.into_inner();
+    let counts: Vec<_> = status.refusals.iter().map(|refusals| (refusals.reason.as_str(), refusals.count)).collect();
+    ensure!(counts == [("other_node", 2), ("no_reader", 1)], "{counts:?}");
     ensure_alive(&mut secured).await
 }
 

@@ -96,6 +96,13 @@ impl Refusals {
         self.counts()[reason as usize].total
     }
 
+    /// All that were not none, by reason.
+    pub fn all(&self) -> Vec<coroner_proto::v1::Refusals> {
+        let counts = Reason::ALL.map(|reason| (reason.name().to_owned(), self.of(reason)));
+        let counts = counts.into_iter().filter(|(_, count)| *count > 0);
+        counts.map(|(reason, count)| coroner_proto::v1::Refusals { reason, count }).collect()
+    }
+
     /// Counts one. Gives how many there were since the last line, when it is time for another.
     fn add(&self, reason: Reason, now: Instant) -> Option<u64> {
         let count = &mut self.counts()[reason as usize];

@@ -15,7 +15,7 @@ use std::{
 };
 
 use coroner_diagnosis::text;
-use coroner_proto::v1::{Diagnosis, Gap};
+use coroner_proto::v1::{Diagnosis, ExporterState, Gap};
 use prost::Message;
 use tokio::{
     task::spawn_blocking,
@@ -102,18 +102,8 @@ pub(super) struct Runner<S> {
     limit: usize,
     failures: u32,
     refused_in_a_row: u32,
-    state: State,
     /// To be told before anything else.
     first: Option<Item>,
-}
-
-/// How an exporter fares, as last logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Unknown,
-    Delivering,
-    Retrying,
-    Holding,
 }
 
 impl<S: Sink> Runner<S> {
@@ -182,7 +172,6 @@ impl<S: Sink> Runner<S> {
             limit: LIMITS.records,
             failures: 0,
             refused_in_a_row: 0,
-            state: State::Unknown,
             first,
         })
     }
@@ -196,6 +185,7 @@ impl<S: Sink> Runner<S> {
             self.save().await;
         }
         let Counters { sent, retries, dead_lettered, lost, .. } = &*self.counters;
+        self.counters.set_state(ExporterState::Unspecified);
         tracing::info!(exporter = name, ?sent, ?retries, ?dead_lettered, ?lost, ?end, "Exporter has ended");
     }
 
@@ -302,8 +292,8 @@ impl<S: Sink> Runner<S> {
         self.counters.sent.fetch_add(items.len() as u64, Relaxed);
         self.failures = 0;
         self.refused_in_a_row = 0;
-        if self.state != State::Delivering {
-            self.state = State::Delivering;
+        if self.counters.state() != ExporterState::Delivering {
+            self.counters.set_state(ExporterState::Delivering);
             tracing::info!(exporter = self.target.name, "The receiver takes records");
         }
         self.advance(last.position);
@@ -349,11 +339,12 @@ impl<S: Sink> Runner<S> {
     async fn failed(&mut self, remedy: &Remedy, why: &str) -> Result<(), End> {
         self.counters.retries.fetch_add(1, Relaxed);
         let (exporter, why) = (&self.target.name, text::clean(why, 512));
-        let state = if *remedy == Remedy::Hold { State::Holding } else { State::Retrying };
-        if self.state != state {
-            self.state = state;
+        let holds = *remedy == Remedy::Hold;
+        let state = if holds { ExporterState::Holding } else { ExporterState::Retrying };
+        if self.counters.state() != state {
+            self.counters.set_state(state);
             match state {
-                State::Holding => {
+                ExporterState::Holding => {
                     tracing::error!(exporter, why, "The receiver cannot be used as configured: records are held")
                 }
                 _ => tracing::warn!(exporter, why, "The receiver does not take records: trying again"),

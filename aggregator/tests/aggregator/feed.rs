@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use coroner_aggregator::feed::Timing;
 use coroner_proto::v1::{
-    Bookmark, Cause, Diagnosis, DiagnosisFilter, GapReason, ListDiagnosesRequest, Severity, SubjectKind,
-    WatchDiagnosesRequest, outbox_record::Record, watch_diagnoses_request::Start, watch_diagnoses_response::Frame,
+    Bookmark, Cause, Diagnosis, DiagnosisFilter, ExporterState, GapReason, GetStatusResponse, ListDiagnosesRequest,
+    Severity, SubjectKind, WatchDiagnosesRequest, outbox_record::Record, watch_diagnoses_request::Start,
+    watch_diagnoses_response::Frame,
 };
 use prost_types::{FieldMask, Timestamp};
 use tonic::Code;
@@ -336,4 +337,25 @@ async fn large_answers_are_cut_into_pages_that_clients_take() {
     assert_eq!(list(&mut feed, ListDiagnosesRequest { page_size: 1000, ..Default::default() }).await.len(), 100);
     let request = WatchDiagnosesRequest { max_batch_size: 500, ..from_oldest() };
     assert_eq!(words(&replay(&mut feed, request).await).len(), 100);
+}
+
+#[tokio::test]
+async fn status_tells_how_each_exporter_fares() {
+    let place = tempfile::tempdir().unwrap();
+    let file = format!("file://{}/out.jsonl?name=archive", place.path().display());
+    // Nobody listens there.
+    let flags = ["--export", &file, "--export", "syslog+tcp://127.0.0.1:1?name=siem"];
+    let aggregator = Aggregator::start_with(&flags, Timing::default()).await;
+    push_numbers(&mut aggregator.ingest().await, 1..=20).await;
+    let mut feed = aggregator.feed().await;
+    let settled = |status: &GetStatusResponse| {
+        let [archive, siem] = &status.exporters[..] else { panic!("{status:?}") };
+        archive.sent_count == 20 && siem.state() == ExporterState::Retrying
+    };
+    let status = status_where(&mut feed, settled).await;
+    let [archive, siem] = &status.exporters[..] else { panic!("{status:?}") };
+    assert_eq!((archive.name.as_str(), archive.state(), archive.lag_count), ("archive", ExporterState::Delivering, 0));
+    assert_eq!((siem.name.as_str(), siem.sent_count, siem.lag_count), ("siem", 0, 20));
+    assert_eq!(siem.url, "syslog+tcp://127.0.0.1:1");
+    assert_eq!(status.refusals, []);
 }

@@ -1,6 +1,6 @@
 //! `coroner status`: which nodes report, and how well each of their sources sees.
 
-use coroner_proto::v1::{GetStatusRequest, GetStatusResponse, SourceHealth};
+use coroner_proto::v1::{ExporterState, ExporterStatus, GetStatusRequest, GetStatusResponse, Refusals, SourceHealth};
 use jiff::Timestamp;
 
 use crate::{
@@ -31,6 +31,13 @@ pub(crate) async fn run(aggregator: &AggregatorArgs, out: &mut Out) -> Result<Ou
         let text = sources(&status, now).render(out);
         out.write(&text)?;
     }
+    if !status.exporters.is_empty() {
+        let text = exporters(&status).render(out);
+        out.write(&format!("\n{text}"))?;
+    }
+    for Refusals { reason, count } in &status.refusals {
+        out.tell(&format!("Refused {count} times: {reason}."));
+    }
     Ok(Outcome::Answered)
 }
 
@@ -56,6 +63,26 @@ fn sources(status: &GetStatusResponse, now: Timestamp) -> Table {
             ];
             table.push(heard.iter().cloned().chain(told).collect());
         }
+    }
+    table
+}
+
+/// A row an exporter.
+fn exporters(status: &GetStatusResponse) -> Table {
+    let plain = |text: &str| span(Look::Plain, text);
+    let mut table = Table::new(vec!["EXPORTER", "STATE", "SENT", "TO SEND", "RETRIES", "DEAD LETTERS", "LOST", "TO"]);
+    for exporter in &status.exporters {
+        let state = match exporter.state() {
+            ExporterState::Unspecified => plain("waiting"),
+            ExporterState::Delivering => span(Look::Good, "delivering"),
+            ExporterState::Retrying => span(Look::Notice, "retrying"),
+            ExporterState::Holding => span(Look::Notice, "holding"),
+        };
+        let ExporterStatus { sent_count, lag_count, retry_count, dead_letter_count, lost_count, .. } = exporter;
+        let counts = [sent_count, lag_count, retry_count, dead_letter_count, lost_count];
+        let counts = counts.map(|count| plain(&count.to_string()));
+        let named = [span(Look::Strong, &exporter.name), state];
+        table.push(named.into_iter().chain(counts).chain([plain(&exporter.url)]).collect());
     }
     table
 }
@@ -102,6 +129,21 @@ mod tests {
     #[test]
     fn every_source_of_every_node_has_its_row() {
         golden("status.txt", &sources(&status(""), testing::now()).render(&testing::out(120)));
+    }
+
+    #[test]
+    fn every_exporter_has_its_row() {
+        let exporter = |name: &str, state: ExporterState| ExporterStatus {
+            name: name.into(),
+            url: "otlp+https://collector:4317".into(),
+            state: state.into(),
+            sent_count: 1200,
+            dead_letter_count: 1,
+            ..ExporterStatus::default()
+        };
+        let exporters = vec![exporter("siem", ExporterState::Delivering), exporter("second", ExporterState::Holding)];
+        let status = GetStatusResponse { exporters, ..GetStatusResponse::default() };
+        golden("status-exporters.txt", &super::exporters(&status).render(&testing::out(120)));
     }
 
     #[test]
