@@ -91,12 +91,6 @@ pub(crate) async fn measure() -> Result<String> {
         listener.abort();
     }
     let killed: HashMap<i32, Duration> = recorder.kills()?.into_iter().map(|kill| (kill.pid, kill.at)).collect();
-    for (pid, container) in &victims {
-        if !killed.contains_key(pid) {
-            let heard = WITNESSES.map(|(witness, _)| heard.when(witness, container).is_some());
-            eprintln!("the kernel is not known to have killed {pid} of {container}; told by {heard:?}");
-        }
-    }
     let rows = WITNESSES.map(|(witness, name)| {
         let spans = victims
             .iter()
