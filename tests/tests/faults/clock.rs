@@ -167,9 +167,12 @@ async fn an_agent_whose_clock_is_wrong_does_not_trust_the_aggregator_and_does_as
     let (certificate, key, ca) = (path("tls.crt"), path("tls.key"), path("ca.crt"));
     let flags = ["--listen", "127.0.0.1:0", "--tls-cert", &certificate, "--tls-key", &key];
     let aggregator = stage.aggregator(&stage.path("ledger.db"), &flags).await?;
-    let log = aggregator.output();
-    let (_, rest) = log.split_once("listening on 127.0.0.1:").context("no port")?;
-    let url = format!("https://localhost:{}", rest.split_whitespace().next().unwrap_or_default());
+    let url = until("the aggregator listens on TCP", async || {
+        let log = aggregator.output();
+        let port = log.split_once("listening on 127.0.0.1:").and_then(|(_, rest)| rest.split_once('\n'));
+        Ok(port.map(|(port, _)| format!("https://localhost:{port}")))
+    })
+    .await?;
     let subscriber = stage.subscriber()?;
     let outbox = stage.path("outbox.db");
     let mut feeder = Feeder::start(1, stage.url_of_nobody(), &outbox, 64 << 20)?;

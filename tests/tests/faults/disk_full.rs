@@ -47,6 +47,8 @@ async fn an_agent_whose_disk_is_full_goes_on_in_memory_sheds_the_least_and_tells
     let heard = subscriber.until_all(1, last).await?;
     ensure!(heard.gaps.is_empty(), "nothing was lost: {:?}", heard.gaps);
 
+    // What has arrived without the agent's knowing would be told to be lost.
+    agent.until_acknowledged().await?;
     aggregator.kill()?;
     // More than memory takes.
     agent.tell(6_000).await?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use coroner_agent::config::Aggregator;
-use coroner_agent::outbox::{self, Closed, Keeper, Outbox, Record};
+use coroner_agent::outbox::{self, Closed, Keeper, Limit, Outbox, Record};
 use coroner_agent::status::{Board, OUTBOX};
 use coroner_agent::uplink::{Pace, Uplink};
 use coroner_proto::v1::{Diagnosis, Severity, SourceHealth};
@@ -74,6 +74,15 @@ impl Feeder {
         }
         self.last += count;
         Ok(self.last)
+    }
+
+    /// Waits until the aggregator has acknowledged everything.
+    pub(crate) async fn until_acknowledged(&self) -> Result<()> {
+        until("all is acknowledged", async || {
+            let batch = self.keeper.batch(Limit { records: 1, bytes: 1 }).await?;
+            Ok(batch.records.is_empty().then_some(()))
+        })
+        .await
     }
 
     /// How well the outbox is, and why not.
