@@ -28,7 +28,7 @@ use super::{
     Counters, Error, Exporters, Item, SEND_DEADLINE, Start, Target,
     cursor::Cursor,
     dead_letter::DeadLetters,
-    sink::{Refused, Remedy, Sink, Taken},
+    sink::{Refused, Rejected, Remedy, Sink, Taken},
 };
 use crate::{
     cursor::ResumeToken,
@@ -266,7 +266,10 @@ impl<S: Sink> Runner<S> {
                 self.settled(batch).await;
                 Ok(batch.len())
             }
-            Ok(Taken { rejected: Some(why) }) => {
+            Ok(Taken { rejected: Some(Rejected { count, why }) }) => {
+                if count < batch.len() {
+                    self.takes(batch.len() - count);
+                }
                 self.bury(batch, &why).await?;
                 Ok(batch.len())
             }
@@ -289,15 +292,20 @@ impl<S: Sink> Runner<S> {
     /// The receiver has these.
     async fn settled(&mut self, items: &[Item]) {
         let Some(last) = items.last() else { return };
-        self.counters.sent.fetch_add(items.len() as u64, Relaxed);
+        self.takes(items.len());
+        self.advance(last.position);
+        self.save().await;
+    }
+
+    /// Nothing is wrong with the receiver: it has taken so many.
+    fn takes(&mut self, count: usize) {
+        self.counters.sent.fetch_add(count as u64, Relaxed);
         self.failures = 0;
         self.refused_in_a_row = 0;
         if self.counters.state() != ExporterState::Delivering {
             self.counters.set_state(ExporterState::Delivering);
             tracing::info!(exporter = self.target.name, "The receiver takes records");
         }
-        self.advance(last.position);
-        self.save().await;
     }
 
     /// The receiver will never take these: they become dead letters before the cursor moves on.

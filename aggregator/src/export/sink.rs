@@ -21,8 +21,15 @@ pub(super) trait Sink: Send + 'static {
 /// The receiver has the batch.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
-    /// Some of it, it said, it will never take: how many, and why, but not which.
-    pub(super) rejected: Option<String>,
+    /// But for some of it.
+    pub(super) rejected: Option<Rejected>,
+}
+
+/// What the receiver said it will never take of a batch: how many, and why, but not which.
+#[derive(Debug)]
+pub(super) struct Rejected {
+    pub(super) count: usize,
+    pub(super) why: String,
 }
 
 /// The receiver has not all of the batch.

@@ -90,7 +90,7 @@ impl Reaction {
             Takes | Cuts => (FIRST, 0, 0),
             Retries(times, _) | CutsAndRetries(times) => (FIRST, times, 0),
             Buries => (FIRST - 1, 0, 1),
-            BuriesAll => (0, 0, FIRST),
+            BuriesAll => (FIRST - 2, 0, FIRST),
             Holds => (0, 1, 0),
         };
         Counts { sent, retries, dead_lettered }
@@ -290,5 +290,27 @@ async fn a_batch_that_grpcio_finds_too_large_is_cut_until_it_fits() -> Result<()
     ensure!(counted == Counts { sent: 40, retries: 0, dead_lettered: 0 }, "{counted:?}\n{log}");
     let calls = receiver.calls("take")?;
     ensure!(calls.iter().all(|call| words(&call["bodies"]).len() <= 3), "{calls:#?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_rejects_some_of_every_batch_gets_the_next_at_once() -> Result<()> {
+    let receiver = Receiver::start(None).await?;
+    let mut aggregator = Aggregator::start(&[receiver.export("each 1")?]).await?;
+    // More in a row than a receiver may refuse that takes nothing.
+    let batches = 20;
+    for last in (1..=batches).map(|batch| 2 * batch) {
+        aggregator.push(diagnoses(last - 1..=last)).await?;
+        let arrived = until("it arrives", async || {
+            let held = aggregator.log()?.contains("records are held");
+            ensure!(!held, "held after {last}\n{}", aggregator.log()?);
+            Ok((receiver.taken("each 1")?.len() as u64 >= last).then_some(()))
+        });
+        arrived.await?;
+    }
+    let log = aggregator.stop().await?;
+    ensure!(receiver.taken("each 1")? == summaries(1..=2 * batches));
+    let counted = counts(&log, "each 1")?;
+    ensure!(counted == Counts { sent: batches, retries: 0, dead_lettered: 2 * batches }, "{counted:?}\n{log}");
     Ok(())
 }

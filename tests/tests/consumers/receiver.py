@@ -10,6 +10,7 @@ It writes its port into DIRECTORY/port, and calls into DIRECTORY/calls.jsonl; it
   quota CODE             refuse `number 5` in company always, alone twice
   most N CODE            refuse every call of more than N records
   partial N              take the first call but for N records that it does not name
+  each N                 take every call but for N records
   warning                take the first call, and say something about it
 """
 
@@ -77,10 +78,16 @@ class Receiver(rpc.LogsServiceServicer):
             case ["most", most, code] if len(bodies) > int(most):
                 return refusal(code), None
             case ["partial", count] if first:
-                return None, api.ExportLogsPartialSuccess(rejected_log_records=int(count), error_message="too old")
+                return None, rejection(count)
+            case ["each", count]:
+                return None, rejection(count)
             case ["warning"] if first:
                 return None, api.ExportLogsPartialSuccess(error_message="you use an old schema")
         return None, None
+
+
+def rejection(count):
+    return api.ExportLogsPartialSuccess(rejected_log_records=int(count), error_message="too old")
 
 
 def refusal(code, seconds=None):

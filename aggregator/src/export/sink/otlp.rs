@@ -16,7 +16,7 @@ use tonic::{
 };
 use tonic_types::StatusExt;
 
-use super::{super::format, super::target, Item, Refused, Remedy, Sink, Taken};
+use super::{super::format, super::target, Item, Refused, Rejected, Remedy, Sink, Taken};
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 /// Below the runner's, so that the status says what was slow.
@@ -56,7 +56,9 @@ impl Sink for Otlp {
         match self.try_send(batch).await {
             Ok(Some(partial)) if partial.rejected_log_records > 0 => {
                 let ExportLogsPartialSuccess { rejected_log_records: count, error_message } = partial;
-                Ok(Taken { rejected: Some(format!("{count} of {} were rejected: {error_message}", batch.len())) })
+                let count = usize::try_from(count).unwrap_or(batch.len()).min(batch.len());
+                let why = format!("{count} of {} were rejected: {error_message}", batch.len());
+                Ok(Taken { rejected: Some(Rejected { count, why }) })
             }
             Ok(_) => Ok(Taken::default()),
             Err(status) => {
