@@ -1,6 +1,6 @@
-//! grpc.reflection, for tools that ask what is served here. It stands behind the door as all services do: who may neither push nor
-//! read learns nothing. Its streams would last for as long as their callers please, so each is one of its caller's share, and is
-//! ended after a while.
+//! grpc.reflection, for tools that ask what is served here. It stands behind the door as all services do, and not where probes are
+//! answered: whom nobody knows learns nothing. Its streams would last for as long as their callers please, so each is one of its
+//! caller's share, and is ended after a while.
 
 use std::{
     convert::Infallible,
