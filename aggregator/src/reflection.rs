@@ -33,10 +33,15 @@ const MAX_QUESTION_BYTES: usize = 4 << 10;
 /// # Errors
 /// That the descriptors of this program's own protocol cannot be used.
 pub fn add(routes: Routes, stop: &CancellationToken) -> Result<Routes, Error> {
+    add_for(LIFETIME, routes, stop)
+}
+
+fn add_for(lifetime: Duration, routes: Routes, stop: &CancellationToken) -> Result<Routes, Error> {
     let builder = || Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
     let v1 = builder().build_v1()?.max_decoding_message_size(MAX_QUESTION_BYTES);
     let v1alpha = builder().build_v1alpha()?.max_decoding_message_size(MAX_QUESTION_BYTES);
-    let (v1, v1alpha) = (Brief { inner: v1, stop: stop.clone() }, Brief { inner: v1alpha, stop: stop.clone() });
+    let v1 = Brief { inner: v1, lifetime, stop: stop.clone() };
+    let v1alpha = Brief { inner: v1alpha, lifetime, stop: stop.clone() };
     Ok(routes.add_service(v1).add_service(v1alpha))
 }
 
@@ -44,6 +49,7 @@ pub fn add(routes: Routes, stop: &CancellationToken) -> Result<Routes, Error> {
 #[derive(Clone, Debug)]
 struct Brief<S> {
     inner: S,
+    lifetime: Duration,
     stop: CancellationToken,
 }
 
@@ -69,9 +75,9 @@ where
             Ok(slot) => slot,
             Err(status) => return Box::pin(async { Ok(status.into_http()) }),
         };
-        let stop = self.stop.clone();
+        let (stop, lifetime) = (self.stop.clone(), self.lifetime);
         let time_is_up = async move {
-            let _stopped = stop.run_until_cancelled(sleep(LIFETIME)).await;
+            let _stopped = stop.run_until_cancelled(sleep(lifetime)).await;
         };
         // The service ends a stream well once it has no more questions; then it lets go of them, and of the slot.
         let questions = |body| {
@@ -81,5 +87,37 @@ where
             }))
         };
         Box::pin(self.inner.call(request.map(|body| Body::new(questions(body)))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use http_body_util::BodyExt as _;
+    use hyper::body::{Bytes, Frame};
+    use tonic::Status;
+    use tower_layer::Layer as _;
+
+    use super::*;
+    use crate::{
+        auth::{Accounts, Authority, Credentials, Door},
+        wire::{Address, Peer},
+    };
+
+    #[tokio::test]
+    async fn a_stream_on_which_nothing_is_asked_ends_well() {
+        let routes = add_for(Duration::from_millis(1), Routes::default(), &CancellationToken::new()).unwrap();
+        let accounts = Accounts { audience: String::new(), agent: String::new() };
+        let mut door = Door::new(Arc::new(Authority::new(None, accounts, Arc::default()))).layer(routes.prepare());
+        for version in ["v1", "v1alpha"] {
+            let silence = futures::stream::pending::<Result<Frame<Bytes>, Status>>();
+            let mut request = http::Request::new(Body::new(StreamBody::new(silence)));
+            *request.uri_mut() =
+                format!("/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo").parse().unwrap();
+            request.extensions_mut().insert(Peer::new(Address::Unix, Credentials::NotAsked));
+            let answer = door.call(request).await.unwrap().into_body().collect().await.unwrap();
+            assert_eq!(answer.trailers().unwrap()["grpc-status"], "0", "{version}");
+        }
     }
 }

@@ -22,10 +22,11 @@ use crate::python::Process;
 
 /// A running aggregator.
 pub(crate) struct Aggregator {
+    // It ends before its directory goes.
+    process: Process,
     directory: TempDir,
     flags: Vec<String>,
     lives: u32,
-    process: Process,
     channel: Channel,
     pushed: u64,
 }
