@@ -26,7 +26,7 @@ demo:
 # `--all-targets` also builds the programs that the tests start. The tests of a node follow in the same build.
 test: root lint
 	@scripts/need $(TESTS)
-	@scripts/tools python
+	@scripts/tools python nginx
 	cargo build --locked --workspace --all-targets
 	cargo test --locked --workspace --no-fail-fast
 

@@ -3,6 +3,7 @@
 mod lines;
 mod nats;
 mod otlp;
+mod proxied;
 mod syslog;
 mod webhook;
 

@@ -1,6 +1,7 @@
 //! An aggregator, and what is pushed into it through a socket of its own.
 
 use std::fs::{self, File};
+use std::net::TcpListener;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::Command;
@@ -18,7 +19,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::python::Process;
+use crate::python::{Process, REPOSITORY};
 
 /// A running aggregator.
 pub(crate) struct Aggregator {
@@ -159,6 +160,13 @@ pub(crate) fn diagnoses(numbers: RangeInclusive<u64>) -> impl Iterator<Item = Di
     numbers.map(diagnosis)
 }
 
+/// The same with much evidence: five hundred of them are more than a MiB.
+pub(crate) fn large(n: u64) -> Diagnosis {
+    let mut diagnosis = diagnosis(n);
+    diagnosis.evidence = vec![Evidence { source: "logs".into(), time: None, text: "x".repeat(1000) }; 2];
+    diagnosis
+}
+
 pub(crate) fn uid(n: u64) -> String {
     format!("00000000-0000-4000-8000-{n:012}")
 }
@@ -172,4 +180,19 @@ pub(crate) fn json_lines(path: &Path) -> Result<Vec<Value>> {
     let text = fs::read_to_string(path).unwrap_or_default();
     let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
     whole.lines().map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
+}
+
+/// Makes certificates in DIRECTORY/coroner-tls, as operators do.
+pub(crate) fn certificates(directory: &Path) -> Result<()> {
+    let output = Command::new(Path::new(REPOSITORY).canonicalize()?.join("deploy/certificates"))
+        .arg("coroner-tls")
+        .current_dir(directory)
+        .output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+/// A port that nobody listens on now, for those that do not tell which they got.
+pub(crate) fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

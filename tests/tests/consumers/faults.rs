@@ -1,25 +1,12 @@
 //! The OTLP exporter against a receiver of another making, grpcio's, that gives every answer there is: what docs/exporters.md says
 //! of each is what becomes of the records.
 
-use std::fs;
-use std::path::Path;
-
 use anyhow::{Context, Result, ensure};
-use coroner_proto::v1::{Diagnosis, Evidence};
 use coroner_tests::until;
 use serde_json::Value;
-use tempfile::TempDir;
 
-use crate::aggregator::{Aggregator, diagnoses, json_lines, summary, uid};
-use crate::python::Process;
-
-/// What an exporter counted in its life.
-#[derive(Debug, PartialEq, Eq)]
-struct Counts {
-    sent: u64,
-    retries: u64,
-    dead_lettered: u64,
-}
+use crate::aggregator::{Aggregator, diagnoses, large, uid};
+use crate::receiver::{Counts, Receiver, counts, name, summaries, words};
 
 /// What the page says is done about an answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,10 +61,6 @@ const POISON: u64 = 5;
 const FIRST: u64 = 9;
 const ALL: u64 = 18;
 
-fn name(script: &str) -> String {
-    script.to_lowercase().replace(' ', "-")
-}
-
 impl Reaction {
     /// What of the first batch the receiver has in the end.
     fn delivered(self) -> Vec<u64> {
@@ -104,87 +87,6 @@ impl Reaction {
             _ => (vec![], ""),
         }
     }
-}
-
-/// The receiver, and what it has written down.
-struct Receiver {
-    process: Process,
-    directory: TempDir,
-    port: u16,
-    most_bytes: Option<&'static str>,
-}
-
-impl Receiver {
-    async fn start(most_bytes: Option<&'static str>) -> Result<Self> {
-        let directory = tempfile::tempdir()?;
-        let (process, port) = Self::spawn(directory.path(), 0, most_bytes).await?;
-        Ok(Self { process, directory, port, most_bytes })
-    }
-
-    async fn spawn(directory: &Path, port: u16, most_bytes: Option<&str>) -> Result<(Process, u16)> {
-        let (port, file) = (port.to_string(), directory.join("port"));
-        fs::write(&file, "")?;
-        let place = directory.display().to_string();
-        let arguments = [Some(port.as_str()), Some(&place), most_bytes];
-        let mut process = Process::script("receiver.py", &arguments.into_iter().flatten().collect::<Vec<_>>())?;
-        let port = until("the receiver listens", async || {
-            process.check()?;
-            Ok(fs::read_to_string(&file)?.strip_suffix('\n').map(str::to_owned))
-        });
-        let port = port.await?.parse()?;
-        Ok((process, port))
-    }
-
-    /// It dies.
-    fn kill(&mut self) -> Result<()> {
-        self.process.kill()
-    }
-
-    /// It comes back, where it was.
-    async fn rise(&mut self) -> Result<()> {
-        (self.process, self.port) = Self::spawn(self.directory.path(), self.port, self.most_bytes).await?;
-        Ok(())
-    }
-
-    fn calls(&self, script: &str) -> Result<Vec<Value>> {
-        let mut calls = json_lines(&self.directory.path().join("calls.jsonl"))?;
-        calls.retain(|call| call["script"] == script);
-        Ok(calls)
-    }
-
-    /// The bodies of what it has taken.
-    fn taken(&self, script: &str) -> Result<Vec<String>> {
-        let taken = self.calls(script)?.into_iter().filter(|call| call["taken"] == true);
-        Ok(taken.flat_map(|call| words(&call["bodies"])).collect())
-    }
-
-    /// An exporter to it that wants that script.
-    fn export(&self, script: &str) -> Result<String> {
-        let headers = self.directory.path().join(format!("{}.header", name(script)));
-        fs::write(&headers, format!("X-Script: {script}\n"))?;
-        let (port, name) = (self.port, name(script));
-        Ok(format!("otlp+http://127.0.0.1:{port}?name={name}&header-file={}", headers.display()))
-    }
-}
-
-fn words(list: &Value) -> Vec<String> {
-    list.as_array().into_iter().flatten().map(|word| word.as_str().unwrap_or_default().to_owned()).collect()
-}
-
-fn summaries(numbers: impl IntoIterator<Item = u64>) -> Vec<String> {
-    numbers.into_iter().map(summary).collect()
-}
-
-/// What each exporter counted, by its last words.
-fn counts(log: &str, script: &str) -> Result<Counts> {
-    let name = format!("exporter=\"{}\"", name(script));
-    let line = log.lines().find(|line| line.contains("Exporter has ended") && line.contains(&name));
-    let line = line.with_context(|| format!("no last words of {script}"))?;
-    let count = |key: &str| -> Result<u64> {
-        let value = line.split(' ').find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
-        value.with_context(|| format!("no {key} in {line}"))?.parse().context("a number")
-    };
-    Ok(Counts { sent: count("sent")?, retries: count("retries")?, dead_lettered: count("dead_lettered")? })
 }
 
 /// The calls of the first batch are as the reaction says.
@@ -276,12 +178,7 @@ async fn a_batch_that_grpcio_finds_too_large_is_cut_until_it_fits() -> Result<()
     let receiver = Receiver::start(Some("8192")).await?;
     let mut aggregator = Aggregator::start(&[receiver.export("take")?]).await?;
     // Three of them are too many.
-    let large = |mut diagnosis: Diagnosis| {
-        let text = "x".repeat(1000);
-        diagnosis.evidence.extend((0..2).map(|_| Evidence { source: "logs".into(), time: None, text: text.clone() }));
-        diagnosis
-    };
-    aggregator.push(diagnoses(1..=40).map(large)).await?;
+    aggregator.push((1..=40).map(large)).await?;
     let arrived = until("all of it arrives", async || Ok((receiver.taken("take")?.len() >= 40).then_some(())));
     arrived.await.with_context(|| aggregator.log().unwrap_or_default())?;
     let log = aggregator.stop().await?;

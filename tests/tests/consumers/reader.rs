@@ -11,7 +11,7 @@ use coroner_proto::v1::outbox_record::Record;
 use coroner_proto::v1::{Gap, GapReason};
 use coroner_tests::until;
 
-use crate::aggregator::{Aggregator, diagnosis, uid};
+use crate::aggregator::{Aggregator, certificates, diagnosis, uid};
 use crate::python::{self, Process, REPOSITORY};
 
 /// How many lines each life of the reader has to print before it is killed; 0 has it die while it starts.
@@ -33,18 +33,14 @@ fn page() -> Result<(String, String)> {
 /// Makes in this directory all that the page wants: certificates, the protocol, what is generated from it, and the program.
 fn prepare(directory: &Path) -> Result<()> {
     let repository = Path::new(REPOSITORY).canonicalize()?;
-    let run = |command: &mut Command| {
-        let output = command.current_dir(directory).output()?;
-        ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-        Ok(())
-    };
-    run(Command::new(repository.join("deploy/certificates")).arg("coroner-tls"))?;
+    certificates(directory)?;
     symlink(repository.join("proto"), directory.join("proto"))?;
     let (shell, program) = page()?;
     let (pip, generate) = shell.trim().split_once('\n').context("two lines")?;
     ensure!(pip == "pip install grpcio-tools", "what does {pip:?} install?");
     let path = format!("{}:{}", python::environment()?.join("bin").display(), std::env::var("PATH")?);
-    run(Command::new("sh").args(["-c", generate]).env("PATH", path))?;
+    let output = Command::new("sh").args(["-c", generate]).current_dir(directory).env("PATH", path).output()?;
+    ensure!(output.status.success(), "{generate}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(fs::write(directory.join("reader.py"), program)?)
 }
 

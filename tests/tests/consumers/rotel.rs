@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use coroner_proto::v1::outbox_record::Record;
 use coroner_proto::v1::{
-    Cause, Container, Diagnosis, Evidence, Exit, Gap, GapReason, Node, Severity, Subject, SubjectKind, Workload,
+    Cause, Container, Diagnosis, Exit, Gap, GapReason, Node, Severity, Subject, SubjectKind, Workload,
 };
 use coroner_tests::until;
 use tempfile::TempDir;
 
-use crate::aggregator::{Aggregator, diagnosis, summary, uid};
+use crate::aggregator::{Aggregator, diagnosis, free_port, large, summary, uid};
 use crate::python::{self, Process};
 
 /// It takes messages of one MiB at most, and prints what it takes.
@@ -74,11 +74,6 @@ impl Rotel {
 
 fn output(directory: &TempDir, life: u32) -> PathBuf {
     directory.path().join(format!("rotel-{life}.out"))
-}
-
-/// It does not tell which port it got when it may have any.
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 async fn spawn(output: &PathBuf, port: u16) -> Result<Process> {
@@ -243,12 +238,6 @@ async fn a_collector_understands_what_died_and_why() -> Result<()> {
 
     // What is pushed while it is dead arrives once it is back, though it is more than one message may hold: rotel then says
     // OUT_OF_RANGE, as all servers of its making do.
-    let large = |n| {
-        let mut diagnosis = diagnosis(n);
-        let text = "x".repeat(1000);
-        diagnosis.evidence = vec![Evidence { source: "logs".into(), time: None, text }; 2];
-        diagnosis
-    };
     rotel.die_and_rise(aggregator.push((4..=500).map(large))).await?;
     let arrived = until("all of it arrives", async || {
         let told = rotel.told()?;

@@ -16,7 +16,7 @@ use tonic::{
 };
 use tonic_types::StatusExt;
 
-use super::{super::format, super::target, Item, Refused, Rejected, Remedy, Sink, Taken};
+use super::{super::format, super::target, Item, Refused, Rejected, Remedy, Sink, Taken, proxied::Proxied};
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 /// Below the runner's, so that the status says what was slow.
@@ -30,7 +30,7 @@ pub(in super::super) struct Otlp {
 
 #[derive(Debug)]
 struct Connection {
-    client: LogsServiceClient<Channel>,
+    client: LogsServiceClient<Proxied<Channel>>,
     metadata: MetadataMap,
 }
 
@@ -118,7 +118,7 @@ fn connect(target: &target::Otlp) -> Result<Connection, Status> {
         endpoint = endpoint.tls_config(tls).map_err(wrong)?;
     }
     let metadata = target.header_file.as_deref().map_or_else(|| Ok(MetadataMap::new()), metadata)?;
-    Ok(Connection { client: LogsServiceClient::new(endpoint.connect_lazy()), metadata })
+    Ok(Connection { client: LogsServiceClient::new(Proxied(endpoint.connect_lazy())), metadata })
 }
 
 /// A file that an operator may yet put right.
