@@ -7,10 +7,12 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use coroner_proto::v1::diagnosis_service_client::DiagnosisServiceClient;
 use coroner_proto::v1::ingest_service_client::IngestServiceClient;
 use coroner_proto::v1::outbox_record::Record;
 use coroner_proto::v1::{
-    Cause, Confidence, Diagnosis, Evidence, OutboxRecord, Pod, PushDiagnosesRequest, Severity, Subject, SubjectKind,
+    Cause, Confidence, Diagnosis, Evidence, ExporterStatus, GetStatusRequest, OutboxRecord, Pod, PushDiagnosesRequest,
+    Severity, Subject, SubjectKind,
 };
 use coroner_tests::{coroner, until};
 use nix::sys::signal::{Signal, kill};
@@ -89,6 +91,17 @@ impl Aggregator {
     /// What it has said in this life.
     pub(crate) fn log(&self) -> Result<String> {
         Ok(fs::read_to_string(log_path(self.directory.path(), self.lives))?)
+    }
+
+    /// What it tells of its exporter of that name once that has handled all but so many records.
+    pub(crate) async fn exporter(&self, name: &str, lag: u64) -> Result<ExporterStatus> {
+        let mut client = DiagnosisServiceClient::new(self.channel.clone());
+        until(&format!("{name} has {lag} records before it"), async || {
+            let status = client.get_status(GetStatusRequest {}).await?.into_inner();
+            let exporter = status.exporters.into_iter().find(|exporter| exporter.name == name);
+            Ok(Some(exporter.context("no such exporter")?).filter(|exporter| exporter.lag_count == lag))
+        })
+        .await
     }
 
     /// What the exporter of that name has as dead letters.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use coroner_tests::until;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -88,24 +88,4 @@ pub(crate) fn summaries(numbers: impl IntoIterator<Item = u64>) -> Vec<String> {
 /// The name of the exporter that wants it: in letters of a file's.
 pub(crate) fn name(script: &str) -> String {
     script.to_lowercase().replace(' ', "-")
-}
-
-/// What an exporter counted in its life.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) sent: u64,
-    pub(crate) retries: u64,
-    pub(crate) dead_lettered: u64,
-}
-
-/// What each exporter counted, by its last words.
-pub(crate) fn counts(log: &str, script: &str) -> Result<Counts> {
-    let name = format!("exporter=\"{}\"", name(script));
-    let line = log.lines().find(|line| line.contains("Exporter has ended") && line.contains(&name));
-    let line = line.with_context(|| format!("no last words of {script}"))?;
-    let count = |key: &str| -> Result<u64> {
-        let value = line.split(' ').find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
-        value.with_context(|| format!("no {key} in {line}"))?.parse().context("a number")
-    };
-    Ok(Counts { sent: count("sent")?, retries: count("retries")?, dead_lettered: count("dead_lettered")? })
 }
