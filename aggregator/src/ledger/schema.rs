@@ -26,6 +26,14 @@ const VERSION: i32 = 1;
 /// How long the check for damage may take at start. A ledger that is too large for it is checked in part.
 const CHECK_TIME: Duration = Duration::from_secs(5);
 
+/// Memory for pages of the ledger. The indexes are written to all over.
+const CACHE_KIB: i64 = 32_768;
+/// Pages of the journal that are brought into the ledger at once. Most are written to again and again, as those of indexes are: what is
+/// written often into the journal is written once into the ledger.
+const CHECKPOINT_PAGES: i64 = 16_384;
+/// What stays of the journal's file.
+const JOURNAL_BYTES: i64 = 64 << 20;
+
 /// Times are nanoseconds since 1970. Records that are no diagnosis (gaps) have no uid. The indexes are partial over
 /// `latest`, so that a query never walks over earlier revisions; each ends with the order of listing.
 const SCHEMA: &str = "
@@ -103,8 +111,9 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     connection.set_db_config(keep_journal, false).map_err(|e| unusable(path, e))?;
     connection.pragma_update(None, "journal_mode", "wal").map_err(|e| unusable(path, e))?;
     connection.pragma_update(None, "synchronous", "full").map_err(|e| unusable(path, e))?;
-    connection.pragma_update(None, "cache_size", -16_384).map_err(|e| unusable(path, e))?;
-    connection.pragma_update(None, "journal_size_limit", 16 << 20).map_err(|e| unusable(path, e))?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(|e| unusable(path, e))?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(|e| unusable(path, e))?;
+    connection.pragma_update(None, "journal_size_limit", JOURNAL_BYTES).map_err(|e| unusable(path, e))?;
     epoch(&connection).map_err(|e| unusable(path, e))?;
     Ok(connection)
 }
