@@ -3,7 +3,6 @@
 use std::{io::IsTerminal, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow, bail};
-use jiff::Timestamp;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -296,8 +295,9 @@ async fn expire(ledger: Arc<Ledger>, nodes: Arc<Nodes>, retention: Retention, st
     let mut ticks = interval(EXPIRE_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        ledger.expire();
-        nodes.forget_silent(Timestamp::now(), retention.age);
+        if let Some(now) = ledger.expire().await {
+            nodes.forget_silent(now, retention.age);
+        }
     }
 }
 

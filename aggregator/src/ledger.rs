@@ -290,10 +290,13 @@ impl Ledger {
         answer.await.map_err(|_| Error::Unavailable)
     }
 
-    /// Asks the writer to look for what has become too old.
-    pub fn expire(&self) {
+    /// Has the writer look for what has become too old. Gives the time by which age is judged, in nanoseconds since 1970; none if the
+    /// writer has other things to do, or has ended.
+    pub async fn expire(&self) -> Option<i64> {
+        let (reply, answer) = tokio::sync::oneshot::channel();
         // A full queue has it look soon enough by itself.
-        let _queued = self.jobs.try_send(Job::Expire);
+        self.jobs.try_send(Job::Expire { reply }).ok()?;
+        answer.await.ok()
     }
 
     /// Has the writer end behind what it was given. Who still holds the ledger can store nothing more.

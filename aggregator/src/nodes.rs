@@ -83,9 +83,8 @@ impl Nodes {
         }
     }
 
-    /// Forgets nodes that were not heard for so long.
-    pub fn forget_silent(&self, now: Timestamp, age: Duration) {
-        let now = i64::try_from(now.as_nanosecond()).unwrap_or(i64::MAX);
+    /// Forgets nodes that were not heard for so long before `now`, in nanoseconds since 1970.
+    pub fn forget_silent(&self, now: i64, age: Duration) {
         let oldest = now.saturating_sub(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX));
         let is_recent = |status: &NodeStatus| status.last_heard_time.as_ref().and_then(nanoseconds) >= Some(oldest);
         self.nodes().retain(|_, node| is_recent(&node.status));
@@ -139,7 +138,7 @@ mod tests {
         }
         assert!(nodes.heard("one more", at(101), vec![]).is_err());
         assert!(nodes.heard("7", at(102), vec![]).is_ok());
-        nodes.forget_silent(at(202), Duration::from_secs(100));
+        nodes.forget_silent(202_000_000_000, Duration::from_secs(100));
         assert_eq!(nodes.all().len(), 1);
     }
 }

@@ -22,8 +22,8 @@ pub(super) enum Job {
     Append { push: Push, reply: oneshot::Sender<i64> },
     /// Take over what a log holds next, commit, answer with how far it is taken over. If it cannot be, the answer is dropped.
     Follow { logged: Vec<Logged>, reply: oneshot::Sender<Offset> },
-    /// Look for what has become too old.
-    Expire,
+    /// Look for what has become too old; answer with the time to judge that by.
+    Expire { reply: oneshot::Sender<i64> },
     /// End behind what came before.
     Close,
 }
@@ -95,7 +95,7 @@ struct Group {
     records: usize,
     /// Whether any of them changes the ledger.
     writes: bool,
-    expire: bool,
+    expire: Vec<oneshot::Sender<i64>>,
     close: bool,
 }
 
@@ -114,7 +114,7 @@ impl Group {
                 self.logged.extend(logged);
                 self.followers.push(reply);
             }
-            Job::Expire => self.expire = true,
+            Job::Expire { reply } => self.expire.push(reply),
             Job::Close => self.close = true,
         }
     }
@@ -144,9 +144,13 @@ fn turn(
             let _gone = reply.send(acknowledged);
         }
     }
-    if expiring || group.expire || store.is_over(retention)? {
+    if expiring || !group.expire.is_empty() || store.is_over(retention)? {
         let step = u32::try_from(group.records + STEP_RECORDS).unwrap_or(u32::MAX);
-        return store.expire(retention, calendar.now(now(), Instant::now()), step);
+        let time = calendar.now(now(), Instant::now());
+        for asked in group.expire.drain(..) {
+            let _gone = asked.send(time);
+        }
+        return store.expire(retention, time, step);
     }
     Ok(false)
 }

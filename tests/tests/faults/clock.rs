@@ -70,6 +70,11 @@ async fn an_aggregator_whose_clock_is_set_keeps_the_order_and_removes_nothing_by
     let mut agent = stage.feeder(1)?;
     let subscriber = stage.subscriber()?;
     let mut aggregator = start().await?;
+    // A node that falls silent is not forgotten either.
+    let mut silent = stage.feeder(2)?;
+    silent.tell(1).await?;
+    subscriber.until_all(2, 1).await?;
+    silent.end().await?;
     for off in [0, -HOUR, DAY, YEAR, 0, -YEAR, 0] {
         clock.set(off)?;
         let last = agent.tell(100).await?;
@@ -79,7 +84,9 @@ async fn an_aggregator_whose_clock_is_set_keeps_the_order_and_removes_nothing_by
         aggregator = start().await?;
         let newcomer = stage.subscriber()?;
         let heard = newcomer.until_all(1, last).await.with_context(|| format!("{off} s off"))?;
-        ensure!(heard.gaps.is_empty() && heard.repeated == 0, "{off} s off: {heard:?}");
+        ensure!(heard.gaps.is_empty() && heard.repeated == 0 && heard.of(2) == [1], "{off} s off: {heard:?}");
+        let nodes = stage.feed()?.get_status(GetStatusRequest {}).await?.into_inner().nodes;
+        ensure!(nodes.iter().any(|node| node.node == name(2)), "{off} s off: {nodes:?}");
     }
     let heard = subscriber.heard();
     ensure!(heard.gaps.is_empty() && heard.repeated == 0 && heard.others.is_empty(), "{heard:?}");

@@ -118,7 +118,7 @@ impl Exporting {
 
     /// Has retention take everything from a forgetful ledger.
     pub(super) async fn expire_all(&self) {
-        self.ledger.expire();
+        self.ledger.expire().await.unwrap();
         let extent = async || self.ledger.query(ledger::extent).await.unwrap();
         while extent().await.record_count > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
