@@ -7,7 +7,11 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use coroner_proto::v1::GapReason;
 use coroner_tests::coroner::aggregator;
+use coroner_tests::until;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
+use crate::feeder::Feeder;
 use crate::stage::Stage;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,6 +42,32 @@ async fn an_aggregator_that_was_killed_gets_what_was_found_out_meanwhile() -> Re
     for agent in agents {
         agent.end().await?;
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_aggregator_that_hangs_in_the_midst_of_a_push_costs_nothing() -> Result<()> {
+    let stage = Stage::new()?;
+    let outbox = stage.path("outbox.db");
+    let mut feeder = Feeder::start(1, stage.url_of_nobody(), &outbox, 64 << 20)?;
+    let last = feeder.tell(40_000).await?;
+    feeder.end().await?;
+    let aggregator = stage.aggregator(&stage.path("ledger.db"), &[]).await?;
+    let subscriber = stage.subscriber()?;
+    let mut agent = stage.start("agent", &stage.agent_words(1, &outbox, &["--aggregator", &stage.url()])?)?;
+    subscriber.until("some have come", |heard| heard.of(1).len() > 1_000).await?;
+    let pid = Pid::from_raw(i32::try_from(aggregator.pid())?);
+    kill(pid, Signal::SIGSTOP)?;
+    let told = until("the agent notices", async || {
+        agent.check()?;
+        Ok(agent.output().contains("does not take records").then_some(()))
+    });
+    let (told, before) = (told.await, subscriber.heard());
+    kill(pid, Signal::SIGCONT)?;
+    told?;
+    ensure!(before.of(1).last() < Some(&last), "all have come before");
+    let heard = subscriber.until_all(1, last).await.with_context(|| agent.tail())?;
+    ensure!(heard.gaps.is_empty() && heard.repeated == 0, "{:?}, {} again", heard.gaps, heard.repeated);
     Ok(())
 }
 
