@@ -13,7 +13,7 @@ use tracing::error;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 fn main() -> ExitCode {
-    coroner_sys::share_one_arena();
+    coroner_sys::give_memory_back();
     let config = match Config::from_args() {
         Ok(config) => config,
         Err(UsageError::Help(text)) => {

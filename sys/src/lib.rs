@@ -36,14 +36,23 @@ pub fn syslog_buffer_size() -> io::Result<usize> {
     usize::try_from(size).map_err(|_| io::Error::last_os_error())
 }
 
-/// Lets all threads share one arena of the allocator. By itself glibc gives each its own, and what one burst of parsing has taken
-/// in each of them stays with the process. For the begin of `main`, before there are threads. Other C libraries have one anyway.
-pub fn share_one_arena() {
+/// Has the allocator give back what a burst of parsing has taken. By itself glibc gives each thread an arena of its own, keeps in each what
+/// it once held, and after the first large block that is freed takes larger and larger ones from there too. For the begin of `main`,
+/// before there are threads. Other C libraries have one arena anyway.
+pub fn give_memory_back() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: it takes two numbers and touches nothing but the allocator's own settings, under its lock. That it refuses, which
-    // it says by 0, costs memory and nothing else.
-    let _refused = unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+    for (setting, value) in
+        [(libc::M_ARENA_MAX, 1), (libc::M_MMAP_THRESHOLD, LARGE_BYTES), (libc::M_TRIM_THRESHOLD, LARGE_BYTES)]
+    {
+        // SAFETY: it takes two numbers and touches nothing but the allocator's own settings, under its lock. That it refuses,
+        // which it says by 0, costs memory and nothing else.
+        let _refused = unsafe { libc::mallopt(setting, value) };
+    }
 }
+
+/// Blocks of this size are mapped by themselves, as glibc begins; set, it stays so.
+#[cfg(target_env = "gnu")]
+const LARGE_BYTES: libc::c_int = 128 << 10;
 
 #[cfg(test)]
 mod tests {

@@ -19,8 +19,11 @@ use coroner_tests::flow::{diagnosis, name, number_of};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Endpoint;
 
-/// The aggregator's.
-pub(crate) const SOCKET: &str = "feed.sock";
+/// The socket of the aggregator of this number.
+pub(crate) fn socket(number: u16) -> String {
+    format!("feed-{number}.sock")
+}
+
 /// What the exporter writes.
 pub(crate) const EXPORTED: &str = "exported.jsonl";
 /// What the reader writes.
@@ -43,14 +46,14 @@ pub(crate) fn play(role: &str) -> Result<()> {
     // What the harness has printed does not end its line.
     println!();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting a runtime")?;
-    let socket = std::env::current_dir().context("finding the directory")?.join(SOCKET);
-    let url = format!("unix://{}", socket.display());
+    let directory = std::env::current_dir().context("finding the directory")?;
+    let url = |number| format!("unix://{}", directory.join(socket(number)).display());
     let words: Vec<_> = role.split(' ').collect();
     match words[..] {
-        ["reader"] => runtime.block_on(read(url)),
-        ["agent", node, durable, last] => {
+        ["reader", aggregators] => runtime.block_on(read((0..aggregators.parse()?).map(url).collect())),
+        ["agent", aggregator, node, durable, last] => {
             let numbers = durable.parse::<u64>()? + 1..=last.parse()?;
-            runtime.block_on(tell(url, node.parse()?, numbers.collect()))
+            runtime.block_on(tell(url(aggregator.parse()?), node.parse()?, numbers.collect()))
         }
         _ => bail!("there is no role {role:?}"),
     }
@@ -76,12 +79,12 @@ async fn tell(url: String, node: u16, numbers: Vec<u64>) -> Result<()> {
 }
 
 /// A reader that writes down what it has got, and then, once in a while, where to go on.
-async fn read(url: String) -> Result<()> {
+async fn read(urls: Vec<String>) -> Result<()> {
     let mut journal = File::options().create(true).read(true).append(true).open(READ).context("opening the journal")?;
     cut_torn_line(&mut journal).context("cutting off a torn line")?;
-    let channel = Endpoint::from_shared(url).context("the socket is an address")?.connect_lazy();
-    let mut client = DiagnosisServiceClient::new(channel).max_decoding_message_size(64 << 20);
-    loop {
+    for url in urls.into_iter().cycle() {
+        let channel = Endpoint::from_shared(url).context("the socket is an address")?.connect_lazy();
+        let mut client = DiagnosisServiceClient::new(channel).max_decoding_message_size(64 << 20);
         let start = match fs::read_to_string(TOKEN) {
             Ok(token) => Start::ResumeToken(token),
             Err(error) if error.kind() == ErrorKind::NotFound => Start::FromOldest(true),
@@ -103,6 +106,7 @@ async fn read(url: String) -> Result<()> {
         }
         tokio::time::sleep(PACE.first).await;
     }
+    bail!("there is no aggregator")
 }
 
 fn write_down(journal: &mut File, frame: Option<Frame>) -> Result<()> {

@@ -4,9 +4,11 @@
 
 mod flow;
 mod journal;
+mod nats;
 mod victim;
 
 use std::hash::{BuildHasher, Hasher};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -17,7 +19,6 @@ use crate::journal::Journal;
 use crate::victim::{Role, Victim};
 
 const NODES: u16 = 4;
-const DEATHS: u64 = 320;
 /// Between two deaths, at most.
 const RESPITE: Duration = Duration::from_millis(200);
 
@@ -34,28 +35,54 @@ fn child_that_does_its_part_until_it_is_killed() -> Result<()> {
 
 #[test]
 fn a_hundred_thousand_diagnoses_all_arrive_in_order_though_everything_is_killed_hundreds_of_times() -> Result<()> {
+    with_seed(|chance| {
+        let directory = tempfile::tempdir().context("making a directory")?;
+        flow_among_deaths(directory.path(), &[None], 25_000, 320, chance)
+    })
+}
+
+/// Agents speak to one of two aggregators each, the reader to both in turn.
+#[test]
+fn aggregators_that_share_a_ledger_lose_nothing_either() -> Result<()> {
+    with_seed(|chance| {
+        let directory = tempfile::tempdir().context("making a directory")?;
+        let server = nats::Server::start(directory.path())?;
+        flow_among_deaths(directory.path(), &[Some(server.port); 2], 5_000, 100, chance)
+    })
+}
+
+fn with_seed(test: impl FnOnce(Chance) -> Result<()>) -> Result<()> {
     let seed = match std::env::var(SEED) {
         Ok(seed) => seed.parse().with_context(|| format!("{SEED} is a number"))?,
         Err(_) => std::hash::RandomState::new().build_hasher().finish(),
     };
-    flow_among_deaths(25_000, Chance(seed)).with_context(|| format!("{SEED}={seed}"))
+    test(Chance(seed)).with_context(|| format!("{SEED}={seed}"))
 }
 
-/// Lets so many diagnoses flow from each node.
-fn flow_among_deaths(per_node: u64, mut chance: Chance) -> Result<()> {
-    let directory = tempfile::tempdir().context("making a directory")?;
+/// Lets so many diagnoses flow from each node to aggregators, each with the port of its nats-server if it has one, while there are so
+/// many deaths.
+fn flow_among_deaths(
+    directory: &Path,
+    aggregators: &[Option<u16>],
+    per_node: u64,
+    deaths: u64,
+    mut chance: Chance,
+) -> Result<()> {
+    let count = u16::try_from(aggregators.len()).context("so many aggregators")?;
     // So the flow outlasts the killing: an agent finds out no more than its share before it has died once more. A quarter
     // more lives than are to be expected: chance may choose it more often.
-    let lives = DEATHS / u64::from(NODES + 2) * 5 / 4;
-    let agents = (1..=NODES).map(|node| Role::Agent { node, per_life: per_node / lives, all: per_node });
-    let roles = [Role::Aggregator, Role::Reader].into_iter().chain(agents);
-    let mut victims = roles.map(|role| Victim::start(role, directory.path())).collect::<Result<Vec<_>>>()?;
+    let lives = deaths / u64::from(NODES + 1 + count) * 5 / 4;
+    let per_life = per_node / lives;
+    let agents = (1..=NODES).map(|node| Role::Agent { node, per_life, all: per_node, aggregator: node % count });
+    let aggregators = (0..).zip(aggregators).map(|(number, nats)| Role::Aggregator { number, nats: *nats });
+    let roles = aggregators.chain([Role::Reader { aggregators: count }]).chain(agents);
+    let mut victims = roles.map(|role| Victim::start(role, directory)).collect::<Result<Vec<_>>>()?;
     let mut journals = [
-        Journal::new(directory.path().join(EXPORTED), NODES, per_node, journal::of_exporter()?),
-        Journal::new(directory.path().join(READ), NODES, per_node, Box::new(journal::of_reader)),
+        Journal::new(directory.join(EXPORTED), NODES, per_node, journal::of_exporter()?),
+        Journal::new(directory.join(READ), NODES, per_node, Box::new(journal::of_reader)),
     ];
     let mut run = || -> Result<()> {
-        for _ in 0..DEATHS {
+        for _ in 0..deaths {
             let next = Instant::now() + RESPITE.mul_f64(chance.fraction());
             while Instant::now() < next {
                 check(&mut journals)?;
@@ -81,7 +108,7 @@ fn flow_among_deaths(per_node: u64, mut chance: Chance) -> Result<()> {
     };
     let done = run();
     let [exported, read] = &journals;
-    println!("{DEATHS} deaths\nexporter: {exported}\nreader: {read}");
+    println!("{deaths} deaths\nexporter: {exported}\nreader: {read}");
     done.with_context(|| victims.iter().map(Victim::last_words).collect::<String>())
 }
 

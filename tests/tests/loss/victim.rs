@@ -10,17 +10,17 @@ use coroner_tests::coroner::aggregator;
 use nix::sys::signal::Signal;
 
 use crate::ROLE;
-use crate::flow::{DURABLE, EXPORTED, SOCKET};
+use crate::flow::{DURABLE, EXPORTED, socket};
 
 /// What a process is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Role {
-    /// The program, with an exporter in it.
-    Aggregator,
-    /// Outbox and uplink of a node, which diagnoses so much in one life, and this much in all.
-    Agent { node: u16, per_life: u64, all: u64 },
-    /// Follows the feed with a resume token on disk.
-    Reader,
+    /// The program, with an exporter in it. Where the ledger is shared, by a nats-server at this port.
+    Aggregator { number: u16, nats: Option<u16> },
+    /// Outbox and uplink of a node, which diagnoses so much in one life, and this much in all, for the aggregator of this number.
+    Agent { node: u16, per_life: u64, all: u64, aggregator: u16 },
+    /// Follows the feeds of so many aggregators in turn, with one resume token on disk.
+    Reader { aggregators: u16 },
 }
 
 /// A process, killed with this.
@@ -39,8 +39,8 @@ impl Victim {
     pub(crate) fn start(role: Role, directory: &Path) -> Result<Self> {
         let name = match role {
             Role::Agent { node, .. } => format!("agent-{node}"),
-            Role::Aggregator => "aggregator".to_owned(),
-            Role::Reader => "reader".to_owned(),
+            Role::Aggregator { number, .. } => format!("aggregator-{number}"),
+            Role::Reader { .. } => "reader".to_owned(),
         };
         let output = directory.join(name).with_extension("log");
         let child = spawn(role, 0, directory, &output)?;
@@ -117,15 +117,18 @@ fn spawn(role: Role, durable: u64, directory: &Path, output: &Path) -> Result<Ch
         anyhow::Ok(())
     };
     match role {
-        Role::Reader => play("reader".to_owned())?,
+        Role::Reader { aggregators } => play(format!("reader {aggregators}"))?,
         // What it may have appended beyond is appended once more, as an agent diagnoses once more.
-        Role::Agent { node, per_life, all } => {
-            play(format!("agent {node} {durable} {}", all.min(durable + per_life)))?;
+        Role::Agent { node, per_life, all, aggregator } => {
+            play(format!("agent {aggregator} {node} {durable} {}", all.min(durable + per_life)))?;
         }
-        Role::Aggregator => {
-            let path = |name| directory.join(name).display().to_string();
-            command.arg(aggregator()?).args(["--listen", &format!("unix://{}", path(SOCKET))]);
-            command.args(["--ledger", &path("ledger.db"), "--cluster-watch", "off"]);
+        Role::Aggregator { number, nats } => {
+            let path = |name: &str| directory.join(name).display().to_string();
+            command.arg(aggregator()?).args(["--listen", &format!("unix://{}", path(&socket(number)))]);
+            command.args(["--ledger", &path(&format!("ledger-{number}.db")), "--cluster-watch", "off"]);
+            if let Some(port) = nats {
+                command.args(["--jetstream", &format!("nats://127.0.0.1:{port}/loss")]);
+            }
             command.args(["--export", &format!("file://{}?format=native&name=loss", path(EXPORTED))]);
         }
     }
