@@ -62,7 +62,7 @@ impl Nodes {
         Ok(None)
     }
 
-    /// Notes what another aggregator has heard of a node, unless this one knows better.
+    /// Notes what is stored of a node, by this aggregator before it was restarted or by another one, unless this one knows better.
     pub fn told(&self, status: NodeStatus) {
         let time = |status: &NodeStatus| status.last_heard_time.as_ref().and_then(nanoseconds);
         let mut nodes = self.nodes();
@@ -72,6 +72,7 @@ impl Nodes {
         let node = nodes.entry(status.node.clone()).or_default();
         if time(&node.status) < time(&status) {
             let acknowledged_sequence = node.status.acknowledged_sequence.max(status.acknowledged_sequence);
+            node.stored = time(&status).unwrap_or_default();
             node.status = NodeStatus { acknowledged_sequence, ..status };
         }
     }
@@ -120,6 +121,15 @@ mod tests {
         assert!(nodes.heard("n", at(102), source("kernel_log")).unwrap().is_some());
         assert!(nodes.heard("n", at(161), source("kernel_log")).unwrap().is_none());
         assert!(nodes.heard("n", at(162), source("kernel_log")).unwrap().is_some());
+    }
+
+    #[test]
+    fn what_is_stored_already_is_not_stored_again_before_it_is_stale() {
+        let nodes = Nodes::default();
+        let last_heard_time = Some(timestamp(100_000_000_000));
+        nodes.told(NodeStatus { node: "n".into(), sources: source("cri"), last_heard_time, ..Default::default() });
+        assert!(nodes.heard("n", at(101), source("cri")).unwrap().is_none());
+        assert!(nodes.heard("n", at(160), source("cri")).unwrap().is_some());
     }
 
     #[test]
