@@ -41,6 +41,11 @@ pub struct Key {
 }
 
 impl Key {
+    /// The key of a gap that was stored at `now`.
+    pub fn of_gap(gap: &v1::Gap, now: i64) -> Self {
+        Self { event_time: now, node: gap.node.clone(), ..Self::default() }
+    }
+
     /// The key of a diagnosis that was stored at `now`. Where it does not say when it happened, the time when it was seen
     /// or stored stands in.
     pub fn of(diagnosis: &v1::Diagnosis, now: i64) -> Self {

@@ -124,7 +124,7 @@ fn gap_of(rejected: &[RejectedRecord], node: &str, now: i64) -> Entry {
     Entry {
         sequence: check::sequence(rejected[0].sequence).unwrap_or(0),
         identity: None,
-        key: Key { event_time: now, node: node.into(), ..Key::default() },
+        key: Key::of_gap(&gap, now),
         body: gap.encode_to_vec(),
     }
 }

@@ -48,8 +48,7 @@ pub fn entry(record: OutboxRecord, now: i64) -> Result<Entry, Refusal> {
         Some(Record::Gap(gap)) => {
             check_gap(&gap)?;
             let body = body(&gap)?;
-            let key = Key { event_time: now, node: gap.node, ..Key::default() };
-            Ok(Entry { sequence, identity: None, key, body })
+            Ok(Entry { sequence, identity: None, key: Key::of_gap(&gap, now), body })
         }
         None => Err("it holds neither a diagnosis nor a gap".into()),
     }

@@ -23,7 +23,7 @@ use async_nats::{
         kv, stream,
     },
 };
-use coroner_proto::v1::Diagnosis;
+use coroner_proto::v1::{Diagnosis, Gap};
 use futures::{Stream, StreamExt, stream::BoxStream};
 use prost::Message;
 use tokio::sync::Notify;
@@ -306,7 +306,7 @@ fn logged(message: &jetstream::Message) -> Result<Logged, Error> {
         let sequence = header(&SEQUENCE)?.parse().ok()?;
         let body = message.payload.to_vec();
         let (identity, key) = match header(&UID) {
-            None => (None, Key { event_time: time, node: header(&NODE)?, ..Key::default() }),
+            None => (None, Key::of_gap(&Gap::decode(body.as_slice()).ok()?, time)),
             Some(uid) => {
                 let identity = Identity { uid: uid.parse().ok()?, revision: header(&REVISION)?.parse().ok()? };
                 (Some(identity), Key::of(&Diagnosis::decode(body.as_slice()).ok()?, time))

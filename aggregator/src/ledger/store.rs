@@ -311,7 +311,8 @@ fn append(
                     // A uid is its node's: nobody else can know the same facts, and who claims to would hide what that node told.
                     Some((.., node)) if node != entry.key.node => {
                         tracing::error!(from = push.node, node, %uid, "Refused a diagnosis under the uid of another node's");
-                        let refused = refused(entry, &push.node, now);
+                        let text = "a diagnosis was refused: its uid is one of another node's";
+                        let refused = gap(entry.sequence, &push.node, now, GapReason::Rejected, 1, text);
                         if !known_gap.exists((stream, entry.sequence))? {
                             insert_entry(&mut insert, &refused, offset, stream, false, now)?;
                         }
@@ -347,7 +348,21 @@ const INSERT: &str = "
     VALUES (:offset, :store_time, :stream, :sequence, :uid, :revision, :latest, :event_time, :namespace, :name, :node,
         :container, :workload, :workload_above, :cause, :kind, :severity, :confidence, :fatal, :body)";
 
-/// A gap of the log itself, which is of no outbox.
+/// The gap in the place of `lost` records that this ledger cannot store.
+fn gap(sequence: i64, node: &str, now: i64, reason: GapReason, lost: i64, text: &str) -> Entry {
+    let gap = Gap {
+        node: node.into(),
+        source: "ledger".into(),
+        reason: reason.into(),
+        start_time: Some(timestamp(now)),
+        end_time: Some(timestamp(now)),
+        lost_count: u64::try_from(lost).ok(),
+        text: text.into(),
+    };
+    Entry { sequence, identity: None, key: Key::of_gap(&gap, now), body: gap.encode_to_vec() }
+}
+
+/// Stores a gap of the log itself, which is of no node and no outbox.
 fn insert_gap(
     transaction: &Transaction<'_>,
     offset: Offset,
@@ -356,33 +371,8 @@ fn insert_gap(
     lost: i64,
     text: &str,
 ) -> Result<(), rusqlite::Error> {
-    let gap = Gap {
-        source: "ledger".into(),
-        reason: reason.into(),
-        start_time: Some(timestamp(time)),
-        end_time: Some(timestamp(time)),
-        lost_count: u64::try_from(lost).ok(),
-        text: text.into(),
-        ..Gap::default()
-    };
-    let key = Key { event_time: time, ..Key::default() };
-    let entry = Entry { sequence: offset, identity: None, key, body: gap.encode_to_vec() };
-    insert_entry(&mut transaction.prepare_cached(INSERT)?, &entry, Some(offset), 0, false, time)
-}
-
-/// The gap in the place of a diagnosis that cannot be stored.
-fn refused(entry: &Entry, from: &str, now: i64) -> Entry {
-    let gap = Gap {
-        node: from.into(),
-        source: "ledger".into(),
-        reason: GapReason::Rejected.into(),
-        start_time: Some(timestamp(now)),
-        end_time: Some(timestamp(now)),
-        lost_count: Some(1),
-        text: "a diagnosis was refused: its uid is one of another node's".into(),
-    };
-    let key = Key { event_time: now, node: from.into(), ..Key::default() };
-    Entry { sequence: entry.sequence, identity: None, key, body: gap.encode_to_vec() }
+    let gap = gap(offset, "", time, reason, lost, text);
+    insert_entry(&mut transaction.prepare_cached(INSERT)?, &gap, Some(offset), 0, false, time)
 }
 
 fn insert_stream(transaction: &Transaction<'_>, push: &Push, now: i64) -> Result<i64, rusqlite::Error> {
