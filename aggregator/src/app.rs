@@ -136,12 +136,13 @@ impl App {
         let nodes = Arc::new(Nodes::default());
         let (ledger, writer, follower) = match jetstream {
             None => {
-                let opened = tokio::task::spawn_blocking(move || Ledger::open(&path, retention)).await??;
-                (opened.0, opened.1, None)
+                let (ledger, writer) = tokio::task::spawn_blocking(move || Ledger::open(&path, retention)).await??;
+                (ledger, writer, None)
             }
             Some(target) => {
-                let opened = Ledger::open_shared(&path, retention, &target, Arc::clone(&nodes)).await?;
-                (opened.0, opened.1, Some(Arc::new(opened.2)))
+                let (ledger, writer, follower) =
+                    Ledger::open_shared(&path, retention, &target, Arc::clone(&nodes)).await?;
+                (ledger, writer, Some(Arc::new(follower)))
             }
         };
         let ledger = Arc::new(ledger);

@@ -147,11 +147,7 @@ impl Lease {
     pub async fn remember(&self, memory: String) -> Result<(), Error> {
         let mut held = self.held.lock().await;
         held.memory = memory;
-        let written = self.write(&mut held).await;
-        if let Err(Error::Lost) = written {
-            self.lost.cancel();
-        }
-        written
+        self.write(&mut held).await
     }
 
     /// Lets another have it at once.
@@ -172,7 +168,10 @@ impl Lease {
                 (held.revision, held.renewed) = (revision, Instant::now());
                 Ok(())
             }
-            Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Err(Error::Lost),
+            Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => {
+                self.lost.cancel();
+                Err(Error::Lost)
+            }
             Err(error) => Err(Error::Unavailable(error)),
         }
     }

@@ -119,6 +119,12 @@ fn signal(millis: i64, number: i32, code: i32, sender: (i32, &str), target: i32)
     seen(millis, Fact::Signal(fact))
 }
 
+/// What the counter of kills of the container's cgroup said.
+fn counter(millis: i64, oom_kills: u64) -> Observation {
+    let path = format!("{POD}/{}", id());
+    seen(millis, Fact::Cgroup(Sample { path, oom_kills: Some(oom_kills), ..Sample::default() }))
+}
+
 fn run(observations: Vec<Observation>) -> Vec<Diagnosis> {
     replay(Node { name: "n1".to_owned(), ..Node::default() }, observations, at(600_000))
 }
@@ -340,14 +346,10 @@ fn times_that_cannot_be_true_harm_nothing() {
 #[test]
 fn kills_that_nobody_could_attribute_are_told_by_the_counter_also_after_the_end() {
     let mut observations = node(EVERYBODY);
-    let sample = |millis, oom_kills| {
-        let path = format!("{POD}/{}", id());
-        seen(millis, Fact::Cgroup(Sample { path, oom_kills: Some(oom_kills), ..Sample::default() }))
-    };
-    observations.push(sample(1_000, 0));
+    observations.push(counter(1_000, 0));
     observations.extend(oom(5_000, 0, POD, 150));
-    observations.push(sample(5_010, 1));
-    observations.push(sample(6_000, 40));
+    observations.push(counter(5_010, 1));
+    observations.push(counter(6_000, 40));
     observations.push(signal(7_000, 9, 0, (SHIM, "runc"), MAIN));
     observations.push(exit(7_010, id(), MAIN, 137));
     let told = run(observations);
@@ -358,16 +360,12 @@ fn kills_that_nobody_could_attribute_are_told_by_the_counter_also_after_the_end(
 #[test]
 fn a_kill_that_is_attributed_after_it_was_counted_is_not_told_twice() {
     let mut observations = node(EVERYBODY);
-    let sample = |millis, oom_kills| {
-        let path = format!("{POD}/{}", id());
-        seen(millis, Fact::Cgroup(Sample { path, oom_kills: Some(oom_kills), ..Sample::default() }))
-    };
-    observations.push(sample(1_000, 0));
+    observations.push(counter(1_000, 0));
     observations.extend(oom(5_000, 0, POD, 150));
     // Of the second one the kernel's rate limit left a pid alone; whose it was is heard ten seconds later.
     let killed = oom(5_500, 0, POD, 151).pop().unwrap();
     observations.push(killed);
-    observations.push(sample(5_600, 2));
+    observations.push(counter(5_600, 2));
     observations.push(process(15_500, 151, 1));
     let kills: u32 = run(observations).iter().map(|told| told.occurrence_count).sum();
     assert_eq!(kills, 2);
