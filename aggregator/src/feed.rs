@@ -202,6 +202,7 @@ impl DiagnosisService for Feed {
             version: env!("CARGO_PKG_VERSION").into(),
             oldest_time: extent.oldest_time.map(timestamp),
             record_count: extent.record_count,
+            waiting_count: extent.waiting_count,
             nodes,
             exporters,
             refusals,

@@ -51,18 +51,12 @@ impl Key {
     pub fn of(diagnosis: &v1::Diagnosis, now: i64) -> Self {
         let subject = diagnosis.subject.clone().unwrap_or_default();
         let time = diagnosis.event_time.as_ref().or(diagnosis.observe_time.as_ref());
-        let node = match (&subject, &diagnosis.node) {
-            (subject, _) if !subject.node.is_empty() => subject.node.clone(),
-            (subject, _) if subject.kind() == v1::SubjectKind::Node => subject.name.clone(),
-            (_, Some(node)) => node.name.clone(),
-            (_, None) => String::new(),
-        };
         let mut workloads = diagnosis.workloads.iter().map(|workload| format!("{}/{}", workload.kind, workload.name));
         Self {
             event_time: time.and_then(nanoseconds).unwrap_or(now),
             namespace: subject.namespace,
+            node: node_of(diagnosis).to_owned(),
             name: subject.name,
-            node,
             container: subject.container,
             workload: workloads.next().unwrap_or_default(),
             workload_above: workloads.next().unwrap_or_default(),
@@ -72,6 +66,16 @@ impl Key {
             confidence: diagnosis.confidence,
             fatal: diagnosis.fatal,
         }
+    }
+}
+
+/// The node that a diagnosis is about; empty for none.
+pub fn node_of(diagnosis: &v1::Diagnosis) -> &str {
+    match (&diagnosis.subject, &diagnosis.node) {
+        (Some(subject), _) if !subject.node.is_empty() => &subject.node,
+        (Some(subject), _) if subject.kind() == v1::SubjectKind::Node => &subject.name,
+        (_, Some(node)) => &node.name,
+        (_, None) => "",
     }
 }
 

@@ -14,7 +14,6 @@ use tonic::{Request, Response, Status, async_trait};
 use crate::{
     auth::Caller,
     cluster,
-    filter::Key,
     gate::busy,
     ledger::{Entry, Ledger, Push},
     nodes::Nodes,
@@ -88,7 +87,7 @@ impl Intake {
         for record in records {
             let number = record.sequence;
             push.acknowledge = push.acknowledge.max(check::sequence(number).unwrap_or(0));
-            match check::entry(record, now).and_then(|entry| check::is_about(entry, own)) {
+            match check::entry(record, own) {
                 Ok(entry) => push.entries.push(entry),
                 Err(reason) => rejected.push(RejectedRecord { sequence: number, reason }),
             }
@@ -121,10 +120,5 @@ fn gap_of(rejected: &[RejectedRecord], node: &str, now: i64) -> Entry {
         lost_count: Some(rejected.len() as u64),
         text: format!("{} records were refused for good; the first: {}", rejected.len(), rejected[0].reason),
     };
-    Entry {
-        sequence: check::sequence(rejected[0].sequence).unwrap_or(0),
-        identity: None,
-        key: Key::of_gap(&gap, now),
-        body: gap.encode_to_vec(),
-    }
+    Entry { sequence: check::sequence(rejected[0].sequence).unwrap_or(0), identity: None, body: gap.encode_to_vec() }
 }

@@ -6,6 +6,8 @@
 
 mod backup;
 mod calendar;
+mod flood;
+mod inbox;
 mod jetstream;
 mod pool;
 mod query;
@@ -24,13 +26,17 @@ use std::{
 };
 
 use rusqlite::{Connection, ErrorCode};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    runtime,
+    sync::{mpsc, watch},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use self::jetstream::Target as StreamTarget;
 pub use self::{
     backup::{backup, restore},
+    inbox::Waiting,
     query::{Extent, ListPosition, Page, Query, extent, list, namespaces, nodes, revisions},
     reader::{Body, Chunk, Item, Limits, Lost, Position, expired, last, read, seek},
     shared::Follower,
@@ -243,13 +249,13 @@ impl Ledger {
         };
         let ended = CancellationToken::new();
         let guard = ended.clone().drop_guard();
+        let failed = |source| Error::File { doing: "start the writer of", path: path.into(), source };
+        let timer = runtime::Builder::new_current_thread().enable_time().build().map_err(failed)?;
         let thread = thread::Builder::new().name("ledger".into()).spawn(move || {
             let _held = (held, guard);
-            writer::run(store, queue, &committed, retention)
+            writer::run(store, queue, &committed, retention, &timer)
         });
-        let thread =
-            thread.map_err(|source| Error::File { doing: "start the writer of", path: path.into(), source })?;
-        Ok((ledger, Writer { thread, ended }, followed))
+        Ok((ledger, Writer { thread: thread.map_err(failed)?, ended }, followed))
     }
 
     /// What tells this ledger from every other one.
@@ -288,6 +294,14 @@ impl Ledger {
         let (reply, answer) = tokio::sync::oneshot::channel();
         self.jobs.try_send(Job::Append { push, reply }).map_err(|_| Error::Unavailable)?;
         answer.await.map_err(|_| Error::Unavailable)
+    }
+
+    /// Has the writer file all that is acknowledged by now, if it can.
+    pub async fn filed(&self) {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        if self.jobs.send(Job::File { reply }).await.is_ok() {
+            let _not_now = answer.await;
+        }
     }
 
     /// Has the writer look for what has become too old. Gives the time by which age is judged, in nanoseconds since 1970; none if the

@@ -13,7 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
     let _told_from_others = check::check_origin(&node, &stream_id);
     check::sources(sources);
     for record in records {
-        let Ok(entry) = check::entry(record, 0).and_then(|entry| check::is_about(entry, Some(&node))) else { continue };
+        let Ok(entry) = check::entry(record, Some(&node)) else { continue };
         match entry.identity {
             Some(_) => drop(Diagnosis::decode(&*entry.body).expect("what is stored can be read back")),
             None => drop(Gap::decode(&*entry.body).expect("what is stored can be read back")),

@@ -1,4 +1,4 @@
-//! Outbox and ledger, step by step in whatever order: append, push, an answer that is lost, either end started anew, the ledger lost
+//! Outbox and ledger, step by step in whatever order: append, push, an answer that is lost, file, either end started anew, the ledger lost
 //! or put back to a backup, with and without the agent noticing. In the end the ledger holds all that was found out, each once, in order.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
@@ -27,6 +27,8 @@ enum Step {
         records: usize,
         is_answered: bool,
     },
+    /// The ledger files so many records of what it has acknowledged, push by push.
+    File(i64),
     RestartAgent,
     /// An agent whose connection comes back by itself does not notice.
     RestartAggregator,
@@ -39,6 +41,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (1..9_u64).prop_map(Step::Append),
         8 => (1..7_usize, any::<bool>()).prop_map(|(records, is_answered)| Step::Push { records, is_answered }),
+        4 => (1..9_i64).prop_map(Step::File),
         1 => Just(Step::RestartAgent),
         1 => Just(Step::RestartAggregator),
         1 => Just(Step::LoseLedger),
@@ -93,6 +96,7 @@ impl Road {
             Step::Push { records, is_answered } => {
                 self.push(*records, *is_answered);
             }
+            Step::File(records) => self.store.as_mut().unwrap().file(*records, || false).unwrap(),
             Step::RestartAgent => self.start_agent(),
             Step::RestartAggregator => self.start_aggregator(),
             Step::LoseLedger => {
@@ -120,7 +124,7 @@ impl Road {
         let mut push = Push { node: name(NODE), stream_id: batch.stream_id.clone(), ..Push::default() };
         let known = self.synchronized.as_ref().filter(|(stream, _)| *stream == batch.stream_id);
         let Some((_, after)) = known else {
-            let acknowledged = store.append(&[push], self.now).unwrap()[0];
+            let acknowledged = store.receive(vec![push], self.now).unwrap()[0];
             if is_answered {
                 outbox.synchronize(&batch.stream_id, acknowledged.unsigned_abs());
                 self.synchronized = Some((batch.stream_id, acknowledged));
@@ -130,8 +134,8 @@ impl Road {
         let Some(last) = batch.records.last().map(|record| record.sequence) else { return true };
         push.after = *after;
         push.acknowledge = i64::try_from(last).unwrap();
-        push.entries = batch.records.into_iter().map(|record| check::entry(record, self.now).unwrap()).collect();
-        let acknowledged = store.append(&[push], self.now).unwrap()[0];
+        push.entries = batch.records.into_iter().map(|record| check::entry(record, None).unwrap()).collect();
+        let acknowledged = store.receive(vec![push], self.now).unwrap()[0];
         if acknowledged < *after || !is_answered {
             self.synchronized = None;
         } else {
@@ -179,6 +183,7 @@ proptest! {
         // The heartbeat asks anew how far the aggregator is, so also what was lost behind the last push is noticed.
         road.synchronized = None;
         while !road.push(7, true) {}
+        road.take(&Step::File(i64::MAX));
         prop_assert_eq!(road.stored(), (1..=road.found_out).collect::<Vec<_>>());
     }
 }

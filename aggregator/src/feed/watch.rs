@@ -166,6 +166,9 @@ impl Watch {
 
     /// Where to start, and where to stop. Tells what the client has missed that no position can tell.
     async fn start(&mut self) -> Result<(Position, Option<Offset>), End> {
+        if self.plan.stop_at_end {
+            self.ledger.filed().await;
+        }
         let start = self.plan.start;
         let look = move |connection: &_| {
             let (expired, last) = (ledger::expired(connection)?, ledger::last(connection)?);

@@ -12,7 +12,7 @@ use prost_types::{Duration, Timestamp};
 use uuid::Uuid;
 
 use crate::{
-    filter::{Key, nanoseconds},
+    filter::{nanoseconds, node_of},
     ledger::{Entry, Identity},
 };
 
@@ -32,38 +32,35 @@ const MAX_WORKLOADS: usize = 2;
 /// Why a record is refused, to follow its name.
 pub type Refusal = String;
 
-/// Makes an entry of the ledger of a record that came at `now`.
+/// Makes an entry of the ledger of a record, which has to be about the node `own` if one is given: a stolen node must not speak about
+/// others.
 ///
 /// # Errors
 /// The rule it breaks.
-pub fn entry(record: OutboxRecord, now: i64) -> Result<Entry, Refusal> {
+pub fn entry(record: OutboxRecord, own: Option<&str>) -> Result<Entry, Refusal> {
     let sequence = sequence(record.sequence)?;
     match record.record {
         Some(Record::Diagnosis(diagnosis)) => {
             let identity = Identity { uid: uid(&diagnosis.uid)?, revision: diagnosis.revision };
             check_diagnosis(&diagnosis)?;
-            let body = body(&diagnosis)?;
-            Ok(Entry { sequence, identity: Some(identity), key: Key::of(&diagnosis, now), body })
+            is_about(node_of(&diagnosis), own)?;
+            Ok(Entry { sequence, identity: Some(identity), body: body(&diagnosis)? })
         }
         Some(Record::Gap(gap)) => {
             check_gap(&gap)?;
-            let body = body(&gap)?;
-            Ok(Entry { sequence, identity: None, key: Key::of_gap(&gap, now), body })
+            is_about(&gap.node, own)?;
+            Ok(Entry { sequence, identity: None, body: body(&gap)? })
         }
         None => Err("it holds neither a diagnosis nor a gap".into()),
     }
 }
 
-/// Passes an entry on that is about this node, if one is given: a stolen node must not speak about others.
-///
-/// # Errors
-/// That it is about another.
-pub fn is_about(entry: Entry, own: Option<&str>) -> Result<Entry, Refusal> {
+fn is_about(node: &str, own: Option<&str>) -> Result<(), Refusal> {
     match own {
-        Some(own) if !entry.key.node.is_empty() && entry.key.node != own => {
+        Some(own) if !node.is_empty() && node != own => {
             Err("it is about another node than the one that the agent speaks for".into())
         }
-        Some(_) | None => Ok(entry),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -209,13 +206,14 @@ mod tests {
         let mut diagnosis = diagnosis();
         change(&mut diagnosis);
         let record = OutboxRecord { sequence: 1, record: Some(Record::Diagnosis(diagnosis)) };
-        entry(record, 0).expect_err("it breaks a rule")
+        entry(record, None).expect_err("it breaks a rule")
     }
 
     #[test]
     fn sound_record_is_taken() {
-        let record = OutboxRecord { sequence: 1, record: Some(Record::Diagnosis(diagnosis())) };
-        assert_eq!(entry(record, 0).unwrap().key.name, "web");
+        let record = OutboxRecord { sequence: 7, record: Some(Record::Diagnosis(diagnosis())) };
+        let Entry { sequence, identity, body } = entry(record, None).unwrap();
+        assert_eq!((sequence, identity.unwrap().revision, body), (7, 1, diagnosis().encode_to_vec()));
     }
 
     #[test]

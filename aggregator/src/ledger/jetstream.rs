@@ -23,7 +23,6 @@ use async_nats::{
         kv, stream,
     },
 };
-use coroner_proto::v1::{Diagnosis, Gap};
 use futures::{Stream, StreamExt, stream::BoxStream};
 use prost::Message;
 use tokio::sync::Notify;
@@ -32,7 +31,6 @@ use uuid::Uuid;
 use super::{Entry, Error, Identity, Logged, Offset, Push, Retention};
 use crate::{
     export::{NatsServer, Options, Wrong},
-    filter::Key,
     nats,
 };
 
@@ -304,18 +302,14 @@ fn logged(message: &jetstream::Message) -> Result<Logged, Error> {
     let header = |name: &HeaderName| message.headers.as_ref()?.get(name.clone()).map(ToString::to_string);
     let read = || {
         let sequence = header(&SEQUENCE)?.parse().ok()?;
-        let body = message.payload.to_vec();
-        let (identity, key) = match header(&UID) {
-            None => (None, Key::of_gap(&Gap::decode(body.as_slice()).ok()?, time)),
-            Some(uid) => {
-                let identity = Identity { uid: uid.parse().ok()?, revision: header(&REVISION)?.parse().ok()? };
-                (Some(identity), Key::of(&Diagnosis::decode(body.as_slice()).ok()?, time))
-            }
+        let identity = match header(&UID) {
+            None => None,
+            Some(uid) => Some(Identity { uid: uid.parse().ok()?, revision: header(&REVISION)?.parse().ok()? }),
         };
         Some(Push {
             node: header(&NODE)?,
             stream_id: header(&STREAM)?,
-            entries: vec![Entry { sequence, identity, key, body }],
+            entries: vec![Entry { sequence, identity, body: message.payload.to_vec() }],
             ..Push::default()
         })
     };

@@ -9,7 +9,7 @@ use prost::Message;
 use rusqlite::{Connection, ToSql, types::Value};
 use uuid::Uuid;
 
-use super::{reader, schema};
+use super::{inbox, reader, schema};
 use crate::filter::Filter;
 
 /// A place in the list: behind the diagnosis with this time and uid.
@@ -235,6 +235,8 @@ pub struct Extent {
     pub oldest_time: Option<i64>,
     /// Records that are kept.
     pub record_count: u64,
+    /// Records that are stored, but not filed yet.
+    pub waiting_count: u64,
 }
 
 /// How much there is. Costs nothing: offsets have no holes.
@@ -246,7 +248,9 @@ pub fn extent(connection: &Connection) -> Result<Extent, rusqlite::Error> {
     let before = reader::expired(&snapshot)?.offset;
     let last = schema::last_offset(&snapshot)?;
     let oldest_time = reader::store_time(&snapshot, before)?.map(|(_, time)| time);
-    Ok(Extent { oldest_time, record_count: u64::try_from(last - before).unwrap_or(0) })
+    let (waiting, _) = inbox::waiting(&snapshot)?;
+    let count = |records| u64::try_from(records).unwrap_or(0);
+    Ok(Extent { oldest_time, record_count: count(last - before), waiting_count: count(waiting.records) })
 }
 
 /// The nodes that were stored, with what is acknowledged to the last outbox of each.

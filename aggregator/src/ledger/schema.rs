@@ -5,6 +5,7 @@
 //! - `store_time` never falls as offsets rise.
 //! - `latest` is 1 for exactly one record of each uid: the highest revision that is kept.
 //! - `ledger.expired_offset` is the offset before the oldest record that is kept.
+//! - What waits in `inbox` is younger than every record, and lies there in the order in which it came.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -22,7 +23,7 @@ use super::{Error, Offset};
 /// "CoLe": the application id in the header of a ledger's file.
 const APPLICATION_ID: i32 = 0x436f_4c65;
 /// The version of the schema below. Another version is refused.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 /// How long the check for damage may take at start. A ledger that is too large for it is checked in part.
 const CHECK_TIME: Duration = Duration::from_secs(5);
 
@@ -56,6 +57,15 @@ CREATE TABLE node (
     heard_time INTEGER NOT NULL,
     status BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE inbox (
+    id INTEGER PRIMARY KEY,
+    receive_time INTEGER NOT NULL,
+    stream INTEGER NOT NULL,
+    node TEXT NOT NULL,
+    acknowledge INTEGER NOT NULL,
+    records INTEGER NOT NULL,
+    parcel BLOB NOT NULL
+) STRICT;
 CREATE TABLE record (
     offset INTEGER PRIMARY KEY AUTOINCREMENT,
     store_time INTEGER NOT NULL,

@@ -1,15 +1,19 @@
-//! What the one writer does to the ledger: append and expire. Synchronous; [`writer`](super::writer) gives it a thread.
+//! What the one writer does to the ledger: receive, file, expire. Synchronous; [`writer`](super::writer) gives it a thread.
 
 use std::path::Path;
 
-use coroner_proto::v1::{Gap, GapReason};
+use coroner_proto::v1::{Diagnosis, Gap, GapReason};
 use prost::Message;
 use rusqlite::{
     CachedStatement, Connection, OptionalExtension, Transaction, TransactionBehavior, named_params, params,
 };
 use uuid::Uuid;
 
-use super::{Error, Offset, Retention, schema};
+use super::{
+    Error, Offset, Retention,
+    inbox::{self, Received, Waiting},
+    schema,
+};
 use crate::filter::{Key, timestamp};
 
 /// Lives of one node's outbox that are remembered. A node has one at a time.
@@ -50,8 +54,6 @@ pub struct Entry {
     pub sequence: i64,
     /// What tells a diagnosis from all others; none for a gap.
     pub identity: Option<Identity>,
-    /// What it is found by.
-    pub key: Key,
     /// The encoded `Diagnosis` or `Gap`.
     pub body: Vec<u8>,
 }
@@ -65,12 +67,23 @@ pub struct Identity {
     pub revision: u32,
 }
 
+impl Entry {
+    /// What a record that was stored at `now` is found by; `None` if the body is not what it is said to be.
+    pub fn key(&self, now: i64) -> Option<Key> {
+        Some(match self.identity {
+            Some(_) => Key::of(&Diagnosis::decode(&*self.body).ok()?, now),
+            None => Key::of_gap(&Gap::decode(&*self.body).ok()?, now),
+        })
+    }
+}
+
 /// The writer's side of the ledger.
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
     /// The time of the last record: `store_time` never falls, even if the clock does.
     last_time: i64,
+    waiting: Waiting,
     /// Up to here the log is taken over, where this ledger follows one.
     followed: Offset,
     bytes_per_page: i64,
@@ -95,13 +108,20 @@ impl Store {
 
     fn of(connection: Connection) -> Result<Self, Error> {
         let read = |sql| connection.query_row(sql, (), |row| row.get(0)).map_err(Error::reading("open the ledger"));
-        let last_time = read(
+        let (waiting, received) = inbox::waiting(&connection).map_err(Error::reading("open the ledger"))?;
+        let last_time: i64 = read(
             "SELECT max(expired_time, coalesce((SELECT store_time FROM record ORDER BY offset DESC LIMIT 1), 0)) FROM ledger",
         )?;
         let bytes_per_page = read("PRAGMA page_size")?;
         let expired = read("SELECT expired_offset FROM ledger")?;
         let last = schema::last_offset(&connection).map_err(Error::reading("open the ledger"))?;
-        Ok(Self { connection, last_time, followed: last.max(expired), bytes_per_page })
+        Ok(Self {
+            connection,
+            last_time: last_time.max(received),
+            waiting,
+            followed: last.max(expired),
+            bytes_per_page,
+        })
     }
 
     /// What tells this ledger from every other one.
@@ -134,23 +154,106 @@ impl Store {
         Ok(oldest.map(|oldest| oldest.saturating_add(retention.age_nanoseconds())))
     }
 
-    /// Stores pushes in one transaction, durable on return. Gives what is acknowledged to each, which is less than its `after` where
-    /// nothing of it was stored for lack of what comes before. What is there already is not stored again.
+    /// Stores pushes in one transaction, durable and to be read on return, behind what waited. Gives what is acknowledged to each, which
+    /// is less than its `after` where nothing of it was stored for lack of what comes before. What is there already is not stored again.
     ///
     /// # Errors
     /// If SQLite fails; then nothing is stored.
-    pub fn append(&mut self, pushes: &[Push], now: i64) -> Result<Vec<i64>, Error> {
+    pub fn append(&mut self, pushes: Vec<Push>, now: i64) -> Result<Vec<i64>, Error> {
+        while self.waiting != Waiting::default() {
+            self.file(i64::MAX, || false)?;
+        }
         let now = now.max(self.last_time);
-        let acknowledged = self.try_append(pushes, now).map_err(Error::reading("store a push"))?;
+        let acknowledged = self.admit(pushes, now, |transaction, stream, push| {
+            file(transaction, &Origin { stream, node: &push.node, time: now }, &push.entries, None)
+        })?;
         self.last_time = now;
         Ok(acknowledged)
     }
 
-    fn try_append(&mut self, pushes: &[Push], now: i64) -> Result<Vec<i64>, rusqlite::Error> {
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let acknowledged = pushes.iter().map(|push| append(&transaction, push, now, None)).collect::<Result<_, _>>()?;
-        transaction.commit()?;
+    /// The same, but what is durable on return is to be read only when it is [filed](Self::file).
+    ///
+    /// # Errors
+    /// If SQLite fails; then nothing is stored.
+    pub fn receive(&mut self, pushes: Vec<Push>, now: i64) -> Result<Vec<i64>, Error> {
+        let now = now.max(self.last_time);
+        let mut waiting = self.waiting;
+        let acknowledged = self.admit(pushes, now, |transaction, stream, push| {
+            if push.entries.is_empty() {
+                return Ok(());
+            }
+            let more = inbox::put(transaction, stream, push, now)?;
+            waiting.records += more.records;
+            waiting.bytes += more.bytes;
+            Ok(())
+        })?;
+        (self.waiting, self.last_time) = (waiting, now);
         Ok(acknowledged)
+    }
+
+    fn admit(
+        &mut self,
+        pushes: Vec<Push>,
+        now: i64,
+        mut store: impl FnMut(&Transaction<'_>, i64, Push) -> Result<(), rusqlite::Error>,
+    ) -> Result<Vec<i64>, Error> {
+        let admit = || {
+            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut acknowledged = Vec::with_capacity(pushes.len());
+            for push in pushes {
+                let (now_acknowledged, stream) = acknowledge(&transaction, &push, now)?;
+                if let Some(stream) = stream {
+                    store(&transaction, stream, push)?;
+                }
+                acknowledged.push(now_acknowledged);
+            }
+            transaction.commit()?;
+            Ok(acknowledged)
+        };
+        admit().map_err(Error::reading("store a push"))
+    }
+
+    /// What is durable, but not filed yet.
+    pub fn waiting(&self) -> Waiting {
+        self.waiting
+    }
+
+    /// Files what has waited longest, push by push, in one transaction: all of it, or until these are so many records, or until it is
+    /// told that this is enough.
+    ///
+    /// # Errors
+    /// If SQLite fails; then nothing is filed.
+    pub fn file(&mut self, records: i64, enough: impl Fn() -> bool) -> Result<(), Error> {
+        self.waiting = self.try_file(records, enough).map_err(Error::reading("file what was stored"))?;
+        Ok(())
+    }
+
+    fn try_file(&mut self, records: i64, enough: impl Fn() -> bool) -> Result<Waiting, rusqlite::Error> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let (mut waiting, mut filed) = (self.waiting, 0);
+        while filed < records && !(filed > 0 && enough()) {
+            let Some(received) = inbox::first(&transaction)? else {
+                waiting = Waiting::default();
+                break;
+            };
+            let Received { id, time, stream, node, acknowledge, size, entries } = received;
+            let origin = Origin { stream, node: &node, time };
+            match entries {
+                Some(entries) => file(&transaction, &origin, &entries, None)?,
+                None => {
+                    let text = "stored records could not be understood";
+                    tracing::error!(node, acknowledge, "Cannot understand what was stored: it is told as lost");
+                    let (gap, _) = gap(acknowledge, &node, time, GapReason::Corrupt, size.records, text);
+                    file(&transaction, &origin, &[gap], None)?;
+                }
+            }
+            inbox::remove(&transaction, id)?;
+            filed += size.records.max(1);
+            waiting.records -= size.records;
+            waiting.bytes -= size.bytes;
+        }
+        transaction.commit()?;
+        Ok(waiting)
     }
 
     /// Up to which offset the log that this ledger follows is taken over.
@@ -186,7 +289,9 @@ impl Store {
             }
             match push {
                 Some(push) => {
-                    append(&transaction, push, time, Some(*offset))?;
+                    if let (_, Some(stream)) = acknowledge(&transaction, push, time)? {
+                        file(&transaction, &Origin { stream, node: &push.node, time }, &push.entries, Some(*offset))?;
+                    }
                 }
                 None => {
                     let text = "a record of the log could not be understood";
@@ -263,13 +368,9 @@ impl Store {
     }
 }
 
-/// Stores a push at `now`; its one record at this offset, if one is given.
-fn append(
-    transaction: &Transaction<'_>,
-    push: &Push,
-    now: i64,
-    offset: Option<Offset>,
-) -> Result<i64, rusqlite::Error> {
+/// Notes what a push says beside its records. Gives what is acknowledged, and under which stream to store the records; `None` if there is
+/// nothing to store, or what comes before it is missing.
+fn acknowledge(transaction: &Transaction<'_>, push: &Push, now: i64) -> Result<(i64, Option<i64>), rusqlite::Error> {
     if let Some((status, heard)) = &push.status {
         transaction
             .prepare_cached(
@@ -287,12 +388,37 @@ fn append(
         transaction.prepare_cached("UPDATE stream SET heard_time = ? WHERE id = ?")?.execute((now, stream))?;
     }
     if push.acknowledge == 0 && push.entries.is_empty() || before < push.after {
-        return Ok(before);
+        return Ok((before, None));
     }
     let stream = match known {
         Some((stream, _)) => stream,
         None => insert_stream(transaction, push, now)?,
     };
+    let acknowledged = before.max(push.acknowledge);
+    transaction.prepare_cached("UPDATE stream SET acknowledged = ?, heard_time = ? WHERE id = ?")?.execute((
+        acknowledged,
+        now,
+        stream,
+    ))?;
+    Ok((acknowledged, Some(stream)))
+}
+
+/// Where records come from, and when they came.
+struct Origin<'a> {
+    stream: i64,
+    node: &'a str,
+    /// Nanoseconds since 1970.
+    time: i64,
+}
+
+/// Files records under all that they are found by; one at this offset, if one is given.
+fn file(
+    transaction: &Transaction<'_>,
+    origin: &Origin<'_>,
+    entries: &[Entry],
+    offset: Option<Offset>,
+) -> Result<(), rusqlite::Error> {
+    let Origin { stream, node: from, time } = *origin;
     let mut highest = transaction
         .prepare_cached("SELECT offset, revision, node FROM record WHERE uid = ? ORDER BY revision DESC LIMIT 1")?;
     let mut known_revision = transaction.prepare_cached("SELECT 1 FROM record WHERE uid = ? AND revision = ?")?;
@@ -300,45 +426,55 @@ fn append(
         transaction.prepare_cached("SELECT 1 FROM record WHERE uid IS NULL AND stream = ? AND sequence = ?")?;
     let mut demote = transaction.prepare_cached("UPDATE record SET latest = 0 WHERE offset = ?")?;
     let mut insert = transaction.prepare_cached(INSERT)?;
-    for entry in &push.entries {
-        // What is there already is looked for, not left to ON CONFLICT: that would use up an offset.
-        let is_latest = match entry.identity {
-            Some(Identity { uid, revision }) => {
-                let highest: Option<(Offset, u32, String)> = highest
-                    .query_row((uid.into_bytes(),), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-                    .optional()?;
-                match highest {
-                    // A uid is its node's: nobody else can know the same facts, and who claims to would hide what that node told.
-                    Some((.., node)) if node != entry.key.node => {
-                        tracing::error!(from = push.node, node, %uid, "Refused a diagnosis under the uid of another node's");
-                        let text = "a diagnosis was refused: its uid is one of another node's";
-                        let refused = gap(entry.sequence, &push.node, now, GapReason::Rejected, 1, text);
-                        if !known_gap.exists((stream, entry.sequence))? {
-                            insert_entry(&mut insert, &refused, offset, stream, false, now)?;
-                        }
-                        continue;
-                    }
-                    Some((offset, highest, _)) if revision > highest => {
-                        demote.execute((offset,))?;
-                        true
-                    }
-                    Some(_) if known_revision.exists((uid.into_bytes(), revision))? => continue,
-                    Some(_) => false,
-                    None => true,
-                }
+    for entry in entries {
+        let highest: Option<(Offset, u32, String)> = match entry.identity {
+            Some(Identity { uid, .. }) => {
+                let row = highest.query_row((uid.into_bytes(),), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+                row.optional()?
             }
-            None if known_gap.exists((stream, entry.sequence))? => continue,
-            None => false,
+            None => None,
         };
-        insert_entry(&mut insert, entry, offset, stream, is_latest, now)?;
+        let instead;
+        let (entry, key) = match (entry.key(time), &highest) {
+            // A uid is its node's: nobody else can know the same facts, and who claims to would hide what that node told.
+            (Some(key), Some((.., node))) if *node != key.node => {
+                tracing::error!(
+                    from,
+                    node,
+                    sequence = entry.sequence,
+                    "Refused a diagnosis under the uid of another node's"
+                );
+                let text = "a diagnosis was refused: its uid is one of another node's";
+                instead = gap(entry.sequence, from, time, GapReason::Rejected, 1, text);
+                (&instead.0, instead.1)
+            }
+            (Some(key), _) => (entry, key),
+            (None, _) => {
+                tracing::error!(
+                    from,
+                    sequence = entry.sequence,
+                    "Cannot understand what was stored: it is told as lost"
+                );
+                let text = "a stored record could not be understood";
+                instead = gap(entry.sequence, from, time, GapReason::Corrupt, 1, text);
+                (&instead.0, instead.1)
+            }
+        };
+        // What is there already is looked for, not left to ON CONFLICT: that would use up an offset.
+        let is_latest = match (entry.identity, highest) {
+            (None, _) if known_gap.exists((stream, entry.sequence))? => continue,
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(Identity { revision, .. }), Some((offset, highest, _))) if revision > highest => {
+                demote.execute((offset,))?;
+                true
+            }
+            (Some(Identity { uid, revision }), _) if known_revision.exists((uid.into_bytes(), revision))? => continue,
+            (Some(_), _) => false,
+        };
+        insert_entry(&mut insert, entry, &key, &Place { offset, stream, is_latest, time })?;
     }
-    let acknowledged = before.max(push.acknowledge);
-    transaction.prepare_cached("UPDATE stream SET acknowledged = ?, heard_time = ? WHERE id = ?")?.execute((
-        acknowledged,
-        now,
-        stream,
-    ))?;
-    Ok(acknowledged)
+    Ok(())
 }
 
 /// With NULL for the offset, the next one.
@@ -349,7 +485,7 @@ const INSERT: &str = "
         :container, :workload, :workload_above, :cause, :kind, :severity, :confidence, :fatal, :body)";
 
 /// The gap in the place of `lost` records that this ledger cannot store.
-fn gap(sequence: i64, node: &str, now: i64, reason: GapReason, lost: i64, text: &str) -> Entry {
+fn gap(sequence: i64, node: &str, now: i64, reason: GapReason, lost: i64, text: &str) -> (Entry, Key) {
     let gap = Gap {
         node: node.into(),
         source: "ledger".into(),
@@ -359,7 +495,7 @@ fn gap(sequence: i64, node: &str, now: i64, reason: GapReason, lost: i64, text: 
         lost_count: u64::try_from(lost).ok(),
         text: text.into(),
     };
-    Entry { sequence, identity: None, key: Key::of_gap(&gap, now), body: gap.encode_to_vec() }
+    (Entry { sequence, identity: None, body: gap.encode_to_vec() }, Key::of_gap(&gap, now))
 }
 
 /// Stores a gap of the log itself, which is of no node and no outbox.
@@ -371,8 +507,9 @@ fn insert_gap(
     lost: i64,
     text: &str,
 ) -> Result<(), rusqlite::Error> {
-    let gap = gap(offset, "", time, reason, lost, text);
-    insert_entry(&mut transaction.prepare_cached(INSERT)?, &gap, Some(offset), 0, false, time)
+    let (gap, key) = gap(offset, "", time, reason, lost, text);
+    let place = Place { offset: Some(offset), stream: 0, is_latest: false, time };
+    insert_entry(&mut transaction.prepare_cached(INSERT)?, &gap, &key, &place)
 }
 
 fn insert_stream(transaction: &Transaction<'_>, push: &Push, now: i64) -> Result<i64, rusqlite::Error> {
@@ -389,13 +526,21 @@ fn insert_stream(transaction: &Transaction<'_>, push: &Push, now: i64) -> Result
     Ok(id)
 }
 
+/// Where a record goes.
+struct Place {
+    /// The next one if none is given.
+    offset: Option<Offset>,
+    stream: i64,
+    is_latest: bool,
+    /// Nanoseconds since 1970.
+    time: i64,
+}
+
 fn insert_entry(
     insert: &mut CachedStatement<'_>,
     entry: &Entry,
-    offset: Option<Offset>,
-    stream: i64,
-    latest: bool,
-    now: i64,
+    key: &Key,
+    place: &Place,
 ) -> Result<(), rusqlite::Error> {
     let Key {
         event_time,
@@ -410,15 +555,15 @@ fn insert_entry(
         severity,
         confidence,
         fatal,
-    } = &entry.key;
+    } = key;
     insert.execute(named_params! {
-        ":offset": offset,
-        ":store_time": now,
-        ":stream": stream,
+        ":offset": place.offset,
+        ":store_time": place.time,
+        ":stream": place.stream,
         ":sequence": entry.sequence,
         ":uid": entry.identity.map(|i| i.uid.into_bytes()),
         ":revision": entry.identity.map_or(0, |i| i.revision),
-        ":latest": latest,
+        ":latest": place.is_latest,
         ":event_time": event_time,
         ":namespace": namespace,
         ":name": name,

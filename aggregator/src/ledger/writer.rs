@@ -1,17 +1,24 @@
-//! The thread that writes: all pushes that wait go into one transaction, and each is answered after the commit. What has to
-//! go by retention goes in small steps between two transactions, so that no push waits for more than one step.
+//! The thread that writes: all pushes that wait go into one transaction, and each is answered after the commit. What they bring is filed
+//! in it or, where there is much, [later](super::flood). What has to go by retention goes in small steps between two transactions, so
+//! that no push waits for more than one step.
 
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    runtime::Runtime,
+    sync::{mpsc, oneshot, watch},
+    time::timeout,
+};
 
-use super::{Error, Logged, Offset, Push, Retention, Store, calendar::Calendar};
+use super::{Error, Logged, Offset, Push, Retention, Store, Waiting, calendar::Calendar, flood::Flood};
 
 /// Records of one transaction, roughly: it takes no further push behind this many.
 const GROUP_RECORDS: usize = 4_000;
+/// Records that are filed in one transaction, roughly, while pushes wait.
+const FILE_RECORDS: i64 = 20_000;
 /// Records that one step of retention removes, beside as many as were just stored.
-const STEP_RECORDS: usize = 500;
+const STEP_RECORDS: u32 = 500;
 /// How long to leave the disk alone after an error.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -22,6 +29,8 @@ pub(super) enum Job {
     Append { push: Push, reply: oneshot::Sender<i64> },
     /// Take over what a log holds next, commit, answer with how far it is taken over. If it cannot be, the answer is dropped.
     Follow { logged: Vec<Logged>, reply: oneshot::Sender<Offset> },
+    /// File all that waits, commit, answer. If it cannot be filed, the answer is dropped.
+    File { reply: oneshot::Sender<()> },
     /// Look for what has become too old; answer with the time to judge that by.
     Expire { reply: oneshot::Sender<i64> },
     /// End behind what came before.
@@ -29,28 +38,27 @@ pub(super) enum Job {
 }
 
 /// Writes until it is told to close or every sender is gone. Ends early, with an error, only if the stored data itself is damaged.
+/// Of `timer` only the clock is used.
 pub(super) fn run(
-    mut store: Store,
+    store: Store,
     mut jobs: mpsc::Receiver<Job>,
     committed: &watch::Sender<Offset>,
     retention: Retention,
+    timer: &Runtime,
 ) -> Result<(), Error> {
-    let mut calendar = Calendar::new(store.due(retention)?, now(), Instant::now());
-    let mut expiring = true;
+    let calendar = Calendar::new(store.due(retention)?, now(), Instant::now());
+    let (flood, asked) = (Flood::new(retention), Vec::new());
+    let mut desk = Desk { store, committed, retention, calendar, flood, expiring: true, asked };
     let mut failing = false;
     loop {
-        let first = if expiring {
-            match jobs.try_recv() {
-                Ok(job) => Some(job),
-                Err(mpsc::error::TryRecvError::Empty) => None,
-                Err(mpsc::error::TryRecvError::Disconnected) => return Ok(()),
-            }
-        } else {
-            match jobs.blocking_recv() {
-                Some(job) => Some(job),
-                None => return Ok(()),
-            }
+        let first = match desk.patience() {
+            None => jobs.blocking_recv().map(Some),
+            Some(patience) => match timer.block_on(async { timeout(patience, jobs.recv()).await }) {
+                Ok(job) => job.map(Some),
+                Err(_) => Some(None),
+            },
         };
+        let Some(first) = first else { return Ok(()) };
         let mut group = Group::default();
         if let Some(job) = first {
             group.add(job);
@@ -59,17 +67,16 @@ pub(super) fn run(
             let Ok(job) = jobs.try_recv() else { break };
             group.add(job);
         }
-        let turn = turn(&mut store, &mut group, committed, retention, &mut calendar, expiring);
+        let turn = desk.turn(&mut group, &jobs);
         if group.close {
-            return turn.map(drop);
+            return turn;
         }
-        expiring = match turn {
-            Ok(more) => {
+        match turn {
+            Ok(()) => {
                 // Who only asks where to go on is answered by a disk that is full, too.
                 if group.writes && std::mem::take(&mut failing) {
                     tracing::info!("Ledger can be written again");
                 }
-                more
             }
             Err(error) if error.is_about_data() => return Err(error),
             Err(error) => {
@@ -79,9 +86,8 @@ pub(super) fn run(
                     tracing::error!(%error, cause, "Ledger cannot be written; pushes are refused until it can");
                 }
                 std::thread::sleep(PAUSE);
-                false
             }
-        };
+        }
     }
 }
 
@@ -95,11 +101,16 @@ struct Group {
     records: usize,
     /// Whether any of them changes the ledger.
     writes: bool,
+    file: Vec<oneshot::Sender<()>>,
     expire: Vec<oneshot::Sender<i64>>,
     close: bool,
 }
 
 impl Group {
+    fn is_empty(&self) -> bool {
+        self.records == 0 && self.file.is_empty() && self.expire.is_empty() && !self.close
+    }
+
     fn add(&mut self, job: Job) {
         match job {
             Job::Append { push, reply } => {
@@ -114,52 +125,89 @@ impl Group {
                 self.logged.extend(logged);
                 self.followers.push(reply);
             }
+            Job::File { reply } => self.file.push(reply),
             Job::Expire { reply } => self.expire.push(reply),
             Job::Close => self.close = true,
         }
     }
 }
 
-/// Commits one group, answers it, and takes one step of retention if there is need. True if another step may be needed.
-fn turn(
-    store: &mut Store,
-    group: &mut Group,
-    committed: &watch::Sender<Offset>,
+/// What the writer works with.
+struct Desk<'a> {
+    store: Store,
+    committed: &'a watch::Sender<Offset>,
     retention: Retention,
-    calendar: &mut Calendar,
+    calendar: Calendar,
+    flood: Flood,
+    /// Whether retention may have more to remove.
     expiring: bool,
-) -> Result<bool, Error> {
-    if !group.logged.is_empty() {
-        store.follow(&group.logged)?;
-        tell(store, committed)?;
-        for follower in group.followers.drain(..) {
-            let _gone = follower.send(store.followed());
-        }
-    }
-    if !group.pushes.is_empty() {
-        let acknowledged = store.append(&group.pushes, now())?;
-        tell(store, committed)?;
-        for (reply, acknowledged) in group.replies.drain(..).zip(acknowledged) {
-            // A client that has gone asks again.
-            let _gone = reply.send(acknowledged);
-        }
-    }
-    if expiring || !group.expire.is_empty() || store.is_over(retention)? {
-        let step = u32::try_from(group.records + STEP_RECORDS).unwrap_or(u32::MAX);
-        let time = calendar.now(now(), Instant::now());
-        for asked in group.expire.drain(..) {
-            let _gone = asked.send(time);
-        }
-        return store.expire(retention, time, step);
-    }
-    Ok(false)
+    /// Who waits until all is filed.
+    asked: Vec<oneshot::Sender<()>>,
 }
 
-/// Wakes the readers if there is something new for them.
-fn tell(store: &Store, committed: &watch::Sender<Offset>) -> Result<(), Error> {
-    let last = store.last_offset()?;
-    committed.send_if_modified(|offset| std::mem::replace(offset, last) != last);
-    Ok(())
+impl Desk<'_> {
+    /// How long to wait for the next job before doing something else; `None` if there is nothing else to do.
+    fn patience(&mut self) -> Option<Duration> {
+        let patience = self.flood.patience(self.store.waiting(), Instant::now());
+        if self.expiring && patience.is_none() || !self.asked.is_empty() { Some(Duration::ZERO) } else { patience }
+    }
+
+    /// Commits one group and answers it, files what waits if it is time to, and takes one step of retention if there is need.
+    fn turn(&mut self, group: &mut Group, jobs: &mpsc::Receiver<Job>) -> Result<(), Error> {
+        let expiring = std::mem::take(&mut self.expiring);
+        let is_quiet = group.is_empty();
+        if !group.logged.is_empty() {
+            self.store.follow(&group.logged)?;
+            self.tell()?;
+            for follower in group.followers.drain(..) {
+                let _gone = follower.send(self.store.followed());
+            }
+        }
+        if !group.pushes.is_empty() {
+            let pushes = std::mem::take(&mut group.pushes);
+            let acknowledged = if self.flood.allows_at_once(group.records) {
+                self.store.append(pushes, now())?
+            } else {
+                self.store.receive(pushes, now())?
+            };
+            self.tell()?;
+            for (reply, acknowledged) in group.replies.drain(..).zip(acknowledged) {
+                // A client that has gone asks again.
+                let _gone = reply.send(acknowledged);
+            }
+        }
+        let waited = self.store.waiting();
+        // If this turn fails, they are told at once that it cannot be filed.
+        let mut asked = std::mem::take(&mut self.asked);
+        asked.append(&mut group.file);
+        if is_quiet || !asked.is_empty() || self.flood.is_due(waited, Instant::now()) {
+            self.store.file(FILE_RECORDS, || is_quiet && !jobs.is_empty())?;
+            self.tell()?;
+        }
+        if self.store.waiting() == Waiting::default() {
+            for asked in asked.drain(..) {
+                let _gone = asked.send(());
+            }
+        }
+        self.asked = asked;
+        let filed = waited.records - self.store.waiting().records;
+        if expiring || !group.expire.is_empty() || self.store.is_over(self.retention)? {
+            let step = u32::try_from(filed).unwrap_or(0) + u32::try_from(group.records).unwrap_or(0) + STEP_RECORDS;
+            let time = self.calendar.now(now(), Instant::now());
+            for asked in group.expire.drain(..) {
+                let _gone = asked.send(time);
+            }
+            self.expiring = self.store.expire(self.retention, time, step)?;
+        }
+        Ok(())
+    }
+
+    /// Wakes the readers if there is something new for them.
+    fn tell(&self) -> Result<(), Error> {
+        let last = self.store.last_offset()?;
+        self.committed.send_if_modified(|offset| std::mem::replace(offset, last) != last);
+        Ok(())
+    }
 }
 
 /// Nanoseconds since 1970.

@@ -181,11 +181,11 @@ async fn nothing_but_a_sound_backup_is_restored() {
     let middle = damaged.len() / 2 / 4096 * 4096;
     damaged[middle..middle + 4096].fill(0xa5);
     let mut newer = sound.clone();
-    newer[60..64].copy_from_slice(&2_u32.to_be_bytes());
+    newer[60..64].copy_from_slice(&99_u32.to_be_bytes());
     for (bytes, says) in [
         (&damaged[..], "damaged"),
         (&sound[..sound.len() / 2], "damaged"),
-        (&newer, "version 2"),
+        (&newer, "version 99"),
         (b"something of somebody else", "not a ledger"),
         (b"", "not a ledger"),
     ] {

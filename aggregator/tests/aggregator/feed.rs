@@ -164,7 +164,7 @@ async fn what_retention_takes_from_a_reader_is_told_once() {
     let request = WatchDiagnosesRequest { max_batch_size: 5, ..from_oldest() };
     let token = replay(&mut feed, request).await[0].resume_token.clone();
     let mut pushed = 10;
-    while status_where(&mut feed, |_| true).await.record_count == pushed {
+    while status_where(&mut feed, |status| status.waiting_count == 0).await.record_count == pushed {
         push_numbers(&mut ingest, pushed + 1..=pushed + 500).await;
         pushed += 500;
     }

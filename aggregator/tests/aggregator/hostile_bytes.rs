@@ -80,12 +80,12 @@ proptest! {
         let taken = check::sources(sources.clone());
         prop_assert!(taken.iter().all(|source| sources.contains(source)));
         for OutboxRecord { sequence, record } in records {
-            let entry = check::entry(OutboxRecord { sequence, record: record.clone() }, 0)
-                .and_then(|entry| check::is_about(entry, own.then_some("n1")));
+            let entry = check::entry(OutboxRecord { sequence, record: record.clone() }, own.then_some("n1"));
             let Ok(entry) = entry else { continue };
             prop_assert!(entry.sequence > 0 && entry.body.len() <= check::MAX_RECORD_BYTES);
-            prop_assert!(!own || ["", "n1"].contains(&entry.key.node.as_str()));
-            let columns = [&entry.key.namespace, &entry.key.name, &entry.key.node, &entry.key.container];
+            let key = entry.key(0).unwrap();
+            prop_assert!(!own || ["", "n1"].contains(&key.node.as_str()));
+            let columns = [&key.namespace, &key.name, &key.node, &key.container];
             prop_assert!(columns.iter().all(|text| !text.contains(char::is_control)));
             let stored = match entry.identity {
                 Some(_) => Record::Diagnosis(Diagnosis::decode(&*entry.body).unwrap()),
@@ -103,7 +103,8 @@ proptest! {
         bytes in bytes_like(a_question().encode_to_vec()),
         body in bytes_like(diagnosis(1).encode_to_vec()),
     ) {
-        let sound = check::entry(OutboxRecord { sequence: 1, record: Some(Record::Diagnosis(diagnosis(1))) }, 0).unwrap();
+        let sound = check::entry(OutboxRecord { sequence: 1, record: Some(Record::Diagnosis(diagnosis(1))) }, None).unwrap();
+        let key = sound.key(0).unwrap();
         if let Ok(question) = WatchDiagnosesRequest::decode(&*bytes) {
             if let Some(Start::ResumeToken(token)) = question.start
                 && let Ok(decoded) = ResumeToken::decode(&token)
@@ -111,7 +112,7 @@ proptest! {
                 prop_assert_eq!(decoded.encode(), token.to_lowercase());
             }
             if let Ok(selection) = Selection::new(question.include, question.exclude) {
-                let _wanted = (selection.wants(&sound.key), selection.wants_gap(&sound.key.node));
+                let _wanted = (selection.wants(&key), selection.wants_gap(&key.node));
             }
             if let Ok(mask) = Mask::new(question.read_mask) {
                 let _kept = mask.apply(&body);

@@ -1,12 +1,18 @@
 //! The ledger against a model of it: whatever is appended, again appended, and expired, readers see what the model says.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    path::Path,
+    time::Duration,
+};
 
 use coroner_aggregator::{
-    filter::{Filter, Key, Selection},
-    ledger::{self, Body, Entry, Identity, Limits, Position, Push, Query, Retention, Store},
+    filter::{Filter, Key, Selection, timestamp},
+    ledger::{self, Body, Entry, Identity, Limits, Position, Push, Query, Retention, Store, Waiting},
 };
+use coroner_proto::v1::{Diagnosis, Gap, Subject};
 use proptest::prelude::*;
+use prost::Message;
 use rusqlite::{Connection, OpenFlags};
 use uuid::Uuid;
 
@@ -18,6 +24,14 @@ enum Step {
         after: i64,
         records: Vec<(i64, Made)>,
     },
+    /// The same, but to be filed later.
+    Receive {
+        stream: u8,
+        after: i64,
+        records: Vec<(i64, Made)>,
+    },
+    /// File so many records of what waits, if they end a push.
+    File(i64),
     /// Expire what is older than so many steps, at most so many records.
     Expire {
         age: u64,
@@ -51,23 +65,31 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Made::Gap),
     ];
     let records = prop::collection::vec((1..20_i64, made), 0..6);
+    let push = (0..2_u8, prop_oneof![3 => Just(0), 1 => 1..20_i64], records);
     prop_oneof![
-        6 => (0..2_u8, prop_oneof![3 => Just(0), 1 => 1..20_i64], records)
-            .prop_map(|(stream, after, records)| Step::Push { stream, after, records }),
+        4 => push.clone().prop_map(|(stream, after, records)| Step::Push { stream, after, records }),
+        4 => push.prop_map(|(stream, after, records)| Step::Receive { stream, after, records }),
+        2 => (1..9_i64).prop_map(Step::File),
         2 => (0..6_u64, 1..8_u32).prop_map(|(age, limit)| Step::Expire { age, limit }),
         1 => Just(Step::Reopen),
     ]
 }
 
 fn entry((sequence, made): (i64, Made), now: i64, serial: usize) -> Entry {
-    let body = format!("{now} {serial}").into_bytes();
+    let text = format!("{now} {serial}");
     match made {
-        Made::Gap => Entry { sequence, identity: None, key: Key { event_time: now, ..Key::default() }, body },
+        Made::Gap => Entry { sequence, identity: None, body: Gap { text, ..Gap::default() }.encode_to_vec() },
         Made::Diagnosis { uid, revision, event_time, namespace } => {
             let name = format!("pod-{}", uid % 3);
-            let key = Key { event_time, namespace: namespace.to_string(), name, fatal: uid % 2 == 0, ..Key::default() };
+            let diagnosis = Diagnosis {
+                subject: Some(Subject { namespace: namespace.to_string(), name, ..Subject::default() }),
+                event_time: Some(timestamp(event_time)),
+                fatal: uid % 2 == 0,
+                summary: text,
+                ..Diagnosis::default()
+            };
             let identity = Some(Identity { uid: Uuid::from_u128(uid.into()), revision });
-            Entry { sequence, identity, key, body }
+            Entry { sequence, identity, body: diagnosis.encode_to_vec() }
         }
     }
 }
@@ -78,6 +100,8 @@ struct Model {
     last: i64,
     streams: BTreeMap<u8, Stream>,
     last_stream: u64,
+    /// What is to be filed, as it came: time, stream, entries.
+    waiting: VecDeque<(i64, u64, Vec<Entry>)>,
 }
 
 /// A life of an outbox, until the ledger forgets it.
@@ -90,7 +114,7 @@ struct Stream {
 
 impl Model {
     /// What is acknowledged.
-    fn append(&mut self, stream: u8, after: i64, entries: &[Entry], now: i64) -> i64 {
+    fn receive(&mut self, stream: u8, after: i64, entries: &[Entry], now: i64) -> i64 {
         let before = self.streams.get(&stream).map_or(0, |stream| stream.acknowledged);
         let Some(highest) = entries.iter().map(|entry| entry.sequence).max().filter(|_| before >= after) else {
             return before;
@@ -102,19 +126,28 @@ impl Model {
         });
         stream.acknowledged = stream.acknowledged.max(highest);
         stream.heard = now;
-        for entry in entries {
-            let is_known = self.records.iter().any(|r| match entry.identity {
-                Some(_) => r.identity == entry.identity,
-                None => r.identity.is_none() && (r.stream, r.sequence) == (stream.id, entry.sequence),
-            });
-            if !is_known {
-                self.last += 1;
-                let Entry { sequence, identity, key, body } = entry.clone();
-                let stream = stream.id;
-                self.records.push(Record { offset: self.last, time: now, stream, sequence, identity, key, body });
+        self.waiting.push_back((now, stream.id, entries.to_vec()));
+        stream.acknowledged
+    }
+
+    fn file(&mut self, mut limit: i64) {
+        while limit > 0
+            && let Some((time, stream, entries)) = self.waiting.pop_front()
+        {
+            limit = limit.saturating_sub(i64::try_from(entries.len()).unwrap());
+            for entry in entries {
+                let is_known = self.records.iter().any(|r| match entry.identity {
+                    Some(_) => r.identity == entry.identity,
+                    None => r.identity.is_none() && (r.stream, r.sequence) == (stream, entry.sequence),
+                });
+                if !is_known {
+                    self.last += 1;
+                    let key = entry.key(time).unwrap();
+                    let Entry { sequence, identity, body } = entry;
+                    self.records.push(Record { offset: self.last, time, stream, sequence, identity, key, body });
+                }
             }
         }
-        stream.acknowledged
     }
 
     fn expire(&mut self, older_than: i64, limit: u32) {
@@ -182,6 +215,8 @@ fn check(model: &Model, path: &Path, handled: Position) -> Result<(), TestCaseEr
     }
     let extent = ledger::extent(&connection).unwrap();
     prop_assert_eq!(extent.record_count, model.records.len() as u64);
+    let waiting: usize = model.waiting.iter().map(|(.., entries)| entries.len()).sum();
+    prop_assert_eq!(extent.waiting_count, waiting as u64);
     prop_assert_eq!(extent.oldest_time, model.records.first().map(|r| r.time));
     for time in 0..=model.records.last().map_or(0, |r| r.time + 1) {
         let found = ledger::seek(&connection, time).unwrap().offset + 1;
@@ -189,6 +224,11 @@ fn check(model: &Model, path: &Path, handled: Position) -> Result<(), TestCaseEr
         prop_assert_eq!(found, first, "first record at or after {}", time);
     }
     Ok(())
+}
+
+fn push(stream: u8, after: i64, entries: Vec<Entry>) -> Push {
+    let acknowledge = entries.iter().map(|e| e.sequence).max().unwrap_or(0);
+    Push { node: "n".into(), stream_id: stream.to_string(), acknowledge, after, entries, status: None }
 }
 
 proptest! {
@@ -206,16 +246,19 @@ proptest! {
             match step {
                 Step::Push { stream, after, records } => {
                     let entries: Vec<_> = records.into_iter().map(|r| { serial += 1; entry(r, now, serial) }).collect();
-                    let push = Push {
-                        node: "n".into(),
-                        stream_id: stream.to_string(),
-                        acknowledge: entries.iter().map(|e| e.sequence).max().unwrap_or(0),
-                        after,
-                        entries: entries.clone(),
-                        status: None,
-                    };
-                    let acknowledged = open.append(&[push], now).unwrap();
-                    prop_assert_eq!(acknowledged, [model.append(stream, after, &entries, now)]);
+                    let acknowledged = open.append(vec![push(stream, after, entries.clone())], now).unwrap();
+                    model.file(i64::MAX);
+                    prop_assert_eq!(acknowledged, [model.receive(stream, after, &entries, now)]);
+                    model.file(i64::MAX);
+                }
+                Step::Receive { stream, after, records } => {
+                    let entries: Vec<_> = records.into_iter().map(|r| { serial += 1; entry(r, now, serial) }).collect();
+                    let acknowledged = open.receive(vec![push(stream, after, entries.clone())], now).unwrap();
+                    prop_assert_eq!(acknowledged, [model.receive(stream, after, &entries, now)]);
+                }
+                Step::File(records) => {
+                    open.file(records, || false).unwrap();
+                    model.file(records);
                 }
                 Step::Expire { age, limit } => {
                     let retention = Retention { age: Duration::from_nanos(age), bytes: u64::MAX };
@@ -235,17 +278,43 @@ proptest! {
 }
 
 #[test]
+fn what_waits_and_cannot_be_understood_any_more_is_told_as_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger.db");
+    let mut store = Store::open(&path).unwrap();
+    let unsound = Entry { body: b"\xff".into(), ..entry((4, Made::Gap), 1, 4) };
+    let pushes = [
+        vec![entry((1, Made::Gap), 1, 1), entry((2, Made::Gap), 1, 2)],
+        vec![entry((3, Made::Gap), 1, 3), unsound],
+        vec![entry((5, Made::Gap), 1, 5)],
+    ];
+    assert_eq!(store.receive(pushes.map(|entries| push(1, 0, entries)).into(), 1).unwrap(), [2, 4, 5]);
+    Connection::open(&path).unwrap().execute("UPDATE inbox SET parcel = x'ff' WHERE id = 1", ()).unwrap();
+    store.file(i64::MAX, || false).unwrap();
+    assert_eq!(store.waiting(), Waiting::default());
+    let connection = Connection::open(&path).unwrap();
+    let limits = Limits { scan: 9, records: 9, bytes: 1 << 20 };
+    let chunk = ledger::read(&connection, Position::default(), None, &Selection::default(), limits).unwrap();
+    let told = chunk.items.into_iter().map(|item| match item.body {
+        Body::Gap(gap) => Gap::decode(&*gap).unwrap(),
+        Body::Diagnosis(_) => panic!("there was none"),
+    });
+    let told: Vec<_> = told.map(|gap| (gap.node, gap.lost_count)).collect();
+    assert_eq!(told, [("n".into(), Some(2)), (String::new(), None), ("n".into(), Some(1)), (String::new(), None)]);
+}
+
+#[test]
 fn an_outbox_that_lives_is_not_forgotten_though_all_that_it_told_is_too_old() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = Store::open(&directory.path().join("ledger.db")).unwrap();
     let handshake = |status| Push { node: "n".into(), stream_id: "o".into(), status, ..Push::default() };
     let told = Push { acknowledge: 7, entries: vec![entry((7, Made::Gap), 1, 1)], ..handshake(None) };
-    assert_eq!(store.append(&[told], 1).unwrap(), [7]);
+    assert_eq!(store.append(vec![told], 1).unwrap(), [7]);
     // It says that it lives, and nothing else.
-    assert_eq!(store.append(&[handshake(Some((vec![], 100)))], 100).unwrap(), [7]);
+    assert_eq!(store.append(vec![handshake(Some((vec![], 100)))], 100).unwrap(), [7]);
     let retention = Retention { age: Duration::from_nanos(50), bytes: u64::MAX };
     store.expire(retention, 120, 10).unwrap();
-    assert_eq!(store.append(&[handshake(None)], 120).unwrap(), [7], "it would push all again that it keeps");
+    assert_eq!(store.append(vec![handshake(None)], 120).unwrap(), [7], "it would push all again that it keeps");
     store.expire(retention, 200, 10).unwrap();
-    assert_eq!(store.append(&[handshake(None)], 200).unwrap(), [0], "it has gone");
+    assert_eq!(store.append(vec![handshake(None)], 200).unwrap(), [0], "it has gone");
 }

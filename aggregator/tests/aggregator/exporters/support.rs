@@ -9,7 +9,6 @@ use std::{
 
 use coroner_aggregator::{
     export::{Exporters, Pace},
-    filter::Key,
     ledger::{self, Entry, Identity, Ledger, Push, Retention, Writer},
 };
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -96,6 +95,7 @@ impl Exporting {
     async fn append_entries(&self, entries: Vec<Entry>) {
         let push = Push { node: "n1".into(), stream_id: "o".into(), acknowledge: 1, entries, ..Push::default() };
         self.ledger.append(push).await.unwrap();
+        self.ledger.filed().await;
     }
 
     pub(super) async fn append(&self, numbers: RangeInclusive<u64>) {
@@ -104,7 +104,6 @@ impl Exporting {
             Entry {
                 sequence: i64::try_from(n).unwrap(),
                 identity: Some(Identity { uid: Uuid::parse_str(&diagnosis.uid).unwrap(), revision: 1 }),
-                key: Key::of(&diagnosis, 0),
                 body: diagnosis.encode_to_vec(),
             }
         };
@@ -113,7 +112,7 @@ impl Exporting {
 
     pub(super) async fn append_gap(&self, lost: u64) {
         let body = crate::support::gap(lost).encode_to_vec();
-        self.append_entries(vec![Entry { sequence: 1, identity: None, key: Key::default(), body }]).await;
+        self.append_entries(vec![Entry { sequence: 1, identity: None, body }]).await;
     }
 
     /// Has retention take everything from a forgetful ledger.

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use coroner_proto::v1::GetStatusRequest;
 use coroner_proto::v1::diagnosis_service_client::DiagnosisServiceClient;
 use coroner_proto::v1::ingest_service_client::IngestServiceClient;
 use tempfile::TempDir;
@@ -60,6 +61,16 @@ impl Aggregator {
     /// A reader's client on a connection of its own.
     pub(super) async fn feed(&self) -> Result<DiagnosisServiceClient<Channel>> {
         Ok(DiagnosisServiceClient::new(self.connect().await?).max_decoding_message_size(MAX_ANSWER_BYTES))
+    }
+
+    /// Waits until all that is stored can be read.
+    pub(super) async fn settled(&self) -> Result<()> {
+        let mut client = self.feed().await?;
+        coroner_tests::until("all that is stored can be read", async || {
+            let status = client.get_status(GetStatusRequest {}).await.context("GetStatus")?.into_inner();
+            Ok((status.waiting_count == 0).then_some(()))
+        })
+        .await
     }
 
     async fn connect(&self) -> Result<Channel> {

@@ -54,8 +54,8 @@ impl Load {
         (first..end).step_by(500).map(move |from| from..(from + BATCH).min(end))
     }
 
-    /// Pushes all of it and gives diagnoses a second. Connections, and what is pushed over them, are made before.
-    pub(super) async fn push(&self, aggregator: &Aggregator) -> Result<f64> {
+    /// Pushes all of it. Connections, and what is pushed over them, are made before.
+    pub(super) async fn push(&self, aggregator: &Aggregator) -> Result<Rate> {
         let agents = (0..self.agents).map(async |agent| {
             let first = agent * self.of_each;
             let pushes: Vec<_> = self.batches(agent).map(|numbers| push(agent, first, numbers)).collect();
@@ -74,8 +74,19 @@ impl Load {
         for done in try_join_all(tasks.collect::<Vec<_>>()).await.context("an agent's task")? {
             done?;
         }
-        Ok((self.agents * self.of_each) as f64 / started.elapsed().as_secs_f64())
+        let acknowledged = started.elapsed();
+        aggregator.settled().await?;
+        let rate = |elapsed: Duration| (self.agents * self.of_each) as f64 / elapsed.as_secs_f64();
+        Ok(Rate { acknowledged: rate(acknowledged), readable: rate(started.elapsed()) })
     }
+}
+
+/// Diagnoses a second.
+pub(super) struct Rate {
+    /// Until all were acknowledged.
+    pub(super) acknowledged: f64,
+    /// Until all could be read.
+    pub(super) readable: f64,
 }
 
 /// Pushes until it is acknowledged, as an agent does.
@@ -171,5 +182,6 @@ pub(super) async fn fill(aggregator: &Aggregator, count: u64) -> Result<()> {
         }
         anyhow::Ok(())
     });
-    try_join_all(tasks).await.map(drop)
+    try_join_all(tasks).await?;
+    aggregator.settled().await
 }

@@ -1,0 +1,126 @@
+//! Where a flood waits: pushes lie here as they came, durable and acknowledged, until there is time to file their records under all that
+//! they are found by. Written behind each other and without an index, they take a small part of the time that filing takes.
+
+use prost::Message;
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use uuid::Uuid;
+
+use super::{Entry, Identity, Push};
+
+/// How much waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Records.
+    pub records: i64,
+    /// Bytes of these.
+    pub bytes: i64,
+}
+
+/// A push that waits.
+pub(super) struct Received {
+    pub(super) id: i64,
+    /// Nanoseconds since 1970.
+    pub(super) time: i64,
+    pub(super) stream: i64,
+    pub(super) node: String,
+    /// The highest sequence of the push.
+    pub(super) acknowledge: i64,
+    pub(super) size: Waiting,
+    /// `None` for what cannot be understood.
+    pub(super) entries: Option<Vec<Entry>>,
+}
+
+/// The records of a push as they lie in a row.
+#[derive(Clone, PartialEq, Message)]
+struct Parcel {
+    #[prost(message, repeated, tag = "1")]
+    records: Vec<Packed>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Packed {
+    #[prost(int64, tag = "1")]
+    sequence: i64,
+    /// Empty for a gap.
+    #[prost(bytes = "vec", tag = "2")]
+    uid: Vec<u8>,
+    #[prost(uint32, tag = "3")]
+    revision: u32,
+    #[prost(bytes = "vec", tag = "4")]
+    body: Vec<u8>,
+}
+
+/// Puts the records of a push behind what waits already.
+pub(super) fn put(
+    transaction: &Transaction<'_>,
+    stream: i64,
+    push: Push,
+    time: i64,
+) -> Result<Waiting, rusqlite::Error> {
+    let Push { node, entries, acknowledge, .. } = push;
+    let records = length(entries.len());
+    let parcel = Parcel { records: entries.into_iter().map(pack).collect() }.encode_to_vec();
+    let size = Waiting { records, bytes: length(parcel.len()) };
+    transaction
+        .prepare_cached(
+            "INSERT INTO inbox (receive_time, stream, node, acknowledge, records, parcel) VALUES (?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![time, stream, node, acknowledge, records, parcel])?;
+    Ok(size)
+}
+
+/// The push that has waited longest.
+pub(super) fn first(transaction: &Transaction<'_>) -> Result<Option<Received>, rusqlite::Error> {
+    transaction
+        .prepare_cached(
+            "SELECT id, receive_time, stream, node, acknowledge, records, parcel FROM inbox ORDER BY id LIMIT 1",
+        )?
+        .query_row((), |row| {
+            let (time, parcel) = (row.get(1)?, row.get_ref(6)?.as_blob()?);
+            let entries = Parcel::decode(parcel).ok();
+            Ok(Received {
+                id: row.get(0)?,
+                time,
+                stream: row.get(2)?,
+                node: row.get(3)?,
+                acknowledge: row.get(4)?,
+                size: Waiting { records: row.get(5)?, bytes: length(parcel.len()) },
+                entries: entries.and_then(|parcel| parcel.records.into_iter().map(unpack).collect()),
+            })
+        })
+        .optional()
+}
+
+fn length(length: usize) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX)
+}
+
+fn pack(entry: Entry) -> Packed {
+    let Entry { sequence, identity, body } = entry;
+    let (uid, revision) =
+        identity.map_or((vec![], 0), |identity| (identity.uid.into_bytes().to_vec(), identity.revision));
+    Packed { sequence, uid, revision, body }
+}
+
+fn unpack(packed: Packed) -> Option<Entry> {
+    let Packed { sequence, uid, revision, body } = packed;
+    let identity = match &*uid {
+        [] => None,
+        uid => Some(Identity { uid: Uuid::from_slice(uid).ok()?, revision }),
+    };
+    Some(Entry { sequence, identity, body })
+}
+
+/// Takes out what has been filed.
+pub(super) fn remove(transaction: &Transaction<'_>, id: i64) -> Result<(), rusqlite::Error> {
+    transaction.prepare_cached("DELETE FROM inbox WHERE id = ?")?.execute((id,)).map(drop)
+}
+
+/// How much waits, and when the last of it came, in nanoseconds since 1970; 0 for nothing.
+pub(super) fn waiting(connection: &Connection) -> Result<(Waiting, i64), rusqlite::Error> {
+    let sums =
+        "SELECT coalesce(sum(records), 0), coalesce(sum(length(parcel)), 0), coalesce(max(receive_time), 0) FROM inbox";
+    connection
+        .prepare_cached(sums)?
+        .query_row((), |row| Ok((Waiting { records: row.get(0)?, bytes: row.get(1)? }, row.get(2)?)))
+}
