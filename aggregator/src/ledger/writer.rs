@@ -18,7 +18,7 @@ const GROUP_RECORDS: usize = 4_000;
 /// Records that are filed in one transaction, roughly, while pushes wait.
 const FILE_RECORDS: i64 = 20_000;
 /// Records that one step of retention removes, beside as many as were just stored.
-const STEP_RECORDS: u32 = 500;
+const STEP_RECORDS: usize = 500;
 /// How long to leave the disk alone after an error.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -47,8 +47,8 @@ pub(super) fn run(
     timer: &Runtime,
 ) -> Result<(), Error> {
     let calendar = Calendar::new(store.due(retention)?, now(), Instant::now());
-    let (flood, asked) = (Flood::new(retention), Vec::new());
-    let mut desk = Desk { store, committed, retention, calendar, flood, expiring: true, asked };
+    let flood = Flood::new(retention);
+    let mut desk = Desk { store, committed, retention, calendar, flood, expiring: true, filed: 0, asked: Vec::new() };
     let mut failing = false;
     loop {
         let first = match desk.patience() {
@@ -74,7 +74,7 @@ pub(super) fn run(
         match turn {
             Ok(()) => {
                 // Who only asks where to go on is answered by a disk that is full, too.
-                if group.writes && std::mem::take(&mut failing) {
+                if (group.writes || desk.filed > 0) && std::mem::take(&mut failing) {
                     tracing::info!("Ledger can be written again");
                 }
             }
@@ -141,6 +141,8 @@ struct Desk<'a> {
     flood: Flood,
     /// Whether retention may have more to remove.
     expiring: bool,
+    /// Records that the last turn filed.
+    filed: usize,
     /// Who waits until all is filed.
     asked: Vec<oneshot::Sender<()>>,
 }
@@ -152,7 +154,7 @@ impl Desk<'_> {
         if self.expiring && patience.is_none() || !self.asked.is_empty() { Some(Duration::ZERO) } else { patience }
     }
 
-    /// Commits one group and answers it, files what waits if it is time to, and takes one step of retention if there is need.
+    /// Commits one group and answers it, takes one step of retention if there is need, and files what waits if it is time to.
     fn turn(&mut self, group: &mut Group, jobs: &mpsc::Receiver<Job>) -> Result<(), Error> {
         let expiring = std::mem::take(&mut self.expiring);
         let is_quiet = group.is_empty();
@@ -176,29 +178,38 @@ impl Desk<'_> {
                 let _gone = reply.send(acknowledged);
             }
         }
-        let waited = self.store.waiting();
-        // If this turn fails, they are told at once that it cannot be filed.
+        // Before filing, which a full disk may need.
+        if expiring || !group.expire.is_empty() || self.store.is_over(self.retention)? {
+            let step = self.filed + group.records + STEP_RECORDS;
+            let time = self.calendar.now(now(), Instant::now());
+            for asked in group.expire.drain(..) {
+                let _gone = asked.send(time);
+            }
+            self.expiring = self.store.expire(self.retention, time, u32::try_from(step).unwrap_or(u32::MAX))?;
+        }
+        self.file(group, is_quiet, jobs)
+    }
+
+    /// Files what waits if it is time to.
+    fn file(&mut self, group: &mut Group, is_quiet: bool, jobs: &mpsc::Receiver<Job>) -> Result<(), Error> {
+        // If it cannot be filed, who asked is told at once.
         let mut asked = std::mem::take(&mut self.asked);
         asked.append(&mut group.file);
-        if is_quiet || !asked.is_empty() || self.flood.is_due(waited, Instant::now()) {
+        let before = self.store.waiting();
+        let is_time = is_quiet || !asked.is_empty() || self.flood.is_due(before, Instant::now());
+        if is_time && before != Waiting::default() {
             self.store.file(FILE_RECORDS, || is_quiet && !jobs.is_empty())?;
             self.tell()?;
+            self.expiring |= self.store.is_over(self.retention)?;
         }
-        if self.store.waiting() == Waiting::default() {
+        let waiting = self.store.waiting();
+        self.filed = usize::try_from(before.records - waiting.records).unwrap_or(0);
+        if waiting == Waiting::default() {
             for asked in asked.drain(..) {
                 let _gone = asked.send(());
             }
         }
         self.asked = asked;
-        let filed = waited.records - self.store.waiting().records;
-        if expiring || !group.expire.is_empty() || self.store.is_over(self.retention)? {
-            let step = u32::try_from(filed).unwrap_or(0) + u32::try_from(group.records).unwrap_or(0) + STEP_RECORDS;
-            let time = self.calendar.now(now(), Instant::now());
-            for asked in group.expire.drain(..) {
-                let _gone = asked.send(time);
-            }
-            self.expiring = self.store.expire(self.retention, time, step)?;
-        }
         Ok(())
     }
 

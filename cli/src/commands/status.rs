@@ -24,7 +24,11 @@ pub(crate) async fn run(aggregator: &AggregatorArgs, out: &mut Out) -> Result<Ou
     let now = Timestamp::now();
     let oldest = words::time(status.oldest_time.as_ref())
         .map_or_else(String::new, |oldest| format!(", the oldest {} ago", words::age(oldest, now)));
-    out.tell(&format!("Aggregator {}: {} records{oldest}.", status.version, status.record_count));
+    let waiting = match status.waiting_count {
+        0 => String::new(),
+        waiting => format!("; {waiting} more are stored and about to be filed"),
+    };
+    out.tell(&format!("Aggregator {}: {} records{oldest}{waiting}.", status.version, status.record_count));
     if status.nodes.is_empty() {
         out.tell("No agent has reported yet.");
     } else {
