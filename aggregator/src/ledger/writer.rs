@@ -15,8 +15,9 @@ use super::{Error, Logged, Offset, Push, Retention, Store, Waiting, calendar::Ca
 
 /// Records of one transaction, roughly: it takes no further push behind this many.
 const GROUP_RECORDS: usize = 4_000;
-/// Records that are filed in one transaction, roughly, while pushes wait.
-const FILE_RECORDS: i64 = 20_000;
+/// Records that are filed in one transaction, roughly: pushes wait for about a second. More at once are cheaper each, as they share pages of
+/// the indexes.
+const FILE_RECORDS: i64 = 50_000;
 /// Records that one step of retention removes, beside as many as were just stored.
 const STEP_RECORDS: usize = 500;
 /// How long to leave the disk alone after an error.
