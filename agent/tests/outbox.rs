@@ -217,6 +217,22 @@ fn a_long_outage_is_one_gap_with_all_that_was_shed() {
 }
 
 #[test]
+fn dear_records_stay_as_long_as_there_is_room_for_them_alone() {
+    const MAX_BYTES: u64 = 1 << 20;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("outbox.db");
+    let mut outbox = Outbox::open(&path, MAX_BYTES, "node", Board::default()).unwrap();
+    // A page takes three: where they lie as they come, two dear ones stay behind in each when the cheap one goes.
+    let of = |uid: u64| if uid.is_multiple_of(3) { Severity::Info } else { Severity::Critical };
+    let dear: Vec<u64> = (0..960).filter(|uid| of(*uid) == Severity::Critical).collect();
+    for first in (0..960).step_by(20) {
+        outbox.append((first..first + 20).map(|uid| diagnosis(uid, of(uid), 1_200)).collect());
+    }
+    let kept: Vec<u64> = uids(&outbox.batch(ALL)).into_iter().filter(|uid| of(*uid) == Severity::Critical).collect();
+    assert_eq!(kept, dear, "{} of {} bytes would be enough for them", dear.len() * 1_250, MAX_BYTES);
+}
+
+#[test]
 fn acknowledged_records_stay_for_an_aggregator_that_forgot_them_until_space_is_needed() {
     let directory = tempfile::tempdir().unwrap();
     let mut outbox = Outbox::open(&directory.path().join("outbox.db"), 128 << 10, "node", Board::default()).unwrap();

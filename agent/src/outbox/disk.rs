@@ -22,7 +22,9 @@ use super::{Limit, Loss, Rank, Record};
 /// "Coro": says in the file's header what it is.
 const APPLICATION_ID: i32 = 0x436f_726f;
 /// The layout below. Goes up when it changes.
-pub(super) const VERSION: i32 = 1;
+pub(super) const VERSION: i32 = 2;
+/// Records lie by rank and then by sequence, so that shedding the oldest of one rank empties whole pages. Scattered among dearer ones they
+/// would leave holes that nothing fills, and dearer ones would have to go though there is room.
 const LAYOUT: &str = "
     CREATE TABLE stream (
         id TEXT NOT NULL,
@@ -30,18 +32,20 @@ const LAYOUT: &str = "
         acknowledged_sequence INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE record (
-        sequence INTEGER PRIMARY KEY,
-        rank INTEGER NOT NULL,
+        key INTEGER PRIMARY KEY,
+        sequence INTEGER NOT NULL,
         at INTEGER NOT NULL,
         checksum INTEGER NOT NULL,
         body BLOB NOT NULL
     ) STRICT;
-    CREATE INDEX record_by_rank ON record (rank, sequence);
+    CREATE UNIQUE INDEX record_by_sequence ON record (sequence);
 ";
 /// Records inserted between two looks at the size, so that one large append cannot stretch the file.
 const CHUNK: usize = 32;
 /// No stream lives to see this sequence: an aggregator that claims to have it is not believed.
-const ABSURD_SEQUENCE: u64 = 1 << 62;
+const ABSURD_SEQUENCE: u64 = 1 << RANK_SHIFT;
+/// Above these bits of a key stands the rank.
+const RANK_SHIFT: u32 = 60;
 
 /// Why the disk did not do it.
 #[derive(Debug, Error)]
@@ -107,6 +111,16 @@ pub(super) fn signed(number: u64) -> i64 {
 
 pub(super) fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
+}
+
+/// Where a record lies.
+pub(super) fn key(rank: Rank, sequence: u64) -> i64 {
+    (rank as i64) << RANK_SHIFT | signed(sequence.min(ABSURD_SEQUENCE - 1))
+}
+
+/// The rank of a record that lies there.
+pub(super) fn rank(key: i64) -> Rank {
+    Rank::ALL.into_iter().find(|rank| *rank as i64 == key >> RANK_SHIFT).unwrap_or(Rank::Info)
 }
 
 #[derive(Debug)]
@@ -240,11 +254,12 @@ impl Disk {
 
     pub(super) fn replace(&mut self, sequence: u64, record: &Record) -> Result<(), DiskError> {
         let doing = "replace a record";
-        let sql = "UPDATE record SET rank = ?2, at = ?3, checksum = ?4, body = ?5 WHERE sequence = ?1";
+        let sql = "UPDATE record SET key = ?2, at = ?3, checksum = ?4, body = ?5 WHERE sequence = ?1";
         let mut update = self.connection.prepare_cached(sql).map_err(to(doing))?;
         let checksum = crc32fast::hash(&record.body);
         let at = record.at.as_millisecond();
-        update.execute(params![signed(sequence), record.rank as u8, at, checksum, record.body]).map_err(to(doing))?;
+        let key = key(record.rank, sequence);
+        update.execute(params![signed(sequence), key, at, checksum, record.body]).map_err(to(doing))?;
         Ok(())
     }
 
@@ -294,10 +309,10 @@ impl Change<'_> {
     fn insert(&mut self, record: &Record) -> rusqlite::Result<()> {
         self.state.last += 1;
         self.transaction
-            .prepare_cached("INSERT INTO record (sequence, rank, at, checksum, body) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .prepare_cached("INSERT INTO record (key, sequence, at, checksum, body) VALUES (?1, ?2, ?3, ?4, ?5)")?
             .execute(params![
+                key(record.rank, self.state.last),
                 signed(self.state.last),
-                record.rank as u8,
                 record.at.as_millisecond(),
                 crc32fast::hash(&record.body),
                 record.body
@@ -322,10 +337,10 @@ impl Change<'_> {
             let times = self
                 .transaction
                 .prepare_cached(
-                    "DELETE FROM record WHERE sequence IN
-                     (SELECT sequence FROM record WHERE rank < ?1 ORDER BY rank, sequence LIMIT 4) RETURNING at",
+                    "DELETE FROM record WHERE key IN (SELECT key FROM record WHERE key < ?1 ORDER BY key LIMIT 4)
+                     RETURNING at",
                 )?
-                .query_map([Rank::Loss as u8], |row| row.get(0))?
+                .query_map([key(Rank::Loss, 0)], |row| row.get(0))?
                 .collect::<rusqlite::Result<Vec<i64>>>()?;
             if times.is_empty() {
                 break;
@@ -360,10 +375,10 @@ impl Change<'_> {
     fn renumber(&mut self, first: u64, shift: u64) -> rusqlite::Result<()> {
         // By way of the negative numbers, since a unique key may not even pass through a double.
         self.transaction.execute(
-            "UPDATE record SET sequence = -(sequence + ?2) WHERE sequence > ?1",
+            "UPDATE record SET key = -(key + ?2), sequence = -(sequence + ?2) WHERE sequence > ?1",
             params![signed(first), signed(shift)],
         )?;
-        self.transaction.execute("UPDATE record SET sequence = -sequence WHERE sequence < 0", [])?;
+        self.transaction.execute("UPDATE record SET key = -key, sequence = -sequence WHERE sequence < 0", [])?;
         self.state.last += shift;
         self.state.loss = self.state.loss.map(|(sequence, loss)| (sequence + shift, loss));
         Ok(())

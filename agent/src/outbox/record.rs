@@ -21,6 +21,11 @@ pub enum Rank {
     Loss,
 }
 
+impl Rank {
+    /// All of them, the least first.
+    pub(super) const ALL: [Self; 5] = [Self::Info, Self::Warning, Self::Error, Self::Critical, Self::Loss];
+}
+
 /// A record that has no place in a stream yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {

@@ -5,25 +5,26 @@ use std::{
     ffi::OsString,
     fs::{self, File},
     io,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
 };
 
 use coroner_proto::v1::{Gap, GapReason, OutboxRecord};
 use jiff::Timestamp;
 use prost::Message;
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use tracing::{error, info};
 
 use super::{
     Rank, Record, describe,
-    disk::{Disk, DiskError, connect, read_stream, read_version, signed, unsigned},
+    disk::{Disk, DiskError, connect, key, rank, read_stream, read_version},
 };
 use crate::status::{OUTBOX, wire_time};
 
 /// Files set aside that are kept; older ones are removed, for the disk is bounded too.
 const KEPT: usize = 2;
 /// Records that are moved over in one transaction.
-const CHUNK: i64 = 64;
+const CHUNK: usize = 64;
 /// Unreadable places after which the rest is given up.
 const MAX_HOLES: u32 = 100_000;
 
@@ -126,68 +127,64 @@ fn salvage(aside: &Path, disk: &mut Disk) -> Result<(u64, String), DiskError> {
     };
     // If its state cannot be read, all of it may be unsent: what is not will be known by its uid.
     let (last, acknowledged) = read_stream(&connection).map_or((u64::MAX, 0), |(_, last, sent)| (last, sent));
-    let mut at = acknowledged;
+    let (mut places, mut fault) = (Vec::new(), None);
+    for rank in Rank::ALL {
+        find(&connection, key(rank, acknowledged)..=key(rank, last), &mut places, &mut fault);
+    }
+    places.sort_unstable();
     let mut saved = 0;
-    let mut fault = None;
-    for _ in 0..MAX_HOLES {
-        match take(&connection, &mut at, &mut saved, disk)? {
-            None => break,
-            Some(hole) => {
-                fault.get_or_insert(hole);
-                at += 1;
-                if at >= last {
-                    break;
+    for chunk in places.chunks(CHUNK) {
+        let mut records = Vec::new();
+        for (sequence, key) in chunk {
+            match take(&connection, *key) {
+                Ok(Some(record)) => records.push(record),
+                Ok(None) => {
+                    fault.get_or_insert_with(|| format!("record {sequence} does not match its checksum"));
+                }
+                Err(error) => {
+                    fault.get_or_insert_with(|| error.to_string());
                 }
             }
         }
+        disk.append(&records)?;
+        saved += records.len() as u64;
     }
     Ok((saved, fault.unwrap_or_else(|| "its integrity check failed".into())))
 }
 
-/// Moves records over from behind `at` on, up to the first that cannot be read: then says why, and `at` is the last before.
-fn take(connection: &Connection, at: &mut u64, saved: &mut u64, disk: &mut Disk) -> Result<Option<String>, DiskError> {
-    loop {
-        let mut records = Vec::new();
-        let mut hole = None;
+/// Finds without the index what lies behind the first of these keys, up to the last: sequence and key. Notes the first fault on the way.
+fn find(connection: &Connection, keys: RangeInclusive<i64>, places: &mut Vec<(i64, i64)>, fault: &mut Option<String>) {
+    let mut at = *keys.start();
+    for _ in 0..MAX_HOLES {
         let mut read = || -> rusqlite::Result<()> {
             let mut select = connection.prepare_cached(
-                "SELECT sequence, rank, at, checksum, body FROM record NOT INDEXED
-                 WHERE sequence > ?1 ORDER BY sequence LIMIT ?2",
+                "SELECT sequence, key FROM record NOT INDEXED WHERE key > ?1 AND key <= ?2 ORDER BY key",
             )?;
-            let mut rows = select.query(params![signed(*at), CHUNK])?;
+            let mut rows = select.query([at, *keys.end()])?;
             while let Some(row) = rows.next()? {
-                let sequence = unsigned(row.get(0)?);
-                let body: Vec<u8> = row.get(4)?;
-                *at = sequence;
-                if row.get::<_, i64>(3)? == i64::from(crc32fast::hash(&body)) && OutboxRecord::decode(&*body).is_ok() {
-                    let at = Timestamp::from_millisecond(row.get(2)?).unwrap_or_default();
-                    records.push(Record { rank: rank(row.get(1)?), at, body });
-                } else {
-                    hole = Some(format!("record {sequence} does not match its checksum"));
-                }
+                at = row.get(1)?;
+                places.push((row.get(0)?, at));
             }
             Ok(())
         };
-        let end = read();
-        disk.append(&records)?;
-        *saved += records.len() as u64;
-        match end {
-            Err(error) => return Ok(Some(error.to_string())),
-            Ok(()) if hole.is_some() => return Ok(hole),
-            Ok(()) if records.is_empty() => return Ok(None),
-            Ok(()) => {}
+        let Err(error) = read() else { return };
+        fault.get_or_insert_with(|| error.to_string());
+        at += 1;
+        if at >= *keys.end() {
+            return;
         }
     }
 }
 
-fn rank(number: i64) -> Rank {
-    match number {
-        5 => Rank::Loss,
-        4 => Rank::Critical,
-        3 => Rank::Error,
-        2 => Rank::Warning,
-        _ => Rank::Info,
-    }
+/// The record that lies there; `None` if it is not as it was written.
+fn take(connection: &Connection, key: i64) -> rusqlite::Result<Option<Record>> {
+    let mut select = connection.prepare_cached("SELECT at, checksum, body FROM record NOT INDEXED WHERE key = ?1")?;
+    select.query_row([key], |row| {
+        let body: Vec<u8> = row.get(2)?;
+        let is_sound = row.get::<_, i64>(1)? == i64::from(crc32fast::hash(&body));
+        let at = Timestamp::from_millisecond(row.get(0)?).unwrap_or_default();
+        Ok((is_sound && OutboxRecord::decode(&*body).is_ok()).then_some(Record { rank: rank(key), at, body }))
+    })
 }
 
 fn suffixed(path: &Path, suffix: &str) -> PathBuf {
