@@ -54,6 +54,14 @@ struct Told {
 }
 
 impl Told {
+    /// The kill of a process as it was told before, or as it is told from now on: told by the tracepoint alone, it stays what it was
+    /// when its line is read at last.
+    fn kill(&self, pid: i32, boot_micros: Option<u64>, at: Timestamp) -> Aspect {
+        let unwritten = Aspect::Process { pid, boot_micros: None };
+        let is_same = |told: &Telling| told.verdict.at.duration_since(at).abs() < SETTLE;
+        if self.aspects.get(&unwritten).is_some_and(is_same) { unwritten } else { Aspect::Process { pid, boot_micros } }
+    }
+
     /// Counts more kills into the newest that was told.
     fn count(&mut self, kills: u32) {
         let newest = self.aspects.iter_mut().filter(|(aspect, _)| matches!(aspect, Aspect::Process { .. }));
@@ -215,11 +223,12 @@ impl Examiner {
             let ready = child.verdict.at + SETTLE;
             // The tracepoint is faster than the log, whose time of the kill is part of the uid. It also tells of a process that was
             // found exiting already: of such the kernel writes no line and counts no kill (mm/oom_kill.c, oom_kill_process).
-            let unwritten = child.boot_micros.is_none()
-                && self.file.covered(Source::KernelLog, child.verdict.at - SETTLE, ready.min(self.now));
-            if (unwritten || !named) && self.now < ready {
+            let unwritten = child.boot_micros.is_none();
+            let log_tells = self.file.covered(Source::KernelLog, self.now, self.now);
+            let log_told = |from, to| self.file.covered(Source::KernelLog, from, to);
+            if (unwritten && log_tells || !named) && self.now < ready {
                 self.look_again(subject.clone(), ready);
-            } else if unwritten {
+            } else if unwritten && log_told(child.verdict.at - SETTLE, ready) {
                 continue;
             } else if named || nameless.may_be_told(&child.verdict) {
                 self.tell_child(subject, child, named, diagnoses);
@@ -237,7 +246,7 @@ impl Examiner {
         let ChildKilled { pid, boot_micros, verdict } = child;
         let now = self.now;
         let told = self.told.entry(subject.clone()).or_default();
-        let aspect = Aspect::Process { pid, boot_micros };
+        let aspect = told.kill(pid, boot_micros, verdict.at);
         if told.aspects.contains_key(&aspect) {
             return self.tell(subject, aspect, verdict, named, diagnoses);
         }

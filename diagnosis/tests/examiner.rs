@@ -1,5 +1,7 @@
 //! The examiner over made-up observations: what recorded cases do not show.
 
+use std::collections::BTreeSet;
+
 use coroner_diagnosis::{
     cgroup::{Limit, Sample},
     containerd::{TaskEvent, TaskEventKind},
@@ -383,6 +385,39 @@ fn a_victim_that_was_exiting_already_is_no_kill_unless_the_log_has_a_gap() {
     let gap = Gap { source: Source::KernelLog, reason: GapReason::Overrun, from, to, lost: None };
     observations.push(seen(5_000, Fact::Gap(gap)));
     assert_eq!(run(observations).len(), 1);
+}
+
+/// Also when the agent has just begun to read the log, reads only some of it, or has missed something.
+#[test]
+fn a_kill_is_told_once_whether_its_line_is_read_at_once_or_late() {
+    for (since, well) in [(-10_000, true), (4_500, true), (4_500, false)] {
+        for line in [5_010, 5_900] {
+            for gap in [false, true] {
+                let mut observations = node(EVERYBODY);
+                let degraded = Health::Degraded("read once a second".into());
+                observations.push(seen(since, Fact::Health(Source::KernelLog, degraded)));
+                observations.extend(well.then(|| seen(since, Fact::Health(Source::KernelLog, Health::Ok))));
+                observations.push(process(4_900, 150, 1));
+                let allocator = Thread { tid: 150, comm: "worker".to_owned() };
+                observations.push(seen(5_000, Fact::OomVictim(OomVictim { pid: 150, comm: None, allocator })));
+                let lost = Gap {
+                    source: Source::KernelLog,
+                    reason: GapReason::Overrun,
+                    from: at(4_990),
+                    to: at(5_000),
+                    lost: None,
+                };
+                observations.extend(gap.then(|| seen(5_001, Fact::Gap(lost))));
+                for mut told in oom(5_000, 0, POD, 150) {
+                    told.seen_at = at(line);
+                    observations.push(told);
+                }
+                observations.sort_by_key(|observation| observation.seen_at);
+                let uids: BTreeSet<_> = run(observations).into_iter().map(|told| told.uid).collect();
+                assert_eq!(uids.len(), 1, "log since {since}, well: {well}, line at {line}, gap: {gap}");
+            }
+        }
+    }
 }
 
 #[test]
