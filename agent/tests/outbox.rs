@@ -275,6 +275,23 @@ fn a_file_put_back_to_an_earlier_state_continues_behind_what_the_aggregator_has(
 }
 
 #[test]
+fn an_aggregator_that_claims_to_have_more_than_there_can_be_harms_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    for claimed in [(1 << 59) - 1, 1 << 59, (1 << 60) - 1, 1 << 60, u64::MAX] {
+        let path = directory.path().join(claimed.to_string());
+        drop(open(&path));
+        let mut outbox = open(&path);
+        outbox.append(errors(0..5));
+        let stream_id = outbox.batch(ALL).stream_id;
+        outbox.synchronize(&stream_id, claimed);
+        outbox.append(errors(5..50));
+        let batch = outbox.batch(ALL);
+        assert_eq!((&batch.stream_id, uids(&batch)), (&stream_id, (0..50).collect()), "{claimed}");
+        assert!(set_aside(&path).is_empty(), "{claimed}");
+    }
+}
+
+#[test]
 fn a_sequence_is_not_used_again_after_all_records_are_gone() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("outbox.db");

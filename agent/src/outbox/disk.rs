@@ -42,10 +42,11 @@ const LAYOUT: &str = "
 ";
 /// Records inserted between two looks at the size, so that one large append cannot stretch the file.
 const CHUNK: usize = 32;
-/// No stream lives to see this sequence: an aggregator that claims to have it is not believed.
-const ABSURD_SEQUENCE: u64 = 1 << RANK_SHIFT;
-/// Above these bits of a key stands the rank.
+/// Above these bits of a key, which hold the sequence, stands the rank.
 const RANK_SHIFT: u32 = 60;
+/// No stream lives to see this sequence: an aggregator that claims to have it is not believed. Behind one that it may claim there is as much
+/// room again.
+const ABSURD_SEQUENCE: u64 = 1 << (RANK_SHIFT - 1);
 
 /// Why the disk did not do it.
 #[derive(Debug, Error)]
@@ -115,7 +116,7 @@ pub(super) fn unsigned(number: i64) -> u64 {
 
 /// Where a record lies.
 pub(super) fn key(rank: Rank, sequence: u64) -> i64 {
-    (rank as i64) << RANK_SHIFT | signed(sequence.min(ABSURD_SEQUENCE - 1))
+    (rank as i64) << RANK_SHIFT | signed(sequence.min((1 << RANK_SHIFT) - 1))
 }
 
 /// The rank of a record that lies there.

@@ -25,7 +25,7 @@ use crate::status::{OUTBOX, wire_time};
 const KEPT: usize = 2;
 /// Records that are moved over in one transaction.
 const CHUNK: usize = 64;
-/// Unreadable places after which the rest is given up.
+/// Unreadable places among the records of a rank after which the rest of these is given up.
 const MAX_HOLES: u32 = 100_000;
 
 /// Opens the file in this place, having finished what an earlier salvage left undone.
