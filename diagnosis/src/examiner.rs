@@ -224,11 +224,10 @@ impl Examiner {
             // The tracepoint is faster than the log, whose time of the kill is part of the uid. It also tells of a process that was
             // found exiting already: of such the kernel writes no line and counts no kill (mm/oom_kill.c, oom_kill_process).
             let unwritten = child.boot_micros.is_none();
-            let log_tells = self.file.covered(Source::KernelLog, self.now, self.now);
-            let log_told = |from, to| self.file.covered(Source::KernelLog, from, to);
-            if (unwritten && log_tells || !named) && self.now < ready {
+            let log_heard = |from, to| self.file.covered(Source::KernelLog, from, to);
+            if (unwritten && log_heard(self.now, self.now) || !named) && self.now < ready {
                 self.look_again(subject.clone(), ready);
-            } else if unwritten && log_told(child.verdict.at - SETTLE, ready) {
+            } else if unwritten && log_heard(child.verdict.at - SETTLE, ready) {
                 continue;
             } else if named || nameless.may_be_told(&child.verdict) {
                 self.tell_child(subject, child, named, diagnoses);

@@ -41,7 +41,7 @@ impl Flood {
 
     /// Notes what waits now. Gives how long to wait for a push before filing; `None` if there is nothing to file.
     pub(super) fn patience(&mut self, waiting: Waiting, now: Instant) -> Option<Duration> {
-        if waiting == Waiting::default() {
+        if waiting.is_empty() {
             self.since = None;
             return None;
         }

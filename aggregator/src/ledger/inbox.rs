@@ -16,6 +16,13 @@ pub struct Waiting {
     pub bytes: i64,
 }
 
+impl Waiting {
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A push that waits.
 pub(super) struct Received {
     pub(super) id: i64,

@@ -160,7 +160,7 @@ impl Store {
     /// # Errors
     /// If SQLite fails; then nothing is stored.
     pub fn append(&mut self, pushes: Vec<Push>, now: i64) -> Result<Vec<i64>, Error> {
-        while self.waiting != Waiting::default() {
+        if !self.waiting.is_empty() {
             self.file(i64::MAX, || false)?;
         }
         let now = now.max(self.last_time);
@@ -237,16 +237,12 @@ impl Store {
                 break;
             };
             let Received { id, time, stream, node, acknowledge, size, entries } = received;
-            let origin = Origin { stream, node: &node, time };
-            match entries {
-                Some(entries) => file(&transaction, &origin, &entries, None)?,
-                None => {
-                    let text = "stored records could not be understood";
-                    tracing::error!(node, acknowledge, "Cannot understand what was stored: it is told as lost");
-                    let (gap, _) = gap(acknowledge, &node, time, GapReason::Corrupt, size.records, text);
-                    file(&transaction, &origin, &[gap], None)?;
-                }
-            }
+            let entries = entries.unwrap_or_else(|| {
+                let text = "stored records could not be understood";
+                tracing::error!(node, acknowledge, reason = text, "Records are told as lost");
+                vec![gap(acknowledge, &node, time, GapReason::Corrupt, size.records, text).0]
+            });
+            file(&transaction, &Origin { stream, node: &node, time }, &entries, None)?;
             inbox::remove(&transaction, id)?;
             filed += size.records.max(1);
             waiting.records -= size.records;
@@ -434,29 +430,20 @@ fn file(
             }
             None => None,
         };
-        let instead;
-        let (entry, key) = match (entry.key(time), &highest) {
+        let fit = match (entry.key(time), &highest) {
+            (None, _) => Err((GapReason::Corrupt, "a stored record could not be understood")),
             // A uid is its node's: nobody else can know the same facts, and who claims to would hide what that node told.
             (Some(key), Some((.., node))) if *node != key.node => {
-                tracing::error!(
-                    from,
-                    node,
-                    sequence = entry.sequence,
-                    "Refused a diagnosis under the uid of another node's"
-                );
-                let text = "a diagnosis was refused: its uid is one of another node's";
-                instead = gap(entry.sequence, from, time, GapReason::Rejected, 1, text);
-                (&instead.0, instead.1)
+                Err((GapReason::Rejected, "a diagnosis was refused: its uid is one of another node's"))
             }
-            (Some(key), _) => (entry, key),
-            (None, _) => {
-                tracing::error!(
-                    from,
-                    sequence = entry.sequence,
-                    "Cannot understand what was stored: it is told as lost"
-                );
-                let text = "a stored record could not be understood";
-                instead = gap(entry.sequence, from, time, GapReason::Corrupt, 1, text);
+            (Some(key), _) => Ok(key),
+        };
+        let instead;
+        let (entry, key) = match fit {
+            Ok(key) => (entry, key),
+            Err((reason, text)) => {
+                tracing::error!(from, sequence = entry.sequence, reason = text, "A record is told as lost");
+                instead = gap(entry.sequence, from, time, reason, 1, text);
                 (&instead.0, instead.1)
             }
         };

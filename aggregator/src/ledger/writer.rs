@@ -11,7 +11,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Error, Logged, Offset, Push, Retention, Store, Waiting, calendar::Calendar, flood::Flood};
+use super::{Error, Logged, Offset, Push, Retention, Store, calendar::Calendar, flood::Flood};
 
 /// Records of one transaction, roughly: it takes no further push behind this many.
 const GROUP_RECORDS: usize = 4_000;
@@ -198,14 +198,14 @@ impl Desk<'_> {
         asked.append(&mut group.file);
         let before = self.store.waiting();
         let is_time = is_quiet || !asked.is_empty() || self.flood.is_due(before, Instant::now());
-        if is_time && before != Waiting::default() {
+        if is_time && !before.is_empty() {
             self.store.file(FILE_RECORDS, || is_quiet && !jobs.is_empty())?;
             self.tell()?;
             self.expiring |= self.store.is_over(self.retention)?;
         }
         let waiting = self.store.waiting();
         self.filed = usize::try_from(before.records - waiting.records).unwrap_or(0);
-        if waiting == Waiting::default() {
+        if waiting.is_empty() {
             for asked in asked.drain(..) {
                 let _gone = asked.send(());
             }
