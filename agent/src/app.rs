@@ -4,10 +4,8 @@ use std::{io, net::SocketAddr, process::ExitCode, time::Duration};
 
 use coroner_diagnosis::{
     continuation::Continuation,
-    docker::Word,
     examiner::Examiner,
-    kube::Kind,
-    observation::{Fact, Gap, GapReason, Observation, Source},
+    observation::{Fact, Gap, GapReason, Observation, Source, docker::Word, kube::Kind},
 };
 use coroner_proto::v1::{self, Diagnosis};
 use jiff::Timestamp;

@@ -8,8 +8,10 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use coroner_diagnosis::{
     cluster::ClusterExaminer,
     continuation::Continuation,
-    kube::{Kind, Object},
-    observation::{Fact, Health, Observation, Source},
+    observation::{
+        Fact, Health, Observation, Source,
+        kube::{Kind, Object},
+    },
 };
 use coroner_proto::v1::{
     Diagnosis, DiagnosisFilter, OutboxRecord, PushDiagnosesRequest, SourceHealth, SourceStatus, SubjectKind,

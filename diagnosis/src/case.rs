@@ -13,7 +13,7 @@ pub use node::{AuditedEnd, Line, NodeFile, OomKill, SourceFile};
 pub use pod::{Occurrences, PodFile};
 pub use statements::{ByPid, Said};
 
-use crate::cri::ContainerId;
+use crate::observation::cri::ContainerId;
 
 /// Whom a diagnosis may be about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -12,8 +12,7 @@ use coroner_proto::v1::{Diagnosis, Node, Pod, Subject as Named, SubjectKind, Wor
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    kube::Meta,
-    observation::{Fact, Observation},
+    observation::{Fact, Observation, kube::Meta},
     report::{self, Aspect},
     text,
     verdict::Verdict,

@@ -7,10 +7,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     case::{NodeFile, Subject},
-    containerd::{TaskEvent, TaskEventKind},
-    cri::{Container, ContainerId},
-    docker,
-    observation::{Fact, Health, Observation, Source},
+    observation::{
+        Fact, Health, Observation, Source,
+        containerd::{TaskEvent, TaskEventKind},
+        cri::{Container, ContainerId},
+        docker,
+    },
     report::{self, Aspect},
     rules::{self, ChildKilled, Finding},
     verdict::Verdict,

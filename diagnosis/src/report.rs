@@ -11,8 +11,10 @@ use uuid::Uuid;
 use crate::{
     case::{ContainerFile, NodeFile, PodFile},
     catalogue::{self, Language},
-    cri,
-    kube::{self, Controller},
+    observation::{
+        cri,
+        kube::{self, Controller},
+    },
     redact, text,
     verdict::Verdict,
     wire,

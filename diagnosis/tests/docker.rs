@@ -1,11 +1,13 @@
 //! What Docker says of signals that it was asked to send, where nobody else watched them.
 
 use coroner_diagnosis::{
-    cri::{Container, ContainerId, Pod, State},
-    docker::{Event, Word},
-    observation::{Fact, Gap, GapReason, Health, Observation, Source},
+    observation::{
+        Fact, Gap, GapReason, Health, Observation, Source,
+        cri::{Container, ContainerId, Pod, State},
+        docker::{Event, Word},
+        trace::{Signal, Thread},
+    },
     replay::replay,
-    trace::{Signal, Thread},
 };
 use coroner_proto::v1::{Cause, Confidence, Diagnosis, Node, StopRequester};
 use jiff::Timestamp;

@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 
 use coroner_diagnosis::{
-    cgroup::{Limit, Sample},
-    containerd::{TaskEvent, TaskEventKind},
-    cri::{Container, ContainerId, Pod, Sandbox, State},
     examiner::Examiner,
-    kernel_log::Record,
-    observation::{Fact, Gap, GapReason, Health, Observation, Source},
-    process::Process,
+    observation::{
+        Fact, Gap, GapReason, Health, Observation, Source,
+        cgroup::{Limit, Sample},
+        containerd::{TaskEvent, TaskEventKind},
+        cri::{Container, ContainerId, Pod, Sandbox, State},
+        kernel_log::Record,
+        process::Process,
+        trace::{OomVictim, Signal, Thread},
+    },
     replay::replay,
-    trace::{OomVictim, Signal, Thread},
 };
 use coroner_proto::v1::{Cause, Confidence, Diagnosis, Node, StopRequester};
 use jiff::Timestamp;

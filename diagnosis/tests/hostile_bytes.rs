@@ -4,14 +4,14 @@
 
 use std::sync::LazyLock;
 
-use coroner_diagnosis::cgroup::{Level, Path, Sample};
-use coroner_diagnosis::kernel_log::{Event, Record};
-use coroner_diagnosis::kube::amount;
+use coroner_diagnosis::observation::cgroup::{Level, Path, Sample};
+use coroner_diagnosis::observation::kernel_log::{Event, Record};
+use coroner_diagnosis::observation::kube::amount;
+use coroner_diagnosis::observation::trace::{TraceEventKind, TraceLine, parse_line};
 use coroner_diagnosis::recording::Recording;
 use coroner_diagnosis::replay::replay;
 use coroner_diagnosis::text::clean;
-use coroner_diagnosis::trace::{TraceEventKind, TraceLine, parse_line};
-use coroner_diagnosis::{log, redact};
+use coroner_diagnosis::{observation::log, redact};
 use coroner_proto::v1::Node;
 use proptest::collection::vec;
 use proptest::prelude::*;

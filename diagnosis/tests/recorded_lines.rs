@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use coroner_diagnosis::cgroup::{Level, Limit, Path};
-use coroner_diagnosis::kernel_log::{Event, FaultKind, Record};
-use coroner_diagnosis::kube::Object;
+use coroner_diagnosis::observation::cgroup::{Level, Limit, Path};
+use coroner_diagnosis::observation::kernel_log::{Event, FaultKind, Record};
+use coroner_diagnosis::observation::kube::Object;
 use coroner_diagnosis::observation::{Fact, Observation};
 use coroner_diagnosis::recording::Recording;
 

@@ -1,7 +1,7 @@
 //! Files of a cgroup, of v1 and v2.
 #![no_main]
 
-use coroner_diagnosis::cgroup::Sample;
+use coroner_diagnosis::observation::cgroup::Sample;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|contents: String| {

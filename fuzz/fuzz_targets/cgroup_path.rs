@@ -1,7 +1,7 @@
 //! Paths of cgroups: a part of a path names what the whole does.
 #![no_main]
 
-use coroner_diagnosis::cgroup::{Level, Path};
+use coroner_diagnosis::observation::cgroup::{Level, Path};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|path: String| {

@@ -1,7 +1,7 @@
 //! Logs of containers, which may say anything, and what is withheld from them.
 #![no_main]
 
-use coroner_diagnosis::{log::Line, redact};
+use coroner_diagnosis::{observation::log::Line, redact};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|contents: String| {

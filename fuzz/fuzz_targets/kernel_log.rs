@@ -1,7 +1,7 @@
 //! Records of /dev/kmsg, lines of syslog(2), and the events in them.
 #![no_main]
 
-use coroner_diagnosis::kernel_log::{Event, Record};
+use coroner_diagnosis::observation::kernel_log::{Event, Record};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

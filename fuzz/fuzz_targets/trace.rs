@@ -1,7 +1,7 @@
 //! Lines of trace_pipe.
 #![no_main]
 
-use coroner_diagnosis::trace::parse_line;
+use coroner_diagnosis::observation::trace::parse_line;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -4,8 +4,8 @@
 use anyhow::{Context, Result, ensure};
 use coroner_agent::sources::docker;
 use coroner_agent::sources::outlet::Outlet;
-use coroner_diagnosis::cri;
-use coroner_diagnosis::docker::{Event, Word};
+use coroner_diagnosis::observation::cri;
+use coroner_diagnosis::observation::docker::{Event, Word};
 use coroner_diagnosis::observation::{Fact, Health, Observation, Source};
 use coroner_proto::v1::{Cause, Confidence, Diagnosis, OomScope, StopRequester};
 use coroner_tests::coroner::Heard;

@@ -10,9 +10,9 @@ mod state;
 use std::fmt::Debug;
 
 pub use cluster::{NoCluster, client, config};
-use coroner_diagnosis::{
+use coroner_diagnosis::observation::{
+    Health,
     kube::{Change, Kind, Object},
-    observation::Health,
 };
 use futures::{Stream, StreamExt as _, stream};
 use kube::{

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use coroner_diagnosis::{
-    kube::{Change, Kind, Object},
-    observation::Health,
+    observation::{
+        Health,
+        kube::{Change, Kind, Object},
+    },
     text,
 };
 use kube::{

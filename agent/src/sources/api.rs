@@ -5,9 +5,9 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use coroner_diagnosis::{
+use coroner_diagnosis::observation::{
+    Fact, Health, Source,
     kube::{Change, Controller, Kind, Object, Pod, State, WorkloadKind},
-    observation::{Fact, Health, Source},
 };
 use coroner_watch::{Told, watch};
 use futures::{StreamExt as _, stream::BoxStream};
@@ -277,7 +277,7 @@ impl Owners {
         }
     }
 
-    async fn ask(&self, namespace: &str, of: &Controller) -> Option<coroner_diagnosis::kube::Workload> {
+    async fn ask(&self, namespace: &str, of: &Controller) -> Option<coroner_diagnosis::observation::kube::Workload> {
         let client = self.client.clone();
         let kinds = [
             WorkloadKind::Deployment,

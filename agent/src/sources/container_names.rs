@@ -12,9 +12,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use coroner_diagnosis::{
+use coroner_diagnosis::observation::{
+    Fact, Gap, GapReason, Health,
     cri::{ContainerId, Pod},
-    observation::{Fact, Gap, GapReason, Health},
 };
 use jiff::Timestamp;
 use nix::{

@@ -11,10 +11,10 @@ use containerd_client::{
     services::v1::{SubscribeRequest, events_client::EventsClient, version_client::VersionClient},
     types::Envelope,
 };
-use coroner_diagnosis::{
+use coroner_diagnosis::observation::{
+    Fact, Health, Observation,
     containerd::{TaskEvent, TaskEventKind},
     cri::ContainerId,
-    observation::{Fact, Health, Observation},
 };
 use jiff::Timestamp;
 use prost::{DecodeError, Message};

@@ -12,9 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use coroner_diagnosis::{
+use coroner_diagnosis::observation::{
+    Fact, Health,
     disk::{FileSystem, Role},
-    observation::{Fact, Health},
 };
 use nix::{errno::Errno, sys::statvfs::statvfs};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};

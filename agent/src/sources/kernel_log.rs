@@ -13,10 +13,7 @@ mod syslog;
 
 use std::{convert::Infallible, time::Duration};
 
-use coroner_diagnosis::{
-    kernel_log::Record,
-    observation::{Fact, Health, Observation},
-};
+use coroner_diagnosis::observation::{Fact, Health, Observation, kernel_log::Record};
 use jiff::Timestamp;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 

@@ -7,9 +7,10 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use ::kube::{Client, client::Body};
 use coroner_diagnosis::{
-    kube,
-    kubelet::{Answer, Configz, Summary},
-    observation::{Fact, Health},
+    observation::{
+        Fact, Health, kube,
+        kubelet::{Answer, Configz, Summary},
+    },
     text,
 };
 use http::{Request, StatusCode, Uri};

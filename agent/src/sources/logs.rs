@@ -14,9 +14,11 @@ use std::{
 };
 
 use coroner_diagnosis::{
-    cri::{Container, Pod},
-    log::{Line, Tail},
-    observation::{Fact, GapReason, Health, Observation},
+    observation::{
+        Fact, GapReason, Health, Observation,
+        cri::{Container, Pod},
+        log::{Line, Tail},
+    },
     redact,
 };
 use jiff::Timestamp;

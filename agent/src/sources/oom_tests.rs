@@ -2,11 +2,7 @@
 
 use std::io::Write;
 
-use coroner_diagnosis::{
-    kernel_log::Event,
-    observation::{Fact, Source},
-    process::WaitStatus,
-};
+use coroner_diagnosis::observation::{Fact, Source, kernel_log::Event, process::WaitStatus};
 
 use super::{
     kernel_log, process_events, procfs, signals,

@@ -20,11 +20,7 @@ use std::{
     time::Duration,
 };
 
-use coroner_diagnosis::{
-    disk::Pids,
-    observation::{Fact, Health},
-    process::NodeMemory,
-};
+use coroner_diagnosis::observation::{Fact, Health, disk::Pids, process::NodeMemory};
 use procfs::{FromRead, LoadAverage, Meminfo};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 

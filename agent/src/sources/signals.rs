@@ -8,8 +8,8 @@ mod instance;
 
 use std::{convert::Infallible, fs::File, io::Read, os::fd::AsFd, time::Duration};
 
-use coroner_diagnosis::{
-    observation::{Fact, GapReason, Observation},
+use coroner_diagnosis::observation::{
+    Fact, GapReason, Observation,
     trace::{Signal, TraceEventKind, TraceLine, parse_line},
 };
 use jiff::Timestamp;

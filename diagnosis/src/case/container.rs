@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 
 use super::statements::Said;
-use crate::{
+use crate::observation::{
+    Source,
     cgroup::{self, Limit},
     cri::{self, ContainerId, Pod, State},
     docker,
     kube::{self, ContainerKind},
-    observation::Source,
 };
 
 /// Processes that one container's file remembers. A container of more has its oldest children forgotten first.

@@ -11,7 +11,8 @@ use super::{
     pod::PodFile,
     statements::{ByPid, Said},
 };
-use crate::{
+use crate::observation::{
+    Fact, Gap, Health, Observation, Source,
     cgroup::{self, Level},
     containerd::{TaskEvent, TaskEventKind},
     cri::{Container, ContainerId, Pod, Sandbox, State},
@@ -20,7 +21,6 @@ use crate::{
     kernel_log::{Event, Fault, Killed, OomSummary, Record},
     kube::{self, Change, Object, Terminated},
     kubelet,
-    observation::{Fact, Gap, Health, Observation, Source},
     process::{NodeMemory, WaitStatus},
     trace,
 };

@@ -5,13 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{container::Samples, statements::Said};
-use crate::{
-    cgroup,
+use crate::observation::{
+    Source, cgroup,
     cri::{ContainerId, Pod},
     kube::{self, Event, Kind, VolumeKind},
     kubelet::PodStats,
     log::Tail,
-    observation::Source,
 };
 
 /// Events about a pod that are remembered; repetitions are one.

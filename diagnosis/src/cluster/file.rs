@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::Subject;
-use crate::{
+use crate::observation::{
+    Health, Source,
     kube::{Change, Claim, EndpointSlice, Event, Ingress, Kind, Meta, Node, Object, Pod, Service, Workload},
-    observation::{Health, Source},
 };
 
 /// Objects that are kept, of each kind. More than Kubernetes supports in one cluster (150,000 pods) is not watched here.

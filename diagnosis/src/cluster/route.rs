@@ -7,8 +7,10 @@ use jiff::SignedDuration;
 
 use super::{Finding, file::ClusterFile};
 use crate::{
-    kube::{Kind, Meta, Pod, Service, ServicePort, TargetPort},
-    observation::Source,
+    observation::{
+        Source,
+        kube::{Kind, Meta, Pod, Service, ServicePort, TargetPort},
+    },
     report::Aspect,
     text,
     verdict::Verdict,

@@ -12,8 +12,10 @@ use super::{
     file::{ClusterFile, Known},
 };
 use crate::{
-    kube::{Kind, Node, Pod, Resources, VolumeKind},
-    observation::Source,
+    observation::{
+        Source,
+        kube::{Kind, Node, Pod, Resources, VolumeKind},
+    },
     report::{self, Aspect},
     text,
     verdict::Verdict,
@@ -142,7 +144,7 @@ fn headline(cause: Cause) -> &'static str {
 }
 
 /// Taints of a node that keep this pod out.
-fn untolerated<'a>(node: &'a Node, pod: &'a Pod) -> impl Iterator<Item = &'a crate::kube::Taint> {
+fn untolerated<'a>(node: &'a Node, pod: &'a Pod) -> impl Iterator<Item = &'a crate::observation::kube::Taint> {
     let hard = node.taints.iter().filter(|taint| taint.effect != "PreferNoSchedule");
     hard.filter(|taint| !pod.tolerations.iter().any(|toleration| toleration.tolerates(taint)))
 }
@@ -213,7 +215,7 @@ fn free(file: &ClusterFile, node: &Known<Node>, resource: &str) -> Option<i128> 
 
 /// What a pod requests: its containers and sidecars together, or the largest of its init containers if that is more.
 fn requests(pod: &Pod) -> Resources {
-    use crate::kube::ContainerKind;
+    use crate::observation::kube::ContainerKind;
     let mut sum = Resources::new();
     for container in &pod.containers {
         if matches!(container.kind, ContainerKind::Main | ContainerKind::Sidecar) {

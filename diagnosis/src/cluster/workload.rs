@@ -5,8 +5,10 @@ use jiff::SignedDuration;
 
 use super::{Finding, file::ClusterFile};
 use crate::{
-    kube::{Controller, Kind, Meta, WorkloadKind},
-    observation::Source,
+    observation::{
+        Source,
+        kube::{Controller, Kind, Meta, WorkloadKind},
+    },
     report::{self, Aspect},
     text,
     verdict::Verdict,

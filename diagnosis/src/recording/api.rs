@@ -7,8 +7,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{Context, Problem, Told};
-use crate::kube::{Change, Kind, Object};
 use crate::observation::Fact;
+use crate::observation::kube::{Change, Kind, Object};
 
 #[derive(Deserialize)]
 pub(super) struct Watched {

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{Context, Problem, Told, cri};
-use crate::containerd::{TaskEvent, TaskEventKind};
-use crate::cri::ContainerId;
 use crate::observation::Fact;
+use crate::observation::containerd::{TaskEvent, TaskEventKind};
+use crate::observation::cri::ContainerId;
 use crate::parse::ParseError;
 
 /// The namespace of containerd that the kubelet's containers live in.

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 
 use super::{Context, Problem, Told};
-use crate::cri::{Container, ContainerId, Pod, Sandbox, State};
 use crate::observation::Fact;
+use crate::observation::cri::{Container, ContainerId, Pod, Sandbox, State};
 use crate::parse::decimal;
 
 #[derive(Deserialize)]

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{Context, Problem, Told};
-use crate::cgroup::Sample;
-use crate::disk::{FileSystem, Pids, Role};
-use crate::kernel_log::Record;
+use crate::observation::cgroup::Sample;
+use crate::observation::disk::{FileSystem, Pids, Role};
+use crate::observation::kernel_log::Record;
+use crate::observation::process::NodeMemory;
+use crate::observation::trace::{TraceEventKind, TraceLine, parse_line};
 use crate::observation::{Fact, Gap, GapReason, Source};
 use crate::parse::decimal;
-use crate::process::NodeMemory;
-use crate::trace::{TraceEventKind, TraceLine, parse_line};
 
 #[derive(Deserialize)]
 pub(super) struct Kmsg {

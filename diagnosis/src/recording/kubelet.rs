@@ -5,8 +5,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Context, Problem, Told};
-use crate::kubelet::{Answer, Configz, Summary};
 use crate::observation::Fact;
+use crate::observation::kubelet::{Answer, Configz, Summary};
 
 #[derive(Deserialize)]
 pub(super) struct Row {

@@ -2,8 +2,8 @@
 //! /var/log/pods.
 
 use super::Recording;
-use crate::cri::Pod;
-use crate::log::{Line, Tail};
+use crate::observation::cri::Pod;
+use crate::observation::log::{Line, Tail};
 use crate::observation::{Fact, Observation};
 
 /// The folder that they lie in.

@@ -9,7 +9,7 @@ use coroner_proto::v1::Node;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::kube::Kind;
+use crate::observation::kube::Kind;
 use crate::observation::{Fact, Health, Observation, Source};
 use crate::parse::ParseError;
 

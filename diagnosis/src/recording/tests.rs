@@ -1,13 +1,13 @@
 use super::*;
-use crate::containerd::{TaskEvent, TaskEventKind};
-use crate::cri::{ContainerId, State};
+use crate::observation::containerd::{TaskEvent, TaskEventKind};
+use crate::observation::cri::{ContainerId, State};
 use crate::observation::{Gap, GapReason};
 
 const CASE: &str = r#"{"start": 1795211830000000000, "end": 1795211838000000000, "boot_offset_ns": 1795209865000000000,
     "truth": [], "node": {"kernel": "6.18.44", "node_name": "node1", "cgroup": "v1", "uptime_s": 1973.72}}"#;
 
 /// Of the node and of the API.
-const SOURCES: usize = Source::OF_NODE.len() + crate::kube::Kind::ALL.len();
+const SOURCES: usize = Source::OF_NODE.len() + crate::observation::kube::Kind::ALL.len();
 
 fn recording() -> Recording {
     Recording::new(CASE).unwrap()
@@ -140,7 +140,7 @@ fn events_of_containerd_are_read_by_topic() {
     assert_eq!(told[0].happened_at, at(1_795_211_831_652_636_235));
 }
 
-fn container(told: &Observation) -> &crate::cri::Container {
+fn container(told: &Observation) -> &crate::observation::cri::Container {
     match &told.fact {
         Fact::Container(container) => container,
         other => panic!("{other:?}"),

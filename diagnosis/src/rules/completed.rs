@@ -3,7 +3,7 @@
 use coroner_proto::v1::{Cause, Confidence};
 
 use super::death::{Death, Ending};
-use crate::{kube::ContainerKind, verdict::Verdict};
+use crate::{observation::kube::ContainerKind, verdict::Verdict};
 
 pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     if death.ending() != Ending::Exit(0) || !death.started() {
@@ -17,7 +17,8 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
         ContainerKind::Sidecar => true,
         ContainerKind::Init | ContainerKind::Ephemeral => false,
     };
-    let asked = |object: &crate::kube::Pod| object.deletion.is_some_and(|deletion| deletion.asked() <= death.at);
+    let asked =
+        |object: &crate::observation::kube::Pod| object.deletion.is_some_and(|deletion| deletion.asked() <= death.at);
     if !should_stay || asked(object) || pod.has_ended() {
         return None;
     }

@@ -9,10 +9,12 @@ use super::{
 };
 use crate::{
     case::{AuditedEnd, Line},
-    kernel_log::{Fault, FaultKind},
-    observation::Source,
+    observation::{
+        Source,
+        kernel_log::{Fault, FaultKind},
+        trace::Signal,
+    },
     text,
-    trace::Signal,
     verdict::Verdict,
     wire::signal_name,
 };

@@ -5,11 +5,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     case::{ContainerFile, Line, NodeFile, OomKill, PodFile, Said},
-    cri::State,
-    kernel_log::Fault,
-    observation::Source,
-    process::WaitStatus,
-    trace::{Signal, WATCHED_SIGNALS},
+    observation::{
+        Source,
+        cri::State,
+        kernel_log::Fault,
+        process::WaitStatus,
+        trace::{Signal, WATCHED_SIGNALS},
+    },
 };
 
 /// How far the clocks of two witnesses of the same moment may differ.

@@ -8,10 +8,12 @@ use jiff::Timestamp;
 
 use crate::{
     case::{NodeFile, PodFile},
-    disk::Role,
-    kube::{self, Pod},
-    kubelet::{NodeStats, PodStats},
-    observation::Source,
+    observation::{
+        Source,
+        disk::Role,
+        kube::{self, Pod},
+        kubelet::{NodeStats, PodStats},
+    },
     text,
     wire::size,
 };

@@ -9,7 +9,11 @@ use super::{
     death::{CLOCKS, Death},
     stopped,
 };
-use crate::{observation::Source, process::WaitStatus, verdict::Verdict, wire::signal_name};
+use crate::{
+    observation::{Source, process::WaitStatus},
+    verdict::Verdict,
+    wire::signal_name,
+};
 
 /// The code that containerd makes up.
 pub(super) const LOST: i32 = 255;

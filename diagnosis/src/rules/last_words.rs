@@ -6,8 +6,10 @@ use coroner_proto::v1::Cause;
 use super::death::Death;
 use crate::{
     case::NodeFile,
-    kube::ContainerKind,
-    log::{Line, Tail},
+    observation::{
+        kube::ContainerKind,
+        log::{Line, Tail},
+    },
 };
 
 /// What was read out of a log.

@@ -10,9 +10,11 @@ use jiff::{SignedDuration, Timestamp};
 use super::death::{CLOCKS, Death, Ending, MOMENT};
 use crate::{
     case::{ContainerFile, NodeFile, OomKill, PodFile},
-    cgroup::{self, Level, Limit},
-    kernel_log::KillScope,
-    observation::Source,
+    observation::{
+        Source,
+        cgroup::{self, Level, Limit},
+        kernel_log::KillScope,
+    },
     text,
     verdict::Verdict,
     wire::size,
@@ -261,7 +263,7 @@ fn by_reason(death: &Death<'_>) -> Option<Verdict> {
 
 /// Whether somebody else than the kernel is known to have sent the SIGKILL.
 fn by_somebody(death: &Death<'_>) -> bool {
-    death.signal(9).is_some_and(|(_, signal)| signal.code != crate::trace::SI_KERNEL)
+    death.signal(9).is_some_and(|(_, signal)| signal.code != crate::observation::trace::SI_KERNEL)
 }
 
 fn child(node: &NodeFile, file: &ContainerFile, kill: &OomKill<'_>) -> Verdict {

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 use crate::{
     case::{ContainerFile, NodeFile, Occurrences, PodFile},
-    kube::{self, ContainerStatus, State},
+    observation::kube::{self, ContainerStatus, State},
     report::Aspect,
     verdict::Verdict,
 };

@@ -9,8 +9,10 @@ use super::{
 };
 use crate::{
     case::{ContainerFile, NodeFile, Occurrences, PodFile},
-    kube::{Kind, Probe},
-    observation::Source,
+    observation::{
+        Source,
+        kube::{Kind, Probe},
+    },
     text,
 };
 

@@ -11,8 +11,10 @@ use super::{
 };
 use crate::{
     case::{NodeFile, PodFile},
-    kube::{Controller, Deletion, Pod, WorkloadKind},
-    observation::Source,
+    observation::{
+        Source,
+        kube::{Controller, Deletion, Pod, WorkloadKind},
+    },
     text,
 };
 
@@ -70,12 +72,16 @@ fn hook(death: &Death<'_>, pod: &PodFile) -> Option<Request> {
         of_container("FailedPostStartHook").find_map(|known| Some((known, known.last_between(from, to)?)))?;
     let status = pod.object().and_then(|object| object.status(name));
     let said = status.and_then(|status| match &status.state {
-        crate::kube::State::Waiting { reason, message } if reason == "PostStartHookError" => Some(message.as_str()),
+        crate::observation::kube::State::Waiting { reason, message } if reason == "PostStartHookError" => {
+            Some(message.as_str())
+        }
         _ => None,
     });
     let why = said.unwrap_or(&failed.event.message);
     let mut evidence = vec![(failed.source(), at, failed.said())];
-    evidence.extend(said.map(|said| (Source::Api(crate::kube::Kind::Pods), at, format!("PostStartHookError: {said}"))));
+    evidence.extend(
+        said.map(|said| (Source::Api(crate::observation::kube::Kind::Pods), at, format!("PostStartHookError: {said}"))),
+    );
     Some(Request {
         cause: Some(Cause::PostStartHookFailed),
         by: StopRequester::Unspecified,
@@ -102,7 +108,7 @@ fn deletion(node: &NodeFile, pod: &Pod) -> Option<Request> {
         summary: who.clone(),
         explanation: format!("{who}, with {grace} s of grace."),
         said: vec![(
-            Source::Api(crate::kube::Kind::Pods),
+            Source::Api(crate::observation::kube::Kind::Pods),
             asked,
             format!("metadata.deletionTimestamp is set, deletionGracePeriodSeconds {grace}"),
         )],
@@ -169,7 +175,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::kube::Workload;
+    use crate::observation::kube::Workload;
 
     fn object<T: DeserializeOwned>(value: Value) -> T {
         serde_json::from_value(value).unwrap()

@@ -8,9 +8,11 @@ use super::{
     request::{Request, can_have_obeyed, request},
 };
 use crate::{
-    observation::Source,
+    observation::{
+        Source,
+        trace::{SI_KERNEL, Signal},
+    },
     text,
-    trace::{SI_KERNEL, Signal},
     verdict::Verdict,
     wire::signal_name,
 };

@@ -7,11 +7,11 @@ use coroner_agent::{
     host::HostRoot,
     sources::{cgroups, container_names, containerd, cri, outlet::Outlet},
 };
-use coroner_diagnosis::{
+use coroner_diagnosis::observation::{
+    Fact, Gap, GapReason, Health, Observation, Source,
     cgroup::Limit,
     containerd::TaskEventKind,
     cri::{Container, State},
-    observation::{Fact, Gap, GapReason, Health, Observation, Source},
 };
 use coroner_tests::{ContainerSpec, MIB, Node, PATIENCE, PodSpec};
 use tokio::sync::mpsc;

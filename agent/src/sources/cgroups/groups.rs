@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use coroner_diagnosis::cgroup::{Level, Path, Sample};
+use coroner_diagnosis::observation::cgroup::{Level, Path, Sample};
 use nix::sys::inotify::WatchDescriptor;
 
 use super::hierarchy::Counters;

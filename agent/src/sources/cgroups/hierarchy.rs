@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use coroner_diagnosis::cgroup::Sample;
+use coroner_diagnosis::observation::cgroup::Sample;
 
 /// What is read of one file. The longest is `cgroup.procs`: so much holds some 9000 pids.
 const MAX_FILE: u64 = 64 << 10;

@@ -8,9 +8,9 @@ use std::{
     time::Duration,
 };
 
-use coroner_diagnosis::{
+use coroner_diagnosis::observation::{
+    Fact, Health, Observation, Source,
     cgroup::{Limit, Sample},
-    observation::{Fact, Health, Observation, Source},
 };
 use tokio::sync::mpsc;
 

@@ -9,10 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use coroner_diagnosis::{
-    cgroup::Path,
-    observation::{Fact, Gap, GapReason, Health},
-};
+use coroner_diagnosis::observation::{Fact, Gap, GapReason, Health, cgroup::Path};
 use jiff::Timestamp;
 use nix::{
     errno::Errno,

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use coroner_diagnosis::cri::{Container, ContainerId, Pod, Sandbox, State};
+use coroner_diagnosis::observation::cri::{Container, ContainerId, Pod, Sandbox, State};
 use jiff::Timestamp;
 use k8s_cri::v1;
 use serde::Deserialize;

@@ -9,7 +9,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use coroner_diagnosis::cri::{Container, ContainerId, Sandbox};
+use coroner_diagnosis::observation::cri::{Container, ContainerId, Sandbox};
 use k8s_cri::v1::{
     ContainerEventResponse, ContainerEventType, GetEventsRequest, runtime_service_client::RuntimeServiceClient,
 };

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use coroner_diagnosis::{
+use coroner_diagnosis::observation::{
     containerd::{TaskEvent, TaskEventKind},
     cri::{ContainerId, State},
 };

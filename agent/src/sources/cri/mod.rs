@@ -13,10 +13,10 @@ mod register;
 
 use std::{collections::BTreeSet, convert::Infallible, future::pending, time::Duration};
 
-use coroner_diagnosis::{
+use coroner_diagnosis::observation::{
+    Fact, Gap, GapReason, Health, Observation,
     containerd::TaskEvent,
     cri::{ContainerId, State},
-    observation::{Fact, Gap, GapReason, Health, Observation},
 };
 use jiff::Timestamp;
 use k8s_cri::v1::{

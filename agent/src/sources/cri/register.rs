@@ -5,9 +5,9 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use coroner_diagnosis::{
+use coroner_diagnosis::observation::{
+    Fact, Observation,
     cri::{Container, ContainerId, Sandbox, State},
-    observation::{Fact, Observation},
 };
 use jiff::Timestamp;
 
@@ -155,7 +155,7 @@ fn hash(value: &impl Hash) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use coroner_diagnosis::cri::Pod;
+    use coroner_diagnosis::observation::cri::Pod;
     use k8s_cri::v1;
 
     use super::{super::convert, *};

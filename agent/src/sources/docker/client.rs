@@ -21,7 +21,7 @@ use bollard::{
     models::{ContainerInspectResponse, ContainerSummary, EventMessage},
     query_parameters::{EventsOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder},
 };
-use coroner_diagnosis::{cri::ContainerId, text};
+use coroner_diagnosis::{observation::cri::ContainerId, text};
 use futures::{Stream, TryStreamExt};
 use http::{HeaderValue, Uri, header::HOST};
 use hyper::{Response, body::Incoming, client::conn::http1};

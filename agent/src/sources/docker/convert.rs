@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use bollard::models::{ContainerInspectResponse, ContainerState, ContainerSummary, EventMessage};
-use coroner_diagnosis::{
+use coroner_diagnosis::observation::{
     cri::{Container, ContainerId, Pod, Sandbox, State},
     docker::{Event, Word},
 };

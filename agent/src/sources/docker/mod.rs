@@ -20,10 +20,10 @@ use std::{
     time::Duration,
 };
 
-use coroner_diagnosis::{
+use coroner_diagnosis::observation::{
+    Fact, GapReason, Health, Observation,
     cri::{ContainerId, State},
     docker::{Event, Word},
-    observation::{Fact, GapReason, Health, Observation},
 };
 use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};

@@ -2,10 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use coroner_diagnosis::{
-    cri::ContainerId,
-    observation::{Fact, Health, Source},
-};
+use coroner_diagnosis::observation::{Fact, Health, Source, cri::ContainerId};
 use futures::StreamExt;
 use jiff::Timestamp;
 use tempfile::TempDir;

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use coroner_diagnosis::{kernel_log::Record, observation::GapReason};
+use coroner_diagnosis::observation::{GapReason, kernel_log::Record};
 use nix::{
     errno::Errno,
     fcntl::OFlag,

@@ -6,10 +6,7 @@
 
 use std::{convert::Infallible, io, time::Duration};
 
-use coroner_diagnosis::{
-    kernel_log::Record,
-    observation::{GapReason, Health},
-};
+use coroner_diagnosis::observation::{GapReason, Health, kernel_log::Record};
 use coroner_sys::{syslog_buffer_size, syslog_read_all};
 
 use super::Log;

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use coroner_diagnosis::process::{Exit, Process, WaitStatus};
+use coroner_diagnosis::observation::process::{Exit, Process, WaitStatus};
 
 use super::message::Event;
 use crate::sources::procfs::process::Processes;

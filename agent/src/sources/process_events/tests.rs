@@ -2,8 +2,8 @@
 
 use std::{io::Write, process::Child};
 
-use coroner_diagnosis::{
-    observation::Source,
+use coroner_diagnosis::observation::{
+    Source,
     process::{Process, WaitStatus},
 };
 

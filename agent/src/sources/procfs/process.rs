@@ -5,7 +5,7 @@
 
 use std::{io::Read, path::PathBuf};
 
-use coroner_diagnosis::{
+use coroner_diagnosis::observation::{
     cgroup::{Level, Path},
     process::Process,
     trace::SenderProcess,

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use coroner_diagnosis::{observation::Health, trace::WATCHED_SIGNALS};
+use coroner_diagnosis::observation::{Health, trace::WATCHED_SIGNALS};
 use nix::{
     fcntl::OFlag,
     mount::{MsFlags, mount},

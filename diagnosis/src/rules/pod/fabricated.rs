@@ -7,7 +7,7 @@ use coroner_proto::v1::{Cause, Confidence, Exit};
 
 use super::{Finding, PodCase};
 use crate::{
-    kube::{ContainerStatus, State, Terminated},
+    observation::kube::{ContainerStatus, State, Terminated},
     report::Aspect,
     text,
     verdict::Verdict,

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Finding, PodCase};
 use crate::{
-    kube::{ContainerStatus, State},
+    observation::kube::{ContainerStatus, State},
     report::Aspect,
     rules::probe::{self, Which},
     text,

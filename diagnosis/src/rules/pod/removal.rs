@@ -6,8 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Finding, PodCase};
 use crate::{
     case::{NodeFile, PodFile},
-    kube::Pod,
-    observation::Source,
+    observation::{Source, kube::Pod},
     report::Aspect,
     rules::{eviction, request::Request},
     text,

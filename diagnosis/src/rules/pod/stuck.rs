@@ -5,7 +5,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Finding, PodCase};
 use crate::{
-    case::ContainerFile, cri, kube::State, observation::Source, report::Aspect, text, verdict::Verdict,
+    case::ContainerFile,
+    observation::{Source, cri, kube::State},
+    report::Aspect,
+    text,
+    verdict::Verdict,
     wire::signal_name,
 };
 

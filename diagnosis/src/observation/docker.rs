@@ -5,7 +5,7 @@
 //! container, on cgroup v1 also about its pod, and the reason sticks to whatever end comes later; a status is 128 + n for a
 //! signal n as for a status of that value.
 
-use crate::cri::{Container, ContainerId, Sandbox};
+use crate::observation::cri::{Container, ContainerId, Sandbox};
 
 /// The status that Docker makes up for a container whose shim died under it, with an event `die` and all. A program's own 255
 /// looks the same.

@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use crate::cri::ContainerId;
+use crate::observation::cri::ContainerId;
 
 /// One event about a task.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,18 @@
 //! What a source may say: one [`Observation`] is one thing seen on the node, when, and by whom. Sources decide nothing.
 
-use jiff::Timestamp;
+pub mod cgroup;
+pub mod containerd;
+pub mod cri;
+pub mod disk;
+pub mod docker;
+pub mod kernel_log;
+pub mod kube;
+pub mod kubelet;
+pub mod log;
+pub mod process;
+pub mod trace;
 
-use crate::{cgroup, containerd, cri, disk, docker, kernel_log, kube, kubelet, log, process, trace};
+use jiff::Timestamp;
 
 /// One thing seen on the node.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::{cri::Pod, parse::ParseError};
+use crate::{observation::cri::Pod, parse::ParseError};
 
 /// The last lines that one instance of a container wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]

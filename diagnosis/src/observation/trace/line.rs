@@ -1,7 +1,7 @@
 //! The lines: `trace_print_context` of `kernel/trace/trace_output.c`, then the event's own format.
 
 use super::{OomVictim, Signal, Thread, TraceEvent, TraceEventKind, TraceLine};
-use crate::kernel_log::micros;
+use crate::observation::kernel_log::micros;
 use crate::parse::{COMM_MAX, ParseError, decimal, is_comm, occurrences};
 
 /// One line of trace_pipe: `%16s-%-7d [(%7s) ][%03d] [<flags>] %5lu.%06lu: <event>: <fields>`, or `CPU:%d [LOST %lu EVENTS]`.
