@@ -12,9 +12,9 @@ use coroner_proto::v1::{Diagnosis, Node, Pod, Subject as Named, SubjectKind, Wor
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
+    aspect::Aspect,
     observation::{Fact, Observation, kube::Meta},
-    report::{self, Aspect},
-    text,
+    report, text,
     verdict::Verdict,
 };
 use file::ClusterFile;

@@ -6,6 +6,7 @@ use coroner_proto::v1::{Diagnosis, Node};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
+    aspect::Aspect,
     case::{NodeFile, Subject},
     observation::{
         Fact, Health, Observation, Source,
@@ -13,7 +14,7 @@ use crate::{
         cri::{Container, ContainerId},
         docker,
     },
-    report::{self, Aspect},
+    report,
     rules::{self, ChildKilled, Finding},
     verdict::Verdict,
 };

@@ -6,6 +6,7 @@
 //! - [`observation`] is what a source reports: a module for each interface of the node, with the parsers of its bytes.
 //! - [`recording`] turns a recorded case back into observations.
 
+pub mod aspect;
 pub mod case;
 pub mod catalogue;
 pub mod cluster;

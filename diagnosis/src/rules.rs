@@ -13,7 +13,7 @@ mod never_started;
 mod pids;
 mod pod;
 mod probe;
-mod request;
+mod stop;
 mod stopped;
 mod unattributed;
 

@@ -7,11 +7,11 @@ use jiff::SignedDuration;
 
 use super::{Finding, file::ClusterFile};
 use crate::{
+    aspect::Aspect,
     observation::{
         Source,
         kube::{Kind, Meta, Pod, Service, ServicePort, TargetPort},
     },
-    report::Aspect,
     text,
     verdict::Verdict,
 };

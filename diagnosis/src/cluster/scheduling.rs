@@ -12,12 +12,12 @@ use super::{
     file::{ClusterFile, Known},
 };
 use crate::{
+    aspect::Aspect,
     observation::{
         Source,
         kube::{Kind, Node, Pod, Resources, VolumeKind},
     },
-    report::{self, Aspect},
-    text,
+    report, text,
     verdict::Verdict,
     wire::size,
 };

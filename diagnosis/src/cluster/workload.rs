@@ -5,12 +5,12 @@ use jiff::SignedDuration;
 
 use super::{Finding, file::ClusterFile};
 use crate::{
+    aspect::Aspect,
     observation::{
         Source,
         kube::{Controller, Kind, Meta, WorkloadKind},
     },
-    report::{self, Aspect},
-    text,
+    report, text,
     verdict::Verdict,
 };
 

@@ -7,7 +7,7 @@ mod fabricated;
 mod hook;
 mod image;
 mod readiness;
-pub(super) mod removal;
+mod removal;
 mod sandbox;
 mod stuck;
 mod volume;
@@ -15,9 +15,9 @@ mod volume;
 use jiff::Timestamp;
 
 use crate::{
+    aspect::Aspect,
     case::{ContainerFile, NodeFile, Occurrences, PodFile},
     observation::kube::{self, ContainerStatus, State},
-    report::Aspect,
     verdict::Verdict,
 };
 

@@ -1,19 +1,13 @@
-//! The kubelet stopped a container because its liveness or startup probe failed.
+//! The kubelet's probes: which failed, what it got, and whether the CPU's limit explains it.
 
-use coroner_proto::v1::{Cause, StopRequester};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use super::{
-    death::{CLOCKS, Death},
-    request::Request,
-};
 use crate::{
     case::{ContainerFile, NodeFile, Occurrences, PodFile},
     observation::{
         Source,
         kube::{Kind, Probe},
     },
-    text,
 };
 
 /// Which probe.
@@ -26,7 +20,7 @@ pub(super) enum Which {
 
 impl Which {
     /// How the kubelet's events call it (`pkg/kubelet/prober/prober.go`, `pkg/kubelet/kuberuntime/kuberuntime_manager.go`).
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Liveness => "liveness",
             Self::Startup => "startup",
@@ -34,7 +28,8 @@ impl Which {
         }
     }
 
-    fn of(self, pod: &PodFile, container: &str) -> Option<Probe> {
+    /// The probe as the Pod has it.
+    pub(super) fn of(self, pod: &PodFile, container: &str) -> Option<Probe> {
         let probes = &pod.object()?.container(container)?.probes;
         match self {
             Self::Liveness => probes.liveness.clone(),
@@ -54,59 +49,6 @@ impl Occurrences {
     pub(super) fn said(&self) -> String {
         format!("{}: {} (by {}, {}x)", self.event.reason, self.event.message, self.event.by, self.event.count.max(1))
     }
-}
-
-/// The kubelet's decision to kill this instance for a failed probe.
-pub(super) fn kill(death: &Death<'_>, pod: &PodFile) -> Option<Request> {
-    let container = death.file.name()?;
-    let (from, to) = (death.file.first_seen - CLOCKS, death.at + CLOCKS);
-    let kills = pod.events("Killing").filter(|known| known.event.about.container() == Some(container));
-    // `Container web failed liveness probe, will be restarted`.
-    let decided = kills.filter_map(|known| {
-        let failed = |which: Which| known.event.message.contains(&format!("failed {} probe", which.name()));
-        let which = [Which::Liveness, Which::Startup].into_iter().find(|which| failed(*which))?;
-        Some((which, known, known.last_between(from, to)?))
-    });
-    let (which, killing, at) = decided.max_by_key(|(_, _, at)| *at)?;
-    let mut said = vec![(killing.source(), at, killing.event.message.clone())];
-    let probe = which.of(pod, container);
-    let results = results(pod, container, which);
-    let got = results.iter().rev().find_map(|known| Some((*known, known.last_between(from, at + CLOCKS)?)));
-    if let Some((known, last)) = got {
-        said.push((known.source(), last, known.said()));
-    }
-    let answer = got.map(|(known, _)| answer(&known.event.message));
-    let asked = probe.as_ref().map_or_else(String::new, |probe| {
-        format!(
-            " ({}, every {} s, {} s to answer, {} failures in a row)",
-            text::clean(&probe.what, 256),
-            probe.period_seconds,
-            probe.timeout_seconds,
-            probe.failure_threshold
-        )
-    });
-    let throttled = answer.is_some_and(timed_out).then(|| throttling(death.node, death.file, from, at)).flatten();
-    let mut explanation = format!(
-        "The kubelet ran the {} probe{asked} and decided to restart the container. What the probe got: {}.",
-        which.name(),
-        answer.map_or_else(|| "not known".to_owned(), |answer| text::clean(answer, 512)),
-    );
-    if let Some(words) = &throttled {
-        explanation = format!("{explanation} {words}");
-        said.push((Source::Cgroups, at, words.clone()));
-    }
-    Some(Request {
-        cause: Some(match which {
-            Which::Startup => Cause::StartupProbeFailed,
-            Which::Liveness | Which::Readiness => Cause::LivenessProbeFailed,
-        }),
-        by: StopRequester::Probe,
-        at: at - SignedDuration::from_secs(1),
-        summary: format!("Restarted by the kubelet: its {} probe failed", which.name()),
-        explanation,
-        said,
-        contributing: throttled.map(|_| Cause::CpuThrottled),
-    })
 }
 
 /// Failures of a probe of a container, the oldest first.

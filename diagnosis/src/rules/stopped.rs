@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     death::{CLOCKS, Death, Ending},
-    request::{Request, can_have_obeyed, request},
+    stop::{Request, can_have_obeyed, request},
 };
 use crate::{
     observation::{

@@ -3,7 +3,7 @@
 use coroner_proto::v1::{Cause, Confidence};
 
 use super::{Finding, PodCase, waiting};
-use crate::{report::Aspect, text, verdict::Verdict};
+use crate::{aspect::Aspect, text, verdict::Verdict};
 
 pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
     waiting(case)

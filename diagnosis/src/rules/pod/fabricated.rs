@@ -7,8 +7,8 @@ use coroner_proto::v1::{Cause, Confidence, Exit};
 
 use super::{Finding, PodCase};
 use crate::{
+    aspect::Aspect,
     observation::kube::{ContainerStatus, State, Terminated},
-    report::Aspect,
     text,
     verdict::Verdict,
 };

@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Finding, PodCase};
 use crate::{
+    aspect::Aspect,
     observation::kube::{ContainerStatus, State},
-    report::Aspect,
     rules::probe::{self, Which},
     text,
     verdict::Verdict,

@@ -4,7 +4,7 @@ use coroner_proto::v1::{Cause, Confidence};
 use jiff::SignedDuration;
 
 use super::{Finding, PodCase};
-use crate::{report::Aspect, text, verdict::Verdict};
+use crate::{aspect::Aspect, text, verdict::Verdict};
 
 /// Network plugins need a moment after a start of the node.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(5);

@@ -5,9 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Finding, PodCase};
 use crate::{
+    aspect::Aspect,
     case::ContainerFile,
     observation::{Source, cri, kube::State},
-    report::Aspect,
     text,
     verdict::Verdict,
     wire::signal_name,

@@ -4,7 +4,7 @@ use coroner_proto::v1::{Cause, Confidence};
 use jiff::SignedDuration;
 
 use super::{Finding, PodCase, config};
-use crate::{report::Aspect, text, verdict::Verdict};
+use crate::{aspect::Aspect, text, verdict::Verdict};
 
 /// The first attempts may come before what they need, as a ConfigMap that is made right after its pod.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(5);

@@ -1,100 +1,19 @@
-//! On whose behalf the runtime stopped a container. The runtime only obeys the kubelet; why the kubelet asked, the Pod's
-//! status and the kubelet's own events tell.
+//! Somebody deleted the pod of a container: who, and why.
 
-use coroner_proto::v1::{Cause, StopRequester};
-use jiff::{SignedDuration, Timestamp};
+use coroner_proto::v1::StopRequester;
 
-use super::{
-    death::{CLOCKS, Death},
-    pod::removal,
-    probe,
-};
+use super::{Request, SECOND};
 use crate::{
-    case::{NodeFile, PodFile},
+    case::NodeFile,
     observation::{
         Source,
-        kube::{Controller, Deletion, Pod, WorkloadKind},
+        kube::{Controller, Deletion, Kind, Pod, WorkloadKind},
     },
     text,
 };
 
-/// Times of the API are whole seconds, cut off.
-const SECOND: SignedDuration = SignedDuration::from_secs(1);
-/// What runtime and kubelet need beyond the grace period.
-const DELAY: SignedDuration = SignedDuration::from_secs(10);
-
-/// A request to stop.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Request {
-    /// The cause that it is; `None` where it is a mere request, which the container obeyed or not.
-    pub(super) cause: Option<Cause>,
-    /// Who asked.
-    pub(super) by: StopRequester,
-    /// When.
-    pub(super) at: Timestamp,
-    /// In one sentence, as "Evicted: the node was short of memory".
-    pub(super) summary: String,
-    /// In a few more.
-    pub(super) explanation: String,
-    /// Who says so.
-    pub(super) said: Vec<(Source, Timestamp, String)>,
-    /// What contributed.
-    pub(super) contributing: Option<Cause>,
-}
-
-/// Who asked, where anybody is known to have asked before the container's end. Of several, the first.
-pub(super) fn request(death: &Death<'_>) -> Option<Request> {
-    let pod = death.node.pod_of(death.file)?;
-    let by_pod = removal::removal(death.node, pod).map(removal::Removal::request);
-    let by_probe = probe::kill(death, pod);
-    let by_hook = hook(death, pod);
-    let by_deletion = pod.object().and_then(|object| deletion(death.node, object));
-    let before = |request: &Request| request.at <= death.at + CLOCKS;
-    [by_pod, by_probe, by_hook, by_deletion].into_iter().flatten().filter(before).min_by_key(|request| request.at)
-}
-
-/// Whether a container that ended so, without a witness of the signals, can have obeyed this request.
-pub(super) fn can_have_obeyed(death: &Death<'_>, request: &Request) -> bool {
-    let pod = death.node.pod_of(death.file).and_then(PodFile::object);
-    let asked = pod.and_then(|pod| pod.deletion.map(|deletion| deletion.grace_seconds).or(pod.grace_seconds));
-    let grace = SignedDuration::from_secs(asked.unwrap_or(30).clamp(0, 86_400));
-    let after = death.at.duration_since(request.at);
-    let by_signal = matches!(death.code, Some(137 | 143));
-    after >= -CLOCKS && after <= grace + DELAY && (by_signal || after <= grace + SECOND)
-}
-
-/// The kubelet stops a container whose hook after the start failed.
-fn hook(death: &Death<'_>, pod: &PodFile) -> Option<Request> {
-    let name = death.file.name()?;
-    let (from, to) = (death.file.first_seen - CLOCKS, death.at + CLOCKS);
-    let of_container = |reason| pod.events(reason).filter(|known| known.event.about.container() == Some(name));
-    let (failed, at) =
-        of_container("FailedPostStartHook").find_map(|known| Some((known, known.last_between(from, to)?)))?;
-    let status = pod.object().and_then(|object| object.status(name));
-    let said = status.and_then(|status| match &status.state {
-        crate::observation::kube::State::Waiting { reason, message } if reason == "PostStartHookError" => {
-            Some(message.as_str())
-        }
-        _ => None,
-    });
-    let why = said.unwrap_or(&failed.event.message);
-    let mut evidence = vec![(failed.source(), at, failed.said())];
-    evidence.extend(
-        said.map(|said| (Source::Api(crate::observation::kube::Kind::Pods), at, format!("PostStartHookError: {said}"))),
-    );
-    Some(Request {
-        cause: Some(Cause::PostStartHookFailed),
-        by: StopRequester::Unspecified,
-        at,
-        summary: "Stopped because its postStart hook failed".to_owned(),
-        explanation: format!("The kubelet stops a container whose postStart hook fails: {}", text::clean(why, 512)),
-        said: evidence,
-        contributing: None,
-    })
-}
-
 /// Somebody deleted the pod.
-fn deletion(node: &NodeFile, pod: &Pod) -> Option<Request> {
+pub(super) fn asked(node: &NodeFile, pod: &Pod) -> Option<Request> {
     let asked = pod.deletion.as_ref().map(Deletion::asked)?;
     let (by, who) = pod.meta.controller.as_ref().map_or_else(
         || (StopRequester::Deletion, "The pod was deleted".to_owned()),
@@ -108,7 +27,7 @@ fn deletion(node: &NodeFile, pod: &Pod) -> Option<Request> {
         summary: who.clone(),
         explanation: format!("{who}, with {grace} s of grace."),
         said: vec![(
-            Source::Api(crate::observation::kube::Kind::Pods),
+            Source::Api(Kind::Pods),
             asked,
             format!("metadata.deletionTimestamp is set, deletionGracePeriodSeconds {grace}"),
         )],

@@ -1,0 +1,40 @@
+//! On whose behalf the runtime stopped a container. The runtime only obeys the kubelet; why the kubelet asked, the Pod's
+//! status and the kubelet's own events say.
+
+mod deletion;
+mod hook;
+mod probe;
+pub(super) mod removal;
+mod request;
+
+use jiff::SignedDuration;
+
+pub(super) use self::request::Request;
+use super::death::{CLOCKS, Death};
+use crate::case::PodFile;
+
+/// Times of the API are whole seconds, cut off.
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+/// What runtime and kubelet need beyond the grace period.
+const DELAY: SignedDuration = SignedDuration::from_secs(10);
+
+/// Who asked, where anybody is known to have asked before the container's end. Of several, the first.
+pub(super) fn request(death: &Death<'_>) -> Option<Request> {
+    let pod = death.node.pod_of(death.file)?;
+    let by_pod = removal::removal(death.node, pod).map(removal::Removal::request);
+    let by_probe = probe::kill(death, pod);
+    let by_hook = hook::failed(death, pod);
+    let by_deletion = pod.object().and_then(|object| deletion::asked(death.node, object));
+    let before = |request: &Request| request.at <= death.at + CLOCKS;
+    [by_pod, by_probe, by_hook, by_deletion].into_iter().flatten().filter(before).min_by_key(|request| request.at)
+}
+
+/// Whether a container that ended so, without a witness of the signals, can have obeyed this request.
+pub(super) fn can_have_obeyed(death: &Death<'_>, request: &Request) -> bool {
+    let pod = death.node.pod_of(death.file).and_then(PodFile::object);
+    let asked = pod.and_then(|pod| pod.deletion.map(|deletion| deletion.grace_seconds).or(pod.grace_seconds));
+    let grace = SignedDuration::from_secs(asked.unwrap_or(30).clamp(0, 86_400));
+    let after = death.at.duration_since(request.at);
+    let by_signal = matches!(death.code, Some(137 | 143));
+    after >= -CLOCKS && after <= grace + DELAY && (by_signal || after <= grace + SECOND)
+}
