@@ -19,6 +19,8 @@ pub mod redact;
 pub mod replay;
 pub mod report;
 pub mod rules;
+pub mod signal;
 pub mod text;
+pub mod units;
 pub mod verdict;
 pub mod wire;

@@ -18,8 +18,8 @@ use crate::{
         kube::{Kind, Node, Pod, Resources, VolumeKind},
     },
     report, text,
+    units::size,
     verdict::Verdict,
-    wire::size,
 };
 
 /// A pod counts as unschedulable after so long.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::wire::signal_name;
+use crate::signal::signal_name;
 
 /// A process, seen in a cgroup.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,9 +14,9 @@ use crate::{
         kernel_log::{Fault, FaultKind},
         trace::Signal,
     },
+    signal::signal_name,
     text,
     verdict::Verdict,
-    wire::signal_name,
 };
 
 pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {

@@ -8,7 +8,7 @@ use super::{
     death::{CLOCKS, Death, Ending},
     stopped::{STOP_SIGNALS, grace, not_for_memory, on_whose_behalf, seconds},
 };
-use crate::{observation::Source, verdict::Verdict, wire::signal_name};
+use crate::{observation::Source, signal::signal_name, verdict::Verdict};
 
 pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     let code = death.code?;

@@ -15,7 +15,7 @@ use crate::{
         kubelet::{NodeStats, PodStats},
     },
     text,
-    wire::size,
+    units::size,
 };
 
 /// An eviction, explained.

@@ -9,7 +9,7 @@ use super::{
     last_words::{LastWords, last_words},
     stopped::not_for_memory,
 };
-use crate::{observation::Source, verdict::Verdict, wire::signal_name};
+use crate::{observation::Source, signal::signal_name, verdict::Verdict};
 
 /// How long before its end somebody may have asked it to stop.
 const REQUEST: SignedDuration = SignedDuration::from_secs(30);

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     observation::{Source, process::WaitStatus},
+    signal::signal_name,
     verdict::Verdict,
-    wire::signal_name,
 };
 
 /// The code that containerd makes up.

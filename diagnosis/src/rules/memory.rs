@@ -16,8 +16,8 @@ use crate::{
         kernel_log::KillScope,
     },
     text,
+    units::size,
     verdict::Verdict,
-    wire::size,
 };
 
 /// A main process that ends by itself within this time of its child's kill died of it.

@@ -12,9 +12,9 @@ use crate::{
         Source,
         trace::{SI_KERNEL, Signal},
     },
+    signal::signal_name,
     text,
     verdict::Verdict,
-    wire::signal_name,
 };
 
 /// The kubelet's default termination grace period.
@@ -287,9 +287,9 @@ pub(super) fn not_for_memory(death: &Death<'_>, verdict: Verdict) -> Verdict {
     }
     let used = match (death.file.samples.peak, death.file.memory_limit().flatten()) {
         (Some(peak), Some(limit)) => {
-            format!("; highest use seen {} of {}", crate::wire::size(peak), crate::wire::size(limit))
+            format!("; highest use seen {} of {}", crate::units::size(peak), crate::units::size(limit))
         }
-        (Some(peak), None) => format!("; highest use seen {}", crate::wire::size(peak)),
+        (Some(peak), None) => format!("; highest use seen {}", crate::units::size(peak)),
         _ => String::new(),
     };
     verdict.against(

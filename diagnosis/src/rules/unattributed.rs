@@ -8,7 +8,7 @@ use super::{
     fabricated::LOST,
     stopped::not_for_memory,
 };
-use crate::{observation::Source, verdict::Verdict, wire::signal_name};
+use crate::{observation::Source, signal::signal_name, verdict::Verdict};
 
 pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     let code = death.code?;

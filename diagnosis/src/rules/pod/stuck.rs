@@ -8,9 +8,9 @@ use crate::{
     aspect::Aspect,
     case::ContainerFile,
     observation::{Source, cri, kube::State},
+    signal::signal_name,
     text,
     verdict::Verdict,
-    wire::signal_name,
 };
 
 /// A pod may take so much longer than its grace period.
