@@ -1,0 +1,10 @@
+//! What the agent and the aggregator need to run, whatever they do: stop signals, logs, supervised tasks, delays between
+//! attempts, health for Kubernetes' probes, and metrics.
+
+pub mod backoff;
+pub mod error;
+pub mod health;
+pub mod logging;
+pub mod metrics;
+pub mod signals;
+pub mod tasks;
