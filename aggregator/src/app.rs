@@ -1,12 +1,12 @@
 //! Wiring: what is started, in which order, and how it ends.
 
-use std::{io::IsTerminal, process::ExitCode, sync::Arc, time::Duration};
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow, bail};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    time::{MissedTickBehavior, interval, timeout},
+    time::{MissedTickBehavior, interval, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic_health::ServingStatus;
@@ -36,6 +36,8 @@ const DATA: u8 = 65;
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 /// How often to look for what has become too old.
 const EXPIRE_INTERVAL: Duration = Duration::from_secs(60);
+/// Before a watch of the cluster that could not begin is tried again.
+const WATCH_AGAIN: Duration = Duration::from_secs(5);
 
 /// The whole program.
 pub fn main(config: Config) -> ExitCode {
@@ -183,10 +185,10 @@ impl App {
         if cluster_watch == ClusterWatch::Auto {
             let (intake, stop) = (intake.clone(), stop.clone());
             match ledger.state().cloned() {
-                None => tasks.spawn(cluster::run(intake, kubeconfig, stop)),
+                None => tasks.spawn(watch_cluster(intake, kubeconfig, stop)),
                 Some(state) => tasks.spawn(async move {
                     while let Some(turn) = lease::turn(&state, "cluster", &stop).await {
-                        cluster::run(intake.clone(), kubeconfig.clone(), turn.over.clone()).await;
+                        watch_cluster(intake.clone(), kubeconfig.clone(), turn.over.clone()).await;
                         // Without a cluster it ends at once, and would for each of the others.
                         turn.over.cancelled().await;
                         turn.end().await;
@@ -289,6 +291,18 @@ async fn guard(config: &Config) -> anyhow::Result<(Door, Acceptor, Arc<Refusals>
     server::check_credentials(config, asks)?;
     let tls = files.map(|files| Tls::new(files, reviews)).transpose()?.map(Arc::new);
     Ok((Door::new(authority), Acceptor::new(tls, asks, Arc::clone(&refusals)), refusals))
+}
+
+/// Watches the cluster until told to stop. Without one it says so and is content.
+async fn watch_cluster(intake: Intake, kubeconfig: Option<PathBuf>, stop: CancellationToken) {
+    let client = match coroner_watch::client(kubeconfig.as_deref()).await {
+        Ok(client) => client,
+        Err(error) => return tracing::info!("The cluster is not watched: {error}"),
+    };
+    while let Some(Err(error)) = stop.run_until_cancelled(cluster::run(intake.clone(), client.clone())).await {
+        tracing::warn!(%error, "The cluster cannot be watched: trying again");
+        let _stopped = stop.run_until_cancelled(sleep(WATCH_AGAIN)).await;
+    }
 }
 
 /// Has the ledger, and the memory of nodes, look for what has become too old.

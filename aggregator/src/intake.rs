@@ -13,7 +13,6 @@ use tonic::{Request, Response, Status, async_trait};
 
 use crate::{
     auth::Caller,
-    cluster,
     gate::busy,
     ledger::{Entry, Ledger, Push},
     nodes::Nodes,
@@ -21,6 +20,8 @@ use crate::{
 
 /// Records of one push.
 pub const MAX_RECORDS: usize = 500;
+/// The name under which this program itself pushes what its watch of the cluster finds. No node has it: it is no DNS name.
+pub const CLUSTER_WATCH: &str = "_cluster";
 
 /// `coroner.v1.IngestService`.
 #[derive(Clone, Debug)]
@@ -45,7 +46,7 @@ impl IngestService for Intake {
         let caller = Caller::of(request.extensions())?;
         let request = request.into_inner();
         caller.speaks_for(&request.node)?;
-        if request.node == cluster::NAME {
+        if request.node == CLUSTER_WATCH {
             return Err(Status::invalid_argument("no node is called so"));
         }
         self.take_from(request, caller.node()).await.map(Response::new)

@@ -57,6 +57,7 @@ struct Store {
     /// Watches from before this version are too late.
     compacted: usize,
     forbidden: BTreeSet<String>,
+    failing: BTreeSet<String>,
     cuts: usize,
     asked: Vec<Asked>,
     tokens: BTreeMap<String, Grant>,
@@ -165,6 +166,16 @@ impl ApiServer {
         }
     }
 
+    /// Answers questions about this resource with 503 from now on, or no more.
+    pub fn fail(&self, resource: &str, failing: bool) {
+        let mut store = self.shared.store();
+        if failing {
+            store.failing.insert(resource.to_owned());
+        } else {
+            store.failing.remove(resource);
+        }
+    }
+
     /// Accepts a token as this user's, for this audience; with a node, as one that is bound to a pod there.
     pub fn issue(&self, token: &str, user: &str, audience: &str, node: Option<&str>) {
         let grant = Grant { user: user.to_owned(), audience: audience.to_owned(), node: node.map(str::to_owned) };
@@ -215,6 +226,9 @@ impl Shared {
         if store.forbidden.contains(&path.resource) {
             let message = format!("{} is forbidden: User \"tests\" cannot {verb} it", path.resource);
             return refusal(StatusCode::FORBIDDEN, "Forbidden", &message);
+        }
+        if store.failing.contains(&path.resource) {
+            return refusal(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "the server is not ready");
         }
         match verb {
             "get" => {

@@ -183,6 +183,48 @@ async fn after_a_restart_revisions_go_on_and_what_ended_meanwhile_is_over() -> R
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_reported_before_the_uid_of_the_cluster_is_known() -> Result<()> {
+    let cluster = Cluster::start().await?;
+    cluster.api.apply("nodes", node());
+    cluster.api.apply("pods", unschedulable("web"));
+    cluster.api.fail("namespaces", true);
+    let coroner = cluster.coroner(&[]).await?;
+    let reason = until_source_is(&coroner, "_cluster", "namespaces", SourceHealth::Degraded).await?;
+    ensure!(reason.contains("cannot get namespace kube-system"), "{reason}");
+    let asked = cluster.api.asked();
+    ensure!(!asked.iter().any(|asked| asked.resource == "services"), "the aggregator watches already: {asked:?}");
+
+    cluster.api.fail("namespaces", false);
+    let cause = Cause::UnschedulableResources;
+    let reported = coroner.wait_for("the pod is reported", |heard| of(heard, "web", cause).cloned()).await?;
+    ensure!(reported.node.is_some_and(|node| node.cluster_uid == "uid-of-the-cluster"));
+    until_source_is(&coroner, "_cluster", "namespaces", SourceHealth::Ok).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_uid_of_the_cluster_may_not_be_read_the_recorded_one_stays() -> Result<()> {
+    let cluster = Cluster::start().await?;
+    cluster.api.apply("nodes", node());
+    cluster.api.apply("pods", unschedulable("web"));
+    let coroner = cluster.coroner(&[]).await?;
+    let cause = Cause::UnschedulableResources;
+    coroner.wait_for("the pod is reported", |heard| of(heard, "web", cause).map(drop)).await?;
+    drop(coroner);
+
+    cluster.api.forbid("namespaces", true);
+    let coroner = cluster.coroner(&[]).await?;
+    let reason = until_source_is(&coroner, "_cluster", "namespaces", SourceHealth::Absent).await?;
+    ensure!(reason.contains("forbidden"), "{reason}");
+    cluster.api.apply("pods", scheduled("web"));
+    coroner.wait_for("it is resolved", |heard| resolved(heard, "web", cause)).await?;
+    let heard = coroner.everything().await?;
+    let uids: BTreeSet<_> = heard.diagnoses.iter().map(|diagnosis| &diagnosis.uid).collect();
+    ensure!(uids.len() == 1, "one state has one uid: {:?}", heard.diagnoses);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_agent_asks_for_the_pods_of_its_node_and_for_events_of_those_in_trouble() -> Result<()> {
     let cluster = Cluster::start().await?;
     cluster.api.apply("nodes", node());

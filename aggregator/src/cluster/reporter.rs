@@ -1,0 +1,93 @@
+//! What the watch has found, on its way into the ledger, and the health of its sources.
+
+use std::time::Duration;
+
+use coroner_proto::v1::{
+    Diagnosis, OutboxRecord, PushDiagnosesRequest, SourceHealth, SourceStatus, outbox_record::Record,
+};
+use jiff::Timestamp;
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use crate::intake::{CLUSTER_WATCH, Intake, MAX_RECORDS};
+
+/// Time between two tries to store what could not be stored.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Pushes to the intake, as an agent does.
+#[derive(Debug)]
+pub(super) struct Reporter {
+    intake: Intake,
+    stream_id: String,
+    sequence: u64,
+    /// Not yet stored.
+    waiting: Vec<OutboxRecord>,
+    sources: Vec<SourceStatus>,
+}
+
+impl Reporter {
+    pub(super) fn new(intake: Intake) -> Self {
+        let stream_id = Uuid::now_v7().to_string();
+        Self { intake, stream_id, sequence: 0, waiting: Vec::new(), sources: Vec::new() }
+    }
+
+    /// Puts a diagnosis behind what waits to be stored.
+    pub(super) fn add(&mut self, diagnosis: Diagnosis) {
+        self.sequence += 1;
+        self.waiting.push(OutboxRecord { sequence: self.sequence, record: Some(Record::Diagnosis(diagnosis)) });
+    }
+
+    /// Whether something waits to be stored.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// The next push says this of a source. True if that is news.
+    pub(super) fn set_status(&mut self, source: &str, health: SourceHealth, reason: &str) -> bool {
+        let status = SourceStatus {
+            source: source.to_owned(),
+            health: health.into(),
+            reason: reason.to_owned(),
+            since_time: i64::try_from(Timestamp::now().as_nanosecond()).ok().map(crate::filter::timestamp),
+            gap_count: 0,
+        };
+        match self.sources.iter_mut().find(|known| known.source == source) {
+            Some(known) if known.health == status.health && known.reason == status.reason => return false,
+            Some(known) => *known = status,
+            None => self.sources.push(status),
+        }
+        true
+    }
+
+    /// Whether all of these sources are healthy.
+    pub(super) fn is_healthy(&self, mut sources: impl Iterator<Item = &'static str>) -> bool {
+        let health = |name| self.sources.iter().find(|status| status.source == name).map(SourceStatus::health);
+        sources.all(|name| health(name) == Some(SourceHealth::Ok))
+    }
+
+    /// Stores what waits, with the status; tries until it is stored.
+    pub(super) async fn push(&mut self) {
+        loop {
+            let request = PushDiagnosesRequest {
+                node: CLUSTER_WATCH.to_owned(),
+                stream_id: self.stream_id.clone(),
+                records: self.waiting.iter().take(MAX_RECORDS).cloned().collect(),
+                sources: self.sources.clone(),
+                after_sequence: 0,
+            };
+            let count = request.records.len();
+            match self.intake.take(request).await {
+                Ok(_) => {
+                    self.waiting.drain(..count);
+                    if self.waiting.is_empty() {
+                        return;
+                    }
+                }
+                Err(status) => {
+                    tracing::warn!("What the cluster's watch found is not stored yet: {}", status.message());
+                    sleep(RETRY).await;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The uid of the cluster: that of its namespace `kube-system`. The uids of all diagnoses are derived from it, so nothing is watched
+//! before it is known, and it does not change while the program runs.
+
+use std::time::Duration;
+
+use coroner_proto::v1::SourceHealth;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, Client, Error};
+use tokio::time::{sleep, timeout};
+
+use super::reporter::Reporter;
+
+/// The namespace whose uid is the cluster's.
+const KUBE_SYSTEM: &str = "kube-system";
+/// As the source of this uid is called in the status of the watch.
+pub(super) const SOURCE: &str = "namespaces";
+/// For one answer.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Time between two tries.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Asks until the API server answers. Where it refuses for good, the uid that was `recorded` by an earlier run stays in use, or the
+/// empty one; the status says so.
+pub(super) async fn find(client: &Client, recorded: &str, reporter: &mut Reporter) -> String {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    loop {
+        let problem = match timeout(DEADLINE, namespaces.get(KUBE_SYSTEM)).await {
+            Ok(Ok(namespace)) => {
+                let uid = namespace.metadata.uid.unwrap_or_default();
+                if !recorded.is_empty() && uid != recorded {
+                    tracing::warn!(
+                        uid,
+                        recorded,
+                        "The ledger holds diagnoses of another cluster: they stay as they are"
+                    );
+                }
+                reporter.set_status(SOURCE, SourceHealth::Ok, "");
+                return uid;
+            }
+            Ok(Err(Error::Api(refusal))) if matches!(refusal.code, 403 | 404) => {
+                let reason = format!("cannot get namespace {KUBE_SYSTEM}, whose uid is the cluster's: {refusal}");
+                tracing::warn!(recorded, reason, "The uid of the cluster is not known");
+                reporter.set_status(SOURCE, SourceHealth::Absent, &reason);
+                return recorded.to_owned();
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_elapsed) => format!("no answer within {} s", DEADLINE.as_secs()),
+        };
+        let reason = format!("cannot get namespace {KUBE_SYSTEM}: {problem}; nothing is watched before");
+        if reporter.set_status(SOURCE, SourceHealth::Degraded, &reason) {
+            tracing::warn!(reason, "The uid of the cluster is not known yet: trying again");
+        }
+        reporter.push().await;
+        sleep(RETRY).await;
+    }
+}
