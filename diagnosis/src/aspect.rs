@@ -59,6 +59,11 @@ impl Aspect {
         }
     }
 
+    /// Whether it is a moment that may happen again to the same subject.
+    pub fn recurs(&self) -> bool {
+        matches!(self, Self::Hook { .. })
+    }
+
     /// The container that a pod's aspect is about.
     pub fn container(&self) -> &str {
         match self {

@@ -6,22 +6,25 @@ mod route;
 mod scheduling;
 mod workload;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use coroner_proto::v1::{Diagnosis, Node, Pod, Subject as Named, SubjectKind, Workload};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     aspect::Aspect,
+    due::DueQueue,
     observation::{Fact, Observation, kube::Meta},
-    report, text,
+    report::{self, Revision},
+    revisions::{Content, Outcome, Revisions},
+    text,
     verdict::Verdict,
 };
 use file::ClusterFile;
 
 /// What changes around a subject is looked at together: a rollout changes hundreds of pods within seconds.
 const TOGETHER: SignedDuration = SignedDuration::from_secs(1);
-/// Subjects of which something may be told at once.
+/// Subjects of which something may be reported at once.
 const SUBJECTS: usize = 16_384;
 
 /// Whom a diagnosis of the cluster may be about, by namespace and name; a workload by its uid.
@@ -46,8 +49,18 @@ pub(crate) struct Finding {
     aspect: Aspect,
     /// Why.
     verdict: Verdict,
-    /// Before this moment it may still pass: it is not told.
+    /// Before this moment it may still pass: it is not reported.
     ripe: Timestamp,
+}
+
+impl Content for Finding {
+    fn supersedes(&self, reported: &Self) -> bool {
+        self.verdict.differs_from(&reported.verdict)
+    }
+
+    fn at(&self) -> Timestamp {
+        self.verdict.at
+    }
 }
 
 /// Keeps the objects of a cluster and decides. Memory is bounded: see [`ClusterFile`].
@@ -56,19 +69,11 @@ pub struct ClusterExaminer {
     /// The cluster, in every diagnosis' uid.
     cluster_uid: String,
     file: ClusterFile,
-    told: BTreeMap<Subject, Telling>,
-    /// What to look at again, and when.
-    waiting: BTreeMap<Subject, Timestamp>,
+    /// What has been reported. Nothing settles here: objects are examined [`TOGETHER`] after their last change.
+    revisions: Revisions<Subject, Finding>,
+    /// What to examine, and when.
+    waiting: DueQueue<Subject>,
     now: Timestamp,
-}
-
-#[derive(Debug)]
-struct Telling {
-    finding: Finding,
-    revision: u32,
-    first_seen: Timestamp,
-    occurrences: u32,
-    resolved: Option<Timestamp>,
 }
 
 impl ClusterExaminer {
@@ -77,13 +82,13 @@ impl ClusterExaminer {
         Self {
             cluster_uid: cluster_uid.into(),
             file: ClusterFile::default(),
-            told: BTreeMap::new(),
-            waiting: BTreeMap::new(),
+            revisions: Revisions::new(None),
+            waiting: DueQueue::default(),
             now: Timestamp::MIN,
         }
     }
 
-    /// Takes in what was seen; only the API server's words concern it. Gives the diagnoses that are new or better.
+    /// Takes in what was seen; only what the API server reports concerns it. Gives the diagnoses that are new or better.
     pub fn observe(&mut self, observation: Observation) -> Vec<Diagnosis> {
         let Observation { seen_at, fact, .. } = observation;
         self.now = self.now.max(seen_at);
@@ -93,7 +98,7 @@ impl ClusterExaminer {
             _ => BTreeSet::new(),
         };
         for subject in concerned {
-            self.look_again(subject, seen_at + TOGETHER);
+            self.waiting.wait(&subject, seen_at + TOGETHER);
         }
         Vec::new()
     }
@@ -101,88 +106,63 @@ impl ClusterExaminer {
     /// Lets time pass to `now`. Gives the diagnoses that are due.
     pub fn tick(&mut self, now: Timestamp) -> Vec<Diagnosis> {
         self.now = self.now.max(now);
-        let due = self.waiting.iter().filter(|(_, at)| **at <= self.now).map(|(subject, _)| subject.clone());
-        let due: Vec<_> = due.collect();
-        let mut diagnoses = Vec::new();
-        for subject in due {
-            self.waiting.remove(&subject);
-            diagnoses.extend(self.examine(subject));
-        }
-        diagnoses
+        let due = self.waiting.take_due(self.now);
+        due.into_iter().filter_map(|subject| self.examine(&subject)).collect()
     }
 
     /// When [`tick`](Self::tick) should be called next; `None` if nothing waits.
     pub fn next_tick(&self) -> Option<Timestamp> {
-        self.waiting.values().min().copied()
+        self.waiting.next()
     }
 
-    fn examine(&mut self, subject: Subject) -> Option<Diagnosis> {
+    fn examine(&mut self, subject: &Subject) -> Option<Diagnosis> {
         let now = self.now;
-        let finding = match &subject {
+        let finding = match subject {
             Subject::Pod { namespace, name } => scheduling::finding(&self.file, namespace, name),
             Subject::Workload(uid) => workload::finding(&self.file, uid),
             Subject::Service { namespace, name } => route::service(&self.file, namespace, name),
             Subject::Ingress { namespace, name } => route::ingress(&self.file, namespace, name),
         };
-        let known = self.told.get_mut(&subject);
-        let (telling, changed) = match (finding, known) {
-            (None, None) => return None,
-            (None, Some(telling)) => {
-                if telling.resolved.is_some() {
-                    return None;
-                }
-                telling.resolved = Some(now);
-                (telling, true)
+        let Some(finding) = finding else {
+            let over = self.revisions.resolve(now, subject, |_| true).pop();
+            let diagnosis = over.and_then(|aspect| self.revise(subject, &aspect));
+            // What is over and gone need not be kept.
+            if !self.file.knows(subject) {
+                self.revisions.forget(subject);
             }
-            (Some(finding), None) => {
-                if finding.ripe > now || self.told.len() >= SUBJECTS {
-                    self.look_again(subject, finding.ripe.max(now + TOGETHER));
-                    return None;
-                }
-                let telling = Telling { finding, revision: 0, first_seen: now, occurrences: 1, resolved: None };
-                (self.told.entry(subject.clone()).or_insert(telling), true)
-            }
-            (Some(finding), Some(telling)) => {
-                let again = telling.resolved.is_some();
-                if again && finding.ripe > now {
-                    let ripe = finding.ripe;
-                    self.look_again(subject, ripe);
-                    return None;
-                }
-                let other = telling.finding.verdict.differs_from(&finding.verdict);
-                telling.occurrences += u32::from(again);
-                telling.resolved = None;
-                telling.finding = finding;
-                (telling, again || other)
-            }
+            return diagnosis;
         };
-        if !changed {
+        // Another object of the same name, or the object that stands above the one that was reported.
+        let reported = self.revisions.of(subject).next().map(|(_, known)| &known.content.meta.uid);
+        if reported.is_some_and(|uid| *uid != finding.meta.uid) {
+            let over = self.revisions.resolve(now, subject, |_| true).pop();
+            let diagnosis = over.and_then(|aspect| self.revise(subject, &aspect));
+            self.revisions.forget(subject);
+            self.waiting.wait(subject, now + TOGETHER);
+            return diagnosis;
+        }
+        let aspect = finding.aspect.clone();
+        let holds = self.revisions.get(subject, &aspect).is_some_and(|known| !known.is_resolved());
+        let is_new = self.revisions.of(subject).next().is_none();
+        if !holds && finding.ripe > now || is_new && self.revisions.len() >= SUBJECTS {
+            self.waiting.wait(subject, finding.ripe.max(now + TOGETHER));
             return None;
         }
-        telling.revision += 1;
-        let diagnosis = tell(&self.cluster_uid, telling);
-        // What is over and gone need not be kept.
-        if telling.resolved.is_some() && !self.file.knows(&subject) {
-            self.told.remove(&subject);
+        match self.revisions.report(now, subject, &aspect, finding, 1) {
+            Outcome::First | Outcome::Revised => self.revise(subject, &aspect),
+            Outcome::Known => None,
         }
-        Some(diagnosis)
     }
 
-    fn look_again(&mut self, subject: Subject, at: Timestamp) {
-        let due = self.waiting.entry(subject).or_insert(at);
-        *due = (*due).min(at);
+    fn revise(&mut self, subject: &Subject, aspect: &Aspect) -> Option<Diagnosis> {
+        let (finding, revision) = self.revisions.revise(self.now, subject, aspect)?;
+        Some(diagnosis(&self.cluster_uid, finding, revision))
     }
 }
 
-fn tell(cluster: &str, telling: &Telling) -> Diagnosis {
-    let Finding { meta, kind, workloads, aspect, verdict, .. } = &telling.finding;
+fn diagnosis(cluster: &str, finding: &Finding, revision: Revision) -> Diagnosis {
+    let Finding { meta, kind, workloads, aspect, verdict, .. } = finding;
     let name = |text: &str| text::clean(text, 253);
-    let said = report::Telling {
-        revision: telling.revision,
-        first_seen: telling.first_seen,
-        occurrences: telling.occurrences,
-        resolved: telling.resolved,
-    };
     let pod = Pod { namespace: name(&meta.namespace), name: name(&meta.name), uid: name(&meta.uid) };
     Diagnosis {
         uid: report::object_uid(cluster, &meta.uid, aspect),
@@ -195,6 +175,6 @@ fn tell(cluster: &str, telling: &Telling) -> Diagnosis {
         node: Some(Node { cluster_uid: cluster.to_owned(), ..Node::default() }),
         pod: (*kind == SubjectKind::Pod).then_some(pod),
         workloads: workloads.clone(),
-        ..report::told(verdict, said)
+        ..report::diagnosis(verdict, revision)
     }
 }

@@ -1,4 +1,4 @@
-//! From a verdict to the diagnosis that is told: names, uid, revision, severity, next steps.
+//! From a verdict to the diagnosis that is reported: names, uid, revision, severity, next steps.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,12 +24,12 @@ use crate::{
 /// The namespace of the uids of diagnoses: itself derived from the project's name.
 const UIDS: Uuid = Uuid::from_u128(0x6f3c_1b52_8d5e_5a0e_9c57_c0c0_4e52_0001);
 
-/// What is told beside the verdict.
-#[derive(Clone, Copy, Debug)]
-pub struct Telling {
+/// What is reported beside the verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revision {
     /// Counts from 1.
-    pub revision: u32,
-    /// When it was first told.
+    pub number: u32,
+    /// When it was first reported.
     pub first_seen: Timestamp,
     /// How often it happened.
     pub occurrences: u32,
@@ -37,10 +37,13 @@ pub struct Telling {
     pub resolved: Option<Timestamp>,
 }
 
-/// The uid of what concerns this aspect of this container: the same facts always give the same.
+/// The uid of what concerns this aspect of this container: the same facts always give the same. A container's id is unique
+/// across restarts of the node, and what the runtime still lists after one has been diagnosed before; the kernel's clock, by
+/// which the kill of a process is known, begins anew with each boot.
 pub fn container_uid(node: &Node, id: &cri::ContainerId, aspect: &Aspect) -> String {
     let machine = if node.machine_id.is_empty() { &node.name } else { &node.machine_id };
-    uid(&[&node.cluster_uid, machine, &node.boot_id, &id.0, &aspect.key()])
+    let boot = if matches!(aspect, Aspect::Process { .. }) { node.boot_id.as_str() } else { "" };
+    uid(&[&node.cluster_uid, machine, boot, &id.0, &aspect.key()])
 }
 
 /// The same for an object of the API, whose uid is unique by itself.
@@ -52,13 +55,13 @@ fn uid(parts: &[&str]) -> String {
     Uuid::new_v5(&UIDS, parts.join("\n").as_bytes()).to_string()
 }
 
-/// The diagnosis that tells this verdict about a container.
+/// The diagnosis that reports this verdict about a container.
 pub fn of_container(
     file: &NodeFile,
     container: &ContainerFile,
     aspect: &Aspect,
     verdict: &Verdict,
-    telling: Telling,
+    revision: Revision,
 ) -> Diagnosis {
     let node = &file.node;
     let pod = container.pod();
@@ -86,18 +89,18 @@ pub fn of_container(
             .and_then(PodFile::object)
             .map(|pod| workloads_of(pod, |uid| file.workloads.get(uid)))
             .unwrap_or_default(),
-        ..told(verdict, telling)
+        ..diagnosis(verdict, revision)
     }
 }
 
-/// The diagnosis that tells this verdict about a pod, or one of its containers that has no instance.
+/// The diagnosis that reports this verdict about a pod, or one of its containers that has no instance.
 pub fn of_pod(
     file: &NodeFile,
     uid: &str,
     pod: &PodFile,
     aspect: &Aspect,
     verdict: &Verdict,
-    telling: Telling,
+    revision: Revision,
 ) -> Diagnosis {
     let names = pod.pod.as_ref();
     let object = pod.object();
@@ -125,7 +128,7 @@ pub fn of_pod(
             ..Container::default()
         }),
         workloads: object.map(|object| workloads_of(object, |uid| file.workloads.get(uid))).unwrap_or_default(),
-        ..told(verdict, telling)
+        ..diagnosis(verdict, revision)
     }
 }
 
@@ -157,7 +160,7 @@ pub(crate) fn workloads(from_below: [Option<&Controller>; 2]) -> Vec<Workload> {
 }
 
 /// What does not hang on whom it is about.
-pub(crate) fn told(verdict: &Verdict, telling: Telling) -> Diagnosis {
+pub(crate) fn diagnosis(verdict: &Verdict, revision: Revision) -> Diagnosis {
     let row = catalogue::find(verdict.cause);
     let severity = match (row, verdict.fatal) {
         (Some(row), true) => row.severity,
@@ -165,7 +168,7 @@ pub(crate) fn told(verdict: &Verdict, telling: Telling) -> Diagnosis {
         (None, _) => Severity::Warning,
     };
     let mut diagnosis = Diagnosis {
-        revision: telling.revision,
+        revision: revision.number,
         cause: verdict.cause.into(),
         contributing: verdict.contributing.iter().map(|cause| (*cause).into()).collect(),
         fatal: verdict.fatal,
@@ -173,9 +176,9 @@ pub(crate) fn told(verdict: &Verdict, telling: Telling) -> Diagnosis {
         severity: severity.into(),
         exit: verdict.exit.clone(),
         event_time: Some(wire::time(verdict.at)),
-        observe_time: Some(wire::time(telling.first_seen)),
-        resolve_time: telling.resolved.map(wire::time),
-        occurrence_count: telling.occurrences,
+        observe_time: Some(wire::time(revision.first_seen)),
+        resolve_time: revision.resolved.map(wire::time),
+        occurrence_count: revision.occurrences,
         requested_by: verdict.requested_by.into(),
         summary: verdict.summary.clone(),
         explanation: verdict.explanation.clone(),
@@ -275,8 +278,8 @@ mod tests {
                 .told("Never started", "The runtime said: srv --password=hunter2")
                 .by(crate::observation::Source::Cri, at, "exec: \"srv --password=hunter2\"")
                 .by(crate::observation::Source::Logs, at, "token=[redacted:named]");
-        let telling = Telling { revision: 1, first_seen: at, occurrences: 1, resolved: None };
-        let told = told(&verdict, telling);
+        let revision = Revision { number: 1, first_seen: at, occurrences: 1, resolved: None };
+        let told = diagnosis(&verdict, revision);
         assert!(!format!("{told:?}").contains("hunter2"), "{told:?}");
         let redactions: Vec<_> = told.redactions.iter().map(|r| (r.field.as_str(), r.rule.as_str())).collect();
         assert_eq!(redactions, [("evidence.text", "named"), ("explanation", "named")]);

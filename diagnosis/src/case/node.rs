@@ -203,6 +203,12 @@ impl NodeFile {
         }
     }
 
+    /// How many statements about processes are kept.
+    pub fn statements(&self) -> usize {
+        let of_kernel = self.kills.len() + self.summaries.len() + self.faults.len() + self.audits.len();
+        of_kernel + self.victims.len() + self.signals.len() + self.exits.len()
+    }
+
     /// Files what was seen. Gives what it may concern.
     pub fn hear(&mut self, observation: Observation) -> BTreeSet<Subject> {
         let at = observation.happened_at;

@@ -49,6 +49,12 @@ impl<T: PartialEq> ByPid<T> {
         range.into_iter().flatten().flat_map(|((_, at), all)| all.iter().map(|what| (*at, what)))
     }
 
+    /// How many are kept.
+    #[allow(clippy::len_without_is_empty, reason = "nobody asks")]
+    pub fn len(&self) -> usize {
+        self.arrivals.len()
+    }
+
     /// All that is kept, by pid.
     pub fn iter(&self) -> impl Iterator<Item = (i32, Timestamp, &T)> {
         self.statements.iter().flat_map(|((pid, at), all)| all.iter().map(|what| (*pid, *at, what)))

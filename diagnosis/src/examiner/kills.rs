@@ -1,0 +1,76 @@
+//! Kills in containers that live on: reported one by one, or only counted when there are too many.
+
+use jiff::{SignedDuration, Timestamp};
+
+/// Kills in one container that are reported one by one within [`STORM`].
+pub(super) const ONE_BY_ONE: usize = 4;
+/// After so many, further kills are counted into the newest report, and that is revised this often.
+pub(super) const STORM: SignedDuration = SignedDuration::from_secs(10);
+
+/// The kills in one container that were reported or counted.
+#[derive(Debug, Default)]
+pub(super) struct Kills {
+    /// How many.
+    pub(super) known: u64,
+    /// Kills up to this moment that were not reported one by one have been counted.
+    counted_until: Option<Timestamp>,
+    /// Of [`known`](Self::known), those that only the cgroup's counter knows.
+    unnamed: u64,
+    /// When the counter showed the last of them: a kill after that is none of them.
+    unnamed_until: Option<Timestamp>,
+}
+
+impl Kills {
+    /// Takes a kill that has not been reported. False if it is known already, by an earlier count.
+    pub(super) fn is_new(&mut self, at: Timestamp) -> bool {
+        if self.counted_until.is_some_and(|until| at <= until) {
+            return false;
+        }
+        if self.unnamed > 0 && self.unnamed_until.is_some_and(|until| at <= until) {
+            self.unnamed -= 1;
+            return false;
+        }
+        self.known += 1;
+        true
+    }
+
+    /// A kill is only counted, and so are all before it.
+    pub(super) fn count(&mut self, at: Timestamp) {
+        self.counted_until = Some(at);
+    }
+
+    /// The counter knows so many more, the last of them by `at`.
+    pub(super) fn count_unnamed(&mut self, more: u64, at: Timestamp) {
+        self.known += more;
+        self.unnamed += more;
+        self.unnamed_until = Some(at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    #[test]
+    fn a_kill_that_only_the_counter_knew_does_not_swallow_one_of_hours_later() {
+        let mut kills = Kills::default();
+        assert!(kills.is_new(at(0)));
+        kills.count_unnamed(2, at(1));
+        assert!(!kills.is_new(at(1)), "it was counted before anybody could name it");
+        assert!(kills.is_new(at(7200)));
+        assert_eq!(kills.known, 4);
+    }
+
+    #[test]
+    fn what_was_counted_in_a_storm_is_not_reported_as_well() {
+        let mut kills = Kills::default();
+        assert!(kills.is_new(at(5)));
+        kills.count(at(5));
+        assert!(!kills.is_new(at(4)));
+        assert!(kills.is_new(at(6)));
+    }
+}
