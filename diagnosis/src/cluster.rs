@@ -1,39 +1,55 @@
 //! What only the API server knows: pods that no node takes, workloads whose pods cannot be created, Services and Ingresses
 //! through which nothing gets. The sibling of [`Examiner`](crate::examiner::Examiner), for where the whole cluster is watched.
 
+mod failures;
 mod file;
+mod groups;
+mod intern;
+mod namespace;
+mod pods;
 mod route;
 mod scheduling;
 mod workload;
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use coroner_proto::v1::{Diagnosis, Node, Pod, Subject as Named, SubjectKind, Workload};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::{
     aspect::Aspect,
     due::DueQueue,
-    observation::{Fact, Observation, kube::Meta},
+    observation::{
+        Fact, Health, Observation, Source,
+        kube::{Kind, Meta},
+    },
     report::{self, Revision},
     revisions::{Content, Outcome, Revisions},
     text,
     verdict::Verdict,
 };
-use file::ClusterFile;
+use file::{ClusterFile, Concerned, TOGETHER};
 
-/// What changes around a subject is looked at together: a rollout changes hundreds of pods within seconds.
-const TOGETHER: SignedDuration = SignedDuration::from_secs(1);
 /// Subjects of which something may be reported at once.
 const SUBJECTS: usize = 16_384;
 
-/// Whom a diagnosis of the cluster may be about, by namespace and name; a workload by its uid.
+/// How much of a cluster is watched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// Everything that a rule reads.
+    #[default]
+    All,
+    /// Of pods only those without a node, and neither Services nor Ingresses: a small part of the memory.
+    Unscheduled,
+}
+
+/// Whom a diagnosis of the cluster may be about: pods and workloads by uid, others by namespace and name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Subject {
-    Pod { namespace: String, name: String },
-    Workload(String),
-    Service { namespace: String, name: String },
-    Ingress { namespace: String, name: String },
+    Pod(Arc<str>),
+    Workload(Arc<str>),
+    Service { namespace: Arc<str>, name: Arc<str> },
+    Ingress { namespace: Arc<str>, name: Arc<str> },
 }
 
 /// What a rule found: it holds now.
@@ -56,6 +72,7 @@ pub(crate) struct Finding {
 impl Content for Finding {
     fn supersedes(&self, reported: &Self) -> bool {
         self.verdict.differs_from(&reported.verdict)
+            || (&self.meta.name, &self.workloads) != (&reported.meta.name, &reported.workloads)
     }
 
     fn at(&self) -> Timestamp {
@@ -77,11 +94,16 @@ pub struct ClusterExaminer {
 }
 
 impl ClusterExaminer {
-    /// An examiner for this cluster: the uid of its namespace `kube-system`.
+    /// An examiner for all of this cluster: the uid of its namespace `kube-system`.
     pub fn new(cluster_uid: impl Into<String>) -> Self {
+        Self::with_scope(cluster_uid, Scope::All)
+    }
+
+    /// An examiner that is given no more than this of a cluster.
+    pub fn with_scope(cluster_uid: impl Into<String>, scope: Scope) -> Self {
         Self {
             cluster_uid: cluster_uid.into(),
-            file: ClusterFile::default(),
+            file: ClusterFile::new(scope),
             revisions: Revisions::new(None),
             waiting: DueQueue::default(),
             now: Timestamp::MIN,
@@ -93,14 +115,34 @@ impl ClusterExaminer {
         let Observation { seen_at, fact, .. } = observation;
         self.now = self.now.max(seen_at);
         let concerned = match fact {
-            Fact::Object(change, object) => self.file.hear(seen_at, change, object),
-            Fact::Health(source, health) => self.file.hear_health(seen_at, source, &health),
-            _ => BTreeSet::new(),
+            Fact::Object(change, object) => self.file.record(seen_at, change, object),
+            Fact::Health(source, health) => self.record_health(seen_at, source, &health),
+            _ => return Vec::new(),
         };
-        for subject in concerned {
-            self.waiting.wait(&subject, seen_at + TOGETHER);
-        }
+        self.wait(concerned);
         Vec::new()
+    }
+
+    /// All objects of a kind are about to be listed; of events, those of this reason.
+    pub fn begin_list(&mut self, kind: Kind, reason: &str) {
+        self.file.begin_list(kind, reason);
+    }
+
+    /// All were listed: what was not among them is gone.
+    pub fn end_list(&mut self, at: Timestamp, kind: Kind, reason: &str) {
+        self.now = self.now.max(at);
+        let concerned = self.file.end_list(at, kind, reason);
+        self.wait(concerned);
+    }
+
+    /// Kinds of which there are more objects than are held: absence means nothing there.
+    pub fn overfull(&self) -> impl Iterator<Item = Kind> {
+        self.file.overfull()
+    }
+
+    /// How many failures of workloads and claims were forgotten before their end, for want of room.
+    pub fn evicted_failures(&self) -> u64 {
+        self.file.failures.evicted()
     }
 
     /// Lets time pass to `now`. Gives the diagnoses that are due.
@@ -118,11 +160,14 @@ impl ClusterExaminer {
     fn examine(&mut self, subject: &Subject) -> Option<Diagnosis> {
         let now = self.now;
         let finding = match subject {
-            Subject::Pod { namespace, name } => scheduling::finding(&self.file, namespace, name),
+            Subject::Pod(uid) => scheduling::finding(&self.file, uid),
             Subject::Workload(uid) => workload::finding(&self.file, uid),
             Subject::Service { namespace, name } => route::service(&self.file, namespace, name),
             Subject::Ingress { namespace, name } => route::ingress(&self.file, namespace, name),
         };
+        if finding.is_none() && !self.file.decides(subject) {
+            return None;
+        }
         let Some(finding) = finding else {
             let over = self.revisions.resolve(now, subject, |_| true).pop();
             let diagnosis = over.and_then(|aspect| self.revise(subject, &aspect));
@@ -152,6 +197,17 @@ impl ClusterExaminer {
             Outcome::First | Outcome::Revised => self.revise(subject, &aspect),
             Outcome::Known => None,
         }
+    }
+
+    /// What could not be decided without a kind can be once it is watched.
+    fn record_health(&mut self, at: Timestamp, source: Source, health: &Health) -> Concerned {
+        let Some(mut concerned) = self.file.record_health(at, source, health) else { return Concerned::new() };
+        concerned.extend(self.revisions.subjects().map(|subject| (subject.clone(), at + TOGETHER)));
+        concerned
+    }
+
+    fn wait(&mut self, concerned: Concerned) {
+        concerned.iter().for_each(|(subject, at)| self.waiting.wait(subject, *at));
     }
 
     fn revise(&mut self, subject: &Subject, aspect: &Aspect) -> Option<Diagnosis> {

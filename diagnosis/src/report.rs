@@ -1,6 +1,6 @@
 //! From a verdict to the diagnosis that is reported: names, uid, revision, severity, next steps.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use coroner_proto::v1::{
     Container, ContainerKind, Diagnosis, Node, Pod, Redaction, Severity, Subject, SubjectKind, Workload,
@@ -139,13 +139,16 @@ pub(crate) fn workloads_of<'a>(
 ) -> Vec<Workload> {
     let Some(nearest) = &pod.meta.controller else { return Vec::new() };
     let above = is_known(&nearest.uid).and_then(|workload| workload.meta.controller.clone());
-    workloads([Some(nearest), above.or_else(|| deployment_of(nearest, &pod.labels)).as_ref()])
+    workloads([
+        Some(nearest),
+        above.or_else(|| deployment_of(nearest, pod.labels.get("pod-template-hash").map(String::as_str))).as_ref(),
+    ])
 }
 
 /// The Deployment of a ReplicaSet that is not known itself: `NewRSName` in `pkg/controller/deployment/sync.go` names it
 /// after the Deployment and the hash that its pods carry as a label.
-fn deployment_of(replica_set: &Controller, labels: &BTreeMap<String, String>) -> Option<Controller> {
-    let hash = labels.get("pod-template-hash").filter(|hash| !hash.is_empty())?;
+pub(crate) fn deployment_of(replica_set: &Controller, hash: Option<&str>) -> Option<Controller> {
+    let hash = hash.filter(|hash| !hash.is_empty())?;
     let name = replica_set.name.strip_suffix(hash)?.strip_suffix('-')?;
     let is_one = replica_set.kind == "ReplicaSet" && !name.is_empty();
     is_one.then(|| Controller { kind: "Deployment".to_owned(), name: name.to_owned(), uid: String::new() })

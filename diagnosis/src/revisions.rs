@@ -148,6 +148,11 @@ impl<S: Ord + Clone, C: Content> Revisions<S, C> {
         self.subjects.get(subject)?.get(aspect)
     }
 
+    /// The subjects something was reported of.
+    pub(crate) fn subjects(&self) -> impl Iterator<Item = &S> {
+        self.subjects.keys()
+    }
+
     /// All that was reported of a subject.
     pub(crate) fn of(&self, subject: &S) -> impl Iterator<Item = (&Aspect, &Reported<C>)> {
         self.subjects.get(subject).into_iter().flatten()

@@ -4,18 +4,21 @@
 //! `FitError`), in the order of its plugins: cordoned, taints, node affinity, resources, volumes, spreading and affinity
 //! between pods. A node that failed a later one had passed those before.
 
+use std::collections::BTreeSet;
+
 use coroner_proto::v1::{Cause, Confidence, SubjectKind};
 use jiff::SignedDuration;
 
 use super::{
-    Finding,
-    file::{ClusterFile, Known},
+    Finding, Scope,
+    file::{ClusterFile, Node},
+    pods::{Pod, Unscheduled},
 };
 use crate::{
     aspect::Aspect,
     observation::{
         Source,
-        kube::{Kind, Node, Pod, Resources, VolumeKind},
+        kube::{Kind, Meta, Taint},
     },
     report, text,
     units::size,
@@ -27,44 +30,54 @@ const PATIENCE: SignedDuration = SignedDuration::from_secs(5);
 /// Taints that the control plane sets itself: such a node is not there for anybody.
 const LIFECYCLE: &str = "node.kubernetes.io/";
 
-pub(super) fn finding(file: &ClusterFile, namespace: &str, name: &str) -> Option<Finding> {
-    let known = file.pods.get(&(namespace.to_owned(), name.to_owned()))?;
-    let pod = &known.object;
-    if !pod.node.is_empty() || pod.deletion.is_some() || pod.phase != "Pending" || !pod.nominated_node.is_empty() {
-        return None;
-    }
-    let condition = pod.condition("PodScheduled").filter(|condition| condition.status == Some(false))?;
-    if condition.reason != "Unschedulable" {
-        return None;
-    }
-    let since = condition.since.unwrap_or(known.since);
-    let reasons = reasons(&condition.message);
-    let causes: Vec<(Cause, u32, &str)> =
-        reasons.iter().filter_map(|(count, reason)| Some((cause(file, pod, reason)?, *count, *reason))).collect();
+pub(super) fn finding(file: &ClusterFile, uid: &str) -> Option<Finding> {
+    let pod = file.pods.get(uid)?;
+    let unscheduled = pod.unscheduled.as_deref()?;
+    let Unscheduled { message, since, .. } = unscheduled;
+    let reasons = reasons(message);
+    let causes =
+        reasons.iter().filter_map(|(count, reason)| Some((cause(file, unscheduled, reason)?, *count, *reason)));
+    let causes: Vec<(Cause, u32, &str)> = causes.collect();
     let (decisive, _, _) = causes.iter().copied().max_by_key(|(cause, count, _)| (rank(*cause), *count))?;
-    let mut explanation = format!("No node takes it. {}", text::clean(&condition.message, 768));
+    let mut explanation = format!("No node takes it. {}", text::clean(message, 768));
     let more = match decisive {
         Cause::UnschedulableResources => room(file, pod, &causes),
-        Cause::UnschedulableTaint => taints(file, pod),
-        Cause::UnschedulableNodeSelector => selector(pod),
-        Cause::VolumeClaimUnbound => claims(file, pod),
+        Cause::UnschedulableTaint => taints(file, unscheduled),
+        Cause::UnschedulableNodeSelector => selector(unscheduled),
+        Cause::VolumeClaimUnbound => claims(file, pod, unscheduled),
         _ => None,
     };
     if let Some(more) = more {
         explanation = format!("{explanation} {more}");
     }
-    let mut verdict = Verdict::new(decisive, Confidence::Certain, since)
+    let mut verdict = Verdict::new(decisive, Confidence::Certain, *since)
         .not_fatal()
         .told(headline(decisive), explanation)
-        .by(Source::Api(Kind::Pods), since, format!("PodScheduled False, Unschedulable: {}", condition.message));
+        .by(Source::Api(Kind::Pods), *since, format!("PodScheduled False, Unschedulable: {message}"));
     for (cause, count, reason) in &causes {
         if *cause != decisive && verdict.candidates.iter().all(|known| known.cause() != *cause) {
             verdict = verdict.or_else(*cause, &format!("{count} node(s): {}", text::clean(reason, 256)));
         }
     }
-    let meta = pod.meta.clone();
-    let workloads = report::workloads_of(pod, |uid| Some(&file.workloads.get(uid)?.object));
-    Some(Finding { meta, kind: SubjectKind::Pod, workloads, aspect: Aspect::Schedule, verdict, ripe: since + PATIENCE })
+    let meta = Meta {
+        namespace: pod.namespace.to_string(),
+        name: pod.name.to_string(),
+        uid: uid.to_owned(),
+        ..Meta::default()
+    };
+    let workloads = unscheduled.controller.as_deref().map(|nearest| {
+        let above = file.workloads.get(&*nearest.uid).and_then(|workload| workload.controller.as_deref().cloned());
+        let above = above.or_else(|| report::deployment_of(nearest, pod.shape.labels.value("pod-template-hash")));
+        report::workloads([Some(nearest), above.as_ref()])
+    });
+    Some(Finding {
+        meta,
+        kind: SubjectKind::Pod,
+        workloads: workloads.unwrap_or_default(),
+        aspect: Aspect::Schedule,
+        verdict,
+        ripe: *since + PATIENCE,
+    })
 }
 
 /// The parts of `0/5 nodes are available: 3 Insufficient cpu, 2 node(s) had untolerated taint(s). preemption: …`, with the
@@ -97,7 +110,7 @@ fn reasons(message: &str) -> Vec<(u32, &str)> {
     reasons
 }
 
-fn cause(file: &ClusterFile, pod: &Pod, reason: &str) -> Option<Cause> {
+fn cause(file: &ClusterFile, pod: &Unscheduled, reason: &str) -> Option<Cause> {
     let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
     Some(if says(&["persistentvolumeclaim", "PersistentVolumeClaim", "persistent volume", "volume node affinity"]) {
         Cause::VolumeClaimUnbound
@@ -144,48 +157,47 @@ fn headline(cause: Cause) -> &'static str {
 }
 
 /// Taints of a node that keep this pod out.
-fn untolerated<'a>(node: &'a Node, pod: &'a Pod) -> impl Iterator<Item = &'a crate::observation::kube::Taint> {
+fn untolerated<'a>(node: &'a Node, pod: &'a Unscheduled) -> impl Iterator<Item = &'a Taint> {
     let hard = node.taints.iter().filter(|taint| taint.effect != "PreferNoSchedule");
     hard.filter(|taint| !pod.tolerations.iter().any(|toleration| toleration.tolerates(taint)))
 }
 
 /// Whether the nodes that taints keep out are only those that the control plane has taken out of service.
-fn only_lifecycle(file: &ClusterFile, pod: &Pod) -> bool {
-    let tainted: Vec<_> =
-        file.nodes.values().filter(|known| untolerated(&known.object, pod).next().is_some()).collect();
-    !tainted.is_empty()
-        && tainted.iter().all(|known| {
-            let mut taints = untolerated(&known.object, pod);
-            taints.all(|taint| taint.key.starts_with(LIFECYCLE))
-        })
+fn only_lifecycle(file: &ClusterFile, pod: &Unscheduled) -> bool {
+    let mut tainted = file.nodes.values().filter(|node| untolerated(node, pod).next().is_some()).peekable();
+    let lifecycle = |taint: &Taint| taint.key.starts_with(LIFECYCLE);
+    tainted.peek().is_some() && tainted.all(|node| untolerated(node, pod).all(lifecycle))
 }
 
-fn taints(file: &ClusterFile, pod: &Pod) -> Option<String> {
-    let mut keys: Vec<_> = file
+fn taints(file: &ClusterFile, pod: &Unscheduled) -> Option<String> {
+    let keys: BTreeSet<_> = file
         .nodes
         .values()
-        .flat_map(|known| untolerated(&known.object, pod))
+        .flat_map(|node| untolerated(node, pod))
         .filter(|taint| !taint.key.starts_with(LIFECYCLE))
         .map(|taint| text::clean(&format!("{}={}:{}", taint.key, taint.value, taint.effect), 253))
         .collect();
-    keys.sort();
-    keys.dedup();
+    let keys: Vec<_> = keys.into_iter().collect();
     (!keys.is_empty()).then(|| format!("Taints that it does not tolerate: {}.", keys.join(", ")))
 }
 
-fn selector(pod: &Pod) -> Option<String> {
+fn selector(pod: &Unscheduled) -> Option<String> {
     let labels = pod.node_selector.iter().map(|(key, value)| text::clean(&format!("{key}={value}"), 253));
     let labels: Vec<_> = labels.collect();
     (!labels.is_empty()).then(|| format!("Its nodeSelector: {}.", labels.join(", ")))
 }
 
-/// What it asks for, and what there is: as a sum, and on the roomiest node.
+/// What it asks for, and what there is: as a sum, and on the roomiest node. Not known where not all pods are watched.
 fn room(file: &ClusterFile, pod: &Pod, causes: &[(Cause, u32, &str)]) -> Option<String> {
     let resource =
         causes.iter().find_map(|(_, _, reason)| reason.split_once("Insufficient ").map(|(_, name)| name.trim()))?;
-    let wanted = requests(pod).get(resource).copied().filter(|wanted| *wanted > 0)?;
-    let free: Vec<i128> =
-        file.nodes.values().filter(|known| !known.object.cordoned).filter_map(|n| free(file, n, resource)).collect();
+    let wanted = pod.requests.get(resource).copied().filter(|wanted| *wanted > 0)?;
+    if file.scope != Scope::All {
+        return None;
+    }
+    let open = file.nodes.iter().filter(|(_, node)| !node.cordoned);
+    let free = open.filter_map(|(name, node)| Some(node.allocatable.get(resource)? - file.pods.used(name, resource)));
+    let free: Vec<i128> = free.collect();
     let (sum, most) = (free.iter().filter(|free| **free > 0).sum::<i128>(), free.iter().copied().max()?);
     let shown = |amount: i128| show(resource, amount.max(0));
     let split = if sum >= wanted && most < wanted && free.len() > 1 {
@@ -202,37 +214,6 @@ fn room(file: &ClusterFile, pod: &Pod, causes: &[(Cause, u32, &str)]) -> Option<
     ))
 }
 
-fn free(file: &ClusterFile, node: &Known<Node>, resource: &str) -> Option<i128> {
-    let all = *node.object.allocatable.get(resource)?;
-    let here = file
-        .pods
-        .values()
-        .map(|known| &known.object)
-        .filter(|pod| pod.node == node.object.meta.name && !matches!(pod.phase.as_str(), "Failed" | "Succeeded"));
-    let used: i128 = here.map(|pod| requests(pod).get(resource).copied().unwrap_or(0)).sum();
-    Some(all - used)
-}
-
-/// What a pod requests: its containers and sidecars together, or the largest of its init containers if that is more.
-fn requests(pod: &Pod) -> Resources {
-    use crate::observation::kube::ContainerKind;
-    let mut sum = Resources::new();
-    for container in &pod.containers {
-        if matches!(container.kind, ContainerKind::Main | ContainerKind::Sidecar) {
-            for (name, amount) in &container.requests {
-                *sum.entry(name.clone()).or_default() += amount;
-            }
-        }
-    }
-    for container in pod.containers.iter().filter(|container| container.kind == ContainerKind::Init) {
-        for (name, amount) in &container.requests {
-            let most = sum.entry(name.clone()).or_default();
-            *most = (*most).max(*amount);
-        }
-    }
-    sum
-}
-
 /// An amount in thousandths, for people.
 fn show(resource: &str, thousandths: i128) -> String {
     let whole = u64::try_from(thousandths / 1000).unwrap_or(u64::MAX);
@@ -244,23 +225,20 @@ fn show(resource: &str, thousandths: i128) -> String {
 }
 
 /// Which claims hold it back.
-fn claims(file: &ClusterFile, pod: &Pod) -> Option<String> {
-    let names = pod.volumes.iter().filter_map(|volume| match &volume.kind {
-        VolumeKind::Claim(name) => Some(name),
-        _ => None,
-    });
-    let words = names.filter_map(|name| {
+fn claims(file: &ClusterFile, pod: &Pod, unscheduled: &Unscheduled) -> Option<String> {
+    let held = file.namespaces.get(&pod.namespace).map(|objects| &objects.claims);
+    let words = unscheduled.claims.iter().filter_map(|name| {
         let shown = text::clean(name, 253);
-        match file.claims.get(&(pod.meta.namespace.clone(), name.clone())) {
-            Some(known) if known.object.phase == "Bound" => None,
-            Some(known) => {
-                let class = known.object.class.as_deref().map_or_else(
+        match held.and_then(|claims| claims.get(name)) {
+            Some(claim) if &*claim.phase == "Bound" => None,
+            Some(claim) => {
+                let class = claim.class.as_deref().map_or_else(
                     || "the default storage class".to_owned(),
                     |class| format!("storage class {}", text::clean(class, 253)),
                 );
-                let why = file.failures.get(&known.object.meta.uid);
-                let why = why.map_or_else(String::new, |why| format!(": {}", text::clean(&why.object.message, 512)));
-                Some(format!("claim {shown} of {class} is {}{why}", text::clean(&known.object.phase, 32)))
+                let why = file.failures.get(&claim.uid);
+                let why = why.map_or_else(String::new, |why| format!(": {}", text::clean(&why.message, 512)));
+                Some(format!("claim {shown} of {class} is {}{why}", text::clean(&claim.phase, 32)))
             }
             None if file.watched(Kind::Claims) => Some(format!("claim {shown} does not exist")),
             None => None,

@@ -8,7 +8,7 @@ use crate::{
     aspect::Aspect,
     observation::{
         Source,
-        kube::{Controller, Kind, Meta, WorkloadKind},
+        kube::{Controller, Kind, Meta, Reference, WorkloadKind},
     },
     report, text,
     verdict::Verdict,
@@ -18,21 +18,17 @@ use crate::{
 const PATIENCE: SignedDuration = SignedDuration::from_secs(2);
 
 pub(super) fn finding(file: &ClusterFile, uid: &str) -> Option<Finding> {
-    let known = file.workloads.get(uid);
-    let workload = known.map(|known| &known.object);
+    let workload = file.workloads.get(uid);
     if workload.is_some_and(|w| w.kind == WorkloadKind::Deployment || w.wanted.is_some_and(|wanted| w.there >= wanted))
     {
         return None;
     }
-    let condition = workload.and_then(|workload| {
-        let failed = |kind: &str| matches!(kind, "ReplicaFailure" | "FailureTarget");
-        workload.conditions.iter().find(|c| failed(&c.kind) && c.status == Some(true) && c.reason == "FailedCreate")
-    });
+    let condition = workload.and_then(|workload| workload.failed.as_deref());
     // Where the condition is watched, its absence says that the failure is over.
     let has_condition = workload.is_some_and(|workload| workload.kind == WorkloadKind::ReplicaSet);
     let event = file.failures.get(uid).filter(|_| condition.is_some() || !has_condition);
-    let message = condition.map(|c| c.message.as_str()).or_else(|| event.map(|known| known.object.message.as_str()))?;
-    let since = condition.and_then(|c| c.since).or_else(|| event.map(|known| known.since))?;
+    let message = condition.map(|c| c.message.as_str()).or_else(|| event.map(|event| &*event.message))?;
+    let since = condition.and_then(|c| c.since).or_else(|| event.map(|event| event.first)).unwrap_or(file.now);
     let cause = refusal(message);
     let mut verdict = Verdict::new(cause, Confidence::Certain, since).not_fatal().told(
         headline(cause),
@@ -43,52 +39,30 @@ pub(super) fn finding(file: &ClusterFile, uid: &str) -> Option<Finding> {
         verdict = verdict.by(Source::Api(workload.kind.into()), since, said);
     }
     if let Some(event) = event {
-        verdict =
-            verdict.by(Source::Api(Kind::Events), event.changed, format!("FailedCreate: {}", event.object.message));
+        verdict = verdict.by(Source::Api(Kind::Events), event.last, format!("FailedCreate: {}", event.message));
     }
-    let meta = match (workload, event) {
-        (Some(workload), _) => top(&workload.meta),
-        (None, Some(event)) => {
-            let about = &event.object.about;
-            Meta {
-                namespace: about.namespace.clone(),
-                name: about.name.clone(),
-                uid: about.uid.clone(),
-                ..Meta::default()
-            }
-        }
-        (None, None) => return None,
-    };
-    let workloads = match (workload, event) {
+    let (namespace, own, above) = match (workload, event) {
         (Some(workload), _) => {
-            let own = Controller {
-                kind: workload.kind.name().to_owned(),
-                name: workload.meta.name.clone(),
-                uid: workload.meta.uid.clone(),
-            };
-            report::workloads([Some(&own), workload.meta.controller.as_ref()])
+            let kind = workload.kind.name().to_owned();
+            let own = Controller { kind, name: workload.name.to_string(), uid: uid.to_owned() };
+            (workload.namespace.to_string(), own, workload.controller.as_deref())
         }
         (None, Some(event)) => {
-            let about = &event.object.about;
-            let own = Controller { kind: about.kind.clone(), name: about.name.clone(), uid: about.uid.clone() };
-            report::workloads([Some(&own), None])
+            let Reference { kind, namespace, name, uid, .. } = event.about.clone();
+            (namespace, Controller { kind, name, uid }, None)
         }
         (None, None) => return None,
     };
+    // By the name that people know: the Deployment of a ReplicaSet, the CronJob of a Job.
+    let name = above.unwrap_or(&own).name.clone();
     Some(Finding {
-        meta,
+        meta: Meta { namespace, name, uid: uid.to_owned(), ..Meta::default() },
         kind: SubjectKind::Workload,
-        workloads,
+        workloads: report::workloads([Some(&own), above]),
         aspect: Aspect::Create,
         verdict,
         ripe: since + PATIENCE,
     })
-}
-
-/// By the name that people know: the Deployment of a ReplicaSet, the CronJob of a Job.
-fn top(meta: &Meta) -> Meta {
-    let controller = meta.controller.as_ref();
-    Meta { name: controller.map_or_else(|| meta.name.clone(), |owner| owner.name.clone()), ..meta.clone() }
 }
 
 /// `pkg/apiserver/plugin/resourcequota`, `plugin/pkg/admission/limitranger`, `pod-security-admission`, and webhooks: each with

@@ -166,7 +166,7 @@ pub struct Meta {
 }
 
 /// The controller of an object.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Controller {
     /// Its kind, as `ReplicaSet`.
     pub kind: String,

@@ -64,7 +64,7 @@ pub struct Pod {
 }
 
 /// A toleration.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Toleration {
     /// Key; empty for any.
     pub key: String,
@@ -141,7 +141,7 @@ pub struct Container {
 }
 
 /// A port of a container.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Port {
     /// Its name; empty if it has none.
     pub name: String,
