@@ -47,7 +47,7 @@ int main(int argc, char **argv) {
   if (!strcmp(mode, "eat")) { eat(n); hold(); }
   if (!strcmp(mode, "child-eat")) { feed_child(n); hold(); }
   if (!strcmp(mode, "child-eat-then-exit")) { feed_child(n); return (int)m; }
-  if (!strcmp(mode, "eat-on-usr1")) {
+  if (!strcmp(mode, "eat-on-usr1") || !strcmp(mode, "child-eat-on-usr1")) {
     // Blocked, so that it is not lost if it comes before sigsuspend; caught, so that /proc shows when it may come: in
     // sigwait, the kernel unblocks what is waited for.
     sigset_t usr1, before;
@@ -56,6 +56,7 @@ int main(int argc, char **argv) {
     sigprocmask(SIG_BLOCK, &usr1, &before);
     signal(SIGUSR1, wake);
     sigsuspend(&before);
+    if (!strcmp(mode, "child-eat-on-usr1")) for (;;) { feed_child(n); sigsuspend(&before); }
     eat(n);
     hold();
   }

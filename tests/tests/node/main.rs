@@ -9,6 +9,7 @@ mod crowd;
 mod ends;
 mod memory;
 mod sources;
+mod veteran;
 mod victims;
 mod virtual_machine;
 
