@@ -11,7 +11,7 @@ use containerd_client::services::v1::SubscribeRequest;
 use containerd_client::services::v1::events_client::EventsClient;
 use coroner_proto::v1::watch_diagnoses_request::Start;
 use coroner_proto::v1::watch_diagnoses_response::Frame;
-use coroner_proto::v1::{Cause, WatchDiagnosesRequest};
+use coroner_proto::v1::{Cause, Confidence, WatchDiagnosesRequest};
 use coroner_tests::coroner::Coroner;
 use coroner_tests::{ContainerSpec, MIB, Node, PodSpec, until_it_minds};
 use k8s_cri::v1::runtime_service_client::RuntimeServiceClient;
@@ -33,14 +33,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Who may know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Witness {
-    Coroner,
+    First,
+    Certain,
     TaskOom,
     TaskExit,
     Relist,
 }
 
-const WITNESSES: [(Witness, &str); 4] = [
-    (Witness::Coroner, "Coroner's diagnosis at a gRPC subscriber"),
+const WITNESSES: [(Witness, &str); 5] = [
+    (Witness::First, "Coroner's first revision at a gRPC subscriber, whatever its confidence"),
+    (Witness::Certain, "Coroner's certain diagnosis at the same"),
     (Witness::TaskOom, "containerd's `/tasks/oom`"),
     (Witness::TaskExit, "containerd's `/tasks/exit`"),
     (Witness::Relist, "the CRI, listed every second as by the kubelet"),
@@ -108,9 +110,11 @@ async fn listen_to_coroner(mut client: coroner_tests::coroner::Client, heard: He
     while let Some(frame) = frames.message().await? {
         let Some(Frame::Batch(batch)) = frame.frame else { continue };
         for diagnosis in batch.diagnoses {
-            if diagnosis.cause() == Cause::OomContainerLimit {
-                heard.note(Witness::Coroner, diagnosis.container.unwrap_or_default().id);
+            let container = diagnosis.container.clone().unwrap_or_default().id;
+            if diagnosis.cause() == Cause::OomContainerLimit && diagnosis.confidence() == Confidence::Certain {
+                heard.note(Witness::Certain, container.clone());
             }
+            heard.note(Witness::First, container);
         }
     }
     Ok(())
