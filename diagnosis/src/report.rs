@@ -87,7 +87,7 @@ pub fn of_container(
         workloads: file
             .pod_of(container)
             .and_then(PodFile::object)
-            .map(|pod| workloads_of(pod, |uid| file.workloads.get(uid)))
+            .map(|pod| workloads_of(pod, |uid| file.objects.workload(uid)))
             .unwrap_or_default(),
         ..diagnosis(verdict, revision)
     }
@@ -127,7 +127,7 @@ pub fn of_pod(
             image: text::clean(&wanted.image, 512),
             ..Container::default()
         }),
-        workloads: object.map(|object| workloads_of(object, |uid| file.workloads.get(uid))).unwrap_or_default(),
+        workloads: object.map(|object| workloads_of(object, |uid| file.objects.workload(uid))).unwrap_or_default(),
         ..diagnosis(verdict, revision)
     }
 }

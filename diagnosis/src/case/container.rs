@@ -1,10 +1,10 @@
-//! The case file of one container instance (or sandbox).
+//! The case file of one container instance.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use super::statements::Said;
+use super::{samples::Samples, statements::Said};
 use crate::observation::{
     Source,
     cgroup::{self, Limit},
@@ -19,66 +19,65 @@ const PROCESSES: usize = 512;
 const TASK_OOMS: usize = 16;
 /// Signals sent by Docker that are remembered.
 const RUNTIME_KILLS: usize = 16;
-/// Usages of a cgroup that are remembered, at least [`USAGE_STEP`] apart, to tell what grew in the time of [`GROWTH`].
-const USAGES: usize = 32;
-const USAGE_STEP: SignedDuration = SignedDuration::from_secs(9);
-const GROWTH: SignedDuration = SignedDuration::from_mins(5);
-/// Readings of the CPU's periods that are remembered, at least [`PERIODS_STEP`] apart.
-const PERIODS: usize = 64;
-const PERIODS_STEP: SignedDuration = SignedDuration::from_millis(900);
+/// Times that the OOM killer chose one of its processes, times of kills as a group and of refused forks that are remembered.
+const TIMES: usize = 64;
 
 /// Everything that is known of one container instance.
 #[derive(Debug)]
 pub struct ContainerFile {
     /// Its id.
     pub id: ContainerId,
-    /// When anybody first spoke of it.
+    /// When the first happened that is known of it.
     pub first_seen: Timestamp,
-    /// When anybody last spoke of it.
+    /// When the last happened that is known of it.
     pub last_seen: Timestamp,
-    /// The runtime's most advanced word.
+    /// When something was last recorded of it.
+    pub(super) recorded: Timestamp,
+    /// The pod whose file lists it.
+    pub(super) filed_under: Option<String>,
+    /// The most advanced status that the runtime reported.
     pub status: Option<cri::Container>,
-    /// Who said so.
+    /// Who reported it.
     pub status_by: Source,
-    /// Its name as the kubelet's log directory tells it, for nodes whose CRI cannot be asked.
+    /// Its name by the kubelet's log directory, for nodes whose CRI cannot be asked.
     pub log_name: Option<(Pod, String, Option<u32>)>,
-    /// What the kubelet says of it, by itself or through the Pod's status.
-    pub kubelet: Option<KubeletWord>,
-    /// It is a pod's sandbox, not a container.
-    pub sandbox: bool,
+    /// What the kubelet reports of it, by itself or through the Pod's status.
+    pub kubelet: Option<KubeletStatus>,
     /// The uid of its pod by its cgroup's path.
     pub pod_uid: Option<String>,
     /// Its cgroup.
     pub cgroup: Option<cgroup::Path>,
     /// When its cgroup was removed.
     pub cgroup_removed: Option<Timestamp>,
-    /// Whose events told of it.
+    /// When the runtime forgot it.
+    pub removed: Option<Timestamp>,
+    /// Whose events are about it.
     pub events_by: Source,
-    /// Pid of its main process, as the runtime's events tell it.
+    /// Pid of its main process, by the runtime's events.
     pub task_pid: Option<i32>,
-    /// When its main process was started, as the runtime's events tell it.
+    /// When its main process was started, by the runtime's events.
     pub task_started: Option<Timestamp>,
-    /// Exit status of its main process, as the runtime's events tell it.
+    /// Exit status of its main process, by the runtime's events.
     pub task_exit: Option<Said<u32>>,
-    /// Pids of processes that were started by exec.
-    pub execs: BTreeSet<i32>,
     /// `/tasks/oom` events.
     pub task_ooms: Vec<Timestamp>,
     /// Signals that the runtime says it sent to its main process.
     pub runtime_kills: Vec<(Timestamp, i32)>,
     /// Its processes.
     pub processes: BTreeMap<i32, ProcessFile>,
+    /// When the OOM killer is said to have chosen which of its processes.
+    kills: BTreeSet<(Timestamp, i32)>,
     /// What its cgroup's files said.
     pub samples: Samples,
     /// The kernel killed the whole cgroup (memory.oom.group), by its own log.
-    pub group_kills: Vec<Timestamp>,
+    pub group_kills: BTreeSet<Timestamp>,
     /// The kernel refused a fork in it, by its own log.
-    pub forks_refused: Vec<Timestamp>,
+    pub forks_refused: BTreeSet<Timestamp>,
 }
 
-/// What the kubelet says of a container instance.
+/// What the kubelet reports of a container instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KubeletWord {
+pub struct KubeletStatus {
     /// Its pod, with the uid that the node knows.
     pub pod: Pod,
     /// Its name.
@@ -89,21 +88,25 @@ pub struct KubeletWord {
     pub image: String,
     /// Restarts before it.
     pub attempt: u32,
-    /// How it ended, and when that was heard.
+    /// How it ended, and when that was reported.
     pub ended: Option<Said<kube::Terminated>>,
 }
 
 /// A process of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProcessFile {
-    /// When it was last heard of.
-    pub heard: Timestamp,
+    /// When it was last seen.
+    pub seen: Timestamp,
     /// Start time in clock ticks since boot, where known.
     pub start_ticks: Option<u64>,
     /// Its name, where known.
     pub name: Option<String>,
     /// Its pid in its own namespace, where known.
     pub namespaced_pid: Option<i32>,
+    /// It was started by exec.
+    pub exec: bool,
+    /// When it ended, where that was seen.
+    pub ended: Option<Timestamp>,
 }
 
 impl ContainerFile {
@@ -113,39 +116,41 @@ impl ContainerFile {
             id,
             first_seen: at,
             last_seen: at,
+            recorded: at,
+            filed_under: None,
             status: None,
             status_by: Source::Cri,
             log_name: None,
             kubelet: None,
-            sandbox: false,
             pod_uid: None,
             cgroup: None,
             cgroup_removed: None,
+            removed: None,
             events_by: Source::Containerd,
             task_pid: None,
             task_started: None,
             task_exit: None,
-            execs: BTreeSet::new(),
             task_ooms: Vec::new(),
             runtime_kills: Vec::new(),
             processes: BTreeMap::new(),
+            kills: BTreeSet::new(),
             samples: Samples::default(),
-            group_kills: Vec::new(),
-            forks_refused: Vec::new(),
+            group_kills: BTreeSet::new(),
+            forks_refused: BTreeSet::new(),
         }
     }
 
     /// Its pod, by the best witness.
     pub fn pod(&self) -> Option<&Pod> {
         let by_runtime = self.status.as_ref().map(|status| &status.pod);
-        let by_kubelet = || self.kubelet.as_ref().map(|word| &word.pod);
+        let by_kubelet = || self.kubelet.as_ref().map(|status| &status.pod);
         by_runtime.or_else(by_kubelet).or_else(|| self.log_name.as_ref().map(|(pod, _, _)| pod))
     }
 
     /// Its name in the pod, by the best witness.
     pub fn name(&self) -> Option<&str> {
         let by_runtime = self.status.as_ref().map(|status| status.name.as_str());
-        let by_kubelet = || self.kubelet.as_ref().map(|word| word.name.as_str());
+        let by_kubelet = || self.kubelet.as_ref().map(|status| status.name.as_str());
         by_runtime.or_else(by_kubelet).or_else(|| self.log_name.as_ref().map(|(_, name, _)| name.as_str()))
     }
 
@@ -158,17 +163,17 @@ impl ContainerFile {
     pub fn attempt(&self) -> Option<u32> {
         let by_runtime = self.status.as_ref().map(|status| status.attempt);
         let by_log = self.log_name.as_ref().and_then(|(_, _, attempt)| *attempt);
-        by_runtime.or(by_log).or_else(|| self.kubelet.as_ref().map(|word| word.attempt))
+        by_runtime.or(by_log).or_else(|| self.kubelet.as_ref().map(|status| status.attempt))
     }
 
-    /// Takes the kubelet's word. What it said of the end stays: later it may only say less.
-    pub fn hear_kubelet(&mut self, word: KubeletWord) {
+    /// Records what the kubelet reports. What it reported of the end stays: later it may only report less.
+    pub(super) fn record_kubelet(&mut self, status: KubeletStatus) {
         let ended = self.kubelet.take().and_then(|known| known.ended);
-        self.kubelet = Some(KubeletWord { ended: ended.or(word.ended), ..word });
+        self.kubelet = Some(KubeletStatus { ended: ended.or(status.ended), ..status });
     }
 
-    /// Takes the runtime's word, unless a more advanced one is known: a container never runs again once it has exited.
-    pub fn hear_status(&mut self, source: Source, status: cri::Container) {
+    /// Records the runtime's status, unless a more advanced one is known: a container never runs again once it has exited.
+    pub(super) fn record_status(&mut self, source: Source, status: cri::Container) {
         let rank = |state| match state {
             State::Unknown => 0,
             State::Created => 1,
@@ -200,12 +205,15 @@ impl ContainerFile {
         }
     }
 
-    /// Learns of a process. Gives the pid that it had to forget for it, if any.
-    pub fn hear_process(&mut self, pid: i32, process: &ProcessFile) -> Option<i32> {
+    /// Records a process. Gives the pid that it had to forget for it, if any.
+    pub(super) fn record_process(&mut self, pid: i32, process: &ProcessFile) -> Option<i32> {
         let known = self.processes.entry(pid).or_default();
-        known.heard = known.heard.max(process.heard);
+        // Who is seen again has not ended: the pid is another's now.
+        known.ended = process.ended.or_else(|| known.ended.filter(|ended| *ended >= process.seen));
+        known.seen = known.seen.max(process.seen);
         known.start_ticks = known.start_ticks.or(process.start_ticks);
         known.namespaced_pid = known.namespaced_pid.or(process.namespaced_pid);
+        known.exec |= process.exec;
         if process.name.is_some() {
             known.name.clone_from(&process.name);
         }
@@ -214,24 +222,63 @@ impl ContainerFile {
         }
         let main = self.main_pid().or_else(|| self.oldest_pid());
         let others = self.processes.iter().filter(|(pid, _)| Some(**pid) != main);
-        let oldest = others.min_by_key(|(pid, process)| (process.heard, **pid)).map(|(pid, _)| *pid)?;
+        // Those that have ended go first.
+        let oldest = others.min_by_key(|(pid, process)| (process.ended.is_none(), process.seen, **pid));
+        let oldest = oldest.map(|(pid, _)| *pid)?;
         self.processes.remove(&oldest);
         Some(oldest)
     }
 
-    /// Remembers a `/tasks/oom`.
-    pub fn hear_task_oom(&mut self, at: Timestamp) {
+    /// Forgets processes that ended before `until`, the main one excepted. Gives their pids.
+    pub(super) fn forget_processes(&mut self, until: Timestamp) -> Vec<i32> {
+        let main = self.main_pid();
+        let over = |(pid, process): &(&i32, &ProcessFile)| {
+            Some(**pid) != main && process.ended.is_some_and(|ended| ended < until)
+        };
+        let over: Vec<i32> = self.processes.iter().filter(over).map(|(pid, _)| *pid).collect();
+        for pid in &over {
+            self.processes.remove(pid);
+        }
+        over
+    }
+
+    /// Records that the OOM killer is said to have chosen one of its processes.
+    pub(super) fn record_kill(&mut self, at: Timestamp, pid: i32) {
+        self.kills.insert((at, pid));
+        while self.kills.len() > TIMES {
+            self.kills.pop_first();
+        }
+    }
+
+    /// Its processes that the OOM killer is said to have chosen between two moments, as far as remembered.
+    pub fn kills(&self, from: Timestamp, to: Timestamp) -> BTreeSet<i32> {
+        let range = if from <= to { Some(self.kills.range((from, i32::MIN)..=(to, i32::MAX))) } else { None };
+        range.into_iter().flatten().map(|(_, pid)| *pid).collect()
+    }
+
+    /// Records that the kernel killed the whole cgroup.
+    pub(super) fn record_group_kill(&mut self, at: Timestamp) {
+        insert_bounded(&mut self.group_kills, at);
+    }
+
+    /// Records that the kernel refused a fork.
+    pub(super) fn record_refused_fork(&mut self, at: Timestamp) {
+        insert_bounded(&mut self.forks_refused, at);
+    }
+
+    /// Records a `/tasks/oom`.
+    pub(super) fn record_task_oom(&mut self, at: Timestamp) {
         if self.task_ooms.len() < TASK_OOMS && !self.task_ooms.contains(&at) {
             self.task_ooms.push(at);
             self.task_ooms.sort();
         }
     }
 
-    /// Takes an event of Docker's.
-    pub fn hear_docker(&mut self, at: Timestamp, event: docker::Event) {
+    /// Records an event of Docker's.
+    pub(super) fn record_docker(&mut self, at: Timestamp, event: docker::Event) {
         self.events_by = Source::Docker;
         match event {
-            docker::Event::Oom => self.hear_task_oom(at),
+            docker::Event::Oom => self.record_task_oom(at),
             docker::Event::Die { status: docker::LOST } => {}
             docker::Event::Die { status } => self.task_exit = Some(Said { at, what: status }),
             docker::Event::Kill { signal } => {
@@ -244,6 +291,27 @@ impl ContainerFile {
                 }
             }
         }
+    }
+
+    /// When it ended, as far as any source has reported: its exit, the removal of its cgroup, or that the runtime has
+    /// forgotten it.
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        let exit = self.reported_exit().map(|exit| exit.at);
+        [exit, self.cgroup_removed, self.removed].into_iter().flatten().min()
+    }
+
+    /// When it ended, or was last seen if no source has ever reported that it lives. `None` while it lives.
+    pub(super) fn retired(&self) -> Option<Timestamp> {
+        let was_alive = self.status.is_some()
+            || self.samples.latest.is_some()
+            || self.task_started.is_some()
+            || self.kubelet.is_some();
+        self.ended_at().or_else(|| (!was_alive).then_some(self.last_seen))
+    }
+
+    /// Whether a process was started by exec.
+    pub fn is_exec(&self, pid: i32) -> bool {
+        self.processes.get(&pid).is_some_and(|process| process.exec)
     }
 
     /// The pid of its main process: by the runtime, else the process that is PID 1 of its namespace.
@@ -260,7 +328,7 @@ impl ContainerFile {
         started.min_by_key(|(pid, p)| (p.start_ticks, **pid)).map(|(pid, _)| *pid)
     }
 
-    /// The container's own memory limit: `Some(None)` if it has none, `None` if nobody told.
+    /// The container's own memory limit: `Some(None)` if it has none, `None` if it is not known.
     pub fn memory_limit(&self) -> Option<Option<u64>> {
         let by_cgroup = self.samples.latest.as_ref().and_then(|said| said.what.memory_limit).map(|limit| match limit {
             Limit::Limited(bytes) => Some(bytes),
@@ -305,136 +373,9 @@ impl ContainerFile {
     }
 }
 
-/// What the files of one cgroup said, over time.
-#[derive(Debug, Default)]
-pub struct Samples {
-    /// The newest sample.
-    pub latest: Option<Said<cgroup::Sample>>,
-    /// The highest usage that any sample told.
-    pub peak: Option<u64>,
-    /// The newest sample that still had memory in use: what it consisted of before the end.
-    pub last_use: Option<Said<cgroup::Sample>>,
-    /// Usage over the last minutes, the oldest first.
-    usage: VecDeque<(Timestamp, u64)>,
-    /// Processes of this very cgroup were killed for memory.
-    pub oom_kills: Rise,
-    /// Processes of this cgroup or of any below it were killed for memory (v2).
-    pub oom_kills_below: Rise,
-    /// An allocation failed for the limit of this very cgroup (v2).
-    pub ooms: Rise,
-    /// The limit of this very cgroup was reached.
-    pub limit_hits: Rise,
-    /// Forks were refused for the limit of this very cgroup.
-    pub pids_limit_hits: Rise,
-    /// Scheduling periods, and those of them in which it was throttled, over the last minutes, the oldest first.
-    periods: VecDeque<(Timestamp, u64, u64)>,
-}
-
-impl Samples {
-    /// Takes a sample.
-    pub fn hear(&mut self, at: Timestamp, sample: cgroup::Sample) {
-        self.peak = self.peak.max(sample.memory_peak).max(sample.memory_usage);
-        if let Some(usage) = sample.memory_usage
-            && self.usage.back().is_none_or(|(last, _)| *last + USAGE_STEP <= at)
-        {
-            self.usage.push_back((at, usage));
-            if self.usage.len() > USAGES {
-                self.usage.pop_front();
-            }
-        }
-        for (rise, count) in [
-            (&mut self.oom_kills, sample.oom_kills),
-            (&mut self.oom_kills_below, sample.oom_kills_below),
-            (&mut self.ooms, sample.ooms),
-            (&mut self.limit_hits, sample.limit_hits),
-            (&mut self.pids_limit_hits, sample.pids_limit_hits),
-        ] {
-            if let Some(count) = count {
-                rise.hear(at, count);
-            }
-        }
-        if let (Some(all), Some(throttled)) = (sample.cpu_periods, sample.cpu_throttled_periods)
-            && self.periods.back().is_none_or(|(last, _, _)| *last + PERIODS_STEP <= at)
-        {
-            self.periods.push_back((at, all, throttled));
-            if self.periods.len() > PERIODS {
-                self.periods.pop_front();
-            }
-        }
-        let newer = |known: &Option<Said<cgroup::Sample>>| known.as_ref().is_none_or(|known| known.at <= at);
-        let in_use = sample.anon.unwrap_or(0) > 0 || sample.file.unwrap_or(0) > 0;
-        if in_use && newer(&self.last_use) {
-            self.last_use = Some(Said { at, what: sample.clone() });
-        }
-        if newer(&self.latest) {
-            self.latest = Some(Said { at, what: sample });
-        }
-    }
-}
-
-impl Samples {
-    /// Scheduling periods between two moments, and those of them in which it was throttled, as far as they were read.
-    pub fn throttled(&self, from: Timestamp, to: Timestamp) -> Option<(u64, u64)> {
-        let before = self.periods.iter().rev().find(|(at, _, _)| *at <= from).or_else(|| self.periods.front())?;
-        let after = self.periods.iter().rev().find(|(at, _, _)| *at <= to)?;
-        Some((after.1.saturating_sub(before.1), after.2.saturating_sub(before.2)))
-    }
-
-    /// The newest usage before a moment, and by how much it had grown in the five minutes before.
-    pub fn usage_at(&self, at: Timestamp) -> Option<(u64, u64)> {
-        let before: Vec<_> = self.usage.iter().filter(|(t, _)| *t <= at && *t >= at - GROWTH).collect();
-        let (_, last) = before.last()?;
-        let (_, first) = before.first()?;
-        Some((*last, last.saturating_sub(*first)))
-    }
-}
-
-/// A counter of a cgroup that only grows, and when it was seen to grow.
-#[derive(Clone, Debug, Default)]
-pub struct Rise {
-    first: Option<(Timestamp, u64)>,
-    last: Option<(Timestamp, u64)>,
-    /// The last growth: between these two moments.
-    grown: Option<(Timestamp, Timestamp)>,
-}
-
-impl Rise {
-    fn hear(&mut self, at: Timestamp, count: u64) {
-        match self.last {
-            Some((last_at, _)) if at < last_at => {}
-            Some((last_at, last)) => {
-                if count > last {
-                    self.grown = Some((last_at, at));
-                }
-                self.last = Some((at, count));
-            }
-            None => {
-                self.first = Some((at, count));
-                self.last = Some((at, count));
-            }
-        }
-    }
-
-    /// The newest count.
-    pub fn count(&self) -> Option<u64> {
-        self.last.map(|(_, count)| count)
-    }
-
-    /// By how much it grew while it was watched.
-    pub fn growth(&self) -> u64 {
-        match (self.first, self.last) {
-            (Some((_, first)), Some((_, last))) => last.saturating_sub(first),
-            _ => 0,
-        }
-    }
-
-    /// The last time it grew: between which two moments.
-    pub fn grown(&self) -> Option<(Timestamp, Timestamp)> {
-        self.grown
-    }
-
-    /// When it was first and last read.
-    pub fn watched(&self) -> Option<(Timestamp, Timestamp)> {
-        Some((self.first?.0, self.last?.0))
+fn insert_bounded(times: &mut BTreeSet<Timestamp>, at: Timestamp) {
+    times.insert(at);
+    while times.len() > TIMES {
+        times.pop_first();
     }
 }

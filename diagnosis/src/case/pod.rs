@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{container::Samples, statements::Said};
+use super::{samples::Samples, sandbox::SandboxFile, statements::Said};
 use crate::observation::{
     Source, cgroup,
     cri::{ContainerId, Pod},
-    kube::{self, Event, Kind, VolumeKind},
+    kube::{self, Event, Kind},
     kubelet::PodStats,
     log::Tail,
 };
@@ -17,7 +17,7 @@ use crate::observation::{
 const EVENTS: usize = 64;
 /// Times of one event that are remembered.
 const TIMES: usize = 64;
-/// An event that is heard so soon after its time is heard as it is said.
+/// An event that arrives so soon after its time arrives as it happens.
 const EVENT_DELAY: SignedDuration = SignedDuration::from_secs(3);
 /// Ends of logs that are remembered.
 const LOGS: usize = 8;
@@ -27,7 +27,7 @@ const LOGS: usize = 8;
 pub struct Occurrences {
     /// What was said last.
     pub event: Event,
-    /// When, as far as heard.
+    /// When, as far as known.
     pub times: BTreeSet<Timestamp>,
 }
 
@@ -37,7 +37,7 @@ impl Occurrences {
         if from > to { None } else { self.times.range(from..=to).next_back().copied() }
     }
 
-    /// How often between two moments, as far as heard.
+    /// How often between two moments, as far as known.
     pub fn count_between(&self, from: Timestamp, to: Timestamp) -> usize {
         if from > to { 0 } else { self.times.range(from..=to).count() }
     }
@@ -48,21 +48,27 @@ impl Occurrences {
 pub struct PodFile {
     /// Its names.
     pub pod: Option<Pod>,
-    /// When anybody last spoke of it as a whole.
+    /// When something was last reported of it as a whole.
     pub heard: Timestamp,
-    /// Its containers, sandboxes excluded.
+    /// When the last happened that is known of it or of anything in it.
+    pub(super) last_seen: Timestamp,
+    /// When something was last recorded of it.
+    pub(super) recorded: Timestamp,
+    /// Since when nothing of it is left, as the registry has it in its order.
+    pub(super) indexed: Option<Timestamp>,
+    /// Its containers whose files are kept.
     pub containers: BTreeSet<ContainerId>,
     /// Its sandboxes.
-    pub sandboxes: BTreeSet<ContainerId>,
+    pub sandboxes: BTreeMap<ContainerId, SandboxFile>,
     /// Its cgroup.
     pub cgroup: Option<cgroup::Path>,
     /// What its cgroup's files said.
     pub samples: Samples,
-    /// The object, as the API server last told it.
+    /// The object, as the API server last reported it.
     pub api: Option<kube::Pod>,
-    /// When the API server told that it is gone.
+    /// When the API server reported that it is gone.
     pub gone: Option<Timestamp>,
-    /// The object, as the kubelet last told it.
+    /// The object, as the kubelet last reported it.
     pub kubelet: Option<kube::Pod>,
     /// Events about it, by their uid.
     events: BTreeMap<String, Occurrences>,
@@ -75,7 +81,7 @@ pub struct PodFile {
 }
 
 impl PodFile {
-    /// The object, by whoever told it: the API server, else the kubelet.
+    /// The object, by the API server, else by the kubelet.
     pub fn object(&self) -> Option<&kube::Pod> {
         self.api.as_ref().or(self.kubelet.as_ref())
     }
@@ -85,13 +91,13 @@ impl PodFile {
         self.object().is_some_and(|pod| matches!(pod.phase.as_str(), "Failed" | "Succeeded"))
     }
 
-    /// Who told the object.
+    /// Who reported the object.
     pub fn teller(&self) -> Source {
         if self.api.is_some() { Source::Api(Kind::Pods) } else { Source::Kubelet }
     }
 
-    /// Takes an event, or its repetition.
-    pub fn hear_event(&mut self, at: Timestamp, event: Event) {
+    /// Records an event, or its repetition.
+    pub(super) fn record_event(&mut self, at: Timestamp, event: Event) {
         // Events carry whole seconds; a watch tells of them at once, a list long after.
         let precise = |said: Timestamp| if at.duration_since(said) < EVENT_DELAY { at } else { said };
         let known = self.events.entry(event.meta.uid.clone()).or_default();
@@ -119,8 +125,8 @@ impl PodFile {
         events.into_iter()
     }
 
-    /// Takes the end of a log.
-    pub fn hear_log(&mut self, tail: Tail) {
+    /// Records the end of a log.
+    pub(super) fn record_log(&mut self, tail: Tail) {
         self.logs.insert((tail.container.clone(), tail.attempt), tail);
         while self.logs.len() > LOGS {
             let oldest = self.logs.iter().min_by_key(|(key, tail)| (tail.lines.last().map(|line| line.at), *key));
@@ -134,19 +140,38 @@ impl PodFile {
         self.logs.range((container.to_owned(), 0)..=(container.to_owned(), u32::MAX)).map(|(_, tail)| tail)
     }
 
-    /// Takes a measurement.
-    pub fn hear_stats(&mut self, at: Timestamp, stats: PodStats) {
+    /// Records a measurement.
+    pub(super) fn record_stats(&mut self, at: Timestamp, stats: PodStats) {
         let used = stats.ephemeral_storage.and_then(|storage| storage.used_bytes);
         self.storage_peak = self.storage_peak.max(used);
         self.stats = Some(Said { at, what: stats });
     }
 
-    /// Names of the claims that its volumes need, where it is of this namespace.
-    pub fn claims<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a str> {
-        let object = self.object().filter(move |pod| pod.meta.namespace == namespace);
-        object.into_iter().flat_map(|pod| &pod.volumes).filter_map(|volume| match &volume.kind {
-            VolumeKind::Claim(name) => Some(name.as_str()),
-            _ => None,
-        })
+    /// Whether a container is in the object's status, alive or not.
+    pub(super) fn lists(&self, id: &str) -> bool {
+        self.statuses().any(|status| status.id == id) || self.lists_end_of(id)
+    }
+
+    /// Whether the end of a container is in the object's status.
+    pub(super) fn lists_end_of(&self, id: &str) -> bool {
+        let now =
+            |status: &kube::ContainerStatus| matches!(&status.state, kube::State::Terminated(ended) if ended.id == id);
+        self.statuses().any(|status| now(status) || status.last.as_ref().is_some_and(|last| last.id == id))
+    }
+
+    fn statuses(&self) -> impl Iterator<Item = &kube::ContainerStatus> {
+        self.api.iter().chain(&self.kubelet).flat_map(|pod| &pod.statuses)
+    }
+
+    /// Whether anything of it runs, as far as is known here.
+    pub(super) fn runs(&self) -> bool {
+        !self.containers.is_empty() || self.sandboxes.values().any(SandboxFile::lives)
+    }
+
+    /// Since when nothing of it is left; `None` while a container's file is kept, a sandbox lives, or its object is there
+    /// and has not ended.
+    pub(super) fn retired(&self) -> Option<Timestamp> {
+        let is_there = self.gone.is_none() && self.object().is_some() && !self.has_ended();
+        (!self.runs() && !is_there).then(|| self.gone.unwrap_or(self.last_seen))
     }
 }

@@ -1,6 +1,6 @@
-//! What witnesses said about processes, by pid and time, bounded.
+//! What sources said about processes, by pid and time, bounded.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -13,18 +13,20 @@ pub struct Said<T> {
     pub what: T,
 }
 
-/// Statements by the pid that they are about. Keeps the newest `capacity` of them; saying the same twice adds nothing.
+/// Statements by the pid that they are about. Keeps the latest `capacity` of them by the time of what they report, in
+/// whatever order they arrive; saying the same twice adds nothing.
 #[derive(Debug)]
 pub struct ByPid<T> {
     statements: BTreeMap<(i32, Timestamp), Vec<T>>,
-    arrivals: VecDeque<(i32, Timestamp)>,
+    times: BTreeSet<(Timestamp, i32)>,
+    kept: usize,
     capacity: usize,
 }
 
 impl<T: PartialEq> ByPid<T> {
     /// Room for `capacity` statements.
     pub fn new(capacity: usize) -> Self {
-        Self { statements: BTreeMap::new(), arrivals: VecDeque::new(), capacity }
+        Self { statements: BTreeMap::new(), times: BTreeSet::new(), kept: 0, capacity }
     }
 
     /// Adds one. False if the same was said before.
@@ -34,11 +36,12 @@ impl<T: PartialEq> ByPid<T> {
             return false;
         }
         here.push(what);
-        self.arrivals.push_back((pid, at));
-        while self.arrivals.len() > self.capacity {
-            if let Some(oldest) = self.arrivals.pop_front() {
-                self.statements.remove(&oldest);
-            }
+        self.times.insert((at, pid));
+        self.kept += 1;
+        while self.kept > self.capacity
+            && let Some((at, pid)) = self.times.pop_first()
+        {
+            self.kept -= self.statements.remove(&(pid, at)).map_or(0, |oldest| oldest.len());
         }
         true
     }
@@ -49,14 +52,52 @@ impl<T: PartialEq> ByPid<T> {
         range.into_iter().flatten().flat_map(|((_, at), all)| all.iter().map(|what| (*at, what)))
     }
 
-    /// How many are kept.
-    #[allow(clippy::len_without_is_empty, reason = "nobody asks")]
-    pub fn len(&self) -> usize {
-        self.arrivals.len()
+    /// What was said about any pid between two moments, both included, in order of time.
+    pub fn between(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = (i32, Timestamp, &T)> {
+        let range = if from <= to { Some(self.times.range((from, i32::MIN)..=(to, i32::MAX))) } else { None };
+        let all =
+            range.into_iter().flatten().filter_map(|(at, pid)| Some((*pid, *at, self.statements.get(&(*pid, *at))?)));
+        all.flat_map(|(pid, at, all)| all.iter().map(move |what| (pid, at, what)))
     }
 
-    /// All that is kept, by pid.
-    pub fn iter(&self) -> impl Iterator<Item = (i32, Timestamp, &T)> {
-        self.statements.iter().flat_map(|((pid, at), all)| all.iter().map(|what| (*pid, *at, what)))
+    /// How many are kept.
+    pub fn count(&self) -> usize {
+        self.kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn the_latest_are_kept_whatever_the_order_of_arrival(
+            statements in prop::collection::btree_set((0..5_i32, 0..200_i64), 0..80),
+            seed in any::<prop::sample::Index>(),
+        ) {
+            let statements: Vec<_> = statements.into_iter().collect();
+            let mut shifted = statements.clone();
+            shifted.rotate_left(if statements.is_empty() { 0 } else { seed.index(statements.len()) });
+            let kept = |all: &[(i32, i64)]| {
+                let mut kept = ByPid::new(16);
+                for (pid, second) in all {
+                    kept.add(*pid, at(*second), ());
+                }
+                assert_eq!(kept.between(Timestamp::MIN, Timestamp::MAX).count(), kept.count());
+                kept.between(Timestamp::MIN, Timestamp::MAX).map(|(pid, at, ())| (at, pid)).collect::<Vec<_>>()
+            };
+            let once = kept(&statements);
+            prop_assert_eq!(&once, &kept(&shifted));
+            let mut latest: Vec<_> = statements.iter().map(|(pid, second)| (at(*second), *pid)).collect();
+            latest.sort();
+            prop_assert_eq!(&once[..], &latest[latest.len().saturating_sub(16)..]);
+        }
     }
 }

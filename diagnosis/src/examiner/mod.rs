@@ -1,5 +1,6 @@
 //! The state machine: files what is seen, asks the rules about what it concerns, and reports what is new.
 
+mod ends;
 mod kills;
 mod times;
 
@@ -8,12 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use coroner_proto::v1::{Diagnosis, Node};
 use jiff::{SignedDuration, Timestamp};
 
-use self::kills::{Kills, ONE_BY_ONE, STORM};
+use self::{
+    ends::Ends,
+    kills::{Kills, ONE_BY_ONE, STORM},
+};
 use crate::{
     aspect::Aspect,
     case::{NodeFile, Subject},
     due::DueQueue,
-    observation::{Fact, Health, Observation, Source, cri::ContainerId},
+    observation::{Observation, Source, cri::ContainerId},
     report,
     revisions::{Content, Outcome, Revisions},
     rules::{self, ChildKilled, Finding},
@@ -22,12 +26,8 @@ use crate::{
 
 /// How long a verdict waits, when it rests on the silence of witnesses or on a name that is not known yet.
 const SETTLE: SignedDuration = SignedDuration::from_millis(1500);
-/// How long the file of a container is kept after anything was last observed of it once it has ended.
-const KEEP: SignedDuration = SignedDuration::from_mins(10);
-/// Deaths by container name that are counted, to tell repetitions.
-const NAMES: usize = 4096;
-
-/// Keeps the case files of one node and decides. Memory is bounded by construction: see [`NodeFile`].
+/// Keeps the case files of one node and decides. Memory is bounded by that of the files: what else is kept of a container or
+/// pod is forgotten when its file is closed.
 #[derive(Debug)]
 pub struct Examiner {
     file: NodeFile,
@@ -37,8 +37,8 @@ pub struct Examiner {
     kills: BTreeMap<ContainerId, Kills>,
     /// What to examine again, and when.
     waiting: DueQueue<Subject>,
-    /// How often each container name of each pod has ended: pod uid, container, cause.
-    ends: BTreeMap<(String, String, i32), BTreeSet<ContainerId>>,
+    /// How often containers have ended.
+    ends: Ends,
     now: Timestamp,
 }
 
@@ -49,12 +49,16 @@ pub struct Sizes {
     pub containers: usize,
     /// Files of pods.
     pub pods: usize,
+    /// Workloads that its pods belong to.
+    pub objects: usize,
     /// Statements about processes.
     pub statements: usize,
     /// Containers and pods that something was reported of.
     pub subjects: usize,
     /// Containers and pods that wait to be examined again.
     pub waiting: usize,
+    /// How often there was no room for a container or pod, because as many live as files can be kept: diagnoses may be missing.
+    pub refused: u64,
 }
 
 /// What is reported of a container or pod.
@@ -83,7 +87,7 @@ impl Examiner {
             revisions: Revisions::new(Some(SETTLE)),
             kills: BTreeMap::new(),
             waiting: DueQueue::default(),
-            ends: BTreeMap::new(),
+            ends: Ends::default(),
             now: Timestamp::MIN,
         }
     }
@@ -93,17 +97,11 @@ impl Examiner {
         times::make_sane(&mut observation);
         let seen_at = observation.seen_at;
         self.now = self.now.max(seen_at);
-        let removed = match &observation.fact {
-            Fact::ContainerRemoved(id) => Some(id.clone()),
-            _ => None,
-        };
-        let concerned = self.file.hear(observation);
+        let concerned = self.file.record(observation);
+        self.forget_closed();
         let mut diagnoses = Vec::new();
         for subject in concerned {
             self.examine(&subject, &mut diagnoses);
-        }
-        if let Some(id) = removed {
-            self.waiting.wait(&Subject::Container(id), self.now + KEEP);
         }
         diagnoses
     }
@@ -114,24 +112,28 @@ impl Examiner {
         let mut diagnoses = Vec::new();
         for subject in self.waiting.take_due(self.now) {
             self.examine(&subject, &mut diagnoses);
-            self.close_if_old(&subject);
         }
+        self.file.expire(self.now);
+        self.forget_closed();
         diagnoses
     }
 
     /// When [`tick`](Self::tick) should be called next; `None` if nothing waits.
     pub fn next_tick(&self) -> Option<Timestamp> {
-        self.waiting.next()
+        [self.waiting.next(), self.file.next_expiry()].into_iter().flatten().min()
     }
 
     /// How much is kept.
     pub fn sizes(&self) -> Sizes {
+        let (containers, pods, refused) = self.file.registry.counts();
         Sizes {
-            containers: self.file.containers.len(),
-            pods: self.file.pods.len(),
-            statements: self.file.statements(),
+            containers,
+            pods,
+            objects: self.file.objects.count(),
+            statements: self.file.processes.count(),
             subjects: self.revisions.len(),
             waiting: self.waiting.len(),
+            refused,
         }
     }
 
@@ -144,7 +146,7 @@ impl Examiner {
     }
 
     fn examine_pod(&mut self, uid: &str, subject: &Subject, diagnoses: &mut Vec<Diagnosis>) {
-        let Some(pod) = self.file.pods.get(uid) else { return };
+        let Some(pod) = self.file.registry.pod(uid) else { return };
         let findings = rules::pod(&self.file, pod, self.now);
         let Some(findings) = findings else { return };
         let mut holding = BTreeSet::new();
@@ -163,21 +165,14 @@ impl Examiner {
         for aspect in self.revisions.resolve(self.now, subject, is_over) {
             self.revise(subject, &aspect, diagnoses);
         }
-        if self.file.pods.get(uid).is_some_and(|pod| pod.gone.is_some()) {
-            self.waiting.wait(subject, self.now + KEEP);
-        }
     }
 
     fn examine_container(&mut self, id: &ContainerId, subject: &Subject, diagnoses: &mut Vec<Diagnosis>) {
-        if self.file.is_sandbox(id) {
-            return;
-        }
-        let Some(file) = self.file.containers.get(id) else { return };
+        let Some(file) = self.file.registry.container(id) else { return };
         let named = file.name().is_some();
         let nameless = Nameless::of(&self.file, file.pod_uid.is_some());
         let end = rules::end(&self.file, file);
         let children = rules::children(&self.file, file);
-        let ended_at = end.as_ref().map(|verdict| verdict.at);
         if let Some(verdict) = end {
             let known = self.revisions.get(subject, &Aspect::End).is_some();
             // The first report of an end by silence, or of something without a name yet, waits; corrections do not.
@@ -205,9 +200,6 @@ impl Examiner {
         }
         self.count_unnamed(id, subject);
         self.report_counts(subject, diagnoses);
-        if ended_at.is_some() {
-            self.waiting.wait(subject, self.now + KEEP);
-        }
     }
 
     /// Reports a kill in a container that lives on, or only counts it when there are too many.
@@ -247,7 +239,7 @@ impl Examiner {
     /// In a storm some victims die before anybody has learned whose they are. The counter of their cgroup knows them: what it
     /// counted beyond those that were reported is reported with the newest of them, once nothing more comes.
     fn count_unnamed(&mut self, id: &ContainerId, subject: &Subject) {
-        let Some(file) = self.file.containers.get(id) else { return };
+        let Some(file) = self.file.registry.container(id) else { return };
         let Some(known) = self.kills.get_mut(id) else { return };
         let kills = &file.samples.oom_kills;
         let Some((_, grown)) = kills.grown().or_else(|| kills.watched()) else { return };
@@ -288,7 +280,14 @@ impl Examiner {
     }
 
     fn report(&mut self, subject: &Subject, aspect: &Aspect, statement: Statement, diagnoses: &mut Vec<Diagnosis>) {
-        let occurrences = if *aspect == Aspect::End { self.count_end(subject, &statement.verdict) } else { 1 };
+        let occurrences = match (aspect, subject) {
+            (Aspect::End, Subject::Container(id)) => {
+                let file = self.file.registry.container(id);
+                let file = file.filter(|file| self.file.pod_of(file).is_some());
+                file.map_or(1, |file| self.ends.count(file, statement.verdict.cause))
+            }
+            _ => 1,
+        };
         let outcome = self.revisions.report(self.now, subject, aspect, statement, occurrences);
         if outcome != Outcome::Known {
             self.revise(subject, aspect, diagnoses);
@@ -304,49 +303,29 @@ impl Examiner {
         let verdict = &statement.verdict;
         diagnoses.extend(match subject {
             Subject::Container(id) => {
-                let file = self.file.containers.get(id);
+                let file = self.file.registry.container(id);
                 file.map(|file| report::of_container(&self.file, file, aspect, verdict, revision))
             }
             Subject::Pod(uid) => {
-                let file = self.file.pods.get(uid);
+                let file = self.file.registry.pod(uid);
                 file.map(|file| report::of_pod(&self.file, uid, file, aspect, verdict, revision))
             }
         });
     }
 
-    /// How often a container of this name in this pod has ended by this cause, this time included.
-    fn count_end(&mut self, subject: &Subject, verdict: &Verdict) -> u32 {
-        let Subject::Container(id) = subject else { return 1 };
-        let Some(file) = self.file.containers.get(id) else { return 1 };
-        let (Some(uid), Some(name)) = (file.pod_uid(), file.name()) else { return 1 };
-        let key = (uid.to_owned(), name.to_owned(), i32::from(verdict.cause));
-        if self.ends.len() >= NAMES && !self.ends.contains_key(&key) {
-            self.ends.pop_first();
-        }
-        let ends = self.ends.entry(key).or_default();
-        ends.insert(id.clone());
-        u32::try_from(ends.len()).unwrap_or(u32::MAX)
-    }
-
-    /// Forgets what ended long ago.
-    fn close_if_old(&mut self, subject: &Subject) {
-        let last = match subject {
-            Subject::Container(id) => self.file.containers.get(id).map(|file| file.last_seen),
-            Subject::Pod(uid) => self.file.pods.get(uid).filter(|pod| pod.gone.is_some()).map(|pod| pod.heard),
-        };
-        let Some(last) = last else { return };
-        if self.now < last + KEEP {
-            return self.waiting.wait(subject, last + KEEP);
-        }
-        match subject {
-            Subject::Container(id) => {
-                self.file.forget(id);
-                self.kills.remove(id);
+    /// Forgets all about what is on file no more.
+    fn forget_closed(&mut self) {
+        for subject in self.file.take_closed() {
+            self.revisions.forget(&subject);
+            self.waiting.remove(&subject);
+            match &subject {
+                Subject::Container(id) => {
+                    self.kills.remove(id);
+                    self.ends.close(id);
+                }
+                Subject::Pod(uid) => self.ends.forget(uid),
             }
-            Subject::Pod(uid) => self.file.forget_pod(uid),
         }
-        self.revisions.forget(subject);
-        self.waiting.remove(subject);
     }
 }
 
@@ -362,8 +341,7 @@ struct Nameless {
 
 impl Nameless {
     fn of(node: &NodeFile, in_pod: bool) -> Self {
-        let runtime_answers = node.sources.get(&Source::Cri).is_some_and(|file| file.health == Health::Ok);
-        Self { in_pod, runtime_answers }
+        Self { in_pod, runtime_answers: node.coverage.answers(Source::Cri) }
     }
 
     /// A kill in a pod's cgroup is worth reporting even nameless. Anything else may be a sandbox, or no pod's at all; and where

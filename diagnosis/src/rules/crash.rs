@@ -105,10 +105,15 @@ fn passed_on(death: &Death<'_>) -> Option<Verdict> {
     let (from, to) = (death.at - MOMENT, death.at + CLOCKS);
     // A child that is known to be one.
     for pid in death.file.processes.keys().filter(|pid| Some(**pid) != death.main) {
-        let fault = death.node.faults.of(*pid, from, to).find(|(_, line)| signal_of(&line.event.kind) == Some(number));
-        let sent = death.node.signals.of(*pid, from, to).find(|(_, s)| s.signal == number && s.reached());
+        let fault = death
+            .node
+            .processes
+            .faults
+            .of(*pid, from, to)
+            .find(|(_, line)| signal_of(&line.event.kind) == Some(number));
+        let sent = death.node.processes.signals.of(*pid, from, to).find(|(_, s)| s.signal == number && s.reached());
         let audit = audit(death, *pid, number);
-        let waited = death.node.exits.of(*pid, from, to).any(|(_, status)| status.as_exit_code() == code);
+        let waited = death.node.processes.exits.of(*pid, from, to).any(|(_, status)| status.as_exit_code() == code);
         let own = sent.is_none_or(|(_, signal)| matches!(sender(death, signal), Sender::Own));
         if own && (fault.is_some() || sent.is_some() || audit.is_some() || waited) {
             let mut verdict = tell(death, cause, Confidence::Certain, number, "A child of its main process", fault);
@@ -127,13 +132,16 @@ fn passed_on(death: &Death<'_>) -> Option<Verdict> {
 
 /// A thread that nobody has placed crashed at the very moment: a short-lived child, or a thread of the main process.
 fn strangers_crash(death: &Death<'_>, cause: Cause, number: i32) -> Option<Verdict> {
-    let around = death.at - MOMENT..=death.at + MOMENT;
-    let faults = death.node.faults.iter().filter(|(tid, at, line)| {
-        around.contains(at) && signal_of(&line.event.kind) == Some(number) && death.node.owner(*tid).is_none()
-    });
-    let sent = death.node.signals.iter().filter(|(tid, at, signal)| {
+    let (from, to) = (death.at - MOMENT, death.at + MOMENT);
+    let faults = death
+        .node
+        .processes
+        .faults
+        .between(from, to)
+        .filter(|(tid, _, line)| signal_of(&line.event.kind) == Some(number) && death.node.owner(*tid).is_none());
+    let sent = death.node.processes.signals.between(from, to).filter(|(tid, _, signal)| {
         let own = signal.sender.tid == signal.target.tid;
-        around.contains(at) && own && signal.signal == number && signal.reached() && death.node.owner(*tid).is_none()
+        own && signal.signal == number && signal.reached() && death.node.owner(*tid).is_none()
     });
     let fault = faults.min_by_key(|(_, at, _)| death.at.duration_since(*at).abs());
     let signal = sent.min_by_key(|(_, at, _)| death.at.duration_since(*at).abs());
@@ -199,7 +207,12 @@ fn signal_of(kind: &FaultKind) -> Option<i32> {
 }
 
 fn audit<'a>(death: &Death<'a>, pid: i32, number: i32) -> Option<(Timestamp, &'a Line<AuditedEnd>)> {
-    death.node.audits.of(pid, death.at - CLOCKS, death.at + CLOCKS).find(|(_, line)| line.event.signal == number)
+    death
+        .node
+        .processes
+        .audits
+        .of(pid, death.at - CLOCKS, death.at + CLOCKS)
+        .find(|(_, line)| line.event.signal == number)
 }
 
 fn said(signal: &Signal) -> String {

@@ -73,7 +73,7 @@ impl<'a> Death<'a> {
         let from = file.first_seen - CLOCKS;
         let reported = file.reported_exit();
         let until = reported.as_ref().map_or(Timestamp::MAX, |exit| exit.at + CLOCKS);
-        let waited = main.and_then(|pid| node.exits.of(pid, from, until).next_back());
+        let waited = main.and_then(|pid| node.processes.exits.of(pid, from, until).next_back());
         let oom_kill = main.and_then(|pid| node.oom_kill(pid, from, until));
         let code = reported.as_ref().map(|exit| exit.what).or_else(|| waited.map(|(_, status)| status.as_exit_code()));
         let at = reported
@@ -81,7 +81,7 @@ impl<'a> Death<'a> {
             .map(|exit| exit.at)
             .or_else(|| waited.map(|(at, _)| at))
             .or_else(|| oom_kill.as_ref().map(|kill| kill.at))?;
-        let signals = main.map(|pid| node.signals.of(pid, from, at + CLOCKS).collect()).unwrap_or_default();
+        let signals = main.map(|pid| node.processes.signals.of(pid, from, at + CLOCKS).collect()).unwrap_or_default();
         Some(Self {
             node,
             file,
@@ -172,7 +172,7 @@ impl<'a> Death<'a> {
     /// The kernel's line about a fault of the main process.
     pub fn fault_of_main(&self) -> Option<(Timestamp, &'a Line<Fault>)> {
         let from = self.file.first_seen - CLOCKS;
-        self.main.and_then(|pid| self.node.faults.of(pid, from, self.at + CLOCKS).next_back())
+        self.main.and_then(|pid| self.node.processes.faults.of(pid, from, self.at + CLOCKS).next_back())
     }
 
     /// The exit, as reported and as found out.
@@ -200,7 +200,7 @@ impl<'a> Death<'a> {
     /// The moment the sandbox of its pod ended, where that was before this container's end.
     pub fn sandbox_end(&self) -> Option<Said<u32>> {
         let pod = self.node.pod_of(self.file)?;
-        let ends = pod.sandboxes.iter().filter_map(|id| self.node.containers.get(id)?.task_exit.clone());
+        let ends = pod.sandboxes.values().filter_map(|sandbox| sandbox.end.clone());
         ends.filter(|end| end.at < self.at).min_by_key(|end| end.at)
     }
 }

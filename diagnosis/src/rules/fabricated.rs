@@ -90,10 +90,8 @@ fn lost(death: &Death<'_>) -> Option<Verdict> {
 
 /// A SIGKILL to a runtime's shim just before.
 fn shim_killed(death: &Death<'_>) -> Option<(jiff::Timestamp, String)> {
-    let around = death.at - CLOCKS..=death.at + CLOCKS;
-    let kill = death.node.signals.iter().find(|(_, at, signal)| {
-        signal.signal == 9 && around.contains(at) && signal.target.comm.starts_with("containerd-shim")
-    });
+    let mut around = death.node.processes.signals.between(death.at - CLOCKS, death.at + CLOCKS);
+    let kill = around.find(|(_, _, signal)| signal.signal == 9 && signal.target.comm.starts_with("containerd-shim"));
     kill.map(|(pid, at, signal)| {
         (at, format!("SIGKILL to {} (pid {pid}) from {}", signal.target.comm, signal.sender.comm))
     })

@@ -47,8 +47,8 @@ pub(super) fn last_words<'a>(death: &Death<'a>) -> Option<LastWords<'a>> {
 
 /// Whether the instance of this log ended with this code.
 fn ended_with(node: &NodeFile, tail: &Tail, code: i32) -> bool {
-    let Some(pod) = node.pods.get(&tail.pod.uid) else { return false };
-    let instances = pod.containers.iter().filter_map(|id| node.containers.get(id));
+    let Some(pod) = node.registry.pod(&tail.pod.uid) else { return false };
+    let instances = node.registry.instances(pod);
     let mut same =
         instances.filter(|file| file.name() == Some(tail.container.as_str()) && file.attempt() == Some(tail.attempt));
     same.any(|file| file.reported_exit().is_some_and(|exit| exit.what == code))

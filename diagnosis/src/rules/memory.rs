@@ -62,7 +62,7 @@ pub struct ChildKilled {
 /// The kills for memory in a container that did not end it, in order of time.
 pub fn children(node: &NodeFile, file: &ContainerFile) -> Vec<ChildKilled> {
     let main = node.main_pid(file);
-    if main.is_none() || file.sandbox {
+    if main.is_none() {
         return Vec::new();
     }
     let from = file.first_seen - CLOCKS;
@@ -89,10 +89,10 @@ fn victims<'a>(
     from: Timestamp,
     to: Timestamp,
 ) -> impl Iterator<Item = OomKill<'a>> {
-    let kills = file.processes.keys().filter_map(move |pid| node.oom_kill(*pid, from, to));
+    let kills = file.kills(from, to).into_iter().filter_map(move |pid| node.oom_kill(pid, from, to));
     kills.filter(|kill| match kill.victim_container() {
         Some(id) => id == file.id,
-        None => node.owner(kill.pid).is_some_and(|id| id == file.id),
+        None => node.owner(kill.pid).is_some_and(|id| *id == file.id),
     })
 }
 
@@ -153,7 +153,7 @@ fn child_killed(death: &Death<'_>) -> Option<Verdict> {
         return None;
     }
     let kill = victims(death.node, death.file, death.at - AFTERMATH, death.at + CLOCKS)
-        .filter(|kill| Some(kill.pid) != death.main && !death.file.execs.contains(&kill.pid))
+        .filter(|kill| Some(kill.pid) != death.main && !death.file.is_exec(kill.pid))
         .max_by_key(|kill| kill.at)?;
     let shortage = shortage(death.node, death.file, &kill);
     let code = death.code.unwrap_or(-1);
@@ -268,7 +268,7 @@ fn by_somebody(death: &Death<'_>) -> bool {
 
 fn child(node: &NodeFile, file: &ContainerFile, kill: &OomKill<'_>) -> Verdict {
     let shortage = shortage(node, file, kill);
-    let what = if file.execs.contains(&kill.pid) {
+    let what = if file.is_exec(kill.pid) {
         "a process that was started in the container by exec; the main process lives on"
     } else {
         "a child of the container's main process, which lives on"
@@ -427,9 +427,9 @@ fn pod_limit(pod: &PodFile) -> Option<u64> {
 /// The sum of the limits of a pod's containers that lived at this moment; a restarted container counts once.
 fn sum_of_limits(node: &NodeFile, pod: &PodFile, at: Timestamp) -> Sum {
     let mut newest: std::collections::BTreeMap<&str, &ContainerFile> = std::collections::BTreeMap::new();
-    for file in pod.containers.iter().filter_map(|id| node.containers.get(id)) {
+    for file in node.registry.instances(pod) {
         let ended = file.reported_exit().is_some_and(|exit| exit.at + CLOCKS < at);
-        if ended || file.sandbox || file.first_seen - CLOCKS > at {
+        if ended || file.first_seen - CLOCKS > at {
             continue;
         }
         // A cgroup that nobody has named may be that of a sandbox, which has no limit: it proves nothing.
@@ -522,12 +522,8 @@ fn tell(
 
 /// Who used the node's memory, and what had grown: the victim need not be the culprit.
 fn consumers(node: &NodeFile, at: Timestamp, mut verdict: Verdict) -> Verdict {
-    let mut users: Vec<_> = node
-        .containers
-        .values()
-        .filter(|file| !file.sandbox)
-        .filter_map(|file| Some((file, file.samples.usage_at(at + CLOCKS)?)))
-        .collect();
+    let mut users: Vec<_> =
+        node.registry.containers().filter_map(|file| Some((file, file.samples.usage_at(at + CLOCKS)?))).collect();
     users.sort_by_key(|(file, (usage, growth))| (std::cmp::Reverse(*growth), std::cmp::Reverse(*usage), &file.id));
     for (file, (usage, growth)) in users.iter().take(3).filter(|(_, (usage, _))| *usage > 0) {
         let pod = file.pod().map_or_else(|| file.id.0.clone(), |pod| format!("{}/{}", pod.namespace, pod.name));

@@ -90,13 +90,13 @@ impl<'a> PodCase<'a> {
 
     /// How many instances of a container are known.
     fn instances(&self, container: &str) -> usize {
-        let files = self.file.containers.iter().filter_map(|id| self.node.containers.get(id));
+        let files = self.node.registry.instances(self.file);
         files.filter(|file| file.name() == Some(container)).count()
     }
 
     /// The newest instance of a container.
     fn instance(&self, container: &str) -> Option<&'a ContainerFile> {
-        let files = self.file.containers.iter().filter_map(|id| self.node.containers.get(id));
+        let files = self.node.registry.instances(self.file);
         files.filter(|file| file.name() == Some(container)).max_by_key(|file| (file.first_seen, &file.id))
     }
 

@@ -53,7 +53,7 @@ pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
 fn on_process(case: PodCase<'_>, name: &str, file: &ContainerFile, due: Timestamp, ripe: Timestamp) -> Finding {
     let main = case.node.main_pid(file);
     let killed = main.and_then(|pid| {
-        let mut signals = case.node.signals.of(pid, file.first_seen, Timestamp::MAX);
+        let mut signals = case.node.processes.signals.of(pid, file.first_seen, Timestamp::MAX);
         signals.rfind(|(_, signal)| signal.signal == 9 && signal.reached())
     });
     let by_runtime = file.status.as_ref().is_some_and(|status| status.state == cri::State::Running);

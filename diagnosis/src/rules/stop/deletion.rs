@@ -38,7 +38,7 @@ pub(super) fn asked(node: &NodeFile, pod: &Pod) -> Option<Request> {
 /// Why a controller deleted one of its pods.
 fn requester(node: &NodeFile, pod: &Pod, controller: &Controller) -> (StopRequester, String) {
     let name = |text: &str| text::clean(text, 253);
-    let Some(owner) = node.workloads.get(&controller.uid) else {
+    let Some(owner) = node.objects.workload(&controller.uid) else {
         let who = format!("The pod was deleted; it belongs to {} {}", controller.kind, name(&controller.name));
         return (StopRequester::Deletion, who);
     };
@@ -47,12 +47,13 @@ fn requester(node: &NodeFile, pod: &Pod, controller: &Controller) -> (StopReques
         return (StopRequester::Deletion, who);
     }
     let top = owner.meta.controller.as_ref();
-    let siblings = node.workloads.values().filter(|other| {
-        other.kind == WorkloadKind::ReplicaSet && top.is_some() && other.meta.controller.as_ref() == top
-    });
+    let siblings = top
+        .into_iter()
+        .flat_map(|top| node.objects.controlled_by(&top.uid))
+        .filter(|other| other.kind == WorkloadKind::ReplicaSet && other.meta.controller.as_ref() == top);
     let newer = siblings.filter(|other| other.revision > owner.revision && other.wanted.unwrap_or(0) > 0);
     // The Deployment bears the revision of its newest ReplicaSet (`pkg/controller/deployment/sync.go`).
-    let deployment = top.and_then(|top| node.workloads.get(&top.uid)).filter(|top| top.revision > owner.revision);
+    let deployment = top.and_then(|top| node.objects.workload(&top.uid)).filter(|top| top.revision > owner.revision);
     let is_known = owner.kind == WorkloadKind::ReplicaSet && owner.revision.is_some();
     if let (Some(revision), Some(top)) = (newer.chain(deployment).filter_map(|w| w.revision).max(), top)
         && is_known
@@ -94,7 +95,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::observation::kube::Workload;
+    use crate::observation::kube::{Change, Workload};
 
     fn object<T: DeserializeOwned>(value: Value) -> T {
         serde_json::from_value(value).unwrap()
@@ -112,7 +113,9 @@ mod tests {
 
     fn asked_by(pod: &Pod, workloads: impl IntoIterator<Item = Workload>) -> StopRequester {
         let mut node = NodeFile::new(v1::Node::default());
-        node.workloads.extend(workloads.into_iter().map(|workload| (workload.meta.uid.clone(), workload)));
+        for workload in workloads {
+            node.objects.record_workload(jiff::Timestamp::UNIX_EPOCH, Change::Applied, workload);
+        }
         requester(&node, pod, pod.meta.controller.as_ref().unwrap()).0
     }
 

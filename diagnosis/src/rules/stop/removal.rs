@@ -105,7 +105,8 @@ fn disrupted(node: &NodeFile, file: &PodFile, pod: &Pod) -> Option<Removal> {
         }
         "DeletionByTaintManager" => {
             let taints: Vec<_> = node
-                .object
+                .objects
+                .node
                 .iter()
                 .flat_map(|object| &object.taints)
                 .filter(|taint| taint.effect == "NoExecute")
@@ -140,7 +141,7 @@ fn disrupted(node: &NodeFile, file: &PodFile, pod: &Pod) -> Option<Removal> {
 }
 
 fn cordoned(node: &NodeFile) -> String {
-    match &node.object {
+    match &node.objects.node {
         Some(object) if object.cordoned => "Its node is cordoned: this looks like a drain.",
         _ => "Somebody asked the API server to evict it, within what its PodDisruptionBudget allows.",
     }

@@ -1,0 +1,34 @@
+//! Case files: everything that is known of one node, its pods and its containers, kept until some time after their end.
+//!
+//! A case file stores what sources report, in order of time, and draws no conclusion while doing so. Verdicts are then a
+//! function of the file alone: that is why the order in which sources report does not matter.
+//!
+//! - [`NodeFile`] hands each observation to what keeps it, and says whom it concerns.
+//! - [`Registry`] opens and closes the files of containers and pods, and holds the indexes over them.
+//! - [`Processes`] keeps what is said by pid and time, [`Coverage`] how well sources see, [`Objects`] what pods refer to.
+
+mod container;
+mod coverage;
+mod node;
+mod objects;
+mod oom_kill;
+mod pod;
+mod processes;
+mod registry;
+mod samples;
+mod sandbox;
+mod statements;
+mod subject;
+
+pub use container::{ContainerFile, KubeletStatus, ProcessFile};
+pub use coverage::Coverage;
+pub use node::NodeFile;
+pub use objects::Objects;
+pub use oom_kill::{Line, OomKill};
+pub use pod::{Occurrences, PodFile};
+pub use processes::{AuditedEnd, Processes};
+pub use registry::{KEEP, Registry};
+pub use samples::{Rise, Samples};
+pub use sandbox::SandboxFile;
+pub use statements::{ByPid, Said};
+pub use subject::Subject;

@@ -1,0 +1,213 @@
+//! What the kernel reports: its log, tracepoints, processes and cgroups.
+
+use jiff::Timestamp;
+
+use super::{Concerned, NodeFile};
+use crate::{
+    case::{container::ProcessFile, oom_kill::Line, processes::AuditedEnd, subject::Subject},
+    observation::{
+        cgroup::{self, Level},
+        cri::ContainerId,
+        kernel_log::{Event, Killed, Record},
+        process::{Exit, Process},
+        trace::OomVictim,
+    },
+};
+
+impl NodeFile {
+    pub(super) fn record_kernel(&mut self, at: Timestamp, record: Record, concerned: &mut Concerned) {
+        // Only the kernel itself writes with facility 0; a line of any other may be forged.
+        if record.facility != 0 {
+            return;
+        }
+        let Some(event) = Event::parse(&record.text) else { return };
+        let (text, boot_micros) = (record.text, record.boot_micros);
+        match event {
+            Event::Killed(killed) => self.record_killed(at, Line { boot_micros, event: killed, text }, concerned),
+            Event::OomSummary(summary) => {
+                if let Some(path) = summary.victim_cgroup.clone().map(cgroup::Path) {
+                    self.enrol_victim(&path, summary.pid, &summary.comm, at, concerned);
+                }
+                self.concern_owner(summary.pid, concerned);
+                self.processes.record_summary(summary.pid, at, Line { boot_micros, event: summary, text });
+            }
+            Event::LegacySummary { victim_cgroup, limit_cgroup } => {
+                self.processes.record_legacy_summary(at, (victim_cgroup, limit_cgroup));
+            }
+            Event::LimitUsage { usage, limit } => self.processes.record_limit_usage(at, (usage, limit)),
+            Event::GroupKill { cgroup } => {
+                if let Some(id) = self.place(&cgroup::Path(cgroup), at) {
+                    self.registry.record(&id, at, |file| file.record_group_kill(at));
+                    concerned.insert(Subject::Container(id.clone()));
+                    self.processes.record_group_kill(at, id);
+                }
+            }
+            Event::Fault(fault) => {
+                self.concern_owner(fault.tid, concerned);
+                self.processes.faults.add(fault.tid, at, Line { boot_micros, event: fault, text });
+            }
+            Event::Seccomp { pid, signal, syscall, .. } => {
+                self.concern_owner(pid, concerned);
+                let event = AuditedEnd { signal, syscall: Some(syscall) };
+                self.processes.audits.add(pid, at, Line { boot_micros, event, text });
+            }
+            Event::AbnormalEnd { pid, signal, .. } => {
+                self.concern_owner(pid, concerned);
+                let event = AuditedEnd { signal, syscall: None };
+                self.processes.audits.add(pid, at, Line { boot_micros, event, text });
+            }
+            Event::ForkRejected { cgroup } => {
+                if let Some(id) = self.place(&cgroup::Path(cgroup), at) {
+                    self.registry.record(&id, at, |file| file.record_refused_fork(at));
+                    concerned.insert(Subject::Container(id));
+                }
+            }
+            Event::OomInvoked { .. } | Event::HardwareMemoryError { .. } => {}
+        }
+    }
+
+    fn record_killed(&mut self, at: Timestamp, line: Line<Killed>, concerned: &mut Concerned) {
+        let pid = line.event.pid;
+        if let Some(victim) = self.processes.legacy_victim(at).map(|path| cgroup::Path(path.to_owned())) {
+            self.enrol_victim(&victim, pid, &line.event.comm, at, concerned);
+        } else if let Some(id) = self.processes.group_killed_near(at).cloned()
+            && self.owner(pid).is_none()
+        {
+            self.enrol(&id, pid, &ProcessFile { seen: at, ..ProcessFile::default() });
+        }
+        self.processes.record_kill(pid, at, line);
+        self.kill_owned(pid, at, concerned);
+    }
+
+    pub(super) fn record_victim(&mut self, at: Timestamp, victim: OomVictim, concerned: &mut Concerned) {
+        let pid = victim.pid;
+        self.processes.record_victim(at, victim);
+        self.kill_owned(pid, at, concerned);
+    }
+
+    /// Lets the container of a process know that the OOM killer chose it.
+    fn kill_owned(&mut self, pid: i32, at: Timestamp, concerned: &mut Concerned) {
+        let Some(id) = self.registry.owner(pid).cloned() else { return };
+        if self.registry.sandbox(&id).is_none() {
+            self.registry.record(&id, at, |file| file.record_kill(at, pid));
+        }
+        self.concern(&id, concerned);
+    }
+
+    pub(super) fn record_process_exit(&mut self, at: Timestamp, exit: &Exit, concerned: &mut Concerned) {
+        self.processes.exits.add(exit.pid, at, exit.status);
+        let Some(id) = self.registry.owner(exit.pid).cloned() else { return };
+        let ended = ProcessFile { seen: at, ended: Some(at), ..ProcessFile::default() };
+        self.registry.record_process(&id, exit.pid, &ended);
+        self.concern(&id, concerned);
+    }
+
+    pub(super) fn record_process(&mut self, at: Timestamp, process: Process, concerned: &mut Concerned) {
+        let Some(id) = self.place(&cgroup::Path(process.cgroup), at) else { return };
+        let file = ProcessFile {
+            seen: at,
+            start_ticks: Some(process.start_ticks),
+            name: Some(process.name),
+            namespaced_pid: process.namespaced_pid,
+            ..ProcessFile::default()
+        };
+        self.enrol(&id, process.pid, &file);
+        self.concern(&id, concerned);
+    }
+
+    pub(super) fn record_sample(&mut self, at: Timestamp, sample: cgroup::Sample, concerned: &mut Concerned) {
+        let path = cgroup::Path(sample.path.clone());
+        match path.level() {
+            Level::Container { .. } => {
+                let Some(id) = self.place(&path, at) else { return };
+                let mut is_news = false;
+                for pid in &sample.processes {
+                    is_news |= self.enrol(&id, *pid, &ProcessFile { seen: at, ..ProcessFile::default() });
+                }
+                if self.registry.sandbox(&id).is_some() {
+                    return;
+                }
+                let news = self.registry.record(&id, at, |file| {
+                    let own = file.cgroup.as_ref() == Some(&path);
+                    // What is read there was not removed before.
+                    if own && file.cgroup_removed.is_some_and(|removed| removed < at) {
+                        file.cgroup_removed = None;
+                    }
+                    own && file.samples.record(at, sample)
+                });
+                if is_news || news == Some(true) {
+                    concerned.insert(Subject::Container(id));
+                }
+            }
+            Level::Pod { pod_uid } => {
+                let news = self.registry.record_pod(&pod_uid, at, |pod| {
+                    pod.cgroup = Some(path);
+                    pod.samples.record(at, sample)
+                });
+                if news == Some(true) {
+                    let containers = self.registry.pod(&pod_uid).into_iter().flat_map(|pod| &pod.containers);
+                    concerned.extend(containers.cloned().map(Subject::Container));
+                }
+            }
+            Level::Kubepods | Level::Root | Level::Other => {}
+        }
+    }
+
+    pub(super) fn record_cgroup_removed(&mut self, at: Timestamp, path: &cgroup::Path, concerned: &mut Concerned) {
+        let Level::Container { container_id, .. } = path.level() else { return };
+        let id = ContainerId(container_id);
+        self.registry.with_sandbox(&id, |sandbox| {
+            if sandbox.cgroup.as_ref() == Some(path) {
+                sandbox.gone.get_or_insert(at);
+            }
+        });
+        if self.registry.container(&id).is_some_and(|file| file.cgroup.as_ref() == Some(path)) {
+            self.registry.record(&id, at, |file| file.cgroup_removed = Some(at));
+            concerned.insert(Subject::Container(id));
+        }
+    }
+
+    fn enrol_victim(&mut self, path: &cgroup::Path, pid: i32, name: &str, at: Timestamp, concerned: &mut Concerned) {
+        if let Some(id) = self.place(path, at) {
+            self.enrol(&id, pid, &ProcessFile { seen: at, name: Some(name.to_owned()), ..ProcessFile::default() });
+            self.concern(&id, concerned);
+        }
+    }
+
+    /// The container or sandbox that a cgroup belongs to, its file opened if need be. `None` for what is neither.
+    fn place(&mut self, path: &cgroup::Path, at: Timestamp) -> Option<ContainerId> {
+        let Level::Container { pod_uid, container_id } = path.level() else { return None };
+        let id = ContainerId(container_id);
+        let own = path.container();
+        if self.registry.sandbox(&id).is_some() {
+            self.registry.with_sandbox(&id, |sandbox| {
+                sandbox.cgroup = sandbox.cgroup.take().or(own);
+            });
+        } else {
+            let in_pod = !pod_uid.is_empty();
+            self.registry.record(&id, at, |file| {
+                file.cgroup = file.cgroup.take().or(own);
+                if in_pod {
+                    file.pod_uid = Some(pod_uid.clone());
+                }
+            })?;
+            if in_pod {
+                let pod_path = path.pod();
+                self.registry.record_pod(&pod_uid, at, |pod| pod.cgroup = pod.cgroup.take().or(pod_path));
+            }
+        }
+        Some(id)
+    }
+
+    /// Records a process of a container or sandbox. Whether it is new there.
+    pub(super) fn enrol(&mut self, id: &ContainerId, pid: i32, process: &ProcessFile) -> bool {
+        let is_new = self.registry.record_process(id, pid, process);
+        if is_new && self.registry.container(id).is_some() {
+            let times: Vec<_> = self.processes.kill_times(pid).collect();
+            for at in times {
+                self.registry.record(id, at, |file| file.record_kill(at, pid));
+            }
+        }
+        is_new
+    }
+}

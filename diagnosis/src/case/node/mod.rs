@@ -1,0 +1,188 @@
+//! The case file of the node: hands each observation to what keeps it.
+
+mod kernel;
+mod kube;
+mod runtime;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use coroner_proto::v1::Node;
+use jiff::Timestamp;
+
+use super::{
+    container::ContainerFile, coverage::Coverage, objects::Objects, oom_kill::OomKill, pod::PodFile,
+    processes::Processes, registry::Registry, statements::Said, subject::Subject,
+};
+use crate::observation::{
+    Fact, Observation, Source,
+    cri::ContainerId,
+    disk::{FileSystem, Pids, Role},
+    docker, kubelet,
+    process::NodeMemory,
+};
+
+/// Everything that is known of the node.
+#[derive(Debug, Default)]
+pub struct NodeFile {
+    /// Its names.
+    pub node: Node,
+    /// Its containers and pods.
+    pub registry: Registry,
+    /// What was said about processes.
+    pub processes: Processes,
+    /// How well its sources see.
+    pub coverage: Coverage,
+    /// Objects that its pods refer to, and its own.
+    pub objects: Objects,
+    /// The node's memory, as last read.
+    pub memory: Option<Said<NodeMemory>>,
+    /// Its file systems, as last read.
+    pub disks: BTreeMap<Role, Said<FileSystem>>,
+    /// Its room for processes, as last read.
+    pub pids: Option<Said<Pids>>,
+    /// The kubelet's configuration.
+    pub kubelet: Option<kubelet::Config>,
+    /// Usage of the node, as the kubelet last measured it.
+    pub stats: Option<Said<kubelet::NodeStats>>,
+}
+
+/// The containers and pods that an observation may concern.
+type Concerned = BTreeSet<Subject>;
+
+impl NodeFile {
+    /// An empty file.
+    pub fn new(node: Node) -> Self {
+        Self { node, ..Self::default() }
+    }
+
+    /// Files what was seen. Gives what it may concern.
+    pub fn record(&mut self, observation: Observation) -> BTreeSet<Subject> {
+        let at = observation.happened_at;
+        self.registry.advance(observation.seen_at);
+        let mut concerned = Concerned::new();
+        match observation.fact {
+            Fact::KernelLog(record) => self.record_kernel(at, record, &mut concerned),
+            Fact::Signal(signal) => {
+                self.concern_owner(signal.target.tid, &mut concerned);
+                self.processes.signals.add(signal.target.tid, at, signal);
+            }
+            Fact::OomVictim(victim) => self.record_victim(at, victim, &mut concerned),
+            Fact::ProcessExit(exit) => self.record_process_exit(at, &exit, &mut concerned),
+            Fact::Process(process) => self.record_process(at, process, &mut concerned),
+            Fact::Cgroup(sample) => self.record_sample(at, sample, &mut concerned),
+            Fact::CgroupRemoved(path) => self.record_cgroup_removed(at, &path, &mut concerned),
+            Fact::Container(status) => self.record_status(at, Source::Cri, status, &mut concerned),
+            Fact::ContainerName { id, pod, name, attempt } => {
+                self.registry.record(&id, at, |file| file.log_name = Some((pod, name, attempt)));
+                concerned.insert(Subject::Container(id));
+            }
+            Fact::ContainerRemoved(id) => self.record_removed(at, &id, &mut concerned),
+            Fact::Sandbox(sandbox) => self.record_sandbox(at, &sandbox, &mut concerned),
+            Fact::SandboxRemoved(id) => self.record_sandbox_removed(at, &id, &mut concerned),
+            Fact::Task(event) => self.record_task(at, event, &mut concerned),
+            Fact::Docker(docker::Word::Container(status)) => {
+                self.record_status(at, Source::Docker, *status, &mut concerned);
+            }
+            Fact::Docker(docker::Word::Sandbox(sandbox)) => self.record_sandbox(at, &sandbox, &mut concerned),
+            Fact::Docker(docker::Word::Event(id, event)) => self.record_docker(at, &id, event, &mut concerned),
+            Fact::Log(tail) => {
+                let uid = tail.pod.uid.clone();
+                self.registry.record_pod(&uid, at, |pod| pod.record_log(tail));
+                self.concern_pod(at, uid, &mut concerned);
+            }
+            Fact::Object(change, object) => self.record_object(at, change, object, &mut concerned),
+            Fact::KubeletPod(pod) => self.record_kubelet_pod(at, *pod, &mut concerned),
+            Fact::KubeletSummary(summary) => self.record_summary(at, *summary),
+            Fact::KubeletConfig(config) => self.kubelet = Some(config),
+            Fact::KubeletHealth(_) => {}
+            Fact::NodeMemory(memory) => self.memory = Some(Said { at, what: memory }),
+            Fact::FileSystem(disk) => {
+                self.disks.insert(disk.role, Said { at, what: disk });
+            }
+            Fact::Pids(room) => self.pids = Some(Said { at, what: room }),
+            Fact::Health(source, health) => self.coverage.record_health(at, source, health),
+            Fact::Gap(gap) => self.coverage.record_gap(at, &gap),
+        }
+        concerned
+    }
+
+    /// Lets time pass: closes files of what ended long enough ago, and forgets what nothing refers to any more.
+    pub fn expire(&mut self, now: Timestamp) {
+        self.registry.advance(now);
+        self.registry.expire(&self.coverage);
+        let registry = &self.registry;
+        self.objects.expire(now, |uid| registry.controlled_by(uid).next().is_some());
+    }
+
+    /// When [`expire`](Self::expire) has something to do.
+    pub fn next_expiry(&self) -> Option<Timestamp> {
+        [self.registry.next_expiry(), self.objects.next_expiry()].into_iter().flatten().min()
+    }
+
+    /// Takes out the subjects whose files have been closed since this was last asked.
+    pub fn take_closed(&mut self) -> Vec<Subject> {
+        self.registry.take_closed()
+    }
+
+    /// What concerns a sandbox concerns the containers of its pod.
+    fn concern(&self, id: &ContainerId, concerned: &mut Concerned) {
+        let Some(uid) = self.registry.sandbox(id) else {
+            concerned.insert(Subject::Container(id.clone()));
+            return;
+        };
+        let containers = self.registry.pod(uid).into_iter().flat_map(|pod| &pod.containers);
+        concerned.extend(containers.cloned().map(Subject::Container));
+    }
+
+    fn concern_owner(&self, pid: i32, concerned: &mut Concerned) {
+        if let Some(id) = self.registry.owner(pid) {
+            self.concern(id, concerned);
+        }
+    }
+
+    /// Something was reported of a pod as a whole: it concerns all its containers.
+    fn concern_pod(&mut self, at: Timestamp, uid: String, concerned: &mut Concerned) {
+        self.registry.record_pod(&uid, at, |pod| pod.heard = pod.heard.max(at));
+        let containers = self.registry.pod(&uid).into_iter().flat_map(|pod| &pod.containers);
+        concerned.extend(containers.cloned().map(Subject::Container));
+        concerned.insert(Subject::Pod(uid));
+    }
+}
+
+// What rules ask that takes several of its parts.
+impl NodeFile {
+    /// Whether a source was there and lost nothing between two moments. Without this, its silence means nothing.
+    pub fn covered(&self, source: Source, from: Timestamp, to: Timestamp) -> bool {
+        self.coverage.covered(source, from, to)
+    }
+
+    /// The container or sandbox that a process belongs to, as last known.
+    pub fn owner(&self, pid: i32) -> Option<&ContainerId> {
+        self.registry.owner(pid)
+    }
+
+    /// The pod of a container.
+    pub fn pod_of(&self, file: &ContainerFile) -> Option<&PodFile> {
+        self.registry.pod(file.pod_uid()?)
+    }
+
+    /// The pid of a container's main process. Only where there is no runtime to ask, the oldest process stands for it.
+    pub fn main_pid(&self, file: &ContainerFile) -> Option<i32> {
+        let coverage = &self.coverage;
+        let nobody_to_ask = coverage.is_absent(Source::Cri)
+            && coverage.is_absent(Source::Containerd)
+            && coverage.is_unknown_or_absent(Source::Docker);
+        let unreported = file.status.is_none() && file.task_started.is_none();
+        file.main_pid().or_else(|| if nobody_to_ask && unreported { file.oldest_pid() } else { None })
+    }
+
+    /// Whether, and how, the kernel last killed a process of this pid for memory between two moments.
+    pub fn oom_kill(&self, pid: i32, from: Timestamp, to: Timestamp) -> Option<OomKill<'_>> {
+        self.processes.oom_kill(pid, from, to)
+    }
+
+    /// A process that the OOM killer chose between two moments, and of which no container is known.
+    pub fn unowned_victim(&self, from: Timestamp, to: Timestamp) -> Option<i32> {
+        self.processes.victims(from, to).find(|pid| self.owner(*pid).is_none())
+    }
+}

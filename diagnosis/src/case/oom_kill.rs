@@ -1,0 +1,66 @@
+//! One kill by the kernel's OOM killer, joined from all that was said about it.
+
+use jiff::Timestamp;
+
+use crate::observation::{
+    cgroup::{self, Level},
+    cri::ContainerId,
+    kernel_log::{Killed, OomSummary},
+    trace,
+};
+
+/// A line of the kernel log, read and as it stood there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line<T> {
+    /// Microseconds since boot, by the kernel's own clock: unlike its wall time, the same after a restart of the agent.
+    pub boot_micros: u64,
+    /// What it means.
+    pub event: T,
+    /// As it stood there.
+    pub text: String,
+}
+
+/// The kernel killed a process for memory: all that was said about it.
+#[derive(Clone, Debug)]
+pub struct OomKill<'a> {
+    /// The process.
+    pub pid: i32,
+    /// When.
+    pub at: Timestamp,
+    /// The `Killed process` line.
+    pub killed: Option<&'a Line<Killed>>,
+    /// The `oom-kill:` line.
+    pub summary: Option<&'a Line<OomSummary>>,
+    /// Victim's and limit's cgroup where the kernel is older than 5.0.
+    pub legacy: Option<&'a (String, String)>,
+    /// The tracepoint `oom:mark_victim`.
+    pub victim: Option<&'a trace::OomVictim>,
+    /// Usage and limit of the cgroup that ran out.
+    pub limit_usage: Option<(u64, Option<u64>)>,
+}
+
+impl OomKill<'_> {
+    /// The cgroup whose limit was reached, as the kernel names it.
+    pub fn limit_cgroup(&self) -> Option<&str> {
+        let by_summary = self.summary.and_then(|line| line.event.limit_cgroup.as_deref());
+        by_summary.or_else(|| self.legacy.map(|(_, limit)| limit.as_str()))
+    }
+
+    /// The container that the victim was in, as the kernel names it.
+    pub fn victim_container(&self) -> Option<ContainerId> {
+        let by_summary = self.summary.and_then(|line| line.event.victim_cgroup.as_deref());
+        let path = by_summary.or_else(|| self.legacy.map(|(victim, _)| victim.as_str()))?;
+        match cgroup::Path(path.to_owned()).level() {
+            Level::Container { container_id, .. } => Some(ContainerId(container_id)),
+            Level::Root | Level::Kubepods | Level::Pod { .. } | Level::Other => None,
+        }
+    }
+
+    /// The victim's name, where any source gave it.
+    pub fn name(&self) -> Option<&str> {
+        let by_line = self.killed.map(|line| line.event.comm.as_str());
+        by_line
+            .or_else(|| self.summary.map(|line| line.event.comm.as_str()))
+            .or_else(|| self.victim.and_then(|victim| victim.comm.as_deref()))
+    }
+}

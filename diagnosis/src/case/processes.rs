@@ -1,0 +1,168 @@
+//! What was said about processes, by pid and time: kills, faults, audit records, signals, ends.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    oom_kill::{Line, OomKill},
+    statements::ByPid,
+};
+use crate::observation::{
+    cri::ContainerId,
+    kernel_log::{Fault, Killed, OomSummary},
+    process::WaitStatus,
+    trace,
+};
+
+/// Statements that are kept, of each kind: a minute of the worst storm known (4,500 OOM kills).
+const STATEMENTS: usize = 4608;
+/// Lines that belong to the kill beside them and name no pid, of each kind.
+const BESIDE: usize = 256;
+/// The kernel logs all lines of one kill within this time of one another.
+const SAME_KILL: SignedDuration = SignedDuration::from_secs(1);
+
+/// The kernel's audit told of the end of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditedEnd {
+    /// The signal that ended it; 0 where seccomp only refused a call.
+    pub signal: i32,
+    /// The system call that seccomp refused.
+    pub syscall: Option<i64>,
+}
+
+/// Statements about processes.
+#[derive(Debug)]
+pub struct Processes {
+    kills: ByPid<Line<Killed>>,
+    summaries: ByPid<Line<OomSummary>>,
+    victims: ByPid<trace::OomVictim>,
+    /// Before Linux 5.0 the summary names no pid: (victim's cgroup, limit's cgroup) by time.
+    legacy_summaries: BTreeMap<Timestamp, (String, String)>,
+    /// Usage and limit of the cgroup that ran out, by time.
+    limit_usages: BTreeMap<Timestamp, (u64, Option<u64>)>,
+    /// Containers that were killed as a group, by time.
+    group_kills: BTreeSet<(Timestamp, ContainerId)>,
+    /// Faults, by thread id.
+    pub faults: ByPid<Line<Fault>>,
+    /// Ends reported by audit, by pid.
+    pub audits: ByPid<Line<AuditedEnd>>,
+    /// Signals, by target thread.
+    pub signals: ByPid<trace::Signal>,
+    /// Ends reported by the kernel, by pid.
+    pub exits: ByPid<WaitStatus>,
+}
+
+impl Default for Processes {
+    fn default() -> Self {
+        Self {
+            kills: ByPid::new(STATEMENTS),
+            summaries: ByPid::new(STATEMENTS),
+            victims: ByPid::new(STATEMENTS),
+            legacy_summaries: BTreeMap::new(),
+            limit_usages: BTreeMap::new(),
+            group_kills: BTreeSet::new(),
+            faults: ByPid::new(STATEMENTS),
+            audits: ByPid::new(STATEMENTS),
+            signals: ByPid::new(STATEMENTS),
+            exits: ByPid::new(STATEMENTS),
+        }
+    }
+}
+
+impl Processes {
+    pub(super) fn record_kill(&mut self, pid: i32, at: Timestamp, line: Line<Killed>) {
+        self.kills.add(pid, at, line);
+    }
+
+    pub(super) fn record_summary(&mut self, pid: i32, at: Timestamp, line: Line<OomSummary>) {
+        self.summaries.add(pid, at, line);
+    }
+
+    pub(super) fn record_victim(&mut self, at: Timestamp, victim: trace::OomVictim) {
+        self.victims.add(victim.pid, at, victim);
+    }
+
+    /// Victim's and limit's cgroup of the kill whose line follows.
+    pub(super) fn record_legacy_summary(&mut self, at: Timestamp, cgroups: (String, String)) {
+        self.legacy_summaries.insert(at, cgroups);
+        while self.legacy_summaries.len() > BESIDE {
+            self.legacy_summaries.pop_first();
+        }
+    }
+
+    /// Usage and limit of the cgroup that ran out, in the report of the kill whose line follows.
+    pub(super) fn record_limit_usage(&mut self, at: Timestamp, usage: (u64, Option<u64>)) {
+        self.limit_usages.insert(at, usage);
+        while self.limit_usages.len() > BESIDE {
+            self.limit_usages.pop_first();
+        }
+    }
+
+    /// A container's cgroup was killed as a group.
+    pub(super) fn record_group_kill(&mut self, at: Timestamp, id: ContainerId) {
+        self.group_kills.insert((at, id));
+        while self.group_kills.len() > BESIDE {
+            self.group_kills.pop_first();
+        }
+    }
+
+    /// The victim's cgroup of a kill at this moment, where the kernel is older than 5.0.
+    pub(super) fn legacy_victim(&self, at: Timestamp) -> Option<&str> {
+        self.legacy_summaries.range(at - SAME_KILL..=at).next_back().map(|(_, (victim, _))| victim.as_str())
+    }
+
+    /// The container that was killed as a group around this moment; `None` if there are several.
+    pub(super) fn group_killed_near(&self, at: Timestamp) -> Option<&ContainerId> {
+        let from = (at - SAME_KILL, ContainerId(String::new()));
+        let mut near = self.group_kills.range(from..).take_while(|(killed, _)| *killed <= at).map(|(_, id)| id);
+        let first = near.next()?;
+        near.all(|other| other == first).then_some(first)
+    }
+
+    /// When the OOM killer is said to have chosen a process of this pid.
+    pub(super) fn kill_times(&self, pid: i32) -> impl Iterator<Item = Timestamp> {
+        let lines = self.kills.of(pid, Timestamp::MIN, Timestamp::MAX).map(|(at, _)| at);
+        lines.chain(self.victims.of(pid, Timestamp::MIN, Timestamp::MAX).map(|(at, _)| at))
+    }
+
+    /// Whether, and how, the kernel last killed a process of this pid for memory between two moments.
+    pub fn oom_kill(&self, pid: i32, from: Timestamp, to: Timestamp) -> Option<OomKill<'_>> {
+        let last_line = self.kills.of(pid, from, to).next_back().map(|(at, _)| at);
+        let last = last_line.max(self.victims.of(pid, from, to).next_back().map(|(at, _)| at))?;
+        // In a group kill the kernel writes the line of its first victim twice.
+        let from = from.max(last - SAME_KILL);
+        let killed = self.kills.of(pid, from, to).next();
+        let summary = self.summaries.of(pid, from, to).next();
+        let victim = self.victims.of(pid, from, to).next();
+        let at = killed.map(|(at, _)| at).or_else(|| summary.map(|(at, _)| at)).or_else(|| victim.map(|(at, _)| at))?;
+        let around = at - SAME_KILL..=at;
+        let unsummed = killed.is_some() && summary.is_none();
+        let legacy = if unsummed { self.legacy_summaries.range(around.clone()).next_back() } else { None };
+        let usage = if summary.is_some() || legacy.is_some() {
+            self.limit_usages.range(around).next_back().map(|(_, usage)| *usage)
+        } else {
+            None
+        };
+        Some(OomKill {
+            pid,
+            at,
+            killed: killed.map(|(_, line)| line),
+            summary: summary.map(|(_, line)| line),
+            legacy: legacy.map(|(_, cgroups)| cgroups),
+            victim: victim.map(|(_, victim)| victim),
+            limit_usage: usage,
+        })
+    }
+
+    /// Processes that the OOM killer chose between two moments, by the tracepoint.
+    pub(super) fn victims(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = i32> {
+        self.victims.between(from, to).map(|(pid, _, _)| pid)
+    }
+
+    /// How many statements are kept.
+    pub fn count(&self) -> usize {
+        let of_kernel = self.kills.count() + self.summaries.count() + self.faults.count() + self.audits.count();
+        of_kernel + self.victims.count() + self.signals.count() + self.exits.count()
+    }
+}

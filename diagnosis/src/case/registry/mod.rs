@@ -1,0 +1,391 @@
+//! The files of containers and pods: when they are opened and closed, and every index over them.
+//!
+//! Held here, whatever callers do:
+//! - A container's file is closed [`KEEP`] after its end, or after it was last recorded if no source says any more that it lives.
+//!   A file of a container that lives is never closed for being quiet, and never to make room.
+//! - A sandbox is no container: it is kept in its pod's file and goes with it.
+//! - A pod's file is closed [`KEEP`] after nothing of it is left: no container's file, no sandbox that lives, no object.
+//! - Of too many files, the one of what ended longest ago makes room. If all live, a new one is refused and counted.
+//!
+//! Whoever keeps anything by container or pod learns from [`take_closed`](Registry::take_closed) what to forget.
+
+mod closing;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    Subject,
+    container::{ContainerFile, ProcessFile},
+    pod::PodFile,
+    sandbox::SandboxFile,
+};
+use crate::{
+    due::DueQueue,
+    observation::{cri::ContainerId, kube},
+};
+
+/// How long a file is kept after the end of what it is about.
+pub const KEEP: SignedDuration = SignedDuration::from_mins(10);
+/// Files of containers. The kubelet's own limit is 110 pods by default and 500 in practice.
+const CONTAINERS: usize = 4096;
+/// Files of pods.
+const PODS: usize = 4096;
+/// Sandboxes of one pod.
+const SANDBOXES: usize = 8;
+
+/// Who reports a pod's object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reporter {
+    Kubelet,
+    Api,
+    /// The API server: it is deleted, and this is how it was.
+    ApiLast,
+}
+
+/// The files of a node's containers and pods.
+#[derive(Debug)]
+pub struct Registry {
+    containers: BTreeMap<ContainerId, ContainerFile>,
+    /// By uid as the node knows it.
+    pods: BTreeMap<String, PodFile>,
+    /// The container or sandbox of each process, as last known.
+    owners: BTreeMap<i32, ContainerId>,
+    /// The pod of each sandbox.
+    sandboxes: BTreeMap<ContainerId, String>,
+    /// The node's uid of each static pod, by that of its mirror in the API.
+    mirrors: BTreeMap<String, String>,
+    /// The pods of each controller, by its uid.
+    controlled: BTreeMap<String, BTreeSet<String>>,
+    /// What has ended, by when it did.
+    ended: BTreeSet<(Timestamp, ContainerId)>,
+    /// Pods of which nothing is left, by since when.
+    ended_pods: BTreeSet<(Timestamp, String)>,
+    /// When to see whether a file can be closed. Every file waits here.
+    reviews: DueQueue<Subject>,
+    closed: Vec<Subject>,
+    refused: u64,
+    now: Timestamp,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self {
+            containers: BTreeMap::new(),
+            pods: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            sandboxes: BTreeMap::new(),
+            mirrors: BTreeMap::new(),
+            controlled: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            ended_pods: BTreeSet::new(),
+            reviews: DueQueue::default(),
+            closed: Vec::new(),
+            refused: 0,
+            now: Timestamp::MIN,
+        }
+    }
+}
+
+// What is on file.
+impl Registry {
+    /// The file of a container.
+    pub fn container(&self, id: &ContainerId) -> Option<&ContainerFile> {
+        self.containers.get(id)
+    }
+
+    /// All files of containers.
+    pub fn containers(&self) -> impl Iterator<Item = &ContainerFile> {
+        self.containers.values()
+    }
+
+    /// The file of a pod, by uid as the node knows it.
+    pub fn pod(&self, uid: &str) -> Option<&PodFile> {
+        self.pods.get(uid)
+    }
+
+    /// The files of a pod's containers.
+    pub fn instances<'a>(&'a self, pod: &'a PodFile) -> impl Iterator<Item = &'a ContainerFile> {
+        pod.containers.iter().filter_map(|id| self.containers.get(id))
+    }
+
+    /// The container or sandbox that a process belongs to, as last known.
+    pub fn owner(&self, pid: i32) -> Option<&ContainerId> {
+        self.owners.get(&pid)
+    }
+
+    /// The pod of a sandbox, if this is one.
+    pub(super) fn sandbox(&self, id: &ContainerId) -> Option<&str> {
+        self.sandboxes.get(id).map(String::as_str)
+    }
+
+    /// The uid that the node knows a pod by, from the API's.
+    pub(super) fn node_uid(&self, uid: &str) -> String {
+        if self.pods.contains_key(uid) {
+            return uid.to_owned();
+        }
+        self.mirrors.get(uid).map_or(uid, String::as_str).to_owned()
+    }
+
+    /// The pods that the workload of this uid controls.
+    pub(super) fn controlled_by(&self, uid: &str) -> impl Iterator<Item = &String> {
+        self.controlled.get(uid).into_iter().flatten()
+    }
+
+    /// How many files of containers and of pods there are, and how many were refused because all others live.
+    pub fn counts(&self) -> (usize, usize, u64) {
+        (self.containers.len(), self.pods.len(), self.refused)
+    }
+}
+
+// Recording.
+impl Registry {
+    /// Time passes.
+    pub(super) fn advance(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+    }
+
+    /// Records something in a container's file, which is opened if need be. `None` if there is no room for it.
+    pub(super) fn record<R>(
+        &mut self,
+        id: &ContainerId,
+        at: Timestamp,
+        change: impl FnOnce(&mut ContainerFile) -> R,
+    ) -> Option<R> {
+        let is_new = !self.containers.contains_key(id);
+        let file = self.containers.entry(id.clone()).or_insert_with(|| ContainerFile::new(id.clone(), at));
+        let before = if is_new { None } else { file.retired() };
+        file.first_seen = file.first_seen.min(at);
+        file.last_seen = file.last_seen.max(at);
+        file.recorded = file.recorded.max(self.now);
+        let result = change(file);
+        let after = file.retired();
+        if before != after {
+            before.map(|before| self.ended.remove(&(before, id.clone())));
+            after.map(|after| self.ended.insert((after, id.clone())));
+        }
+        let refile = file.pod_uid() != file.filed_under.as_deref();
+        if is_new {
+            self.reviews.wait(&Subject::Container(id.clone()), self.now + KEEP);
+            self.make_room(id);
+        }
+        if refile {
+            self.file_under_pod(id, at);
+        }
+        self.containers.contains_key(id).then_some(result)
+    }
+
+    /// Lists a container in the file of its pod.
+    fn file_under_pod(&mut self, id: &ContainerId, at: Timestamp) {
+        let Some(file) = self.containers.get_mut(id) else { return };
+        let Some(uid) = file.pod_uid().map(str::to_owned) else { return };
+        let before = file.filed_under.take();
+        if let Some(pod) = before.as_ref().and_then(|before| self.pods.get_mut(before)) {
+            pod.containers.remove(id);
+        }
+        before.inspect(|before| self.index_pod(before));
+        let filed = self.record_pod(&uid, at, |pod| pod.containers.insert(id.clone())).is_some();
+        if let Some(file) = self.containers.get_mut(id).filter(|_| filed) {
+            file.filed_under = Some(uid);
+        }
+    }
+
+    /// Of too many files, closes that of the container that ended longest ago; the new one, if all others live.
+    fn make_room(&mut self, new: &ContainerId) {
+        while self.containers.len() > CONTAINERS {
+            match self.ended.first() {
+                Some((_, oldest)) => {
+                    let oldest = oldest.clone();
+                    self.close_container(&oldest);
+                }
+                None => {
+                    self.refused += 1;
+                    self.close_container(new);
+                }
+            }
+        }
+    }
+
+    /// Records a process of a container or sandbox. Whether it is new there.
+    pub(super) fn record_process(&mut self, id: &ContainerId, pid: i32, process: &ProcessFile) -> bool {
+        let forgotten = if let Some(sandbox) = self.sandbox_file(id) {
+            if !sandbox.record_process(pid) {
+                return false;
+            }
+            None
+        } else if let Some(file) = self.containers.get_mut(id) {
+            file.record_process(pid, process)
+        } else {
+            return false;
+        };
+        let is_new = self.owners.get(&pid) != Some(id);
+        if is_new {
+            self.owners.insert(pid, id.clone());
+        }
+        if let Some(pid) = forgotten {
+            self.disown(pid, id);
+        }
+        is_new
+    }
+
+    fn disown(&mut self, pid: i32, id: &ContainerId) {
+        if self.owners.get(&pid) == Some(id) {
+            self.owners.remove(&pid);
+        }
+    }
+
+    /// Records that an id is that of a sandbox of this pod. What was filed of it as of a container is taken over.
+    pub(super) fn record_sandbox(&mut self, id: &ContainerId, uid: &str, at: Timestamp) -> Option<&mut SandboxFile> {
+        if self.sandbox(id).is_none_or(|known| known != uid) {
+            let sandbox = match self.sandboxes.get(id).cloned() {
+                Some(before) => self.pods.get_mut(&before).and_then(|pod| pod.sandboxes.remove(id)),
+                None => self.containers.get(id).map(as_sandbox),
+            };
+            let sandbox = sandbox.unwrap_or_else(|| SandboxFile::new(at));
+            self.close_container(id);
+            let pids = sandbox.pids.clone();
+            self.record_pod(uid, at, |pod| pod.sandboxes.insert(id.clone(), sandbox))?;
+            self.sandboxes.insert(id.clone(), uid.to_owned());
+            self.owners.extend(pids.into_iter().map(|pid| (pid, id.clone())));
+            self.make_room_for_sandbox(uid, id);
+        }
+        self.sandbox_file(id)
+    }
+
+    /// Of a pod's sandboxes, the one that ended longest ago makes room.
+    fn make_room_for_sandbox(&mut self, uid: &str, new: &ContainerId) {
+        let Some(pod) = self.pods.get_mut(uid).filter(|pod| pod.sandboxes.len() > SANDBOXES) else { return };
+        let others = pod.sandboxes.iter().filter(|(id, _)| *id != new);
+        let oldest = others.min_by_key(|(_, sandbox)| (sandbox.lives(), sandbox.ended_at(), sandbox.first_seen));
+        if let Some(oldest) = oldest.map(|(id, _)| id.clone())
+            && let Some(sandbox) = pod.sandboxes.remove(&oldest)
+        {
+            self.forget_sandbox(&oldest, &sandbox);
+        }
+    }
+
+    /// Records something of a sandbox; nothing happens if this is none.
+    pub(super) fn with_sandbox(&mut self, id: &ContainerId, change: impl FnOnce(&mut SandboxFile)) {
+        if let Some(sandbox) = self.sandbox_file(id) {
+            change(sandbox);
+        }
+        if let Some(uid) = self.sandboxes.get(id).cloned() {
+            if let Some(pod) = self.pods.get_mut(&uid) {
+                pod.recorded = pod.recorded.max(self.now);
+            }
+            self.index_pod(&uid);
+        }
+    }
+
+    fn sandbox_file(&mut self, id: &ContainerId) -> Option<&mut SandboxFile> {
+        self.pods.get_mut(self.sandboxes.get(id)?)?.sandboxes.get_mut(id)
+    }
+
+    /// Records something in a pod's file, which is opened if need be. `None` if there is no room for it.
+    pub(super) fn record_pod<R>(
+        &mut self,
+        uid: &str,
+        at: Timestamp,
+        change: impl FnOnce(&mut PodFile) -> R,
+    ) -> Option<R> {
+        if uid.is_empty() {
+            return None;
+        }
+        if !self.pods.contains_key(uid) {
+            if !self.make_room_for_pod() {
+                self.refused += 1;
+                return None;
+            }
+            self.pods.insert(uid.to_owned(), PodFile::default());
+            self.reviews.wait(&Subject::Pod(uid.to_owned()), self.now + KEEP);
+        }
+        let pod = self.pods.get_mut(uid)?;
+        pod.last_seen = pod.last_seen.max(at);
+        pod.recorded = pod.recorded.max(self.now);
+        let result = change(pod);
+        self.index_pod(uid);
+        Some(result)
+    }
+
+    /// Of too many pods, closes that of which nothing has been left for longest, if need be with files of containers that have
+    /// ended. False if all live.
+    fn make_room_for_pod(&mut self) -> bool {
+        while self.pods.len() >= PODS {
+            if let Some((_, oldest)) = self.ended_pods.first().cloned() {
+                self.close_pod(&oldest);
+            } else if let Some((_, oldest)) = self.ended.first().cloned() {
+                self.close_container(&oldest);
+            } else {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Records a pod's object.
+    pub(super) fn record_object(&mut self, uid: &str, at: Timestamp, by: Reporter, object: kube::Pod) {
+        self.unindex_object(uid);
+        let set = |pod: &mut PodFile| match by {
+            Reporter::Kubelet => pod.kubelet = Some(object),
+            Reporter::Api => pod.api = Some(object),
+            Reporter::ApiLast => {
+                pod.api = Some(object);
+                pod.gone = Some(at);
+            }
+        };
+        self.record_pod(uid, at, set);
+        self.index_object(uid);
+    }
+
+    fn index_object(&mut self, uid: &str) {
+        let Some(pod) = self.pods.get(uid) else { return };
+        let Some(object) = pod.object() else { return };
+        if let Some(controller) = &object.meta.controller {
+            self.controlled.entry(controller.uid.clone()).or_default().insert(uid.to_owned());
+        }
+        if let Some(api) = pod.api.as_ref().filter(|api| api.meta.uid != uid) {
+            self.mirrors.insert(api.meta.uid.clone(), uid.to_owned());
+        }
+    }
+
+    fn unindex_object(&mut self, uid: &str) {
+        let Some(pod) = self.pods.get(uid) else { return };
+        let Some(object) = pod.object() else { return };
+        if let Some(controller) = &object.meta.controller
+            && let Some(pods) = self.controlled.get_mut(&controller.uid)
+        {
+            pods.remove(uid);
+            if pods.is_empty() {
+                self.controlled.remove(&controller.uid);
+            }
+        }
+        if let Some(api) = &pod.api {
+            self.mirrors.remove(&api.meta.uid);
+        }
+    }
+
+    /// Keeps the order of pods of which nothing is left.
+    fn index_pod(&mut self, uid: &str) {
+        let Some(pod) = self.pods.get_mut(uid) else { return };
+        let after = pod.retired();
+        if pod.indexed != after {
+            pod.indexed.map(|before| self.ended_pods.remove(&(before, uid.to_owned())));
+            after.map(|after| self.ended_pods.insert((after, uid.to_owned())));
+            pod.indexed = after;
+        }
+    }
+}
+
+/// What of a container's file is of a sandbox.
+fn as_sandbox(file: &ContainerFile) -> SandboxFile {
+    let mut sandbox = SandboxFile::new(file.first_seen);
+    sandbox.cgroup.clone_from(&file.cgroup);
+    sandbox.ready = file.task_started.is_some();
+    sandbox.end.clone_from(&file.task_exit);
+    sandbox.gone = [file.cgroup_removed, file.removed].into_iter().flatten().min();
+    for pid in file.processes.keys() {
+        sandbox.record_process(*pid);
+    }
+    sandbox
+}

@@ -1,0 +1,12 @@
+//! Whom a diagnosis of a node may be about.
+
+use crate::observation::cri::ContainerId;
+
+/// Whom a diagnosis may be about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// A container instance.
+    Container(ContainerId),
+    /// A pod, by the uid that the node knows it by.
+    Pod(String),
+}
