@@ -4,6 +4,7 @@
 //! kept. Texts in them come from whoever may write to the API server: no rule shows one without cleaning it.
 
 mod event;
+pub mod message;
 mod network;
 mod node;
 mod pod;

@@ -1,0 +1,192 @@
+//! The API server's words on a pod that a controller may not create: event and condition `FailedCreate`.
+//!
+//! `plugin/pkg/admission/{resourcequota,limitranger}`, `pod-security-admission/admission`, webhooks
+//! (`apiserver/pkg/admission/plugin/webhook`), validation (`apimachinery/pkg/api/errors`: `Pod "x" is invalid: …`), etcd.
+
+use super::phrase::{bare, chain, is, is_any, list, names, said};
+
+/// Why a pod was not created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal<'m> {
+    /// Over the namespace's quota, or without the requests that it demands.
+    Quota {
+        /// What the quota demands and the pod leaves out, as `limits.cpu`; empty if the quota is used up.
+        demanded: Option<&'m str>,
+    },
+    /// Outside the namespace's LimitRange.
+    LimitRange,
+    /// Refused by a webhook, a policy or Pod Security.
+    Denied,
+    /// A webhook could not be asked.
+    WebhookFailed {
+        /// Its name.
+        webhook: &'m str,
+        /// Namespace and name of the Service behind it, where the URL names them.
+        service: Option<(&'m str, &'m str)>,
+    },
+    /// The template is invalid.
+    Invalid,
+    /// The API server, or what it stands on, failed for a reason of its own.
+    Server,
+}
+
+/// What a message says. `None` if its words are not known.
+pub fn refusal(message: &str) -> Option<Refusal<'_>> {
+    let mut links = chain(said(message));
+    // `pkg/controller/controller_utils.go`, `pkg/controller/statefulset/stateful_pod_control.go`.
+    while let Some(first) = links.first() {
+        let stateful = "create Pod {} in StatefulSet {} failed error";
+        if !is_any(first, &["Error creating", "Error", "FailedCreate", "Internal error occurred", stateful]) {
+            break;
+        }
+        links.remove(0);
+    }
+    let (first, rest) = links.split_first()?;
+    if is_any(first, &["pods {} is forbidden", "Pod {} is forbidden", "{} {} is forbidden"]) {
+        return Some(forbidden(rest));
+    }
+    if is_any(first, DENIED) {
+        return Some(Refusal::Denied);
+    }
+    if let Some(found) = FAILED_WEBHOOK.iter().find_map(|phrase| names(first, phrase)) {
+        return Some(Refusal::WebhookFailed {
+            webhook: bare(found.first()?),
+            service: rest.iter().find_map(|l| service(l)),
+        });
+    }
+    if is_any(first, &["Pod {} is invalid", "{} {} is invalid", "Pod in version {} cannot be handled as a Pod"]) {
+        return Some(Refusal::Invalid);
+    }
+    is_any(first, SERVER).then_some(Refusal::Server)
+}
+
+const DENIED: &[&str] = &[
+    "admission webhook {} denied the request",
+    "admission webhook {} denied the request without explanation",
+    "admission webhook {} denied the request without explanation{*}",
+    "ValidatingAdmissionPolicy {} with binding {} denied request",
+];
+
+const FAILED_WEBHOOK: &[&str] =
+    &["failed calling webhook {}", "failed calling admission webhook {}", "failed to call webhook {}"];
+
+const SERVER: &[&str] = &[
+    "etcdserver",
+    "Timeout",
+    "context deadline exceeded",
+    "context canceled",
+    "http2",
+    "net/http",
+    "unexpected EOF",
+    "EOF",
+    "Post {}",
+    "Unauthorized",
+    "Too many requests{*}",
+    "storage is (re)initializing",
+    "the server was unable to return a response in the time allotted, but may still be processing the request{*}",
+    "the server is currently unable to handle the request{*}",
+    "the server has received too many requests and has asked us to try again later{*}",
+    "the server could not find the requested resource{*}",
+    "an error on the server ({*}",
+    "Operation cannot be fulfilled on {} {}",
+    "Operation cannot be fulfilled on {}",
+    "object is being deleted",
+    "pods {} already exists",
+    "namespaces {} not found",
+    "client rate limiter Wait returned an error",
+    "resource quota evaluation timed out",
+    "unable to create pods",
+    "rpc error",
+];
+
+/// Behind `pods "x" is forbidden: `.
+fn forbidden<'m>(rest: &[&'m str]) -> Refusal<'m> {
+    match rest {
+        [first, ..] if is_any(first, &["exceeded quota", "insufficient quota to match these scopes"]) => {
+            Refusal::Quota { demanded: None }
+        }
+        [first, quota, ..] if *first == "failed quota" => {
+            let demanded = rest.get(2).and_then(|link| names(link, "must specify {*}"));
+            let demanded = demanded.or_else(|| names(quota, "{}, must specify {*}"));
+            Refusal::Quota { demanded: demanded.and_then(|found| found.last().copied()) }
+        }
+        [first, ..] if is(first, "status unknown for quota") => Refusal::Server,
+        [first, ..] => {
+            let inner = first.strip_prefix('[').map_or(*first, |inner| inner.trim_end_matches(']'));
+            let ranged = list(inner).into_iter().any(|part| is_any(part, RANGE));
+            if ranged { Refusal::LimitRange } else { Refusal::Denied }
+        }
+        [] => Refusal::Denied,
+    }
+}
+
+const RANGE: &[&str] = &[
+    "minimum {} usage per {} is {*}",
+    "maximum {} usage per {} is {*}",
+    "{} max limit to request ratio per {} is {*}",
+];
+
+/// The Service of `Post "https://policy.policy-system.svc:443/validate?timeout=10s"`.
+fn service(link: &str) -> Option<(&str, &str)> {
+    let url = names(link, "Post {}")?.first().copied().map(bare)?;
+    let host = url.split_once("://")?.1.split(['/', ':']).next()?;
+    let (name, rest) = host.split_once('.')?;
+    let (namespace, of) = rest.split_once('.')?;
+    (of == "svc" || of.starts_with("svc.")).then_some((namespace, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn tells_apart_who_refused() {
+        use Refusal::*;
+        for (message, expected) in [
+            (
+                "pods \"a\" is forbidden: exceeded quota: q, requested: cpu=1, used: cpu=1, limited: cpu=1",
+                Some(Quota { demanded: None }),
+            ),
+            (
+                "Error creating: pods \"a\" is forbidden: failed quota: q: must specify limits.cpu for: c",
+                Some(Quota { demanded: Some("limits.cpu for") }),
+            ),
+            ("pods \"a\" is forbidden: minimum cpu usage per Pod is 100m, but request is 50m", Some(LimitRange)),
+            (
+                "pods \"a\" is forbidden: [maximum cpu usage per Container is 4, but limit is 6, maximum memory usage \
+                 per Container is 2Gi, but limit is 4Gi]",
+                Some(LimitRange),
+            ),
+            ("pods \"a\" is forbidden: violates PodSecurity \"restricted:latest\": privileged", Some(Denied)),
+            ("admission webhook \"policy.example\" denied the request: no", Some(Denied)),
+            (
+                "create Pod web-0 in StatefulSet web failed error: admission webhook \"a\" denied the request: no",
+                Some(Denied),
+            ),
+            (
+                "Internal error occurred: failed calling webhook \"v.example\": failed to call webhook: Post \
+                 \"https://policy.policy-system.svc:443/validate?timeout=10s\": no endpoints available for service \
+                 \"policy\"",
+                Some(WebhookFailed { webhook: "v.example", service: Some(("policy-system", "policy")) }),
+            ),
+            ("Pod \"a\" is invalid: spec.containers[0].image: Required value", Some(Invalid)),
+            ("etcdserver: request timed out", Some(Server)),
+            ("Timeout: request did not complete within requested timeout - context deadline exceeded", Some(Server)),
+            ("the clerk is out for lunch", None),
+        ] {
+            assert_eq!(refusal(message), expected, "{message}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_name_of_a_pod_decides_nothing(name in "(exceeded-quota|denied|forbidden|webhook|etcdserver|[a-z]){1,4}") {
+            let message = format!("pods \"{name}\" is forbidden: violates PodSecurity \"{name}\": {name}");
+            prop_assert_eq!(refusal(&message), Some(Refusal::Denied));
+            let message = format!("Pod \"{name}\" is invalid: spec: {name}");
+            prop_assert_eq!(refusal(&message), Some(Refusal::Invalid));
+        }
+    }
+}

@@ -1,0 +1,473 @@
+//! Why an image could not be had, in the words of the runtimes and of the registries that they pass on.
+//!
+//! A chain of causes, of which each link is compared as a whole; the most specific one that is known decides. Phrases:
+//! containerd `core/remotes/docker`, `core/unpack`, `core/content`, `core/images`; CRI-O's `containers/image` `docker`,
+//! `copy`, `internal/manifest`, `pkg/shortnames`, `storage`; dockerd `distribution`; Go's net, net/http, crypto/tls; the
+//! error codes of the distribution specification; the kubelet's `pkg/kubelet/images`.
+
+use super::phrase::{bare, chain, is_any, names, said, without_rpc};
+
+/// Why an image could not be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Failure {
+    /// The pull was given up.
+    TimedOut,
+    /// The registry does not have it.
+    NotFound,
+    /// The registry asks for credentials, or refuses those that it got.
+    Unauthorized,
+    /// The way to the registry, or the registry itself, is broken.
+    Unreachable,
+    /// Too many pulls.
+    Throttled,
+    /// Fetched, and this node could not store or unpack it.
+    Unpack,
+    /// A kind of manifest or layer that the runtime does not know.
+    Format,
+    /// Not for this platform.
+    Platform,
+    /// A policy refused it.
+    Policy,
+    /// The name cannot be resolved.
+    Name,
+}
+
+/// A message about a pull.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pull<'m> {
+    /// The image that it names.
+    pub image: Option<&'m str>,
+    /// Why it failed; `None` if the words are not known.
+    pub failure: Option<Failure>,
+    /// The words behind those of who passed them on; empty if it says no more than that the next try has to wait.
+    pub words: &'m str,
+}
+
+/// Takes a message apart.
+pub fn pull(message: &str) -> Pull<'_> {
+    let message = said(message);
+    let mut links = without_rpc(chain(message));
+    let mut image = None;
+    while let Some(first) = links.first().copied() {
+        let named = NAMING.iter().find_map(|phrase| names(first, phrase));
+        if named.is_none() && !is_any(first, PASSING) {
+            break;
+        }
+        image = image.or_else(|| named.and_then(|found| found.first().copied().map(bare)));
+        links.remove(0);
+        links = without_rpc(links);
+    }
+    let words = links.first().map_or("", |first| &message[first.as_ptr() as usize - message.as_ptr() as usize..]);
+    Pull { image, failure: failure(&links), words }
+}
+
+/// Links that name the image, and say nothing else.
+const NAMING: &[&str] = &[
+    "Back-off pulling image {}",
+    "Failed to pull image {}",
+    "Failed to inspect image {}",
+    "Failed to apply default image tag {}",
+    "failed to pull and unpack image {}",
+    "failed to pull image {}",
+    "failed to resolve reference {}",
+];
+
+/// Links of those who only pass it on.
+const PASSING: &[&str] = &[
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "RegistryUnavailable",
+    "SignatureValidationFailed",
+    "ImageInspectError",
+    "InvalidImageName",
+    "Error response from daemon",
+    "failed to resolve image",
+    "failed to copy",
+    "httpReadSeeker",
+    "failed open",
+];
+
+/// The most specific failure that the links name.
+fn failure(links: &[&str]) -> Option<Failure> {
+    let by_words = links.iter().filter_map(|link| known(link));
+    let by_status = links.windows(2).filter_map(|pair| status(pair[0], pair[1]));
+    let failure = by_words.chain(by_status).max()?;
+    // What broke off on the network while a layer was written is the network's fault, unless the node's storage is named.
+    let broke_off = || links.iter().any(|link| is_any(link, TRANSPORT));
+    let stored = || links.iter().any(|link| is_any(link, STORAGE));
+    Some(if failure == Failure::Unpack && broke_off() && !stored() { Failure::Unreachable } else { failure })
+}
+
+fn known(link: &str) -> Option<Failure> {
+    let tables = [
+        (Failure::Name, NAME),
+        (Failure::Policy, POLICY),
+        (Failure::Platform, PLATFORM),
+        (Failure::Format, FORMAT),
+        (Failure::Unpack, STORAGE),
+        (Failure::Unpack, UNPACK),
+        (Failure::Throttled, THROTTLE),
+        (Failure::Unreachable, TRANSPORT),
+        (Failure::Unauthorized, AUTHORIZATION),
+        (Failure::NotFound, NOT_FOUND),
+        (Failure::TimedOut, TIME),
+    ];
+    tables.into_iter().find_map(|(failure, phrases)| is_any(link, phrases).then_some(failure))
+}
+
+/// An HTTP status, behind who announces it: `unexpected status from HEAD request to https://r/v2/: 403 Forbidden`.
+fn status(before: &str, link: &str) -> Option<Failure> {
+    let announced = [
+        "unexpected status from {} request to {}",
+        "unexpected status code {}",
+        "unexpected status code [{*}]",
+        "unexpected status",
+        "unexpected HTTP status",
+        "received unexpected HTTP status",
+        "StatusCode",
+        "download failed after attempts={}",
+    ];
+    let code = if is_any(before, &announced) {
+        link.split([' ', ',']).next()?
+    } else {
+        // These carry it themselves.
+        let phrases = ["invalid status code from registry {} ({*})", "error parsing HTTP {} response body"];
+        phrases.iter().find_map(|phrase| names(link, phrase).or_else(|| names(before, phrase)))?.first().copied()?
+    };
+    Some(match code.parse().ok()? {
+        401 | 403 | 407 => Failure::Unauthorized,
+        404 | 410 => Failure::NotFound,
+        412 | 451 => Failure::Policy,
+        429 => Failure::Throttled,
+        408 | 500..=599 => Failure::Unreachable,
+        _ => return None,
+    })
+}
+
+const NAME: &[&str] = &[
+    "short name mode is enforcing, but image name {} returns ambiguous list",
+    "short-name {} did not resolve to an alias and no unqualified-search registries are defined in {}",
+    "short-name {} did not resolve to an alias and no containers-registries.conf(5) was found",
+    "short-name resolution enforced but cannot prompt without a TTY",
+    "couldn't parse image name {}",
+    "couldn't parse image reference {}",
+    "couldn't parse image name",
+    "couldn't parse image reference",
+    "could not parse image reference {}",
+    "failed to parse image reference {}",
+    "invalid reference format",
+    "invalid reference format{*}",
+    "repository name must be lowercase",
+    "repository name must be canonical",
+];
+
+const POLICY: &[&str] = &[
+    "Source image rejected",
+    "Running image {} is rejected by policy.",
+    "A signature was required, but no signature exists",
+    "signature for identity {} is not accepted",
+    "signature validation failed",
+    "remote trust data does not exist for {}",
+    "remote trust data does not exist",
+];
+
+const PLATFORM: &[&str] = &[
+    "no match for platform in manifest",
+    "no match for platform in manifest {}",
+    "no matching manifest for {} in the manifest list entries",
+    "image with reference {} was found but does not match the specified platform{*}",
+    "image with reference {} was found but its platform ({*}) does not match the specified platform ({*})",
+    "no image found in image index for architecture {}, variant {}, OS {}",
+    "no image found in manifest list for architecture {}, variant {}, OS {}",
+    "no image found in image index for architecture {}, OS {}",
+    "no image found in manifest list for architecture {}, OS {}",
+    "image operating system {} cannot be used on this platform",
+    "cannot download image with operating system {} when requesting {}",
+];
+
+const FORMAT: &[&str] = &[
+    "media type {} is no longer supported since containerd {}, please rebuild the image as {*}",
+    "unsupported manifest media type and no default available",
+    "unsupported manifest MIME type {}",
+    "unsupported manifest type {}",
+    "unsupported schema version {}",
+    "unsupported manifest schema version {}",
+    "unsupported docker v2s2 media type",
+    "unsupported OCIv1 media type",
+    "unsupported media type {}",
+    "unsupported media type",
+    "unsupported manifest format",
+    "unsupported MIME type {*}",
+    "Unimplemented manifest MIME type {*}",
+    "Unimplemented manifest list MIME type {*}",
+    "invalid manifest type {}",
+    "missing signature key",
+    "mismatched image rootfs and manifest layers",
+    "no processor for media-type",
+    "failed to get stream processor for {}",
+    "unexpected media type {} for {}",
+    "unexpected media type {*}",
+    "conversion from schema 1 images is disabled",
+    "mediaType in manifest should be {} not {}",
+    "[DEPRECATION NOTICE] Docker Image Format v1{*}",
+    "Docker Image Format v1{*}",
+];
+
+/// Errors of the node's own storage.
+const STORAGE: &[&str] = &[
+    "no space left on device",
+    "No space left on device",
+    "input/output error",
+    "read-only file system",
+    "disk quota exceeded",
+    "structure needs cleaning",
+    "stale NFS file handle",
+    "stale file handle",
+    "too many links",
+    "{} failed size validation",
+    "unexpected commit digest {}, expected {}",
+    "unexpected commit size {}, expected {}",
+    "failed size validation",
+    "failed digest validation",
+    "blob digest mismatch",
+    "blob size mismatch",
+    "Digest did not match, expected {}, got {}",
+    "digest mismatch, expected {}, got {}",
+    "filesystem layer verification failed for digest {}",
+    "wrong diff id calculated on extraction {}",
+    "potentially insufficient UIDs or GIDs available in user namespace{*}",
+    "failed to Lchown {} for UID {}, GID {}",
+    "failed to Lchown {} for UID {}, GID {} (try increasing the number of subordinate IDs in /etc/subuid and /etc/subgid)",
+    "lchown {}",
+    "content digest {}",
+    "unpacking failed (error{*}",
+];
+
+const UNPACK: &[&str] = &[
+    "failed to extract layer {}",
+    "failed to extract layer ({*}) to {} as {}",
+    "failed to register layer",
+    "failed to unpack image on snapshotter {}",
+    "failed to unpack",
+    "failed to prepare extraction snapshot {}",
+    "unable to prepare extraction snapshot",
+    "failed commit on ref {}",
+    "failed to commit snapshot {}",
+    "mount callback failed on {}",
+    "apply layer error for {}",
+    "failed to convert whiteout file {}",
+    "failed to mount {}",
+    "failed to create temp dir",
+    "failed to get reader from content store",
+    "writing blob",
+    "Error writing blob",
+    "storing blob to file {}",
+    "error storing blob to file {}",
+    "adding layer with blob {}",
+    "Error adding layer with blob {}",
+    "adding layer with blob {} {*}",
+    "committing the finished image",
+    "Error committing the finished image",
+    "Error processing tar file({*})",
+    "processing tar file({*})",
+    "error creating overlay mount to {}",
+    "creating temporary file {}",
+    "error creating temporary file {}",
+    "ApplyLayer {*}",
+];
+
+const THROTTLE: &[&str] = &[
+    "429 Too Many Requests{*}",
+    "toomanyrequests",
+    "too many requests to registry",
+    "Too Many Requests{*}",
+    "You have reached your pull rate limit. {*}",
+    "You have reached your unauthenticated pull rate limit. {*}",
+    "Rate exceeded",
+    "pull QPS exceeded",
+];
+
+/// Go's net, net/http and crypto/tls, and what registries say that are not well.
+const TRANSPORT: &[&str] = &[
+    "dial tcp",
+    "dial tcp {}",
+    "dial udp {}",
+    "read tcp {*}",
+    "write tcp {*}",
+    "lookup {} on {}",
+    "lookup {}",
+    "no such host",
+    "proxyconnect tcp",
+    "socks connect tcp {*}",
+    "net/http",
+    "http2",
+    "tls",
+    "x509",
+    "remote error",
+    "stream error",
+    "server gave HTTP response to HTTPS client",
+    "server sent GOAWAY and closed the connection; {*}",
+    "context deadline exceeded (Client.Timeout {*}",
+    "context deadline exceeded (Client.Timeout or context cancellation while reading body)",
+    "i/o timeout",
+    "connection refused",
+    "connection reset by peer",
+    "server misbehaving",
+    "malformed HTTP response {*}",
+    "EOF",
+    "unexpected EOF",
+    "happened during read",
+    "RegistryUnavailable",
+    "500 Internal Server Error{*}",
+    "502 Bad Gateway{*}",
+    "503 Service Unavailable{*}",
+    "504 Gateway Time-out{*}",
+    "504 Gateway Timeout{*}",
+];
+
+const AUTHORIZATION: &[&str] = &[
+    "denied",
+    "unauthorized",
+    "insufficient_scope",
+    "authorization failed",
+    "no basic auth credentials",
+    "requested access to the resource is denied",
+    "access to the requested resource is not authorized",
+    "authentication required{*}",
+    "access forbidden",
+    "access denied",
+    "pull access denied, repository does not exist or may require authorization",
+    "pull access denied for {}, repository does not exist or may require 'docker login'",
+    "repository {} not found or may require 'docker login'",
+    "unable to retrieve auth token",
+    "invalid username/password",
+    "401 Unauthorized{*}",
+    "403 Forbidden{*}",
+];
+
+const NOT_FOUND: &[&str] = &[
+    "not found",
+    "manifest unknown",
+    "name unknown",
+    "blob unknown",
+    "repository name not known to registry",
+    "repository does not exist",
+    "manifest for {} not found",
+    "repository {} not found",
+    "manifest {} not found",
+    "could not fetch content descriptor {} ({*}) from remote",
+    "Tag {} was deleted or has expired. To pull, revive via time machine",
+    "Requested entity was not found.",
+    "404 Not Found{*}",
+];
+
+const TIME: &[&str] = &[
+    "context deadline exceeded",
+    "context canceled",
+    "DeadlineExceeded",
+    "pull context canceled",
+    "operation timed out",
+    "image pull progress timeout",
+    "Cancel pulling image {} because of no progress for {}, latest progress {*}",
+];
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn tells_apart_why_a_pull_failed() {
+        use Failure::*;
+        for (message, expected) in [
+            (
+                "rpc error: code = NotFound desc = failed to pull and unpack image \"r/a:9\": failed to resolve \
+                 reference \"r/a:9\": r/a:9: not found",
+                NotFound,
+            ),
+            (
+                "failed to resolve image: unexpected status from HEAD request to http://r/v2/a/manifests/1: 403 \
+                 Forbidden",
+                Unauthorized,
+            ),
+            (
+                "failed to resolve image: pull access denied, repository does not exist or may require authorization: \
+                 authorization failed: no basic auth credentials",
+                Unauthorized,
+            ),
+            (
+                "failed to resolve reference \"r.example/denied:/forbidden-401:429\": r.example/forbidden-401:429: not \
+                 found",
+                NotFound,
+            ),
+            ("failed to do request: Head \"https://r/v2/429/\": EOF", Unreachable),
+            ("reading manifest 7 in r.example/a: StatusCode: 403, \"<html>\"", Unauthorized),
+            ("toomanyrequests: You have reached your pull rate limit", Throttled),
+            (
+                "failed to do request: Head \"https://r/v2/\": dial tcp: lookup r on 10.0.0.10:53: no such host",
+                Unreachable,
+            ),
+            ("failed to do request: Head \"https://r/v2/\": dial tcp 10.0.0.1:443: i/o timeout", Unreachable),
+            (
+                "failed to do request: Head \"https://r/v2/\": http: server gave HTTP response to HTTPS client",
+                Unreachable,
+            ),
+            ("no match for platform in manifest: not found", Platform),
+            ("Back-off pulling image \"r/a:9\": ErrImagePull: r/a:9: not found", NotFound),
+            ("context deadline exceeded", TimedOut),
+            ("Requesting bearer token: invalid status code from registry 503 (Service Unavailable)", Unreachable),
+            ("failed to extract layer sha256:8a: write /var/lib/x: no space left on device: unknown", Unpack),
+            (
+                "failed to copy: httpReadSeeker: failed open: failed to do request: Get \"https://r/v2/\": context \
+                 canceled",
+                TimedOut,
+            ),
+            ("writing blob: storing blob to file \"/var/tmp/1\": happened during read: unexpected EOF", Unreachable),
+            (
+                "unsupported: media type \"application/vnd.docker.distribution.manifest.v1+prettyjws\" is no longer \
+                 supported since containerd v2.1, please rebuild the image as \"application/x\" or \"application/y\"",
+                Format,
+            ),
+            ("unexpected status from HEAD request to https://r/v2/a: 412 Precondition Failed", Policy),
+        ] {
+            assert_eq!(pull(message).failure, Some(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn words_that_nobody_knows_are_no_evidence() {
+        for message in [
+            "the dog ate the image",
+            "rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: dial unix \
+             /run/containerd/containerd.sock: connect: connection refused\"",
+        ] {
+            assert_eq!(pull(message).failure, None, "{message}");
+        }
+        let waits = pull("Back-off pulling image \"r/a:9\"");
+        assert_eq!((waits.image, waits.words), (Some("r/a:9"), ""));
+    }
+
+    proptest! {
+        #[test]
+        fn any_message_is_read_without_panic(message in r#"(rpc error: |code = |"|: |\[|[ -~é])*"#) {
+            pull(&message);
+        }
+
+        #[test]
+        fn the_name_of_an_image_decides_nothing(
+            name in "(denied|not-found|401|429|x509|tls|dial-tcp|eof|unauthorized|no-such-host|[a-z]){1,4}(/(404|eof|[a-z]+))?",
+            tag in "(429|503|not-found|latest|[a-z0-9]+)",
+        ) {
+            let image = format!("r.example/{name}:{tag}");
+            let message = format!(
+                "Failed to pull image \"{image}\": failed to pull and unpack image \"{image}\": failed to extract layer \
+                 sha256:{tag}: write /{name}: no space left on device"
+            );
+            prop_assert_eq!(pull(&message).failure, Some(Failure::Unpack));
+            prop_assert_eq!(pull(&message).image, Some(image.as_str()));
+            let message = format!("failed to resolve reference \"{image}\": {image}: the registry is on holiday");
+            prop_assert_eq!(pull(&message).failure, None);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The words of the kubelet and of the attach controller on a volume that could not be attached or mounted.
+//!
+//! `pkg/volume/util/operationexecutor/operation_generator.go` (`MountVolume.SetUp failed for volume "x" : …`),
+//! `pkg/kubelet/volumemanager/volume_manager.go` (`Unable to attach or mount volumes: …`), `pkg/volume/{secret,configmap,
+//! projected}`, `pkg/controller/volume/attachdetach`. What a driver of CSI says behind them is its own.
+
+use super::{
+    create,
+    phrase::{chain, is, is_any, list, said, without_rpc},
+};
+
+/// Why a volume is not there, the least specific first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Failure {
+    /// The kubelet's own caches are not filled yet: passes by itself.
+    NotReady,
+    /// It waits, and does not say for what.
+    Waiting,
+    /// It failed, for a reason of the storage.
+    Failed,
+    /// The claim is not bound or does not exist.
+    ClaimUnbound,
+    /// A key of a ConfigMap or Secret does not exist.
+    KeyMissing,
+    /// A ConfigMap of the pod's own volume does not exist.
+    ConfigMapMissing,
+    /// A Secret of the pod's own volume does not exist.
+    SecretMissing,
+}
+
+/// What a message says. `None` if its words are not known.
+pub fn failure(message: &str) -> Option<Failure> {
+    let links = chain(said(message));
+    let (first, rest) = links.split_first()?;
+    if is(first, "MountVolume.SetUp failed for volume {}") {
+        return Some(set_up(rest));
+    }
+    let phrases = [
+        "MountVolume.{} failed for volume {}",
+        "MountVolume.NewMounter initialization failed for volume {}",
+        "MapVolume.{} failed for volume {}",
+        "AttachVolume.{} failed for volume {}",
+        "Multi-Attach error for volume {} {*}",
+        "UnmountVolume.{} failed for volume {}",
+        "hostPath type check failed",
+    ];
+    if is_any(first, &phrases) {
+        return Some(Failure::Failed);
+    }
+    let waits = ["Unable to attach or mount volumes", "Unable to mount volumes for pod {}"];
+    if is_any(first, &waits) {
+        let unbound = [
+            "error processing PVC {}",
+            "PVC is not bound",
+            "failed to fetch PVC from API server",
+            "persistentvolumeclaims {} not found",
+            "persistentvolumeclaim {} not found",
+            "can't use PVC {}",
+        ];
+        let claim = rest.iter().any(|link| is_any(link, &unbound));
+        return Some(if claim { Failure::ClaimUnbound } else { Failure::Waiting });
+    }
+    None
+}
+
+/// What failed when the volume was set up: of what the kubelet fills itself, it says exactly what is missing.
+fn set_up(rest: &[&str]) -> Failure {
+    let rest = without_rpc(rest.to_vec());
+    let Some((first, behind)) = rest.split_first() else { return Failure::Failed };
+    if is_any(first, &["failed to sync configmap cache", "failed to sync secret cache"])
+        || is(first, "object {} not registered")
+    {
+        return Failure::NotReady;
+    }
+    // A projected volume lists what is missing: `[configmap "a" not found, secret "b" not found]`.
+    let joined = first.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
+    let parts = joined.map_or_else(|| vec![*first], list);
+    let missing = parts.into_iter().filter_map(|part| create::missing(part, behind));
+    let failures = missing.map(|refusal| match refusal {
+        create::Refusal::ConfigMapMissing => Failure::ConfigMapMissing,
+        create::Refusal::SecretMissing => Failure::SecretMissing,
+        create::Refusal::KeyMissing => Failure::KeyMissing,
+        create::Refusal::RunAsRoot | create::Refusal::Volume | create::Refusal::Device | create::Refusal::NotReady => {
+            Failure::Failed
+        }
+    });
+    failures.max().unwrap_or(Failure::Failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn only_the_pods_own_references_count_as_missing() {
+        use Failure::*;
+        for (message, expected) in [
+            ("MountVolume.SetUp failed for volume \"tls\" : secret \"web-tls\" not found", Some(SecretMissing)),
+            (
+                "MountVolume.SetUp failed for volume \"c\" : configmap \"kube-root-ca.crt\" not found",
+                Some(ConfigMapMissing),
+            ),
+            (
+                "MountVolume.SetUp failed for volume \"p\" : [configmap \"a\" not found, secret \"b\" not found]",
+                Some(SecretMissing),
+            ),
+            (
+                "MountVolume.SetUp failed for volume \"config\" : configmap references non-existent config key: app.yml",
+                Some(KeyMissing),
+            ),
+            (
+                "MountVolume.MountDevice failed for volume \"pvc-1\" : fetching NodeStageSecretRef rook-ceph/n failed: \
+                 kubernetes.io/csi: failed to find the secret n in the namespace r with error: secrets \"n\" not found",
+                Some(Failed),
+            ),
+            (
+                "MountVolume.SetUp failed for volume \"s\" : rpc error: code = Unknown desc = failed to get \
+                 secretproviderclass csi/a, error: SecretProviderClass.x \"a\" not found",
+                Some(Failed),
+            ),
+            (
+                "Unable to attach or mount volumes: unmounted volumes=[tls], unattached volumes=[k tls]: timed out \
+                 waiting for the condition",
+                Some(Waiting),
+            ),
+            (
+                "Unable to attach or mount volumes: unmounted volumes=[d], unattached volumes=[], failed to process \
+                 volumes=[d]: error processing PVC ns/d: failed to fetch PVC from API server: persistentvolumeclaims \
+                 \"d\" not found",
+                Some(ClaimUnbound),
+            ),
+            (
+                "MountVolume.SetUp failed for volume \"cfg\" : failed to sync configmap cache: timed out waiting for \
+                 the condition",
+                Some(NotReady),
+            ),
+            ("Multi-Attach error for volume \"pvc-1\" Volume is already used by pod(s) a", Some(Failed)),
+            ("the disk sulks", None),
+        ] {
+            assert_eq!(failure(message), expected, "{message}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn names_of_volumes_secrets_and_drivers_decide_nothing(
+            name in "(secret|configmap|not-found|not-registered|timed-out|sync-cache|[a-z]){1,4}"
+        ) {
+            let message = format!(
+                "MountVolume.MountDevice failed for volume \"{name}\" : rpc error: code = NotFound desc = {name}.csi: \
+                 volume {name} not found"
+            );
+            prop_assert_eq!(failure(&message), Some(Failure::Failed));
+            let message = format!("MountVolume.SetUp failed for volume \"{name}\" : secret \"{name}\" not found");
+            prop_assert_eq!(failure(&message), Some(Failure::SecretMissing));
+            let message = format!(
+                "MountVolume.SetUp failed for volume \"{name}\" : kubernetes.io/csi: mounter.SetUpAt failed to get CSI \
+                 client: driver name {name}.k8s.io not found in the list of registered CSI drivers"
+            );
+            prop_assert_eq!(failure(&message), Some(Failure::Failed));
+        }
+    }
+}

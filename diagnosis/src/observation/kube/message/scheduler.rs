@@ -1,0 +1,410 @@
+//! The scheduler's words on a pod that no node takes.
+//!
+//! `pkg/scheduler/framework/types.go`, `FitError`: `0/5 nodes are available: ` with a histogram of the first filter that
+//! each node failed, or the one sentence of a plugin that refused before any node was looked at; then sentences about
+//! preemption. The phrases are those of `pkg/scheduler/framework/plugins/*`; of Volcano's `pkg/scheduler/api/
+//! unschedule_info.go`; and of `kubernetes-sigs/scheduler-plugins`, `pkg/coscheduling`.
+
+use super::phrase::{bare, chain, is, is_any, list, names, sentence};
+
+/// One reason, and how many nodes it keeps out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal<'m> {
+    /// Nodes; 0 where it is about the pod as a whole.
+    pub nodes: u32,
+    /// Why.
+    pub reason: Reason<'m>,
+    /// The same in the scheduler's words.
+    pub text: &'m str,
+}
+
+/// Why a node, or all of them, are refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason<'m> {
+    /// Too little of a resource, by its name; empty where none is named.
+    Resources(&'m str),
+    /// A host port is taken.
+    HostPorts,
+    /// A claim is not bound, does not exist or lost its volume.
+    ClaimUnbound,
+    /// A bound volume ties the pod to other nodes, or the node cannot take another volume.
+    Volume,
+    /// Devices of a resource claim.
+    Device,
+    /// `nodeSelector`, node affinity or `nodeName`.
+    NodeLabels,
+    /// Affinity between pods, or their spreading.
+    Affinity,
+    /// Taints, by their keys; empty where none is named.
+    Taints(Vec<&'m str>),
+    /// The node is cordoned or not ready, or there is none.
+    NoNode,
+    /// The group that the pod must be scheduled with.
+    Group,
+    /// Words that are not known.
+    Unknown,
+}
+
+/// The reasons that a message names, in its order.
+pub fn refusals(message: &str) -> Vec<Refusal<'_>> {
+    let message = message.trim();
+    let whole = |reason| vec![Refusal { nodes: 0, reason, text: message }];
+    if let Some(reason) = of_group(message) {
+        return whole(reason);
+    }
+    let links = chain(message);
+    if let [first, rest @ ..] = &links[..]
+        && let Some(reason) = of_plugin(first, rest)
+    {
+        return whole(reason);
+    }
+    let announced = ["{}/{} nodes are available", "{}/{} nodes are unavailable", "all nodes are unavailable"];
+    let Some((head, rest)) = message.split_once(':').filter(|(head, _)| is_any(head, &announced)) else {
+        let (said, _) = sentence(message);
+        return whole(reason(said));
+    };
+    if head.starts_with("0/0 ") {
+        return whole(Reason::NoNode);
+    }
+    let (histogram, _) = sentence(rest.trim());
+    let mut refusals: Vec<Refusal<'_>> = Vec::new();
+    // A part without a count continues the one before: reasons may hold a comma.
+    let mut start = 0;
+    let parts = list(histogram);
+    for (index, part) in parts.iter().enumerate() {
+        let begins = counted(part).is_some() || index == 0;
+        if begins {
+            start = offset(histogram, part);
+        }
+        let text = histogram[start..offset(histogram, part) + part.len()].trim();
+        let (nodes, text) = counted(text).unwrap_or((0, text));
+        let refusal = Refusal { nodes, reason: reason(text), text };
+        match refusals.last_mut() {
+            Some(last) if !begins => *last = refusal,
+            _ => refusals.push(refusal),
+        }
+    }
+    refusals
+}
+
+/// `3 Insufficient cpu`.
+fn counted(part: &str) -> Option<(u32, &str)> {
+    let (count, reason) = part.split_once(' ')?;
+    Some((count.parse().ok()?, reason.trim()))
+}
+
+fn offset(text: &str, part: &str) -> usize {
+    part.as_ptr() as usize - text.as_ptr() as usize
+}
+
+/// What one filter says.
+fn reason(text: &str) -> Reason<'_> {
+    if let Some(name) = names(text, "Insufficient {}").and_then(|found| found.first().copied()) {
+        return Reason::Resources(name);
+    }
+    if let Some(keys) = taints(text) {
+        return Reason::Taints(keys);
+    }
+    // A PreFilter plugin left no node: `node(s) didn't satisfy plugin(s) [NodeAffinity]`.
+    let by_plugin = ["node(s) didn't satisfy plugin(s) [{*}] simultaneously", "node(s) didn't satisfy plugin(s) [{*}]"];
+    let by_plugin =
+        by_plugin.iter().chain(&["node(s) didn't satisfy plugin {*}"]).find_map(|phrase| names(text, phrase));
+    if let Some(plugins) = by_plugin {
+        return first_known(plugins.first().into_iter().flat_map(|all| all.split(' ')).map(plugin));
+    }
+    // Volcano: `plugin InterPodAffinity predicates failed node(s) didn't match pod affinity rules`.
+    if let Some([name, said]) = names(text, "plugin {} predicates failed {*}").as_deref() {
+        return first_known(list(said).into_iter().map(reason).chain([plugin(name)]));
+    }
+    for (reason, phrases) in FILTERS {
+        if is_any(text, phrases) {
+            return reason.clone();
+        }
+    }
+    Reason::Unknown
+}
+
+fn first_known<'m>(reasons: impl Iterator<Item = Reason<'m>>) -> Reason<'m> {
+    let mut known = reasons.filter(|reason| *reason != Reason::Unknown);
+    known.next().unwrap_or(Reason::Unknown)
+}
+
+/// The phrases of the filters, of all releases.
+const FILTERS: &[(Reason<'static>, &[&str])] = &[
+    (
+        Reason::Resources(""),
+        &["Too many pods", "node(s) resource fit failed", "node(s) pod number exceeded", "{} is insufficient"],
+    ),
+    (
+        Reason::HostPorts,
+        &["node(s) didn't have free ports for the requested pod ports", "node(s) didn't have free ports"],
+    ),
+    (
+        Reason::ClaimUnbound,
+        &[
+            "pod has unbound immediate PersistentVolumeClaims",
+            "pod has unbound immediate PersistentVolumeClaims ({*})",
+            "pod has unbound PersistentVolumeClaims",
+            "pod has unbound PersistentVolumeClaims ({*})",
+            "persistentvolumeclaim {} not found",
+            "persistentvolumeclaim {} is being deleted",
+            "persistentvolumeclaim {} bound to non-existent persistentvolume {}",
+            "persistentvolumeclaim {} was not created for pod {*}",
+            "PersistentVolumeClaim is not bound: {}",
+            "node(s) didn't find available persistent volumes to bind",
+            "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)",
+            "pvc(s) bound to non-existent pv(s)",
+            "node(s) unavailable due to PersistentVolumes do not exist",
+            "waiting for ephemeral volume controller to create the persistentvolumeclaim {}",
+        ],
+    ),
+    (
+        Reason::Volume,
+        &[
+            "node(s) had volume node affinity conflict",
+            "node(s) didn't match PersistentVolume's node affinity",
+            "node(s) had no available volume zone",
+            "node(s) did not have enough free storage",
+            "node(s) exceed max volume count",
+            "node(s) had no available disk",
+            "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode",
+            "node(s) unavailable due to volume zone conflict",
+        ],
+    ),
+    (
+        Reason::Device,
+        &[
+            "cannot allocate all claims",
+            "resourceclaim not available on the node",
+            "resourceclaim in use",
+            "resourceclaim must be reallocated",
+            "unallocated immediate resourceclaim",
+            "resourceclaim depends on disabled {} feature",
+            "cannot schedule extended resource claim",
+            "timed out trying to allocate devices",
+            "waiting for dynamic resource controller to create the resourceclaim {}",
+            "waiting for resource driver to allocate resource",
+            "waiting for resource driver to provide information",
+            "resourceclaim {} not found",
+            "resourceclaim.resource.k8s.io {} not found",
+            "resourceclaim {} is being deleted",
+            "resourceclaim is being deleted",
+            "pod {} has no resourceclaim {*}",
+            "device class {} does not exist",
+            "request {} refers to device class {}, which does not exist",
+        ],
+    ),
+    (
+        Reason::NodeLabels,
+        &[
+            "node(s) didn't match Pod's node affinity/selector",
+            "node(s) didn't match Pod's node affinity",
+            "node(s) didn't match node selector",
+            "node(s) didn't match pod's node affinity/selector",
+            "node(s) didn't match scheduler-enforced node affinity",
+            "node(s) didn't match the requested hostname",
+            "node(s) didn't match the requested node name",
+            "node(s) didn't match pod topology spread constraints (missing required label)",
+        ],
+    ),
+    (
+        Reason::Affinity,
+        &[
+            "node(s) didn't match pod affinity/anti-affinity",
+            "node(s) didn't match pod affinity/anti-affinity rules",
+            "node(s) didn't match pod affinity rules",
+            "node(s) didn't match pod anti-affinity rules",
+            "node(s) didn't satisfy existing pods anti-affinity rules",
+            "node(s) didn't match pod topology spread constraints",
+        ],
+    ),
+    (
+        Reason::NoNode,
+        &[
+            "no nodes available to schedule pods",
+            "node(s) were unschedulable",
+            "node(s) had unknown conditions",
+            "node(s) were not ready",
+            "node(s) were not ready, were out of disk space",
+            "node(s) were out of disk space",
+            "node(s) had network unavailable",
+            "node(s) had memory pressure",
+            "node(s) had disk pressure",
+            "node(s) had pid pressure",
+        ],
+    ),
+    (
+        Reason::Group,
+        &[
+            "optimistic rejection in PostFilter",
+            "pod group is not ready",
+            "waiting for minCount pods from a gang to appear in scheduling queue",
+            "waiting for minCount pods from a gang to be scheduled",
+            "waiting for pods's workload {} to appear in scheduling queue",
+            "waiting for pod's workload {} to appear in scheduling queue",
+            "waiting for pod's pod group {} to appear in scheduling queue",
+        ],
+    ),
+];
+
+/// The keys of the taints that a node has: of 1.24 on, before, and before 1.18.
+fn taints(text: &str) -> Option<Vec<&str>> {
+    let unnamed = ["node(s) had untolerated taint(s)", "node(s) had taints that the pod didn't tolerate"];
+    if is_any(text, &unnamed) {
+        return Some(Vec::new());
+    }
+    let braces = names(text, "node(s) had untolerated taint {*}")
+        .or_else(|| names(text, "node(s) had taint {*}, that the pod didn't tolerate"))?;
+    let inner = braces.first()?.strip_prefix('{')?.strip_suffix('}')?;
+    let key = |pair: &'_ str| pair.find(':').map_or(pair.len(), |at| at);
+    Some(list(inner).into_iter().map(|pair| pair[..key(pair)].trim()).collect())
+}
+
+/// `running PreBind plugin "VolumeBinding": …`, and the same before 1.19.
+fn of_plugin<'m>(first: &'m str, rest: &[&'m str]) -> Option<Reason<'m>> {
+    let phrases = [
+        "running {*} plugin {}",
+        "running {} filter plugin for pod {}",
+        "running {} filter plugin",
+        "error while running {} prebind plugin for pod {}",
+        "error while running {} filter plugin for pod {}",
+    ];
+    let found = phrases.iter().find_map(|phrase| names(first, phrase))?;
+    let named = found.into_iter().map(|name| plugin(bare(name)));
+    let said = rest.iter().map(|link| reason(sentence(link).0));
+    Some(first_known(said.chain(named)))
+}
+
+/// What a plugin decides, by its name.
+fn plugin(name: &str) -> Reason<'static> {
+    match name {
+        "VolumeBinding" => Reason::ClaimUnbound,
+        "VolumeZone" | "VolumeRestrictions" | "NodeVolumeLimits" | "EBSLimits" | "GCEPDLimits" | "AzureDiskLimits"
+        | "CinderLimits" => Reason::Volume,
+        "DynamicResources" => Reason::Device,
+        "NodeAffinity" | "NodeName" => Reason::NodeLabels,
+        "NodeResourcesFit" => Reason::Resources(""),
+        "NodePorts" => Reason::HostPorts,
+        "TaintToleration" => Reason::Taints(Vec::new()),
+        "NodeUnschedulable" => Reason::NoNode,
+        "InterPodAffinity" | "PodTopologySpread" => Reason::Affinity,
+        "Coscheduling" | "GangScheduling" => Reason::Group,
+        _ => Reason::Unknown,
+    }
+}
+
+/// What schedulers of groups say of a pod that waits for others.
+fn of_group(message: &str) -> Option<Reason<'static>> {
+    let phrases = [
+        "{}/{} tasks in gang unschedulable: {*}",
+        "pod group is not ready, {*}",
+        "rejected due to timeout after waiting {} at plugin Coscheduling",
+        "gang {} rejected {*}",
+        "pre-filter pod {} cannot find enough sibling pods, current pods number: {}, minMember of group: {}",
+    ];
+    let rejected = "optimistic rejection in PostFilter";
+    let by_group = is_any(message, &phrases) || chain(message).iter().any(|link| is(link, rejected));
+    by_group.then_some(Reason::Group)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn reasons(message: &str) -> Vec<(u32, Reason<'_>)> {
+        refusals(message).into_iter().map(|refusal| (refusal.nodes, refusal.reason)).collect()
+    }
+
+    #[test]
+    fn takes_the_histogram_apart() {
+        let message = "0/6 nodes are available: 1 node(s) had untolerated taint {a: b}, 2 Insufficient cpu, 3 \
+                       Insufficient memory. preemption: 0/6 nodes are available: 6 Preemption is not helpful for \
+                       scheduling.";
+        assert_eq!(
+            reasons(message),
+            [(1, Reason::Taints(vec!["a"])), (2, Reason::Resources("cpu")), (3, Reason::Resources("memory"))]
+        );
+        let older = "0/3 nodes are available: 1 node(s) had taint {node-role.kubernetes.io/master: }, that the pod \
+                     didn't tolerate, 2 node(s) didn't match node selector.";
+        assert_eq!(
+            reasons(older),
+            [(1, Reason::Taints(vec!["node-role.kubernetes.io/master"])), (2, Reason::NodeLabels)]
+        );
+    }
+
+    #[test]
+    fn a_reason_that_nobody_knows_is_kept_with_its_count() {
+        let message = "0/3 nodes are available: 2 node(s) lacked the blue moon, 1 node(s) were unschedulable.";
+        assert_eq!(reasons(message), [(2, Reason::Unknown), (1, Reason::NoNode)]);
+    }
+
+    #[test]
+    fn knows_what_is_said_of_the_pod_as_a_whole() {
+        for (message, reason) in [
+            ("no nodes available to schedule pods", Reason::NoNode),
+            ("0/0 nodes are available: .", Reason::NoNode),
+            ("0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims.", Reason::ClaimUnbound),
+            (
+                "0/1 nodes are available: waiting for dynamic resource controller to create the resourceclaim \"a.b\". \
+                 no new claims to deallocate, preemption: 0/1 nodes are available: 1 x.",
+                Reason::Device,
+            ),
+            (
+                "running Reserve plugin \"DynamicResources\": waiting for resource driver to allocate resource",
+                Reason::Device,
+            ),
+            (
+                "running PreBind plugin \"VolumeBinding\": binding volumes: timed out waiting for the condition",
+                Reason::ClaimUnbound,
+            ),
+            ("running PreFilter plugin \"Mystery\": no", Reason::Unknown),
+            (
+                "3/6 tasks in gang unschedulable: pod group is not ready, 6 Pending, 6 minAvailable; Pending: 1 \
+                 Unschedulable",
+                Reason::Group,
+            ),
+            ("the scheduler has the flu", Reason::Unknown),
+        ] {
+            let found = refusals(message);
+            assert_eq!(found.len(), 1, "{message}");
+            assert_eq!(found[0].reason, reason, "{message}");
+        }
+    }
+
+    #[test]
+    fn volcano_names_the_plugin_in_front() {
+        let message = "all nodes are unavailable: 1 plugin InterPodAffinity predicates failed node(s) didn't match pod \
+                       affinity/anti-affinity, node(s) didn't match pod affinity rules, 2 node(s) resource fit failed.";
+        assert_eq!(reasons(message), [(1, Reason::Affinity), (2, Reason::Resources(""))]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_message_is_taken_apart_without_panic(message in r"(0/5 nodes are available: )?([ -~]|, \d|é)*") {
+            refusals(&message);
+        }
+
+        #[test]
+        fn names_decide_nothing(
+            name in "(unschedulable|node-affinity|taint|volume|insufficient|gang|claims|not-found|-|[a-z0-9]){1,9}"
+        ) {
+            let message = format!(
+                "0/9 nodes are available: 1 Insufficient example.com/{name}, 2 node(s) had untolerated taint {{{name}: \
+                 {name}}}, 3 node(s) were unschedulable. preemption: 0/9 nodes are available: 9 no."
+            );
+            let resource = format!("example.com/{name}");
+            prop_assert_eq!(
+                reasons(&message),
+                vec![
+                    (1, Reason::Resources(&resource)),
+                    (2, Reason::Taints(vec![name.as_str()])),
+                    (3, Reason::NoNode)
+                ]
+            );
+            let claim = format!("0/9 nodes are available: persistentvolumeclaim \"{name}, 3 {name}. x\" not found.");
+            prop_assert_eq!(reasons(&claim), vec![(0, Reason::ClaimUnbound)]);
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! The words of OCI runtimes that could not make or start a container, as containerd, CRI-O, dockerd and the kubelet pass
+//! them on.
+//!
+//! What counts is what stands first behind the wrappers: `exec: "x": not found` there is the container's command, behind
+//! `running hook` or `get apparmor_parser version` it is a program of the node. Phrases: runc `libcontainer/{init,process,
+//! standard_init}_linux.go` (before 1.0 quoted into each other), crun `src/libcrun/{utils,linux,container}.c`, youki
+//! `crates/libcontainer/src/workload/default.rs`, gVisor `runsc/boot/loader.go`, containerd `pkg/oci/spec_opts.go`.
+
+use super::phrase::{chain, is, is_any, names, said, unquoted, without_rpc};
+
+/// What a runtime refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The command does not exist.
+    NotFound,
+    /// It exists and may not be executed.
+    NotExecutable,
+    /// It is not made for this machine.
+    WrongFormat,
+    /// None is named.
+    NoCommand,
+    /// The runtime's first process was killed for memory.
+    OutOfMemory,
+    /// A device could not be put into the container.
+    Device,
+}
+
+/// Longest depth of messages quoted into each other.
+const DEPTH: usize = 6;
+
+/// What a message says was refused. `None` if it is about something else, or not known.
+pub fn refusal(message: &str) -> Option<Refusal> {
+    read(said(message), DEPTH)
+}
+
+/// The part of a message that its wrappers led up to.
+pub fn innermost(message: &str) -> &str {
+    let links = core(said(message));
+    links.first().map_or(message, |first| &message[first.as_ptr() as usize - message.as_ptr() as usize..])
+}
+
+fn read(message: &str, depth: usize) -> Option<Refusal> {
+    let links = core(message);
+    let (first, rest) = links.split_first()?;
+    // Before 1.0, runc quoted the cause: `starting container process caused "exec: \"sh\": …"`. CRI-O passes on the line
+    // that runc logged: `time="…" level=error msg="…"`; with `--log-format json`, `{"msg":"…"}`.
+    if depth > 0
+        && let Some(inner) = quoted(first)
+    {
+        return read(&inner, depth - 1);
+    }
+    let error = rest.last().copied().unwrap_or_default();
+    let by_error = |error: &str| match error {
+        "no such file or directory" | "No such file or directory" | "executable file not found in $PATH" => {
+            Some(Refusal::NotFound)
+        }
+        "permission denied"
+        | "Permission denied"
+        | "is a directory"
+        | "Is a directory"
+        | "operation not permitted"
+        | "Operation not permitted" => Some(Refusal::NotExecutable),
+        "exec format error" | "Exec format error" => Some(Refusal::WrongFormat),
+        _ => None,
+    };
+    // containerd appends the kind of the error: `: unknown`.
+    let error = match rest {
+        [.., before, "unknown" | "not found" | "permission denied"] if by_error(before).is_some() => before,
+        [.., before, "unknown"] => before,
+        _ => error,
+    };
+    match *first {
+        // runc: LookPath and execve(2): `exec: "sh": executable file not found in $PATH`, `exec /sh: exec format error`.
+        "exec" if rest.first().is_some_and(|program| program.starts_with('"')) => by_error(error),
+        "exec user process caused" => by_error(error),
+        // crun: find_executable, and its stub for an old one.
+        "open executable" => by_error(error),
+        _ if is(first, "exec {}") => by_error(error),
+        _ if is_any(first, &["exec container process {}", "exec container process (missing dynamic library?) {}"]) => {
+            by_error(error)
+        }
+        _ if is_any(first, &["executable file {} not found in $PATH", "executable file {} not found"]) => {
+            by_error(error).or(Some(Refusal::NotFound))
+        }
+        _ if is_any(first, &["cannot find {} in $PATH", "executable {} for container process not found in PATH"]) => {
+            Some(Refusal::NotFound)
+        }
+        _ if is(first, "the path {} exists but it is not executable") => Some(Refusal::NotExecutable),
+        // gVisor.
+        _ if is(first, "error finding executable {} in PATH {*}") => Some(Refusal::NotFound),
+        _ if is(first, "failed to load {}") => by_error(error),
+        "container init was OOM-killed (memory limit too low?)" | "OOM" => Some(Refusal::OutOfMemory),
+        "no command specified" | "No command specified" | "executable path not specified" => Some(Refusal::NoCommand),
+        "args must not be empty" | "process args must not be empty" => Some(Refusal::NoCommand),
+        _ if is_any(first, DEVICES) => Some(Refusal::Device),
+        _ => None,
+    }
+}
+
+/// Devices of CDI (`containerd/internal/cri/opts`, CRI-O `server/container_create.go`), and of the kubelet's plugins.
+const DEVICES: &[&str] = &[
+    "failed to inject CDI devices",
+    "CDI device injection failed",
+    "unresolvable CDI devices {*}",
+    "device plugin PreStartContainer rpc failed with err",
+    "nvidia-container-cli",
+    "could not select device driver {*}",
+];
+
+/// The links that are left of a chain when its wrappers are taken off its front.
+fn core(message: &str) -> Vec<&str> {
+    let mut links = chain(message);
+    loop {
+        links = without_rpc(links);
+        let Some(first) = links.first() else { return links };
+        // `runc did not terminate successfully: exit status 1: …`
+        if !is_any(first, WRAPPERS) || links.len() == 1 {
+            return links;
+        }
+        links.remove(0);
+    }
+}
+
+/// Who passes it on.
+const WRAPPERS: &[&str] = &[
+    "Error response from daemon",
+    "failed to start container {}",
+    "failed to create container {}",
+    "failed to create containerd container",
+    "failed to create containerd task",
+    "failed to create container",
+    "failed to create shim task",
+    "failed to create shim",
+    "failed to create task for container",
+    "failed to start containerd task {}",
+    "failed to start task for container",
+    "failed to generate container {} spec",
+    "failed to generate spec",
+    "failed to apply OCI options",
+    "container create failed",
+    "container create failed: time={} level=error msg={}",
+    "CreateContainer failed",
+    "OCI runtime create failed",
+    "OCI runtime start failed",
+    "OCI runtime exec failed",
+    "OCI runtime error",
+    "runc create failed",
+    "runc run failed",
+    "runc did not terminate successfully",
+    "runc did not terminate sucessfully",
+    "exit status {}",
+    "crun",
+    "unable to start container process",
+    "error during container init",
+    "error setting up exec command",
+    "exec failed",
+    "starting container process caused",
+    "container init caused",
+    "container_linux.go:{}",
+    "process_linux.go:{}",
+    "standard_init_linux.go:{}",
+    "rootfs_linux.go:{}",
+    "starting container",
+    "starting root container",
+    "starting sub-container {}",
+    "creating container",
+    "creating process",
+    "failed to create process",
+];
+
+/// A message quoted into another one.
+fn quoted(link: &str) -> Option<String> {
+    let phrases = ["starting container process caused {}", "container init caused {}", "exec user process caused {}"];
+    if let Some([inner]) = phrases.iter().find_map(|phrase| names(link, phrase)).as_deref() {
+        let inner = unquoted(inner)?;
+        // The last of them quotes an errno only.
+        return Some(if is(link, phrases[2]) { format!("exec user process caused: {inner}") } else { inner });
+    }
+    if let Some([_, _, inner]) = names(link, "time={} level={} msg={}").as_deref() {
+        return unquoted(inner);
+    }
+    let json = serde_json::from_str::<serde_json::Value>(link).ok()?;
+    json.get("msg")?.as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const CREATE: &str = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc \
+                          create failed: unable to start container process: ";
+
+    #[test]
+    fn what_execve_refused_is_not_what_failed_on_the_way() {
+        use Refusal::*;
+        for (message, expected) in [
+            (r#"exec: "/app/server": stat /app/server: no such file or directory: unknown"#, Some(NotFound)),
+            (r#"exec: "srever": executable file not found in $PATH: unknown"#, Some(NotFound)),
+            (r#"error during container init: exec: "/bin/noexec": permission denied"#, Some(NotExecutable)),
+            ("exec /app: exec format error", Some(WrongFormat)),
+            ("container init was OOM-killed (memory limit too low?): unknown", Some(OutOfMemory)),
+            (r#"error mounting "/a/b" to rootfs at "/proc": no such file or directory"#, None),
+            ("error during container init: mkdir /bin/busybox: not a directory", None),
+            ("error during container init: open /etc/x: permission denied", None),
+            (
+                "error during container init: error running hook #0: fork/exec /opt/nerdctl: no such file or \
+                 directory: unknown",
+                None,
+            ),
+            ("error closing exec fds: open /proc/self/fd: no such file or directory: unknown", None),
+        ] {
+            assert_eq!(refusal(&format!("{CREATE}{message}")), expected, "{message}");
+        }
+    }
+
+    #[test]
+    fn reads_what_older_runtimes_and_cri_o_quote() {
+        use Refusal::*;
+        for (message, expected) in [
+            (
+                r#"OCI runtime create failed: container_linux.go:345: starting container process caused "exec: \"sh\": executable file not found in $PATH": unknown"#,
+                Some(NotFound),
+            ),
+            (
+                r#"failed to start container "9f": Error response from daemon: OCI runtime create failed: container_linux.go:349: starting container process caused "exec: \"/e.sh\": permission denied": unknown"#,
+                Some(NotExecutable),
+            ),
+            (
+                r#"OCI runtime create failed: container_linux.go:348: starting container process caused "process_linux.go:402: container init caused \"process_linux.go:385: running prestart hook 0 caused \\\"fork/exec /usr/bin/x (deleted): no such file or directory\\\"\"": unknown"#,
+                None,
+            ),
+            (
+                r#"container create failed: time="2025-04-16T12:10:28Z" level=error msg="runc create failed: unable to start container process: error during container init: exec: \"./agent\": stat ./agent: no such file or directory""#,
+                Some(NotFound),
+            ),
+            (r#"standard_init_linux.go:211: exec user process caused "exec format error""#, Some(WrongFormat)),
+            ("standard_init_linux.go:219: exec user process caused: no such file or directory", Some(NotFound)),
+        ] {
+            assert_eq!(refusal(message), expected, "{message}");
+        }
+    }
+
+    #[test]
+    fn knows_crun_and_others() {
+        use Refusal::*;
+        for (message, expected) in [
+            (
+                "container create failed: executable file `serve` not found in $PATH: No such file or directory",
+                NotFound,
+            ),
+            ("crun: executable file `x` not found: No such file or directory: OCI runtime error", NotFound),
+            ("container create failed: open executable: Permission denied", NotExecutable),
+            ("exec container process `/usr/bin/app`: Exec format error", WrongFormat),
+            (
+                "OCI runtime create failed: OOM: the memory limit could be too low: read from the init process",
+                OutOfMemory,
+            ),
+            ("failed to generate container \"a\" spec: failed to generate spec: no command specified", NoCommand),
+            (r#"{"msg":"exec container process `/usr/bin/app`: Exec format error","level":"error"}"#, WrongFormat),
+            (
+                "failed to generate container \"a\" spec: failed to inject CDI devices: unresolvable CDI devices x",
+                Device,
+            ),
+        ] {
+            assert_eq!(refusal(message), Some(expected), "{message}");
+        }
+        let apparmor = "failed to create containerd container: get apparmor_parser version: exec: \"apparmor_parser\": \
+                        executable file not found in $PATH";
+        assert_eq!(refusal(apparmor), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_message_is_read_without_panic(message in r#"(exec: |"|\\|caused |: |msg=|[ -~é])*"#) {
+            refusal(&message);
+            innermost(&message);
+        }
+
+        #[test]
+        fn a_name_decides_nothing(
+            name in "(exec: |not found|no command specified|OOM-killed|exec format error|permission denied|[a-z/ ]){1,5}"
+        ) {
+            let quoted = name.replace('"', "");
+            let message = format!("{CREATE}error mounting \"{quoted}\" to rootfs at \"/{quoted}\": no space left on device");
+            prop_assert_eq!(refusal(&message), None);
+            let message = format!("{CREATE}exec: \"{quoted}\": permission denied: unknown");
+            prop_assert_eq!(refusal(&message), Some(Refusal::NotExecutable));
+        }
+    }
+}
