@@ -43,8 +43,8 @@ pub(super) const ROWS: &[Row] = &[
         Error,
         text("No node is schedulable at all.", "没有任何可调度的节点。"),
         &[text(
-            "Uncordon a node (kubectl uncordon), or add one.",
-            "解除某个节点的禁止调度（kubectl uncordon），或增加节点。",
+            "See why the nodes are out of service (cordoned, not ready, under pressure), or add one.",
+            "查明节点为何不可用（被隔离、未就绪或资源压力），或增加节点。",
         )],
     ),
     row(
@@ -105,6 +105,108 @@ pub(super) const ROWS: &[Row] = &[
         &[text(
             "Mend the backend, or create the Service in the Ingress' namespace.",
             "修正后端，或在 Ingress 所在的命名空间中创建该 Service。",
+        )],
+    ),
+    row(
+        Cause::UnschedulableVolume,
+        Cluster,
+        Warning,
+        text("A volume ties the pod to nodes that cannot take it.", "卷把该 Pod 限定在无法接纳它的节点上。"),
+        &[text(
+            "Compare the volume's zone and node affinity with the nodes; look at the nodes' limits on volumes and free storage.",
+            "对照卷的可用区和节点亲和性与现有节点；检查节点的卷数量上限和剩余存储。",
+        )],
+    ),
+    row(
+        Cause::UnschedulableDevice,
+        Cluster,
+        Warning,
+        text(
+            "No node has the devices that the pod's resource claims ask for.",
+            "没有节点具备该 Pod 的 ResourceClaim 所请求的设备。",
+        ),
+        &[text(
+            "Look at the ResourceClaim, its DeviceClass and the ResourceSlices of the driver.",
+            "查看 ResourceClaim、它的 DeviceClass 以及驱动发布的 ResourceSlice。",
+        )],
+    ),
+    row(
+        Cause::UnschedulableHostPort,
+        Cluster,
+        Warning,
+        text(
+            "On each node the host port that the pod asks for is taken.",
+            "每个节点上该 Pod 所请求的主机端口都已被占用。",
+        ),
+        &[text(
+            "Use a Service instead of hostPort, or run at most as many pods as there are nodes.",
+            "改用 Service 代替 hostPort，或让 Pod 数量不超过节点数量。",
+        )],
+    ),
+    row(
+        Cause::UnschedulablePodGroup,
+        Cluster,
+        Warning,
+        text(
+            "The group that the pod must be scheduled with does not fit.",
+            "必须与该 Pod 一同调度的 Pod 组无法满足条件。",
+        ),
+        &[text(
+            "See the other pods of the group: its minimum must fit at once.",
+            "查看组内的其他 Pod：必须能同时容纳该组的最小数量。",
+        )],
+    ),
+    row(
+        Cause::UnschedulableOther,
+        Cluster,
+        Warning,
+        text(
+            "No node takes the pod, for a reason that only the scheduler's message gives.",
+            "没有节点接纳该 Pod，原因只见于调度器的消息。",
+        ),
+        &[text("See the scheduler's message in the evidence, and its log.", "查看证据中调度器的消息及其日志。")],
+    ),
+    row(
+        Cause::SchedulingGated,
+        Cluster,
+        Info,
+        text(
+            "The pod waits for its scheduling gates to be removed.",
+            "Pod 正在等待其调度门控（schedulingGates）被移除。",
+        ),
+        &[text(
+            "Nothing to fix if the controller that owns the gate works; otherwise see its log.",
+            "若负责该门控的控制器工作正常，则无需处理；否则查看它的日志。",
+        )],
+    ),
+    row(
+        Cause::AdmissionWebhookFailed,
+        Cluster,
+        Error,
+        text("An admission webhook that has to be asked could not be called.", "必须调用的准入 webhook 无法访问。"),
+        &[text(
+            "See whether the webhook's Service has ready pods; failurePolicy Ignore lets requests pass without it.",
+            "检查该 webhook 的 Service 是否有就绪的 Pod；failurePolicy 为 Ignore 时请求可以不经它放行。",
+        )],
+    ),
+    row(
+        Cause::PodSpecInvalid,
+        Cluster,
+        Error,
+        text("The pod template is invalid, so no pod can be created from it.", "Pod 模板不合法，无法据此创建 Pod。"),
+        &[text("Correct the field that the message names.", "修正消息中指出的字段。")],
+    ),
+    row(
+        Cause::PodCreateFailed,
+        Cluster,
+        Warning,
+        text(
+            "The API server did not create the pod, for a reason of its own.",
+            "API 服务器由于自身原因没有创建该 Pod。",
+        ),
+        &[text(
+            "It usually passes, as the controller tries again; if not, see the health of the API server and of etcd.",
+            "控制器会重试，通常会自行恢复；否则检查 API 服务器和 etcd 的健康状况。",
         )],
     ),
 ];

@@ -121,4 +121,14 @@ pub(super) const ROWS: &[Row] = &[
             "无需修复；若不该有人关机，请查明是谁关闭了节点。",
         )],
     ),
+    row(
+        Cause::EvictedByDeviceTaint,
+        Eviction,
+        Warning,
+        text("A taint of a device that the pod used removed the pod.", "Pod 所用设备上的污点移除了该 Pod。"),
+        &[text(
+            "See why the device was tainted (DeviceTaintRule, ResourceSlice); tolerate the taint in the ResourceClaim if the pod should stay.",
+            "查明设备为何被打上污点（DeviceTaintRule、ResourceSlice）；若 Pod 应当留下，请在 ResourceClaim 中加上容忍。",
+        )],
+    ),
 ];

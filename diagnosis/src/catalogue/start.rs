@@ -198,7 +198,7 @@ pub(super) const ROWS: &[Row] = &[
         Cause::SandboxNetworkFailed,
         Start,
         Error,
-        text("The pod's sandbox or its network could not be made.", "无法创建 Pod 的沙箱或其网络。"),
+        text("The pod's network could not be set up.", "无法建立 Pod 的网络。"),
         &[text(
             "See the network plugin's pod and log on this node; other pods on it will fail alike.",
             "查看该节点上网络插件的 Pod 及日志；节点上的其他 Pod 也会同样失败。",
@@ -230,5 +230,71 @@ pub(super) const ROWS: &[Row] = &[
             "See the reason: room, affinity, or a device that is not registered.",
             "查看原因：资源不足、亲和性不符，或设备未注册。",
         )],
+    ),
+    row(
+        Cause::ImageUnpackFailed,
+        Start,
+        Error,
+        text(
+            "The image was fetched, and the node could not store or unpack it.",
+            "镜像已下载，但节点无法存储或解压它。",
+        ),
+        &[text(
+            "Check the space and the health of the node's image file system; if the digest or size is wrong, pull again.",
+            "检查节点镜像文件系统的剩余空间和健康状况；若摘要或大小不符，请重新拉取。",
+        )],
+    ),
+    row(
+        Cause::ImageFormatUnsupported,
+        Start,
+        Error,
+        text(
+            "The container runtime does not support the image's kind of manifest or layer.",
+            "容器运行时不支持该镜像的清单或层格式。",
+        ),
+        &[text(
+            "Build the image again with a current tool: formats such as Docker schema 1 are no longer supported.",
+            "用较新的工具重新构建镜像：Docker schema 1 等旧格式已不再受支持。",
+        )],
+    ),
+    row(
+        Cause::ImageRejectedByPolicy,
+        Start,
+        Error,
+        text(
+            "A signature policy of the node or a policy of the registry refused the image.",
+            "节点的签名策略或镜像仓库的策略拒绝了该镜像。",
+        ),
+        &[text(
+            "Sign the image as the policy demands, or fix what the registry's scanner found.",
+            "按策略要求为镜像签名，或修复镜像仓库扫描出的问题。",
+        )],
+    ),
+    row(
+        Cause::ImageVolumeFailed,
+        Start,
+        Error,
+        text("An image that the pod mounts as a volume could not be pulled.", "Pod 以卷的形式挂载的镜像无法拉取。"),
+        &[text(
+            "Check the reference under volumes[].image, and the pod's imagePullSecrets.",
+            "检查 volumes[].image 中的引用以及 Pod 的 imagePullSecrets。",
+        )],
+    ),
+    row(
+        Cause::SandboxCreateFailed,
+        Start,
+        Error,
+        text("The pod's sandbox could not be created.", "无法创建 Pod 的沙箱。"),
+        &[text(
+            "See the runtime's message: the sandbox image, the handler of the RuntimeClass, or the runtime itself.",
+            "查看容器运行时的报错：沙箱镜像、RuntimeClass 的 handler 或运行时自身。",
+        )],
+    ),
+    row(
+        Cause::DevicePrepareFailed,
+        Start,
+        Error,
+        text("Devices of the pod could not be prepared on its node.", "节点无法为该 Pod 准备设备。"),
+        &[text("See the device driver's pod and log on this node.", "查看该节点上设备驱动的 Pod 及日志。")],
     ),
 ];

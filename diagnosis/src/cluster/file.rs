@@ -524,7 +524,8 @@ impl Shared {
             return None;
         }
         let condition = pod.condition("PodScheduled").filter(|condition| condition.status == Some(false))?;
-        if condition.reason != "Unschedulable" {
+        // Volcano also says `Undetermined` and `Schedulable` of pods that wait for their group.
+        if !matches!(condition.reason.as_str(), "Unschedulable" | "SchedulerError" | "SchedulingGated") {
             return None;
         }
         let claims = pod.volumes.iter().filter_map(|volume| match &volume.kind {
@@ -537,6 +538,8 @@ impl Shared {
             node_selector: self.selectors.share(pod.node_selector.clone()),
             node_affinity: pod.node_affinity,
             tolerations: self.tolerations.share(pod.tolerations.clone()),
+            gates: pod.gates.clone().into(),
+            reason: self.texts.share(condition.reason.as_str()),
             message: self.texts.share(condition.message.as_str()),
             since: condition.since.unwrap_or(since),
         })

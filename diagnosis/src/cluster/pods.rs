@@ -33,6 +33,10 @@ pub(super) struct Unscheduled {
     pub(super) tolerations: Arc<[Toleration]>,
     /// Names of the claims that it mounts.
     pub(super) claims: Box<[Arc<str>]>,
+    /// Its `schedulingGates`.
+    pub(super) gates: Arc<[String]>,
+    /// The condition's reason: `Unschedulable`, `SchedulerError` or `SchedulingGated`.
+    pub(super) reason: Arc<str>,
     /// The scheduler's explanation.
     pub(super) message: Arc<str>,
     pub(super) since: Timestamp,

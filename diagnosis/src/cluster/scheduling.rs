@@ -1,8 +1,8 @@
 //! A pod that no node takes.
 //!
-//! The scheduler's message counts nodes by the first filter that each of them failed (`pkg/scheduler/framework/types.go`,
-//! `FitError`), in the order of its plugins: cordoned, taints, node affinity, resources, volumes, spreading and affinity
-//! between pods. A node that failed a later one had passed those before.
+//! The scheduler's message counts nodes by the first filter that each of them failed. Which of several is named as the cause
+//! is a judgement: the one whose removal would make the pod fit, that is, what changes with the room on the nodes before what
+//! is written on them. It is certain only if the others are nodes that are kept free on purpose.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,10 @@ use crate::{
     aspect::Aspect,
     observation::{
         Source,
-        kube::{Kind, Meta, Taint},
+        kube::{
+            Kind, Meta, Taint,
+            message::scheduler::{Reason, Refusal, refusals},
+        },
     },
     report, text,
     units::size,
@@ -27,38 +30,25 @@ use crate::{
 
 /// A pod counts as unschedulable after so long.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(5);
-/// Taints that the control plane sets itself: such a node is not there for anybody.
-const LIFECYCLE: &str = "node.kubernetes.io/";
+/// Taints by which the control plane, a cloud, an autoscaler or a node's agents take a node out of service, by the beginning
+/// or the end of their keys.
+const OUT_OF_SERVICE: [&str; 6] = [
+    "node.kubernetes.io/",
+    "node.cloudprovider.kubernetes.io/",
+    "ToBeDeletedByClusterAutoscaler",
+    "DeletionCandidateOfClusterAutoscaler",
+    "karpenter.sh/disrupted",
+    "karpenter.sh/unregistered",
+];
+const AGENT_NOT_READY: &str = "/agent-not-ready";
 
 pub(super) fn finding(file: &ClusterFile, uid: &str) -> Option<Finding> {
     let pod = file.pods.get(uid)?;
     let unscheduled = pod.unscheduled.as_deref()?;
-    let Unscheduled { message, since, .. } = unscheduled;
-    let reasons = reasons(message);
-    let causes =
-        reasons.iter().filter_map(|(count, reason)| Some((cause(file, unscheduled, reason)?, *count, *reason)));
-    let causes: Vec<(Cause, u32, &str)> = causes.collect();
-    let (decisive, _, _) = causes.iter().copied().max_by_key(|(cause, count, _)| (rank(*cause), *count))?;
-    let mut explanation = format!("No node takes it. {}", text::clean(message, 768));
-    let more = match decisive {
-        Cause::UnschedulableResources => room(file, pod, &causes),
-        Cause::UnschedulableTaint => taints(file, unscheduled),
-        Cause::UnschedulableNodeSelector => selector(unscheduled),
-        Cause::VolumeClaimUnbound => claims(file, pod, unscheduled),
-        _ => None,
+    let verdict = match &*unscheduled.reason {
+        "SchedulingGated" => gated(unscheduled),
+        _ => refused(file, pod, unscheduled)?,
     };
-    if let Some(more) = more {
-        explanation = format!("{explanation} {more}");
-    }
-    let mut verdict = Verdict::new(decisive, Confidence::Certain, *since)
-        .not_fatal()
-        .told(headline(decisive), explanation)
-        .by(Source::Api(Kind::Pods), *since, format!("PodScheduled False, Unschedulable: {message}"));
-    for (cause, count, reason) in &causes {
-        if *cause != decisive && verdict.candidates.iter().all(|known| known.cause() != *cause) {
-            verdict = verdict.or_else(*cause, &format!("{count} node(s): {}", text::clean(reason, 256)));
-        }
-    }
     let meta = Meta {
         namespace: pod.namespace.to_string(),
         name: pod.name.to_string(),
@@ -76,84 +66,80 @@ pub(super) fn finding(file: &ClusterFile, uid: &str) -> Option<Finding> {
         workloads: workloads.unwrap_or_default(),
         aspect: Aspect::Schedule,
         verdict,
-        ripe: *since + PATIENCE,
+        ripe: unscheduled.since + PATIENCE,
     })
 }
 
-/// The parts of `0/5 nodes are available: 3 Insufficient cpu, 2 node(s) had untolerated taint(s). preemption: …`, with the
-/// number of nodes of each; 0 where none is named.
-fn reasons(message: &str) -> Vec<(u32, &str)> {
-    let message = message.split(" preemption:").next().unwrap_or(message);
-    let message = message.split(" no new claims").next().unwrap_or(message);
-    let list = message.split_once("nodes are available: ").map_or(message, |(_, list)| list);
-    let mut reasons: Vec<(u32, &str)> = Vec::new();
-    let mut start = 0;
-    // A comma inside a reason, as between the keys of taints, is not followed by a number.
-    let ends = list.match_indices(", ").map(|(at, _)| at).chain([list.len()]);
-    for end in ends {
-        let next = list[end..].trim_start_matches(", ");
-        if end < list.len() && !next.starts_with(|c: char| c.is_ascii_digit()) {
-            continue;
-        }
-        let part = list[start..end].trim_start_matches(", ").trim().trim_end_matches('.');
-        let (count, reason) = match part.split_once(' ') {
-            Some((count, reason)) if count.bytes().all(|byte| byte.is_ascii_digit()) => {
-                (count.parse().unwrap_or(0), reason)
-            }
-            _ => (0, part),
-        };
-        if !reason.is_empty() {
-            reasons.push((count, reason));
-        }
-        start = end;
-    }
-    reasons
+/// One of the scheduler's reasons, and the cause that it is.
+#[derive(Debug)]
+struct Ground<'m> {
+    cause: Cause,
+    rank: u8,
+    refusal: Refusal<'m>,
 }
 
-fn cause(file: &ClusterFile, pod: &Unscheduled, reason: &str) -> Option<Cause> {
-    let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
-    Some(if says(&["persistentvolumeclaim", "PersistentVolumeClaim", "persistent volume", "volume node affinity"]) {
-        Cause::VolumeClaimUnbound
-    } else if says(&["Insufficient ", "Too many pods", "free ports", "max volume count"]) {
-        Cause::UnschedulableResources
-    } else if says(&["pod affinity", "pod anti-affinity", "pods anti-affinity", "topology spread"]) {
-        Cause::UnschedulableAffinity
-    } else if says(&["node affinity", "node selector"]) {
+fn refused(file: &ClusterFile, pod: &Pod, unscheduled: &Unscheduled) -> Option<Verdict> {
+    let Unscheduled { reason, message, since, .. } = unscheduled;
+    let grounds = refusals(message).into_iter().map(|refusal| {
+        let (cause, rank) = judge(file, unscheduled, &refusal.reason);
+        Ground { cause, rank, refusal }
+    });
+    let grounds: Vec<Ground<'_>> = grounds.collect();
+    let decisive = grounds.iter().max_by_key(|ground| (ground.rank, ground.refusal.nodes))?;
+    let cause = decisive.cause;
+    let kept_free =
+        |ground: &Ground<'_>| matches!(ground.cause, Cause::UnschedulableTaint | Cause::UnschedulableNoNodes);
+    let only = |ground: &Ground<'_>| ground.cause == cause || decisive.rank > 3 && kept_free(ground);
+    let is_certain = cause != Cause::UnschedulableOther && grounds.iter().all(only);
+    let confidence = if is_certain { Confidence::Certain } else { Confidence::Likely };
+    let more = match cause {
+        Cause::UnschedulableResources => room(file, pod, &grounds),
+        Cause::UnschedulableTaint => taints(file, unscheduled),
+        Cause::UnschedulableNodeSelector => selector(unscheduled),
+        Cause::VolumeClaimUnbound => claims(file, pod, unscheduled),
+        _ => None,
+    };
+    let more = more.map_or_else(String::new, |more| format!(" {more}"));
+    let mut verdict = Verdict::new(cause, confidence, *since)
+        .not_fatal()
+        .told(headline(cause), format!("No node takes it. {}{more}", text::clean(message, 768)))
+        .by(Source::Api(Kind::Pods), *since, format!("PodScheduled False, {reason}: {message}"));
+    for Ground { cause: other, refusal, .. } in &grounds {
+        if *other != cause && verdict.candidates.iter().all(|known| known.cause() != *other) {
+            verdict =
+                verdict.or_else(*other, &format!("{} node(s): {}", refusal.nodes, text::clean(refusal.text, 256)));
+        }
+    }
+    Some(verdict)
+}
+
+/// The cause that a reason is, and how close to fitting the nodes are that it keeps out: what is true of the pod itself, then
+/// what changes as other pods come and go, then what is fixed on a node.
+fn judge(file: &ClusterFile, pod: &Unscheduled, reason: &Reason<'_>) -> (Cause, u8) {
+    match reason {
+        Reason::ClaimUnbound => (Cause::VolumeClaimUnbound, 8),
+        Reason::Group => (Cause::UnschedulablePodGroup, 7),
+        Reason::Device => (Cause::UnschedulableDevice, 6),
+        Reason::Affinity => (Cause::UnschedulableAffinity, 6),
+        Reason::Resources(_) => (Cause::UnschedulableResources, 5),
+        Reason::HostPorts => (Cause::UnschedulableHostPort, 5),
+        Reason::Volume => (Cause::UnschedulableVolume, 4),
+        Reason::Unknown => (Cause::UnschedulableOther, 3),
+        Reason::TopologyLabel => (Cause::UnschedulableAffinity, 3),
         // One filter tells of both; the pod tells which it has.
-        if pod.node_selector.is_empty() && pod.node_affinity {
-            Cause::UnschedulableAffinity
-        } else {
-            Cause::UnschedulableNodeSelector
+        Reason::NodeLabels if pod.node_selector.is_empty() && pod.node_affinity => (Cause::UnschedulableAffinity, 3),
+        Reason::NodeLabels => (Cause::UnschedulableNodeSelector, 3),
+        Reason::Taints(keys) if keys.is_empty() && only_out_of_service(file, pod) => (Cause::UnschedulableNoNodes, 1),
+        Reason::Taints(keys) if !keys.is_empty() && keys.iter().all(|key| out_of_service(key)) => {
+            (Cause::UnschedulableNoNodes, 1)
         }
-    } else if says(&["untolerated taint"]) {
-        if only_lifecycle(file, pod) { Cause::UnschedulableNoNodes } else { Cause::UnschedulableTaint }
-    } else if says(&["unschedulable", "not ready", "unreachable", "no nodes available"]) {
-        Cause::UnschedulableNoNodes
-    } else {
-        return None;
-    })
-}
-
-/// How close to fitting the nodes are that this keeps out.
-fn rank(cause: Cause) -> u8 {
-    match cause {
-        Cause::VolumeClaimUnbound => 5,
-        Cause::UnschedulableResources | Cause::UnschedulableAffinity => 4,
-        Cause::UnschedulableNodeSelector => 3,
-        Cause::UnschedulableTaint => 2,
-        _ => 1,
+        Reason::Taints(_) => (Cause::UnschedulableTaint, 2),
+        Reason::NoNode => (Cause::UnschedulableNoNodes, 1),
     }
 }
 
-fn headline(cause: Cause) -> &'static str {
-    match cause {
-        Cause::UnschedulableResources => "Cannot be scheduled: no node has enough room",
-        Cause::UnschedulableNodeSelector => "Cannot be scheduled: no node has the labels that it asks for",
-        Cause::UnschedulableAffinity => "Cannot be scheduled: its affinity rules leave no node",
-        Cause::UnschedulableTaint => "Cannot be scheduled: it does not tolerate the nodes' taints",
-        Cause::VolumeClaimUnbound => "Cannot be scheduled: a volume claim is not bound",
-        _ => "Cannot be scheduled: no node takes pods",
-    }
+fn out_of_service(key: &str) -> bool {
+    OUT_OF_SERVICE.iter().any(|prefix| key.starts_with(prefix)) || key.ends_with(AGENT_NOT_READY)
 }
 
 /// Taints of a node that keep this pod out.
@@ -162,10 +148,10 @@ fn untolerated<'a>(node: &'a Node, pod: &'a Unscheduled) -> impl Iterator<Item =
     hard.filter(|taint| !pod.tolerations.iter().any(|toleration| toleration.tolerates(taint)))
 }
 
-/// Whether the nodes that taints keep out are only those that the control plane has taken out of service.
-fn only_lifecycle(file: &ClusterFile, pod: &Unscheduled) -> bool {
+/// Whether the nodes that taints keep out are only those that are out of service.
+fn only_out_of_service(file: &ClusterFile, pod: &Unscheduled) -> bool {
     let mut tainted = file.nodes.values().filter(|node| untolerated(node, pod).next().is_some()).peekable();
-    let lifecycle = |taint: &Taint| taint.key.starts_with(LIFECYCLE);
+    let lifecycle = |taint: &Taint| out_of_service(&taint.key);
     tainted.peek().is_some() && tainted.all(|node| untolerated(node, pod).all(lifecycle))
 }
 
@@ -174,7 +160,7 @@ fn taints(file: &ClusterFile, pod: &Unscheduled) -> Option<String> {
         .nodes
         .values()
         .flat_map(|node| untolerated(node, pod))
-        .filter(|taint| !taint.key.starts_with(LIFECYCLE))
+        .filter(|taint| !out_of_service(&taint.key))
         .map(|taint| text::clean(&format!("{}={}:{}", taint.key, taint.value, taint.effect), 253))
         .collect();
     let keys: Vec<_> = keys.into_iter().collect();
@@ -188,9 +174,11 @@ fn selector(pod: &Unscheduled) -> Option<String> {
 }
 
 /// What it asks for, and what there is: as a sum, and on the roomiest node. Not known where not all pods are watched.
-fn room(file: &ClusterFile, pod: &Pod, causes: &[(Cause, u32, &str)]) -> Option<String> {
-    let resource =
-        causes.iter().find_map(|(_, _, reason)| reason.split_once("Insufficient ").map(|(_, name)| name.trim()))?;
+fn room(file: &ClusterFile, pod: &Pod, grounds: &[Ground<'_>]) -> Option<String> {
+    let resource = grounds.iter().find_map(|ground| match ground.refusal.reason {
+        Reason::Resources(name) if !name.is_empty() => Some(name),
+        _ => None,
+    })?;
     let wanted = pod.requests.get(resource).copied().filter(|wanted| *wanted > 0)?;
     if file.scope != Scope::All {
         return None;
@@ -248,28 +236,36 @@ fn claims(file: &ClusterFile, pod: &Pod, unscheduled: &Unscheduled) -> Option<St
     (!words.is_empty()).then(|| format!("{}.", words.join("; ")))
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
+/// Its gates: somebody else decides when it may be scheduled (`pkg/scheduler/framework/plugins/schedulinggates`).
+fn gated(unscheduled: &Unscheduled) -> Verdict {
+    let gates: Vec<_> = unscheduled.gates.iter().map(|gate| text::clean(gate, 253)).collect();
+    let which = if gates.is_empty() { String::new() } else { format!(": {}", gates.join(", ")) };
+    Verdict::new(Cause::SchedulingGated, Confidence::Certain, unscheduled.since)
+        .not_fatal()
+        .told(
+            headline(Cause::SchedulingGated),
+            format!("The scheduler does not consider the pod while spec.schedulingGates is not empty{which}."),
+        )
+        .by(
+            Source::Api(Kind::Pods),
+            unscheduled.since,
+            format!("PodScheduled False, SchedulingGated: {}", unscheduled.message),
+        )
+}
 
-    use super::*;
-
-    #[test]
-    fn takes_the_schedulers_message_apart() {
-        let message = "0/6 nodes are available: 1 node(s) had untolerated taint {a: b, c: d}, 2 Insufficient cpu, 3 \
-                       Insufficient \
-                       memory. preemption: 0/6 nodes are available: 6 Preemption is not helpful for scheduling.";
-        assert_eq!(
-            reasons(message),
-            [(1, "node(s) had untolerated taint {a: b, c: d}"), (2, "Insufficient cpu"), (3, "Insufficient memory")]
-        );
-        assert_eq!(reasons("no nodes available to schedule pods"), [(0, "no nodes available to schedule pods")]);
-    }
-
-    proptest! {
-        #[test]
-        fn any_message_is_taken_apart_without_panic(message: String) {
-            let _parts = reasons(&message);
-        }
+fn headline(cause: Cause) -> &'static str {
+    match cause {
+        Cause::UnschedulableResources => "Cannot be scheduled: no node has enough room",
+        Cause::UnschedulableNodeSelector => "Cannot be scheduled: no node has the labels that it asks for",
+        Cause::UnschedulableAffinity => "Cannot be scheduled: its affinity rules leave no node",
+        Cause::UnschedulableTaint => "Cannot be scheduled: it does not tolerate the nodes' taints",
+        Cause::UnschedulableVolume => "Cannot be scheduled: a volume ties it to nodes that cannot take it",
+        Cause::UnschedulableDevice => "Cannot be scheduled: no node has the devices that it asks for",
+        Cause::UnschedulableHostPort => "Cannot be scheduled: its host port is taken on each node",
+        Cause::UnschedulablePodGroup => "Cannot be scheduled: the pod group that it belongs to does not fit",
+        Cause::UnschedulableOther => "Cannot be scheduled: see the scheduler's message",
+        Cause::SchedulingGated => "Not scheduled yet: scheduling gates are set",
+        Cause::VolumeClaimUnbound => "Cannot be scheduled: a volume claim is not bound",
+        _ => "Cannot be scheduled: no node is in service",
     }
 }

@@ -8,7 +8,10 @@ use crate::{
     aspect::Aspect,
     observation::{
         Source,
-        kube::{Controller, Kind, Meta, Reference, WorkloadKind},
+        kube::{
+            Controller, Kind, Meta, Reference, WorkloadKind,
+            message::admission::{Refusal, refusal},
+        },
     },
     report, text,
     verdict::Verdict,
@@ -29,11 +32,14 @@ pub(super) fn finding(file: &ClusterFile, uid: &str) -> Option<Finding> {
     let event = file.failures.get(uid).filter(|_| condition.is_some() || !has_condition);
     let message = condition.map(|c| c.message.as_str()).or_else(|| event.map(|event| &*event.message))?;
     let since = condition.and_then(|c| c.since).or_else(|| event.map(|event| event.first)).unwrap_or(file.now);
-    let cause = refusal(message);
-    let mut verdict = Verdict::new(cause, Confidence::Certain, since).not_fatal().told(
-        headline(cause),
-        format!("Its controller tries again and again, and the API server refuses: {}", text::clean(message, 1024)),
+    let refusal = refusal(message);
+    let (cause, confidence) = judge(refusal.as_ref());
+    let explanation = format!(
+        "The controller keeps trying, and the API server refuses: {}{}",
+        text::clean(message, 1024),
+        named(refusal.as_ref())
     );
+    let mut verdict = Verdict::new(cause, confidence, since).not_fatal().told(headline(refusal.as_ref()), explanation);
     if let (Some(condition), Some(workload)) = (condition, workload) {
         let said = format!("{} {}: {}", condition.kind, condition.reason, condition.message);
         verdict = verdict.by(Source::Api(workload.kind.into()), since, said);
@@ -65,48 +71,48 @@ pub(super) fn finding(file: &ClusterFile, uid: &str) -> Option<Finding> {
     })
 }
 
-/// `pkg/apiserver/plugin/resourcequota`, `plugin/pkg/admission/limitranger`, `pod-security-admission`, and webhooks: each with
-/// words of its own behind `is forbidden: `.
-fn refusal(message: &str) -> Cause {
-    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    if says(&["exceeded quota: ", "failed quota: ", "insufficient quota"]) {
-        Cause::QuotaExceeded
-    } else if says(&[" per Container is ", " per Pod is ", " per PersistentVolumeClaim is ", "limit to request ratio"])
-    {
-        Cause::LimitRangeViolated
-    } else {
-        Cause::AdmissionDenied
+/// The cause that a refusal is, and how sure: what nobody recognizes is the server's own affair at most.
+fn judge(refusal: Option<&Refusal<'_>>) -> (Cause, Confidence) {
+    match refusal {
+        Some(Refusal::Quota { .. }) => (Cause::QuotaExceeded, Confidence::Certain),
+        Some(Refusal::LimitRange) => (Cause::LimitRangeViolated, Confidence::Certain),
+        Some(Refusal::Denied) => (Cause::AdmissionDenied, Confidence::Certain),
+        Some(Refusal::WebhookFailed { .. }) => (Cause::AdmissionWebhookFailed, Confidence::Certain),
+        Some(Refusal::Invalid) => (Cause::PodSpecInvalid, Confidence::Certain),
+        Some(Refusal::Server) => (Cause::PodCreateFailed, Confidence::Certain),
+        None => (Cause::PodCreateFailed, Confidence::Likely),
     }
 }
 
-fn headline(cause: Cause) -> &'static str {
-    match cause {
-        Cause::QuotaExceeded => "Cannot create pods: the namespace's quota does not allow them",
-        Cause::LimitRangeViolated => "Cannot create pods: they are outside the namespace's LimitRange",
-        _ => "Cannot create pods: admission refuses them",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tells_apart_who_refused() {
-        for (message, cause) in [
-            (
-                "pods \"a\" is forbidden: exceeded quota: q, requested: cpu=1, used: cpu=1, limited: cpu=1",
-                Cause::QuotaExceeded,
-            ),
-            ("pods \"a\" is forbidden: failed quota: q: must specify limits.cpu for: c", Cause::QuotaExceeded),
-            (
-                "pods \"a\" is forbidden: minimum cpu usage per Pod is 100m, but request is 50m",
-                Cause::LimitRangeViolated,
-            ),
-            ("pods \"a\" is forbidden: violates PodSecurity \"restricted:latest\": privileged", Cause::AdmissionDenied),
-            ("admission webhook \"policy.example\" denied the request: no", Cause::AdmissionDenied),
-        ] {
-            assert_eq!(refusal(message), cause, "{message}");
+/// What the refusal names.
+fn named(refusal: Option<&Refusal<'_>>) -> String {
+    match refusal {
+        Some(Refusal::WebhookFailed { webhook, service }) => {
+            let service = service.map_or_else(String::new, |(namespace, name)| {
+                format!(" (Service {}/{})", text::clean(namespace, 63), text::clean(name, 63))
+            });
+            format!(" The API server could not call webhook {}{service}.", text::clean(webhook, 253))
         }
+        Some(Refusal::Quota { demanded: Some(demanded) }) => {
+            format!(
+                " The quota is not used up: it demands values that the pod leaves out ({}).",
+                text::clean(demanded, 256)
+            )
+        }
+        _ => String::new(),
+    }
+}
+
+fn headline(refusal: Option<&Refusal<'_>>) -> &'static str {
+    match refusal {
+        Some(Refusal::Quota { demanded: Some(_) }) => {
+            "Cannot create pods: the namespace's quota demands values that they leave out"
+        }
+        Some(Refusal::Quota { demanded: None }) => "Cannot create pods: the namespace's quota does not allow them",
+        Some(Refusal::LimitRange) => "Cannot create pods: they are outside the namespace's LimitRange",
+        Some(Refusal::Denied) => "Cannot create pods: admission refuses them",
+        Some(Refusal::WebhookFailed { .. }) => "Cannot create pods: an admission webhook could not be called",
+        Some(Refusal::Invalid) => "Cannot create pods: the pod template is invalid",
+        Some(Refusal::Server) | None => "Cannot create pods: the API server failed to create them",
     }
 }

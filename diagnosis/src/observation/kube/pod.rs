@@ -37,6 +37,8 @@ pub struct Pod {
     pub node_selector: BTreeMap<String, String>,
     /// It asks for nodes by required node affinity.
     pub node_affinity: bool,
+    /// Names of its `schedulingGates`: it is not scheduled before they are removed.
+    pub gates: Vec<String>,
     /// The scheduler makes room for it on this node; empty otherwise.
     pub nominated_node: String,
     /// Taints that it tolerates.
@@ -361,6 +363,12 @@ impl From<&core::Pod> for Pod {
             node_affinity: spec
                 .and_then(|spec| spec.affinity.as_ref()?.node_affinity.as_ref())
                 .is_some_and(|affinity| affinity.required_during_scheduling_ignored_during_execution.is_some()),
+            gates: spec
+                .and_then(|spec| spec.scheduling_gates.as_ref())
+                .into_iter()
+                .flatten()
+                .map(|gate| gate.name.clone())
+                .collect(),
             nominated_node: status.map(|status| text(&status.nominated_node_name)).unwrap_or_default(),
             tolerations: spec
                 .and_then(|spec| spec.tolerations.as_ref())

@@ -108,7 +108,9 @@ fn forbidden<'m>(rest: &[&'m str]) -> Refusal<'m> {
         [first, quota, ..] if *first == "failed quota" => {
             let demanded = rest.get(2).and_then(|link| names(link, "must specify {*}"));
             let demanded = demanded.or_else(|| names(quota, "{}, must specify {*}"));
-            Refusal::Quota { demanded: demanded.and_then(|found| found.last().copied()) }
+            Refusal::Quota {
+                demanded: demanded.and_then(|found| found.last().map(|named| named.trim_end_matches(" for"))),
+            }
         }
         [first, ..] if is(first, "status unknown for quota") => Refusal::Server,
         [first, ..] => {
@@ -151,7 +153,7 @@ mod tests {
             ),
             (
                 "Error creating: pods \"a\" is forbidden: failed quota: q: must specify limits.cpu for: c",
-                Some(Quota { demanded: Some("limits.cpu for") }),
+                Some(Quota { demanded: Some("limits.cpu") }),
             ),
             ("pods \"a\" is forbidden: minimum cpu usage per Pod is 100m, but request is 50m", Some(LimitRange)),
             (

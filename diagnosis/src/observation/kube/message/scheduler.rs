@@ -33,6 +33,8 @@ pub enum Reason<'m> {
     Device,
     /// `nodeSelector`, node affinity or `nodeName`.
     NodeLabels,
+    /// A node lacks the label by which the pod's constraints spread it.
+    TopologyLabel,
     /// Affinity between pods, or their spreading.
     Affinity,
     /// Taints, by their keys; empty where none is named.
@@ -204,9 +206,9 @@ const FILTERS: &[(Reason<'static>, &[&str])] = &[
             "node(s) didn't match scheduler-enforced node affinity",
             "node(s) didn't match the requested hostname",
             "node(s) didn't match the requested node name",
-            "node(s) didn't match pod topology spread constraints (missing required label)",
         ],
     ),
+    (Reason::TopologyLabel, &["node(s) didn't match pod topology spread constraints (missing required label)"]),
     (
         Reason::Affinity,
         &[
