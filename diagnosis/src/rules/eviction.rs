@@ -11,7 +11,10 @@ use crate::{
     observation::{
         Source,
         disk::Role,
-        kube::{self, Pod},
+        kube::{
+            self, Pod,
+            message::eviction::{Eviction as Said, eviction},
+        },
         kubelet::{NodeStats, PodStats},
     },
     text,
@@ -27,35 +30,60 @@ pub(super) struct Eviction {
     pub(super) said: Vec<(Source, Timestamp, String)>,
 }
 
-/// From the kubelet's message. `None` for one that names nothing known.
+/// From the kubelet's message. `None` for one that names nothing known, or a pod that was not admitted.
 pub(super) fn of(node: &NodeFile, file: &PodFile, pod: &Pod, message: &str) -> Option<Eviction> {
-    match shortage(message) {
-        Some(resource) => Some(by_shortage(node, file, pod, message, resource)),
-        None if message.contains("exceeds the") && message.contains("limit") => Some(by_limit(file, message)),
-        None => None,
+    match eviction(message)? {
+        Said::Shortage { resource, left, above } => {
+            let kind = shortage(resource)?;
+            Some(by_shortage(node, file, pod, &kind, left, &above))
+        }
+        Said::ContainerLimit(_) | Said::PodLimit => Some(by_limit(file, message, None)),
+        Said::VolumeLimit(volume) => Some(by_limit(file, message, Some(volume))),
+        Said::NotAdmitted(_) => None,
     }
 }
 
-/// The resource of `The node was low on resource: memory. …`.
-fn shortage(message: &str) -> Option<&str> {
-    let rest = message.split_once("low on resource: ")?.1;
-    Some(rest.split(['.', ' ']).next().unwrap_or(rest))
+/// What a node is short of, and the signals of it.
+struct Shortage {
+    cause: Cause,
+    what: &'static str,
+    signals: &'static [&'static str],
 }
 
-fn by_shortage(node: &NodeFile, file: &PodFile, pod: &Pod, message: &str, resource: &str) -> Eviction {
-    let (cause, what, signals): (_, _, &[&str]) = match resource {
-        "memory" => (Cause::EvictedMemory, "memory", &["memory.available", "allocatableMemory.available"]),
-        "inodes" => {
-            (Cause::EvictedInodes, "inodes", &["nodefs.inodesFree", "imagefs.inodesFree", "containerfs.inodesFree"])
+/// The resource, by its name; before 1.20 disks were called by their file systems.
+fn shortage(resource: &str) -> Option<Shortage> {
+    let of = |cause, what, signals| Some(Shortage { cause, what, signals });
+    match resource {
+        "memory" => of(Cause::EvictedMemory, "memory", &["memory.available", "allocatableMemory.available"]),
+        "inodes" | "nodefsInodes" | "imagefsInodes" => {
+            let signals = &["nodefs.inodesFree", "imagefs.inodesFree", "containerfs.inodesFree"];
+            of(Cause::EvictedInodes, "inodes", signals)
         }
-        "pids" => (Cause::EvictedPids, "process ids", &["pid.available"]),
-        _ => (Cause::EvictedDisk, "disk", &["nodefs.available", "imagefs.available", "containerfs.available"]),
-    };
+        "pids" => of(Cause::EvictedPids, "process ids", &["pid.available"]),
+        "ephemeral-storage" | "nodefs" | "imagefs" | "containerfs" => {
+            of(Cause::EvictedDisk, "disk", &["nodefs.available", "imagefs.available", "containerfs.available"])
+        }
+        _ => None,
+    }
+}
+
+fn by_shortage(
+    node: &NodeFile,
+    file: &PodFile,
+    pod: &Pod,
+    shortage: &Shortage,
+    left: Option<(&str, &str)>,
+    above: &[(&str, &str, &str)],
+) -> Eviction {
+    let Shortage { cause, what, signals } = *shortage;
     let mut said = Vec::new();
     let mut explanation = format!("The node was short of {what}");
-    let numbers = (after(message, "Threshold quantity: "), after(message, "available: "));
-    if let (Some(threshold), Some(available)) = numbers {
-        explanation += &format!(": {available} were left, below the threshold of {threshold}");
+    if let Some((threshold, available)) = left {
+        explanation += &format!(
+            ": {} were left, below the threshold of {}",
+            text::clean(available, 63),
+            text::clean(threshold, 63)
+        );
     }
     explanation += ".";
     let mut crossed = Vec::new();
@@ -75,7 +103,7 @@ fn by_shortage(node: &NodeFile, file: &PodFile, pod: &Pod, message: &str, resour
     if !crossed.is_empty() {
         explanation += &format!(" Eviction signal: {}.", crossed.join(", or "));
     }
-    if let Some(why) = chosen(file, pod, message, cause) {
+    if let Some(why) = chosen(file, pod, above, cause) {
         explanation += &format!(" {why}");
     }
     if let Some(stats) = &file.stats {
@@ -85,17 +113,12 @@ fn by_shortage(node: &NodeFile, file: &PodFile, pod: &Pod, message: &str, resour
 }
 
 /// Why this pod was ranked first: by what the kubelet compares, use above request, then priority, then use.
-fn chosen(file: &PodFile, pod: &Pod, message: &str, cause: Cause) -> Option<String> {
-    let consumers: Vec<&str> = message.match_indices("Container ").map(|(start, _)| &message[start..]).collect();
-    let told: Vec<String> = consumers
-        .iter()
-        .filter_map(|consumer| {
-            let name = consumer.strip_prefix("Container ")?.split(' ').next()?;
-            let used = after(consumer, "was using ")?;
-            let request = after(consumer, "request is ")?;
-            Some(format!("container {} used {used} with a request of {request}", text::clean(name, 63)))
-        })
-        .collect();
+fn chosen(file: &PodFile, pod: &Pod, above: &[(&str, &str, &str)], cause: Cause) -> Option<String> {
+    let clean = |text| text::clean(text, 63);
+    let consumers = above.iter().map(|(name, used, request)| {
+        format!("container {} used {} with a request of {}", clean(name), clean(used), clean(request))
+    });
+    let told: Vec<String> = consumers.collect();
     let priority = format!("priority {}, QoS class {}", pod.priority, pod.qos);
     let volumes = file.stats.as_ref().map(|stats| empty_dirs(pod, &stats.what)).unwrap_or_default();
     // The kubelet's own numbers leave out what emptyDirs hold.
@@ -148,15 +171,14 @@ fn usage(stats: &PodStats, cause: Cause) -> Option<String> {
 }
 
 /// The pod, one of its containers or volumes passed a limit of its own (`localStorageEviction`).
-fn by_limit(file: &PodFile, message: &str) -> Eviction {
+fn by_limit(file: &PodFile, message: &str, volume: Option<&str>) -> Eviction {
     let cause = Cause::EvictedEphemeralStorageLimit;
     let mut said = Vec::new();
     if let Some(stats) = &file.stats {
         said.extend(usage(&stats.what, cause).map(|usage| (Source::Kubelet, stats.at, usage)));
-        for volume in &stats.what.volume {
-            if let Some(used) = volume.fs.used_bytes.filter(|_| message.contains(&format!("\"{}\"", volume.name))) {
-                said.push((Source::Kubelet, stats.at, format!("volume {} held {}", volume.name, size(used))));
-            }
+        for of in stats.what.volume.iter().filter(|of| Some(of.name.as_str()) == volume) {
+            let held = of.fs.used_bytes.map(|used| format!("volume {} held {}", of.name, size(used)));
+            said.extend(held.map(|held| (Source::Kubelet, stats.at, held)));
         }
     }
     let peak =
@@ -245,26 +267,9 @@ fn by_the_kubelet(node: &NodeFile, signal: &str) -> Option<(Source, Timestamp, u
     Some((Source::Kubelet, stats.at, left, all))
 }
 
-/// The word after a phrase, without the punctuation behind it.
-fn after<'m>(message: &'m str, phrase: &str) -> Option<&'m str> {
-    let rest = message.split_once(phrase)?.1;
-    let word = rest.split([' ', ',']).next().unwrap_or(rest);
-    Some(word.trim_end_matches('.'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reads_the_kubelets_message() {
-        let message = "The node was low on resource: memory. Threshold quantity: 22819Mi, available: 23292180Ki. \
-                       Container c was using 1367824Ki, request is 0, has larger consumption of memory. ";
-        assert_eq!(shortage(message), Some("memory"));
-        assert_eq!(after(message, "Threshold quantity: "), Some("22819Mi"));
-        assert_eq!(after(message, "available: "), Some("23292180Ki"));
-        assert_eq!(after(message, "was using "), Some("1367824Ki"));
-    }
 
     #[test]
     fn where_nobody_reads_the_file_systems_the_kubelet_tells_what_is_left() {

@@ -83,6 +83,16 @@ impl<'a> PodCase<'a> {
         !self.file.has_ended() && self.pod.deletion.is_none() && self.pod.statuses.iter().all(waits)
     }
 
+    /// Whether the pod waits for a sandbox that failed at this time: no container runs, or has ended since.
+    fn lost_sandbox_before(&self, failed: Timestamp) -> bool {
+        let before = |status: &ContainerStatus| match &status.state {
+            State::Waiting { .. } => true,
+            State::Running { .. } => false,
+            State::Terminated(ended) => ended.finished.is_none_or(|finished| finished <= failed),
+        };
+        !self.file.has_ended() && self.pod.deletion.is_none() && self.pod.statuses.iter().all(before)
+    }
+
     /// Events with this reason about a container, the oldest first.
     fn events(&self, reason: &str, container: &'a str) -> impl Iterator<Item = &'a Occurrences> {
         self.file.events(reason).filter(move |known| known.event.about.container() == Some(container))

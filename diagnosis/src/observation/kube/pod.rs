@@ -206,6 +206,8 @@ pub enum VolumeKind {
     ConfigMap(String, bool),
     /// A Secret of this name; whether it may be missing.
     Secret(String, bool),
+    /// An image of this name.
+    Image(String),
     /// A path of the node.
     HostPath(String),
     /// Anything else.
@@ -468,6 +470,8 @@ fn volume(volume: &core::Volume) -> Volume {
         VolumeKind::ConfigMap(map.name.clone(), map.optional == Some(true))
     } else if let Some(secret) = &volume.secret {
         VolumeKind::Secret(text(&secret.secret_name), secret.optional == Some(true))
+    } else if let Some(image) = &volume.image {
+        VolumeKind::Image(text(&image.reference))
     } else if let Some(path) = &volume.host_path {
         VolumeKind::HostPath(path.path.clone())
     } else {

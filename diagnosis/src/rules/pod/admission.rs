@@ -3,14 +3,21 @@
 use coroner_proto::v1::{Cause, Confidence};
 
 use super::{Finding, PodCase};
-use crate::{aspect::Aspect, text, verdict::Verdict};
+use crate::{
+    aspect::Aspect,
+    observation::kube::message::eviction::{Eviction, eviction},
+    text,
+    verdict::Verdict,
+};
 
 pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
     let pod = case.pod;
     // `pkg/kubelet/kubelet.go`, `rejectPod`: phase Failed, with the admission handler's reason, and no status of any container.
     let never_ran = pod.statuses.iter().all(|status| status.id.is_empty() && status.last.is_none());
-    let others = ["Evicted", "DeadlineExceeded", "Terminated", "Preempting", "NodeLost", "Shutdown", "NodeShutdown"];
-    if pod.phase != "Failed" || pod.reason.is_empty() || !never_ran || others.contains(&pod.reason.as_str()) {
+    let ended = ["DeadlineExceeded", "Terminated", "Preempting", "NodeLost", "Shutdown"].contains(&pod.reason.as_str());
+    // The eviction manager also refuses pods, with the reason of its evictions (`pkg/kubelet/eviction`, `Admit`).
+    let evicted = pod.reason == "Evicted" && !matches!(eviction(&pod.message), Some(Eviction::NotAdmitted(_)));
+    if pod.phase != "Failed" || pod.reason.is_empty() || !never_ran || ended || evicted {
         return Vec::new();
     }
     let event = case.file.events(&pod.reason).next_back();

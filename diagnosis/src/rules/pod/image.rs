@@ -3,110 +3,92 @@
 use coroner_proto::v1::{Cause, Confidence};
 
 use super::{Finding, PodCase, waiting};
-use crate::{aspect::Aspect, text, verdict::Verdict};
+use crate::{
+    aspect::Aspect,
+    case::Occurrences,
+    observation::kube::{
+        ContainerStatus, VolumeKind,
+        message::image::{Failure, Pull, pull},
+    },
+    text,
+    verdict::Verdict,
+};
+
+/// The kubelet's reasons of a container whose image it could not get (`pkg/kubelet/images/types.go`, `cri-api/pkg/errors`).
+const PULLING: [&str; 5] =
+    ["ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "SignatureValidationFailed", "ImageInspectError"];
 
 pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
-    waiting(case)
-        .filter_map(|(status, reason, message)| {
-            let pulling = matches!(reason, "ErrImagePull" | "ImagePullBackOff" | "RegistryUnavailable");
-            let cause = match reason {
-                "ErrImageNeverPull" => Cause::ImageNeverPull,
-                "InvalidImageName" => Cause::ImageNameInvalid,
-                _ if pulling => refusal(message)?,
-                _ => return None,
-            };
-            let (summary, explanation) = words(cause);
-            let image = case.pod.container(&status.name).map_or(&status.image, |wanted| &wanted.image);
-            let at = case.since(&status.name);
-            let mut verdict = Verdict::new(cause, Confidence::Certain, at)
-                .not_fatal()
-                .told(
-                    summary,
-                    format!(
-                        "{explanation} Image: {}. {}",
-                        text::clean(image, 256),
-                        text::clean(innermost(message), 768)
-                    ),
-                )
-                .by(case.file.teller(), at, format!("waiting, {reason}: {message}"));
-            for known in case.events("Failed", &status.name).filter(|known| known.event.message.contains("pull")) {
-                verdict = verdict.by(known.source(), known.times.last().copied().unwrap_or(at), known.said());
-            }
-            Some(Finding { aspect: Aspect::Start { container: status.name.clone() }, verdict, ripe: at })
-        })
-        .collect()
+    waiting(case).filter_map(|(status, reason, message)| finding(case, status, reason, message)).collect()
 }
 
-/// Why a registry, or the way to it, refused. The runtimes pass its answer on in words only: containerd and CRI-O use
-/// the same library's for status codes, Go's for the network. `None` while the message says nothing of a failure yet.
-fn refusal(message: &str) -> Option<Cause> {
-    // A back-off repeats the failure before it behind its own words, or says nothing more.
-    let message = innermost(message);
-    if message.is_empty() || message.starts_with("Back-off pulling image") && !message.contains(": ") {
-        return None;
+fn finding(case: PodCase<'_>, status: &ContainerStatus, reason: &str, message: &str) -> Option<Finding> {
+    let events: Vec<_> =
+        case.events("Failed", &status.name).chain(case.events("InspectFailed", &status.name)).collect();
+    let pulled = || newest(message, &events);
+    let (cause, words) = match reason {
+        "ErrImageNeverPull" => (Cause::ImageNeverPull, String::new()),
+        "InvalidImageName" => (Cause::ImageNameInvalid, String::new()),
+        "SignatureValidationFailed" => (Cause::ImageRejectedByPolicy, text::clean(pulled().words, 768)),
+        _ if PULLING.contains(&reason) => {
+            let pull = pulled();
+            (pull.failure.map_or(Cause::Unattributed, cause), text::clean(pull.words, 768))
+        }
+        _ => return None,
+    };
+    let wanted = case.pod.container(&status.name).map_or(&status.image, |wanted| &wanted.image);
+    let volume = pull(message).image.filter(|image| mounts(case, wanted, image));
+    let cause = if volume.is_some() { Cause::ImageVolumeFailed } else { cause };
+    let confidence = if cause == Cause::Unattributed { Confidence::Possible } else { Confidence::Certain };
+    let at = case.since(&status.name);
+    let image = text::clean(volume.unwrap_or(wanted), 256);
+    let (summary, explanation) = prose(cause);
+    let mut verdict = Verdict::new(cause, confidence, at)
+        .not_fatal()
+        .told(summary, format!("{explanation} Image: {image}. {words}"))
+        .by(case.file.teller(), at, format!("waiting, {reason}: {message}"));
+    for known in events.iter().filter(|known| pull(&known.event.message).image.is_some()) {
+        verdict = verdict.by(known.source(), known.times.last().copied().unwrap_or(at), known.said());
     }
-    let lower = without_names(message).to_ascii_lowercase();
-    let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    let is_code = |word: &str, code: &str| word.trim_matches(|c: char| !c.is_ascii_alphanumeric()) == code;
-    let status = |codes: &[&str]| lower.split(' ').any(|word| codes.iter().any(|code| is_code(word, code)));
-    let throttled = ["too many requests", "toomanyrequests", "rate limit", "pull qps exceeded"];
-    Some(if status(&["429"]) || says(&throttled) {
-        Cause::ImagePullThrottled
-    } else if says(&[
-        "no match for platform",
-        "does not match the specified platform",
-        "no image found in image index",
-        "exec format",
-    ]) {
-        Cause::ImagePlatformMismatch
-    } else if status(&["401", "403"])
-        || says(&[
-            "unauthorized",
-            "forbidden",
-            "access denied",
-            "authorization failed",
-            "authentication required",
-            "no basic auth credentials",
-            "denied:",
-            "insufficient_scope",
-        ])
-    {
-        Cause::ImageUnauthorized
-    } else if status(&["500", "502", "503", "504"])
-        || says(&[
-            "no such host",
-            "connection refused",
-            "no route to host",
-            "network is unreachable",
-            "i/o timeout",
-            "tls: ",
-            "x509: ",
-            "connection reset",
-            "server gave http response",
-            "server misbehaving",
-            ": eof",
-            "proxyconnect",
-            "internal server error",
-            "bad gateway",
-            "service unavailable",
-            "gateway time-out",
-            "temporary failure in name resolution",
-            "malformed http response",
-            "tls handshake timeout",
-        ])
-    {
-        Cause::ImageRegistryUnreachable
-    } else if status(&["404"]) || says(&["not found", "manifest unknown", "name unknown", "repository does not exist"])
-    {
-        Cause::ImageNotFound
-    } else if says(&["deadline exceeded", "context canceled", "progress deadline", "timed out", "timeout"]) {
-        Cause::ImagePullTimeout
-    } else {
-        Cause::ImageRegistryUnreachable
-    })
+    Some(Finding { aspect: Aspect::Start { container: status.name.clone() }, verdict, ripe: at })
 }
 
-fn words(cause: Cause) -> (&'static str, &'static str) {
+/// What a back-off repeats of the failure before it (1.32 on), or else what the events say of the newest one that failed for a
+/// known reason, or said anything.
+fn newest<'m>(message: &'m str, events: &[&'m Occurrences]) -> Pull<'m> {
+    let mut events: Vec<_> = events.iter().collect();
+    events.sort_by_key(|known| known.times.last());
+    let of_events =
+        events.into_iter().rev().map(|known| pull(&known.event.message)).filter(|pull| pull.image.is_some());
+    let all: Vec<_> = [pull(message)].into_iter().chain(of_events).collect();
+    let known = all.iter().find(|pull| pull.failure.is_some());
+    *known.or_else(|| all.iter().find(|pull| !pull.words.is_empty())).unwrap_or(&all[0])
+}
+
+/// Whether an image is one that the pod mounts as a volume, and not the container's own.
+fn mounts(case: PodCase<'_>, own: &str, image: &str) -> bool {
+    let tagged = |name: &str| name.rsplit('/').next().is_some_and(|last| last.contains([':', '@']));
+    // The kubelet adds the default tag (`pkg/util/parsers`).
+    let same = |name: &str| name == image || !tagged(name) && image.strip_suffix(":latest") == Some(name);
+    !same(own) && case.pod.volumes.iter().any(|volume| matches!(&volume.kind, VolumeKind::Image(name) if same(name)))
+}
+
+fn cause(failure: Failure) -> Cause {
+    match failure {
+        Failure::TimedOut => Cause::ImagePullTimeout,
+        Failure::NotFound => Cause::ImageNotFound,
+        Failure::Unauthorized => Cause::ImageUnauthorized,
+        Failure::Unreachable => Cause::ImageRegistryUnreachable,
+        Failure::Throttled => Cause::ImagePullThrottled,
+        Failure::Unpack => Cause::ImageUnpackFailed,
+        Failure::Format => Cause::ImageFormatUnsupported,
+        Failure::Platform => Cause::ImagePlatformMismatch,
+        Failure::Policy => Cause::ImageRejectedByPolicy,
+        Failure::Name => Cause::ImageNameInvalid,
+    }
+}
+
+fn prose(cause: Cause) -> (&'static str, &'static str) {
     match cause {
         Cause::ImageNeverPull => (
             "Cannot start: its image is not on the node and must not be pulled",
@@ -114,7 +96,7 @@ fn words(cause: Cause) -> (&'static str, &'static str) {
         ),
         Cause::ImageNameInvalid => (
             "Cannot start: the name of its image is not valid",
-            "The name does not follow the rules for image references.",
+            "The name does not follow the rules for image references, or the node cannot resolve it.",
         ),
         Cause::ImagePullThrottled => {
             ("Cannot start: the registry limits pulls", "The registry refused the pull because there were too many.")
@@ -125,8 +107,8 @@ fn words(cause: Cause) -> (&'static str, &'static str) {
         ),
         Cause::ImageUnauthorized => (
             "Cannot start: the registry denies access to its image",
-            "The registry asks for credentials, or refuses those that it got. Some registries say so also of what \
-             does not exist.",
+            "The registry asks for credentials, or refuses those that it got. Some registries answer the same for \
+             images that do not exist.",
         ),
         Cause::ImageNotFound => (
             "Cannot start: its image does not exist in the registry",
@@ -135,84 +117,29 @@ fn words(cause: Cause) -> (&'static str, &'static str) {
         Cause::ImagePullTimeout => {
             ("Cannot start: pulling its image took too long", "The pull was given up before it was complete.")
         }
-        _ => (
+        Cause::ImageRegistryUnreachable => (
             "Cannot start: the registry of its image cannot be reached or does not work",
-            "The pull failed on the way to the registry, or the registry failed itself.",
+            "The pull failed on the way to the registry, or the registry itself failed.",
         ),
-    }
-}
-
-/// Without URLs, image references and whatever else is named in it: whoever chose a name may not choose the cause with it.
-fn without_names(message: &str) -> String {
-    let is_name = |word: &str| word.starts_with(['"', '\'', '`']) || word.contains('/') && !word.starts_with("i/o");
-    let kept = message.split_whitespace().map(|word| match word {
-        word if !is_name(word) => word,
-        word if word.ends_with(':') => ":",
-        _ => "",
-    });
-    kept.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
-/// Behind the words of those who passed it on.
-fn innermost(message: &str) -> &str {
-    let message = ["ErrImagePull: ", "RegistryUnavailable: "]
-        .iter()
-        .find_map(|mark| message.find(mark).map(|start| &message[start + mark.len()..]))
-        .unwrap_or(message);
-    let start = ["failed to resolve image: ", "failed to resolve reference ", "failed to copy: "]
-        .iter()
-        .filter_map(|mark| message.rfind(mark).map(|at| at + mark.len()))
-        .max();
-    start.map_or(message, |start| &message[start..])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tells_apart_why_a_pull_failed() {
-        for (message, cause) in [
-            (
-                "rpc error: code = NotFound desc = failed to pull and unpack image \"r/a:9\": failed to resolve \
-                 reference \"r/a:9\": r/a:9: not found",
-                Cause::ImageNotFound,
-            ),
-            (
-                "failed to resolve image: unexpected status from HEAD request to http://r/v2/a/manifests/1: 403 \
-                 Forbidden",
-                Cause::ImageUnauthorized,
-            ),
-            (
-                "failed to resolve image: pull access denied, repository does not exist or may require authorization: \
-                 authorization failed: no basic auth credentials",
-                Cause::ImageUnauthorized,
-            ),
-            (
-                "failed to resolve reference \"r.example/denied:/forbidden-401:429\": r.example/forbidden-401:429: not found",
-                Cause::ImageNotFound,
-            ),
-            ("failed to do request: Head \"https://r/v2/429/\": EOF", Cause::ImageRegistryUnreachable),
-            ("reading manifest 7 in r.example/a: StatusCode: 403, \"<html>\"", Cause::ImageUnauthorized),
-            ("toomanyrequests: You have reached your pull rate limit", Cause::ImagePullThrottled),
-            (
-                "failed to do request: Head \"https://r/v2/\": dial tcp: lookup r on 10.0.0.10:53: no such host",
-                Cause::ImageRegistryUnreachable,
-            ),
-            (
-                "failed to do request: Head \"https://r/v2/\": dial tcp 10.0.0.1:443: i/o timeout",
-                Cause::ImageRegistryUnreachable,
-            ),
-            (
-                "failed to do request: Head \"https://r/v2/\": http: server gave HTTP response to HTTPS client",
-                Cause::ImageRegistryUnreachable,
-            ),
-            ("no match for platform in manifest: not found", Cause::ImagePlatformMismatch),
-            ("Back-off pulling image \"r/a:9\": ErrImagePull: r/a:9: not found", Cause::ImageNotFound),
-            ("context deadline exceeded", Cause::ImagePullTimeout),
-        ] {
-            assert_eq!(refusal(message), Some(cause), "{message}");
-        }
-        assert_eq!(refusal("Back-off pulling image \"r/a:9\""), None);
+        Cause::ImageUnpackFailed => (
+            "Cannot start: the node could not store or unpack its image",
+            "The image was fetched, and storing or unpacking it on the node failed.",
+        ),
+        Cause::ImageFormatUnsupported => (
+            "Cannot start: the runtime does not support the format of its image",
+            "The manifest or a layer of the image is of a kind that the container runtime does not support.",
+        ),
+        Cause::ImageRejectedByPolicy => (
+            "Cannot start: a policy rejects its image",
+            "A signature policy of the node, or a policy of the registry, refused the image.",
+        ),
+        Cause::ImageVolumeFailed => (
+            "Cannot start: an image that it mounts as a volume could not be pulled",
+            "The pod mounts the image as a volume, and the node could not get it.",
+        ),
+        _ => (
+            "Cannot start: its image could not be pulled",
+            "The kubelet could not get the image, and no observed message gives a known reason.",
+        ),
     }
 }

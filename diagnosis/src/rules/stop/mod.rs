@@ -26,7 +26,9 @@ pub(super) fn request(death: &Death<'_>) -> Option<Request> {
     let by_hook = hook::failed(death, pod);
     let by_deletion = pod.object().and_then(|object| deletion::asked(death.node, object));
     let before = |request: &Request| request.at <= death.at + CLOCKS;
-    [by_pod, by_probe, by_hook, by_deletion].into_iter().flatten().filter(before).min_by_key(|request| request.at)
+    // What gives a reason also deletes the pod, and reports it about then.
+    let order = |request: &Request| if request.cause.is_some() { request.at - CLOCKS } else { request.at };
+    [by_pod, by_probe, by_hook, by_deletion].into_iter().flatten().filter(before).min_by_key(order)
 }
 
 /// Whether a container that ended so, without a witness of the signals, can have obeyed this request.

@@ -70,6 +70,7 @@ const NAMING: &[&str] = &[
     "failed to pull and unpack image {}",
     "failed to pull image {}",
     "failed to resolve reference {}",
+    "Container image {} is not present with pull policy of Never",
 ];
 
 /// Links of those who only pass it on.
