@@ -4,11 +4,9 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{
-    app,
-    config::{Config, LogFormat},
-    ledger,
-};
+use coroner_runtime::logging;
+
+use crate::{config::Config, ledger, program};
 
 /// Keeps what the agents have found out, and serves it to whoever asks.
 #[derive(Clone, Debug, Parser)]
@@ -25,7 +23,7 @@ pub struct CommandLine {
 /// What to do with a ledger, and then end.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Copy the ledger as it is now, while the aggregator goes on
+    /// Copy the ledger as it is now, while the aggregator runs
     Backup {
         /// The aggregator's ledger
         #[arg(long, env = "CORONER_LEDGER", value_name = "PATH", default_value = "/var/lib/coroner/ledger.db")]
@@ -51,8 +49,8 @@ pub enum Command {
 impl Command {
     /// The whole program.
     pub fn main(self) -> ExitCode {
-        app::start_log(LogFormat::Text);
-        app::exit(self.run().map_err(anyhow::Error::from))
+        logging::start(logging::Format::Text);
+        program::exit(self.run().map_err(anyhow::Error::from))
     }
 
     fn run(self) -> Result<(), ledger::Error> {

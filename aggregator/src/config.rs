@@ -1,10 +1,15 @@
 //! The command line. Every flag is also an environment variable.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Parser, ValueEnum};
+use coroner_runtime::logging;
 
-use crate::{export::Target, ledger::StreamTarget};
+use crate::{
+    export::Target,
+    ledger::StreamTarget,
+    net::{Endpoint, TlsFiles},
+};
 
 /// Keeps what the agents have found out, and serves it to whoever asks.
 #[derive(Clone, Debug, Parser)]
@@ -52,7 +57,7 @@ pub struct Config {
     /// Bytes that the ledger may use on disk, as 1073741824 or 1GiB
     #[arg(long, env = "CORONER_RETAIN_BYTES", default_value = "1GiB", value_parser = parse_bytes)]
     pub retain_bytes: u64,
-    /// Where to answer grpc.health.v1 in plain text, services `liveness` and `readiness`
+    /// Where to answer grpc.health.v1, services `liveness` and `readiness`, and GET /metrics, in plain text
     #[arg(long, env = "CORONER_HEALTH_LISTEN", value_name = "IP:PORT")]
     pub health_listen: Option<SocketAddr>,
     /// Do not tell clients that may speak here which services and messages there are (grpc.reflection)
@@ -68,8 +73,8 @@ pub struct Config {
     #[arg(long, env = "CORONER_EXPORT", value_name = "URL", value_delimiter = ' ')]
     pub export: Vec<Target>,
     /// How to write the log to stderr
-    #[arg(long, env = "CORONER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
-    pub log_format: LogFormat,
+    #[arg(long, env = "CORONER_LOG_FORMAT", value_enum, default_value_t = logging::Format::Text)]
+    pub log_format: logging::Format,
 }
 
 /// Whether to watch the cluster.
@@ -81,47 +86,12 @@ pub enum ClusterWatch {
     Off,
 }
 
-/// How to write the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One object a line.
-    Json,
-}
-
-/// Where to listen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Endpoint {
-    /// An address of this machine; port 0 for any free one.
-    Tcp(SocketAddr),
-    /// A socket in the file system.
-    Unix(PathBuf),
-}
-
-/// It is neither.
-#[derive(Debug, thiserror::Error)]
-#[error("give IP:PORT, as 127.0.0.1:7070, or unix:///PATH")]
-pub struct NoEndpoint;
-
-impl FromStr for Endpoint {
-    type Err = NoEndpoint;
-
-    fn from_str(text: &str) -> Result<Self, NoEndpoint> {
-        match text.strip_prefix("unix://") {
-            Some(path) if path.starts_with('/') => Ok(Self::Unix(path.into())),
-            Some(_) => Err(NoEndpoint),
-            None => text.parse().map(Self::Tcp).map_err(|_| NoEndpoint),
-        }
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => address.fmt(f),
-            Self::Unix(path) => write!(f, "unix://{}", path.display()),
-        }
+impl Config {
+    /// The files for TLS; none if it is not configured.
+    pub fn tls_files(&self) -> Option<TlsFiles> {
+        let (certificate, key) = (self.tls_cert.clone()?, self.tls_key.clone()?);
+        let (client_ca, client_crl) = (self.tls_client_ca.clone(), self.tls_client_crl.clone());
+        Some(TlsFiles { certificate, key, client_ca, client_crl })
     }
 }
 
@@ -150,15 +120,6 @@ mod tests {
         assert_eq!(parse_bytes("2Mi"), Ok(2 << 20));
         for wrong in ["", "GiB", "1 GiB", "1GB", "-1", "0", "99999999TiB", "1é"] {
             assert!(parse_bytes(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn endpoints_are_addresses_or_absolute_paths() {
-        assert_eq!("unix:///run/a.sock".parse::<Endpoint>().unwrap(), Endpoint::Unix("/run/a.sock".into()));
-        assert_eq!("[::1]:0".parse::<Endpoint>().unwrap().to_string(), "[::1]:0");
-        for wrong in ["unix://a", "localhost:7070", "7070", "http://127.0.0.1:7070", ""] {
-            assert!(wrong.parse::<Endpoint>().is_err(), "{wrong}");
         }
     }
 

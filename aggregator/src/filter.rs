@@ -1,95 +1,16 @@
-//! What a diagnosis is found by, and the filters over it: one meaning for streams, lists and whatever else selects.
+//! Filters over diagnoses: one meaning for streams, lists and whatever else selects.
 
 use std::collections::BTreeSet;
 
 use coroner_proto::v1;
-use prost_types::Timestamp;
 use tonic::Status;
+
+use crate::key::Key;
 
 /// Values that one filter may hold in one of its fields.
 const MAX_VALUES: usize = 200;
 /// Filters that one request may hold.
 const MAX_FILTERS: usize = 32;
-
-/// The columns of a record: what it can be found by without decoding it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Key {
-    /// Nanoseconds since 1970.
-    pub event_time: i64,
-    /// The subject's namespace.
-    pub namespace: String,
-    /// The subject's name.
-    pub name: String,
-    /// The node it was on; of a gap, the node that lost something, empty for the aggregator.
-    pub node: String,
-    /// The container's name.
-    pub container: String,
-    /// The workload nearest to it, as `ReplicaSet/web-5d9c`; empty for none.
-    pub workload: String,
-    /// The one above that, as `Deployment/web`; empty for none.
-    pub workload_above: String,
-    /// `Cause` as a number, as are the next three.
-    pub cause: i32,
-    /// `SubjectKind`.
-    pub kind: i32,
-    /// `Severity`.
-    pub severity: i32,
-    /// `Confidence`.
-    pub confidence: i32,
-    /// Whether something ended.
-    pub fatal: bool,
-}
-
-impl Key {
-    /// The key of a gap that was stored at `now`.
-    pub fn of_gap(gap: &v1::Gap, now: i64) -> Self {
-        Self { event_time: now, node: gap.node.clone(), ..Self::default() }
-    }
-
-    /// The key of a diagnosis that was stored at `now`. Where it does not say when it happened, the time when it was seen
-    /// or stored stands in.
-    pub fn of(diagnosis: &v1::Diagnosis, now: i64) -> Self {
-        let subject = diagnosis.subject.clone().unwrap_or_default();
-        let time = diagnosis.event_time.as_ref().or(diagnosis.observe_time.as_ref());
-        let mut workloads = diagnosis.workloads.iter().map(|workload| format!("{}/{}", workload.kind, workload.name));
-        Self {
-            event_time: time.and_then(nanoseconds).unwrap_or(now),
-            namespace: subject.namespace,
-            node: node_of(diagnosis).to_owned(),
-            name: subject.name,
-            container: subject.container,
-            workload: workloads.next().unwrap_or_default(),
-            workload_above: workloads.next().unwrap_or_default(),
-            cause: diagnosis.cause,
-            kind: subject.kind,
-            severity: diagnosis.severity,
-            confidence: diagnosis.confidence,
-            fatal: diagnosis.fatal,
-        }
-    }
-}
-
-/// The node that a diagnosis is about; empty for none.
-pub fn node_of(diagnosis: &v1::Diagnosis) -> &str {
-    match (&diagnosis.subject, &diagnosis.node) {
-        (Some(subject), _) if !subject.node.is_empty() => &subject.node,
-        (Some(subject), _) if subject.kind() == v1::SubjectKind::Node => &subject.name,
-        (_, Some(node)) => &node.name,
-        (_, None) => "",
-    }
-}
-
-/// Nanoseconds since 1970; none before 1970, after 2262, or where the parts are not in range.
-pub fn nanoseconds(time: &Timestamp) -> Option<i64> {
-    let seconds = time.seconds.checked_mul(1_000_000_000)?;
-    (time.seconds >= 0 && (0..1_000_000_000).contains(&time.nanos)).then(|| seconds.checked_add(time.nanos.into()))?
-}
-
-/// The reverse of [`nanoseconds`].
-pub fn timestamp(nanoseconds: i64) -> Timestamp {
-    let nanos = i32::try_from(nanoseconds.rem_euclid(1_000_000_000)).expect("a remainder below 1e9 fits");
-    Timestamp { seconds: nanoseconds.div_euclid(1_000_000_000), nanos }
-}
 
 /// A `DiagnosisFilter`: AND across its fields, OR within one; an empty field matches all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -193,7 +114,7 @@ impl Selection {
             && !self.exclude.iter().any(|filter| filter.matches(key))
     }
 
-    /// Whether a gap on this node is told. What was lost there nobody knows, so only the node decides; a loss of the
+    /// Whether a gap on this node is sent. What was lost there nobody knows, so only the node decides; a loss of the
     /// aggregator itself (no node) concerns everyone.
     pub fn wants_gap(&self, node: &String) -> bool {
         let included = self.include.is_empty() || self.include.iter().any(|filter| any_of(&filter.nodes, node));
@@ -251,25 +172,12 @@ mod tests {
     }
 
     #[test]
-    fn gaps_are_told_by_node_alone() {
+    fn gaps_are_selected_by_node_alone() {
         let filter = v1::DiagnosisFilter { nodes: vec!["n1".into()], names: vec!["web".into()], ..Default::default() };
         let include = Selection::new(vec![filter.clone()], vec![]).unwrap();
         assert!(include.wants_gap(&"n1".into()) && include.wants_gap(&String::new()));
         assert!(!include.wants_gap(&"n2".into()));
         let exclude = Selection::new(vec![], vec![filter]).unwrap();
         assert!(exclude.wants_gap(&"n1".into()), "it excludes one pod of the node, not the node");
-    }
-
-    #[test]
-    fn times_out_of_range_are_refused() {
-        for (seconds, nanos) in
-            [(-1, 0), (0, -1), (0, 1_000_000_000), (i64::MAX, 0), (i64::MAX / 1_000_000_000, 999_999_999)]
-        {
-            assert_eq!(nanoseconds(&Timestamp { seconds, nanos }), None, "{seconds} {nanos}");
-        }
-        assert_eq!(
-            timestamp(nanoseconds(&Timestamp { seconds: 5, nanos: 7 }).unwrap()),
-            Timestamp { seconds: 5, nanos: 7 }
-        );
     }
 }

@@ -23,7 +23,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// A lease could not be used to remember something.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// Another holds it now.
     #[error("another aggregator has taken over")]
     Lost,
@@ -34,7 +34,7 @@ pub enum Error {
 
 /// Something that one aggregator does at a time.
 #[derive(Clone, Debug)]
-pub struct Lease {
+pub(crate) struct Lease {
     bucket: Arc<Store>,
     key: String,
     held: Arc<Mutex<Held>>,
@@ -62,7 +62,7 @@ fn read(entry: &[u8]) -> (Uuid, String) {
 
 /// The time during which this aggregator holds a lease.
 #[derive(Debug)]
-pub struct Turn {
+pub(crate) struct Turn {
     /// What is held.
     pub lease: Lease,
     /// Cancelled when it is another's, and when the program is told to stop: the work has to end.
@@ -71,7 +71,7 @@ pub struct Turn {
 }
 
 /// Waits for this aggregator's turn; `None` if told to stop.
-pub async fn turn(bucket: &Store, name: &str, stop: &CancellationToken) -> Option<Turn> {
+pub(crate) async fn turn(bucket: &Store, name: &str, stop: &CancellationToken) -> Option<Turn> {
     let lease = stop.run_until_cancelled(Lease::take(bucket, name)).await?;
     tracing::info!(lease = name, "This aggregator's turn");
     let over = stop.child_token();
@@ -88,7 +88,7 @@ pub async fn turn(bucket: &Store, name: &str, stop: &CancellationToken) -> Optio
 
 impl Turn {
     /// Lets another aggregator go on at once.
-    pub async fn end(self) {
+    pub(crate) async fn end(self) {
         drop(self.renewing);
         self.lease.release().await;
     }
@@ -136,7 +136,7 @@ impl Lease {
     }
 
     /// What its last holder has left.
-    pub async fn memory(&self) -> String {
+    pub(crate) async fn memory(&self) -> String {
         self.held.lock().await.memory.clone()
     }
 
@@ -144,7 +144,7 @@ impl Lease {
     ///
     /// # Errors
     /// If the lease is lost, or the bucket cannot be written now.
-    pub async fn remember(&self, memory: String) -> Result<(), Error> {
+    pub(crate) async fn remember(&self, memory: String) -> Result<(), Error> {
         let mut held = self.held.lock().await;
         held.memory = memory;
         self.write(&mut held).await

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use coroner_aggregator::{app, command::CommandLine};
+use coroner_aggregator::{command::CommandLine, program};
 
 fn main() -> ExitCode {
     let CommandLine { command, config } = CommandLine::parse();
-    command.map_or_else(|| app::main(config), |command| command.main())
+    command.map_or_else(|| program::main(config), |command| command.main())
 }

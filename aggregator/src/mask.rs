@@ -6,6 +6,7 @@ use std::{
     sync::OnceLock,
 };
 
+use coroner_proto::v1::Diagnosis;
 use prost::{
     Message,
     bytes::Buf,
@@ -73,6 +74,15 @@ impl Mask {
         Some(out.into())
     }
 
+    /// The diagnosis of a stored record, with the kept fields alone.
+    ///
+    /// # Errors
+    /// `INTERNAL` if it is none.
+    pub fn decode(&self, body: &[u8]) -> Result<Diagnosis, Status> {
+        let diagnosis = self.apply(body).and_then(|body| Diagnosis::decode(&*body).ok());
+        diagnosis.ok_or_else(|| Status::internal("a stored diagnosis cannot be read back"))
+    }
+
     fn copy(&self, mut body: &[u8], out: &mut Vec<u8>) -> Option<()> {
         while body.has_remaining() {
             let start = body;
@@ -128,7 +138,7 @@ fn fields_of(message: &DescriptorProto) -> HashMap<String, Field> {
 
 #[cfg(test)]
 mod tests {
-    use coroner_proto::v1::{Container, Diagnosis, Evidence, Pod, Subject};
+    use coroner_proto::v1::{Container, Evidence, Pod, Subject};
 
     use super::*;
 

@@ -2,9 +2,10 @@
 #![no_main]
 
 use coroner_aggregator::{
-    cursor::{PageToken, ResumeToken},
-    filter::{Key, Selection},
+    filter::Selection,
+    key::Key,
     mask::Mask,
+    token::{PageToken, ResumeToken},
 };
 use coroner_proto::v1::{
     Diagnosis, ListDiagnosesRequest, WatchDiagnosesRequest, watch_diagnoses_request::Start,

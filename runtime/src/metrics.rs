@@ -4,11 +4,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use prometheus_client::{
-    encoding::text::encode,
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
-    registry::Registry,
-};
+pub use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
+use prometheus_client::{encoding::text::encode, metrics::family::Family, registry::Registry};
 
 /// The media type of [`Metrics::text`].
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -3,7 +3,7 @@
 //! Its answers are kept for a short time, as the kubelet keeps them (`authentication.webhook.cacheTTL`): asked at each push of
 //! each agent it would suffer. Nothing is kept of an answer that did not come.
 
-use std::{collections::BTreeMap, fmt::Debug, sync::Arc, time::Duration};
+use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use k8s_openapi::api::{
@@ -16,7 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::{sync::Semaphore, time::timeout};
 use tonic::Status;
 
-use super::Identity;
+use super::identity::{Identity, User};
 
 /// How long a token that was accepted need not be asked for.
 const TOKEN_ACCEPTED: Duration = Duration::from_secs(120);
@@ -49,23 +49,6 @@ pub struct Accounts {
 impl Default for Accounts {
     fn default() -> Self {
         Self { audience: "coroner".into(), agent: "system:serviceaccount:coroner:coroner-agent".into() }
-    }
-}
-
-/// A user, as the API server knows it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct User {
-    /// Its name.
-    pub name: String,
-    uid: String,
-    groups: Vec<String>,
-    extra: BTreeMap<String, Vec<String>>,
-}
-
-impl User {
-    /// A user of whom only the name is known.
-    pub(super) fn authenticated(name: String) -> Self {
-        Self { name, groups: vec!["system:authenticated".into()], ..Self::default() }
     }
 }
 

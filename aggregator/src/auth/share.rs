@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::Identity;
+use super::identity::Identity;
 
 /// Requests of one caller at once, the answers of which have not begun.
 const REQUESTS: usize = 32;

@@ -48,7 +48,7 @@ impl Reporter {
             source: source.to_owned(),
             health: health.into(),
             reason: reason.to_owned(),
-            since_time: i64::try_from(Timestamp::now().as_nanosecond()).ok().map(crate::filter::timestamp),
+            since_time: i64::try_from(Timestamp::now().as_nanosecond()).ok().map(crate::time::timestamp),
             gap_count: 0,
         };
         match self.sources.iter_mut().find(|known| known.source == source) {
@@ -57,6 +57,14 @@ impl Reporter {
             None => self.sources.push(status),
         }
         true
+    }
+
+    /// All sources that were named so far are degraded.
+    pub(super) fn degrade(&mut self, reason: &str) {
+        let names: Vec<_> = self.sources.iter().map(|status| status.source.clone()).collect();
+        for name in names {
+            self.set_status(&name, SourceHealth::Degraded, reason);
+        }
     }
 
     /// Whether all of these sources are healthy.

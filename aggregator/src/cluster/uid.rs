@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use coroner_proto::v1::SourceHealth;
+use coroner_runtime::{backoff::Backoff, error::chain};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client, Error};
 use tokio::time::{sleep, timeout};
@@ -16,13 +17,14 @@ const KUBE_SYSTEM: &str = "kube-system";
 pub(super) const SOURCE: &str = "namespaces";
 /// For one answer.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Time between two tries.
-const RETRY: Duration = Duration::from_secs(1);
+/// Time between two tries: the first, and the longest.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// Asks until the API server answers. Where it refuses for good, the uid that was `recorded` by an earlier run stays in use, or the
 /// empty one; the status says so.
 pub(super) async fn find(client: &Client, recorded: &str, reporter: &mut Reporter) -> String {
     let namespaces: Api<Namespace> = Api::all(client.clone());
+    let mut backoff = Backoff::new(RETRY.0, RETRY.1);
     loop {
         let problem = match timeout(DEADLINE, namespaces.get(KUBE_SYSTEM)).await {
             Ok(Ok(namespace)) => {
@@ -43,7 +45,7 @@ pub(super) async fn find(client: &Client, recorded: &str, reporter: &mut Reporte
                 reporter.set_status(SOURCE, SourceHealth::Absent, &reason);
                 return recorded.to_owned();
             }
-            Ok(Err(error)) => error.to_string(),
+            Ok(Err(error)) => chain(&error),
             Err(_elapsed) => format!("no answer within {} s", DEADLINE.as_secs()),
         };
         let reason = format!("cannot get namespace {KUBE_SYSTEM}: {problem}; nothing is watched before");
@@ -51,6 +53,6 @@ pub(super) async fn find(client: &Client, recorded: &str, reporter: &mut Reporte
             tracing::warn!(reason, "The uid of the cluster is not known yet: trying again");
         }
         reporter.push().await;
-        sleep(RETRY).await;
+        sleep(backoff.next()).await;
     }
 }

@@ -29,17 +29,17 @@ const FOUND_AGAIN: Duration = Duration::from_secs(30);
 const STATUS: Duration = Duration::from_mins(1);
 
 /// The state of one run.
-pub(super) struct Watcher {
+pub(super) struct Watcher<'a> {
     examiner: ClusterExaminer,
-    reporter: Reporter,
+    reporter: &'a mut Reporter,
     continuation: Continuation,
     /// Reported before a restart, not over then, and not found again yet.
     open: BTreeMap<String, Diagnosis>,
 }
 
-impl Watcher {
+impl<'a> Watcher<'a> {
     /// A watch of the cluster of this uid.
-    pub(super) fn new(uid: String, earlier: Earlier, mut reporter: Reporter) -> Self {
+    pub(super) fn new(uid: String, earlier: Earlier, reporter: &'a mut Reporter) -> Self {
         for kind in WATCHED {
             reporter.set_status(kind.name(), SourceHealth::Unspecified, "not listed yet");
         }
@@ -110,7 +110,7 @@ impl Watcher {
 
     /// What ended while nobody watched is over now.
     fn close(&mut self) {
-        let now = i64::try_from(Timestamp::now().as_nanosecond()).ok().map(crate::filter::timestamp);
+        let now = i64::try_from(Timestamp::now().as_nanosecond()).ok().map(crate::time::timestamp);
         let over = std::mem::take(&mut self.open).into_values();
         self.report(over.map(|diagnosis| Diagnosis { resolve_time: now, ..diagnosis }).collect());
     }

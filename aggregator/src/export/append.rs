@@ -3,9 +3,11 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, ErrorKind, Read, Seek, SeekFrom, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
+
+use crate::file::is_at;
 
 /// The file. It is opened when it is first written to, and anew when something else has come into its place, as by rotation.
 #[derive(Debug)]
@@ -55,12 +57,6 @@ impl Lines {
         }
         written
     }
-}
-
-/// Whether the file still lies there.
-fn is_at(file: &File, path: &Path) -> bool {
-    let (Ok(own), Ok(there)) = (file.metadata(), fs::metadata(path)) else { return false };
-    (own.dev(), own.ino()) == (there.dev(), there.ino())
 }
 
 fn open(path: &Path) -> io::Result<File> {

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::task::spawn_blocking;
 
-use crate::{cursor::ResumeToken, lease::Lease};
+use crate::{lease::Lease, token::ResumeToken};
 
 #[derive(Clone, Debug)]
 pub(super) enum Cursor {
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_draft_does_no_harm_and_half_a_cursor_is_told() {
+    fn half_a_draft_does_no_harm_and_half_a_cursor_is_an_error() {
         let directory = tempfile::tempdir().unwrap();
         let file = CursorFile::new(directory.path(), "siem");
         fs::write(&file.draft, "01").unwrap();

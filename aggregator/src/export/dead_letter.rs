@@ -8,7 +8,7 @@ use coroner_diagnosis::text;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Item, append::Lines, format::native};
+use super::{append::Lines, format::native, item::Item};
 
 /// Bytes of the file.
 const LIMIT: u64 = 64 << 20;

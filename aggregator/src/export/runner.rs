@@ -3,38 +3,40 @@
 //! - The cursor on disk never runs ahead of the receiver; it may lag by what was sent last. So a crash sends that again, in
 //!   the same order and with the same ids.
 //! - It never gives up: what may help is tried again without end (see [`Remedy`]), and only what is refused for good, alone,
-//!   becomes a dead letter. Meanwhile the ledger keeps what its retention allows, and what that takes is told as a gap.
+//!   becomes a dead letter. Meanwhile the ledger keeps what its retention allows, and what that removes becomes a gap.
 
 use std::{
-    collections::hash_map::RandomState,
     convert::Infallible,
-    hash::{BuildHasher, Hasher},
     io,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
 use coroner_diagnosis::text;
-use coroner_proto::v1::{Diagnosis, ExporterState, Gap};
-use prost::Message;
+use coroner_proto::v1::ExporterState;
+use coroner_runtime::{backoff::Backoff, error::chain};
 use tokio::{
     task::spawn_blocking,
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::{
-    Counters, Error, Exporters, Item, SEND_DEADLINE, Start, Target,
+    counters::Counters,
     cursor::Cursor,
     dead_letter::DeadLetters,
+    error::Error,
+    item::Item,
+    pace::Pace,
+    setup::Setup,
     sink::{Refused, Rejected, Remedy, Sink, Taken},
+    target::{Start, Target},
 };
 use crate::{
-    cursor::ResumeToken,
-    feed::{corrupt_gap, retention_gap},
     filter::Selection,
-    ledger::{self, Body, Chunk, Ledger, Limits, Offset, Position},
+    gap,
+    ledger::{self, Chunk, Ledger, Limits, Offset, Position},
+    token::ResumeToken,
 };
 
 /// What one batch may hold.
@@ -44,43 +46,10 @@ const SKIPPED: Offset = 1_000;
 /// So many records in a row that are refused for good are more likely the fault of the receiver: from then on there is a
 /// long pause before each further one.
 const REFUSED_IN_A_ROW: u32 = 16;
-/// What is under way when the program is told to stop has so long to be answered.
-const LAST_WORD: Duration = Duration::from_secs(3);
-
-/// How long to wait after what went wrong.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// After the first failure; each further one in a row waits half as long again.
-    pub first: Duration,
-    /// The longest of these.
-    pub longest: Duration,
-    /// While only an operator can help.
-    pub hold: Duration,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self { first: Duration::from_secs(1), longest: Duration::from_secs(30), hold: Duration::from_secs(60) }
-    }
-}
-
-impl Pace {
-    /// The longest that a receiver may ask to be left alone.
-    const LONGEST_WISH: Duration = Duration::from_secs(600);
-
-    /// What to wait after so many failures in a row before this one.
-    fn delay(self, failures: u32, remedy: &Remedy) -> Duration {
-        match remedy {
-            Remedy::Hold => self.hold,
-            // So much longer that the jitter never makes it shorter than was asked for.
-            Remedy::Retry { after: Some(after) } => (*after).clamp(self.first, Self::LONGEST_WISH).mul_f64(1.25),
-            Remedy::Retry { after: None } | Remedy::Bisect => {
-                let growth = 1.5_f64.powi(i32::try_from(failures.min(64)).expect("at most 64"));
-                self.first.mul_f64(growth.min(1e6)).min(self.longest)
-            }
-        }
-    }
-}
+/// The longest that a receiver may take for one batch.
+const SEND_DEADLINE: Duration = Duration::from_secs(30);
+/// What is under way when the program is stopped has so long to be answered.
+const LAST_ANSWER: Duration = Duration::from_secs(3);
 
 /// The task.
 pub(super) struct Runner<S> {
@@ -88,6 +57,8 @@ pub(super) struct Runner<S> {
     sink: S,
     ledger: Arc<Ledger>,
     pace: Pace,
+    /// The delays since the receiver last took something.
+    backoff: Backoff,
     stop: CancellationToken,
     counters: Arc<Counters>,
     selection: Arc<Selection>,
@@ -100,23 +71,22 @@ pub(super) struct Runner<S> {
     cursor_fails: bool,
     /// Records of the next batch: fewer while looking for one that is refused.
     limit: usize,
-    failures: u32,
     refused_in_a_row: u32,
-    /// To be told before anything else.
+    /// To be sent before anything else.
     first: Option<Item>,
 }
 
 impl<S: Sink> Runner<S> {
     /// Finds its place in the ledger and makes it durable.
     pub(super) async fn open(
-        exporters: &Exporters,
+        setup: &Setup,
         target: Target,
         sink: S,
         cursor: Cursor,
         counters: Arc<Counters>,
         stop: CancellationToken,
     ) -> Result<Self, Error> {
-        let Exporters { ledger, directory, pace, .. } = exporters;
+        let Setup { ledger, directory, pace } = setup;
         let error = |doing| {
             let path = cursor.place();
             move |source| Error::File { doing, path, source }
@@ -142,14 +112,14 @@ impl<S: Sink> Runner<S> {
             }
             Some(token) => {
                 let text = "the ledger is another one than was exported so far; its oldest record follows";
-                let gap = Gap { text: text.into(), ..retention_gap(token.position.time, expired.time, None) };
+                let gap = gap::of_other_ledger(token.position.time, expired.time, text);
                 (expired, Some(Item::gap(epoch, expired.offset, expired, gap)))
             }
             None if start == Start::Now => (last, None),
             None => (expired, None),
         };
         // An exporter that has no record of having started would begin elsewhere after a crash. A changed ledger is only
-        // written down once it was told.
+        // written down once it was reported.
         if first.is_none() {
             cursor.write(ResumeToken { epoch, position }).await.map_err(error("write the cursor"))?;
         }
@@ -162,6 +132,7 @@ impl<S: Sink> Runner<S> {
             sink,
             ledger: Arc::clone(ledger),
             pace: *pace,
+            backoff: pace.backoff(),
             stop,
             counters,
             selection: Arc::new(selection),
@@ -170,14 +141,16 @@ impl<S: Sink> Runner<S> {
             saved: position,
             cursor_fails: false,
             limit: LIMITS.records,
-            failures: 0,
             refused_in_a_row: 0,
             first,
         })
     }
 
-    /// Exports until told to stop.
-    pub(super) async fn run(mut self) {
+    /// Exports until it is stopped.
+    ///
+    /// # Errors
+    /// If it cannot go on.
+    pub(super) async fn run(mut self) -> Result<(), Error> {
         let (name, url) = (self.target.name.clone(), self.target.shown.clone());
         tracing::info!(exporter = name, url, "Exporting");
         let Err(end) = self.export().await;
@@ -187,6 +160,10 @@ impl<S: Sink> Runner<S> {
         let Counters { sent, retries, dead_lettered, lost, .. } = &*self.counters;
         self.counters.set_state(ExporterState::Unspecified);
         tracing::info!(exporter = name, ?sent, ?retries, ?dead_lettered, ?lost, ?end, "Exporter has ended");
+        match end {
+            End::Stopped | End::LedgerClosed => Ok(()),
+            End::Failed(reason) => Err(Error::Failed(reason)),
+        }
     }
 
     async fn export(&mut self) -> Result<Infallible, End> {
@@ -212,7 +189,8 @@ impl<S: Sink> Runner<S> {
 
     /// One look into the ledger; waits for as long as it cannot be read.
     async fn read(&mut self) -> Result<Chunk, End> {
-        let mut failures = 0;
+        let mut backoff = self.pace.backoff();
+        let mut failing = false;
         loop {
             let (after, selection) = (self.position, Arc::clone(&self.selection));
             let look = move |connection: &_| ledger::read(connection, after, None, &selection, LIMITS);
@@ -220,11 +198,11 @@ impl<S: Sink> Runner<S> {
                 Ok(chunk) => return Ok(chunk),
                 Err(_) if self.stop.is_cancelled() => return Err(End::Stopped),
                 Err(error) => {
-                    if failures == 0 {
-                        tracing::warn!(exporter = self.target.name, %error, "Cannot read the ledger: trying again");
+                    if !std::mem::replace(&mut failing, true) {
+                        let error = chain(&error);
+                        tracing::warn!(exporter = self.target.name, error, "Cannot read the ledger: trying again");
                     }
-                    self.wait(self.pace.delay(failures, &Remedy::RETRY)).await?;
-                    failures += 1;
+                    self.wait(backoff.next()).await?;
                 }
             }
         }
@@ -235,11 +213,11 @@ impl<S: Sink> Runner<S> {
         let mut items = Vec::with_capacity(chunk.items.len() + 1);
         if let Some(lost) = chunk.lost {
             self.counters.lost.fetch_add(lost.count, Relaxed);
-            let gap = retention_gap(self.position.time, lost.end_time, Some(lost.count));
+            let gap = gap::of_retention(self.position.time, lost.end_time, Some(lost.count));
             let position = Position { offset: lost.offset, time: lost.end_time };
             items.push(Item::gap(epoch, self.position.offset, position, gap));
         }
-        items.extend(chunk.items.into_iter().map(|item| decode(epoch, item)));
+        items.extend(chunk.items.into_iter().map(|item| Item::decode(epoch, item)));
         items
     }
 
@@ -257,7 +235,7 @@ impl<S: Sink> Runner<S> {
     async fn attempt(&mut self, batch: &[Item]) -> Result<usize, End> {
         let answer = tokio::select! {
             answer = timeout(SEND_DEADLINE, self.sink.send(batch)) => answer,
-            () = async { self.stop.cancelled().await; sleep(LAST_WORD).await } => return Err(End::Stopped),
+            () = async { self.stop.cancelled().await; sleep(LAST_ANSWER).await } => return Err(End::Stopped),
         };
         let answer = answer.unwrap_or_else(|_| Err(Refused::new(Remedy::RETRY, "no answer in time")));
         match answer {
@@ -300,10 +278,11 @@ impl<S: Sink> Runner<S> {
     /// Nothing is wrong with the receiver: it has taken so many.
     fn takes(&mut self, count: usize) {
         self.counters.sent.fetch_add(count as u64, Relaxed);
-        self.failures = 0;
+        self.backoff.reset();
         self.refused_in_a_row = 0;
         if self.counters.state() != ExporterState::Delivering {
             self.counters.set_state(ExporterState::Delivering);
+            self.counters.set_reason("");
             tracing::info!(exporter = self.target.name, "The receiver takes records");
         }
     }
@@ -315,7 +294,7 @@ impl<S: Sink> Runner<S> {
             let mut letters = self.dead_letters.take().expect("it is put back below");
             let (owned, reason) = (items.to_vec(), why.to_owned());
             let work = spawn_blocking(move || (letters.bury(&owned, &reason), letters));
-            let (buried, letters) = work.await.map_err(|_| End::Stopped)?;
+            let (buried, letters) = work.await.map_err(|error| End::Failed(error.to_string()))?;
             self.dead_letters = Some(letters);
             match buried {
                 Ok(()) => break,
@@ -343,7 +322,7 @@ impl<S: Sink> Runner<S> {
         Ok(())
     }
 
-    /// Says so if that is news, and waits.
+    /// Logs it if that is news, and waits.
     async fn failed(&mut self, remedy: &Remedy, why: &str) -> Result<(), End> {
         self.counters.retries.fetch_add(1, Relaxed);
         let (exporter, why) = (&self.target.name, text::clean(why, 512));
@@ -358,8 +337,8 @@ impl<S: Sink> Runner<S> {
                 _ => tracing::warn!(exporter, why, "The receiver does not take records: trying again"),
             }
         }
-        let delay = jittered(self.pace.delay(self.failures, remedy));
-        self.failures = self.failures.saturating_add(1);
+        self.counters.set_reason(&why);
+        let delay = self.pace.delay(remedy, &mut self.backoff);
         self.wait(delay).await
     }
 
@@ -397,25 +376,6 @@ impl<S: Sink> Runner<S> {
 enum End {
     Stopped,
     LedgerClosed,
-}
-
-fn decode(epoch: Uuid, ledger::Item { position, body, .. }: ledger::Item) -> Item {
-    let before = position.offset - 1;
-    match body {
-        Body::Diagnosis(body) => match Diagnosis::decode(&*body) {
-            Ok(diagnosis) => Item::diagnosis(position, diagnosis),
-            Err(_) => Item::gap(epoch, before, position, corrupt_gap(position)),
-        },
-        Body::Gap(body) => {
-            let gap = Gap::decode(&*body).unwrap_or_else(|_| corrupt_gap(position));
-            Item::gap(epoch, before, position, gap)
-        }
-    }
-}
-
-/// Up to a fifth more or less, so that many exporters do not come back in step.
-fn jittered(delay: Duration) -> Duration {
-    // Each RandomState has keys of its own, drawn by the standard library.
-    let drawn = RandomState::new().build_hasher().finish() % 401;
-    delay.mul_f64(0.8 + f64::from(u16::try_from(drawn).unwrap_or(200)) / 1000.0)
+    /// A fault of this program.
+    Failed(String),
 }

@@ -12,8 +12,9 @@ use prost_types::{Duration, Timestamp};
 use uuid::Uuid;
 
 use crate::{
-    filter::{nanoseconds, node_of},
+    key::node_of,
     ledger::{Entry, Identity},
+    time::nanoseconds,
 };
 
 /// Bytes of one record, encoded. Agents keep to 16 KiB.

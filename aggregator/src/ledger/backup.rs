@@ -6,7 +6,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, ErrorKind},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -18,7 +18,8 @@ use rusqlite::{
 };
 use uuid::Uuid;
 
-use super::{Error, Offset, lock, schema};
+use super::{Offset, error::Error, lock::lock, schema};
+use crate::file::is_at;
 
 /// Copies the ledger, which may be in use, as it is at one instant. Gives the last offset that the copy holds.
 ///
@@ -118,14 +119,7 @@ fn set_aside(ledger: &Path) -> io::Result<PathBuf> {
 }
 
 fn are_same(one: &Path, other: &Path) -> bool {
-    File::open(one).is_ok_and(|one| is_same_file(&one, other))
-}
-
-/// Whether the path stands for this very file.
-pub(super) fn is_same_file(file: &File, path: &Path) -> bool {
-    let identity = |file: fs::Metadata| (file.dev(), file.ino());
-    let (one, other) = (file.metadata().map(identity), fs::metadata(path).map(identity));
-    one.is_ok_and(|one| other.is_ok_and(|other| one == other))
+    File::open(one).is_ok_and(|one| is_at(&one, other))
 }
 
 fn file_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {

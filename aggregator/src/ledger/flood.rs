@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Retention, Waiting};
+use super::{inbox::Waiting, retention::Retention};
 
 /// A push is stored and filed in one, if there is no more than this.
 const AT_ONCE: i64 = 100;

@@ -5,7 +5,7 @@ use prost::Message;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
-use super::{Entry, Identity, Push};
+use super::push::{Entry, Identity, Push};
 
 /// How much waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

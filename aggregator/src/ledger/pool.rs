@@ -9,7 +9,7 @@ use std::{
 use rusqlite::{Connection, ErrorCode, InterruptHandle};
 use tokio::{sync::Semaphore, task};
 
-use super::{Error, schema};
+use super::{error::Error, schema};
 
 /// How long one look or query may take, the wait for a connection included.
 const DEADLINE: Duration = Duration::from_secs(10);

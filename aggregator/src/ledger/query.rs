@@ -9,8 +9,8 @@ use prost::Message;
 use rusqlite::{Connection, ToSql, types::Value};
 use uuid::Uuid;
 
-use super::{inbox, reader, schema};
-use crate::filter::Filter;
+use super::{Offset, inbox, reader, schema};
+use crate::{filter::Filter, time::timestamp};
 
 /// A place in the list: behind the diagnosis with this time and uid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,11 +128,7 @@ fn walks(filter: &Filter) -> Vec<Walk> {
 }
 
 /// The first places of one walk, one more than asked for so that the end of the list is known.
-fn places(
-    connection: &Connection,
-    query: &Query,
-    walk: &Walk,
-) -> Result<Vec<(ListPosition, super::Offset)>, rusqlite::Error> {
+fn places(connection: &Connection, query: &Query, walk: &Walk) -> Result<Vec<(ListPosition, Offset)>, rusqlite::Error> {
     let mut sql = format!("SELECT event_time, uid, offset FROM record INDEXED BY {} WHERE latest = 1", walk.index);
     let mut values: Vec<Value> = Vec::new();
     let mut condition = |text: &str, bound: Vec<Value>| {
@@ -267,7 +263,7 @@ pub fn nodes(connection: &Connection) -> Result<Vec<v1::NodeStatus>, rusqlite::E
         let status: Vec<u8> = row.get(2)?;
         Ok(v1::NodeStatus {
             node: row.get(0)?,
-            last_heard_time: Some(crate::filter::timestamp(row.get(1)?)),
+            last_heard_time: Some(timestamp(row.get(1)?)),
             acknowledged_sequence: row.get::<_, i64>(3)?.unsigned_abs(),
             sources: v1::NodeStatus::decode(&*status).unwrap_or_default().sources,
         })

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use super::{Offset, schema};
-use crate::filter::{Key, Selection};
+use crate::{filter::Selection, key::Key};
 
 /// A place in the ledger: everything up to and including `offset` is handled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

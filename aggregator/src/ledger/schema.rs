@@ -18,7 +18,7 @@ use std::{
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, config::DbConfig};
 use uuid::Uuid;
 
-use super::{Error, Offset};
+use super::{Offset, error::Error};
 
 /// "CoLe": the application id in the header of a ledger's file.
 const APPLICATION_ID: i32 = 0x436f_4c65;

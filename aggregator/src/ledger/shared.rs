@@ -1,25 +1,33 @@
 //! A ledger that several aggregators share: the log is a stream of JetStream, and the file of each is an index of it that follows.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
+use coroner_proto::v1::NodeStatus;
+use coroner_runtime::error::chain;
 use futures::StreamExt;
 use prost::Message;
 use tokio::{
     select,
-    sync::{mpsc, oneshot, watch},
+    sync::watch,
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    Error, Ledger, Logged, Offset, Push, Retention, Store, Writer,
-    jetstream::{Extent, JetStream, Target, Word},
+    Offset,
+    error::Error,
+    jetstream::{Extent, JetStream, NodeUpdate, StoredUpdate, Target},
+    push::{Logged, Push},
+    queue::Queue,
+    retention::Retention,
     schema,
-    writer::Job,
 };
-use crate::{filter::timestamp, nodes::Nodes};
-use coroner_proto::v1::NodeStatus;
+use crate::{nodes::Nodes, time::timestamp};
 
 /// Records that are taken over at once.
 const CHUNK: usize = 1_000;
@@ -27,7 +35,7 @@ const CHUNK: usize = 1_000;
 const RETRY: Duration = Duration::from_secs(1);
 /// A push is answered when the aggregator's own index has it; this long it may lag.
 const LAG: Duration = Duration::from_secs(5);
-/// Progress of a long catching up is told so often.
+/// Progress of a long catching up is logged so often.
 const PROGRESS: Duration = Duration::from_secs(5);
 
 /// What a shared ledger has beside its index.
@@ -39,33 +47,70 @@ pub(super) struct Shared {
 
 impl Shared {
     /// Stores a push in the log; on return the index has it too.
-    pub(super) async fn append(&self, ledger: &Ledger, push: Push) -> Result<i64, Error> {
+    pub(super) async fn append(&self, own: &Queue, push: Push) -> Result<i64, Error> {
         let Push { node, stream_id, .. } = &push;
         let outbox = Push { node: node.clone(), stream_id: stream_id.clone(), ..Push::default() };
-        let before = ledger.write(outbox.clone()).await?;
+        let before = own.append(outbox.clone()).await?;
         if before < push.after {
             return Ok(before);
         }
         let last = self.stream.publish(&push).await?;
         if let Some((status, _)) = &push.status {
-            self.stream.tell(&Word { node: node.clone(), status: Some(status.clone()), ..Word::default() }).await?;
+            self.stream
+                .put_update(&NodeUpdate { node: node.clone(), status: Some(status.clone()), ..NodeUpdate::default() })
+                .await?;
         }
         if push.acknowledge <= before {
             return Ok(before);
         }
         // Only behind all of its records, so that none can be missing before what is acknowledged.
-        let word =
-            Word { acknowledged: push.acknowledge, node: node.clone(), stream_id: stream_id.clone(), status: None };
-        self.stream.tell(&word).await?;
+        let update = NodeUpdate {
+            acknowledged: push.acknowledge,
+            node: node.clone(),
+            stream_id: stream_id.clone(),
+            status: None,
+        };
+        self.stream.put_update(&update).await?;
         let mut followed = self.followed.clone();
         let caught_up = timeout(LAG, followed.wait_for(|followed| *followed >= last)).await;
         caught_up.map_err(|_| Error::Unavailable)?.map_err(|_| Error::Unavailable)?;
-        ledger.write(Push { acknowledge: push.acknowledge, ..outbox }).await
+        own.append(Push { acknowledge: push.acknowledge, ..outbox }).await
     }
 
     /// What the aggregators agree upon beside the ledger.
     pub(super) fn state(&self) -> &async_nats::jetstream::kv::Store {
         self.stream.state()
+    }
+}
+
+/// A stream that is ready to be followed, and where the index of it belongs.
+pub(super) struct Opened {
+    stream: JetStream,
+    extent: Extent,
+    pub(super) index: PathBuf,
+    pub(super) epoch: Uuid,
+}
+
+impl Opened {
+    /// Connects to the stream, of which an index lies beside `path`.
+    pub(super) async fn connect(path: &Path, retention: Retention, target: &Target) -> Result<Self, Error> {
+        let stream = JetStream::connect(target, retention).await?;
+        let extent = stream.extent().await?;
+        let index = schema::with_suffix(path, ".index");
+        let of_task = index.clone();
+        let known =
+            tokio::task::spawn_blocking(move || what_it_knows(&of_task)).await.map_err(|_| Error::Unavailable)?;
+        let epoch = stream.epoch(extent, known).await?;
+        Ok(Self { stream, extent, index, epoch })
+    }
+
+    /// What the ledger stores through and what follows the stream into its index, which has it up to `at`.
+    pub(super) fn follow(self, queue: Queue, at: Offset, nodes: Arc<Nodes>) -> (Shared, Follower) {
+        let Self { stream, extent, .. } = self;
+        tracing::info!("{at} of {} records of the stream are read", extent.last);
+        let (followed, receiver) = watch::channel(at);
+        let shared = Shared { stream: stream.clone(), followed: receiver };
+        (shared, Follower { stream, extent, queue, followed, nodes, updates_read: watch::Sender::new(false) })
     }
 }
 
@@ -75,43 +120,10 @@ pub struct Follower {
     stream: JetStream,
     /// As the stream was when it was opened.
     extent: Extent,
-    jobs: mpsc::Sender<Job>,
+    queue: Queue,
     followed: watch::Sender<Offset>,
     nodes: Arc<Nodes>,
-    words_read: watch::Sender<bool>,
-}
-
-impl Ledger {
-    /// Opens the index of a stream beside `path`, makes it where there is none, and starts its writer. It holds what is followed from
-    /// then on: see [`Follower::run`] and [`Follower::caught_up`].
-    ///
-    /// # Errors
-    /// If the stream cannot be reached, or the file cannot be used.
-    pub async fn open_shared(
-        path: &Path,
-        retention: Retention,
-        target: &Target,
-        nodes: Arc<Nodes>,
-    ) -> Result<(Self, Writer, Follower), Error> {
-        let stream = JetStream::connect(target, retention).await?;
-        let extent = stream.extent().await?;
-        let path = schema::with_suffix(path, ".index");
-        let index = path.clone();
-        let known = tokio::task::spawn_blocking(move || what_it_knows(&index)).await.map_err(|_| Error::Unavailable)?;
-        let epoch = stream.epoch(extent, known).await?;
-        let opened = tokio::task::spawn_blocking(move || {
-            schema::ensure(&path)?;
-            let store = |path: &Path| Store::open_index(path, epoch);
-            Self::start(&path, store, retention)
-        });
-        let (mut ledger, writer, at) = opened.await.map_err(|_| Error::Unavailable)??;
-        let (followed, receiver) = watch::channel(at);
-        ledger.shared = Some(Shared { stream: stream.clone(), followed: receiver });
-        let jobs = ledger.jobs.clone();
-        let follower = Follower { stream, extent, jobs, followed, nodes, words_read: watch::Sender::new(false) };
-        tracing::info!("The ledger is {target}, of which {} of {} records are read", at, extent.last);
-        Ok((ledger, writer, follower))
-    }
+    updates_read: watch::Sender<bool>,
 }
 
 /// The epoch and the last offset of an index that lies there.
@@ -121,16 +133,18 @@ fn what_it_knows(index: &Path) -> Option<(Uuid, Offset)> {
 }
 
 impl Follower {
-    /// Waits until the index holds what the stream held when it was opened. Tells how that goes.
+    /// Waits until the index holds what the stream held when it was opened. Logs how that goes.
     pub async fn caught_up(&self) {
         let last = self.extent.last;
         let mut followed = self.followed.subscribe();
-        let mut words_read = self.words_read.subscribe();
+        let mut updates_read = self.updates_read.subscribe();
         loop {
             let caught_up = async {
                 // The channels live as long as this.
-                let _all =
-                    (followed.wait_for(|at| *at >= last).await.is_ok(), words_read.wait_for(|all| *all).await.is_ok());
+                let _all = (
+                    followed.wait_for(|at| *at >= last).await.is_ok(),
+                    updates_read.wait_for(|all| *all).await.is_ok(),
+                );
             };
             if timeout(PROGRESS, caught_up).await.is_ok() {
                 return;
@@ -139,14 +153,14 @@ impl Follower {
         }
     }
 
-    /// Follows until told to stop.
+    /// Follows until stopped.
     ///
     /// # Errors
     /// [`Error::StreamChanged`] if the stream is not any more what this aggregator has read: only a restart helps.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), Error> {
         select! {
             () = stop.cancelled() => Ok(()),
-            () = self.hear() => Ok(()),
+            () = self.follow_nodes() => Ok(()),
             result = self.follow() => result,
         }
     }
@@ -157,8 +171,7 @@ impl Follower {
             match self.follow_until_it_breaks().await {
                 Err(Error::StreamChanged) => return Err(Error::StreamChanged),
                 Err(error) if !std::mem::replace(&mut failing, true) => {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::warn!(%error, cause, "The stream cannot be read: trying again");
+                    tracing::warn!(error = chain(&error), "The stream cannot be read: trying again");
                 }
                 Err(_) => {}
                 Ok(()) => failing = false,
@@ -200,45 +213,46 @@ impl Follower {
     }
 
     async fn take_over(&self, logged: Vec<Logged>) -> Result<(), Error> {
-        let (reply, answer) = oneshot::channel();
-        self.jobs.send(Job::Follow { logged, reply }).await.map_err(|_| Error::Unavailable)?;
-        let at = answer.await.map_err(|_| Error::Unavailable)?;
+        let at = self.queue.follow(logged).await?;
         self.followed.send_replace(at);
         Ok(())
     }
 
-    /// Hears what other aggregators tell of nodes.
-    async fn hear(&self) {
+    /// Follows what the aggregators know of nodes.
+    async fn follow_nodes(&self) {
         loop {
-            if let Err(error) = self.hear_until_it_breaks().await {
-                tracing::debug!(%error, "What is told of nodes cannot be read: trying again");
+            if let Err(error) = self.follow_nodes_until_it_breaks().await {
+                tracing::debug!(%error, "What is known of nodes cannot be read: trying again");
             }
             sleep(RETRY).await;
         }
     }
 
-    async fn hear_until_it_breaks(&self) -> Result<(), Error> {
-        let (mut words, any) = self.stream.words().await?;
+    async fn follow_nodes_until_it_breaks(&self) -> Result<(), Error> {
+        let (mut updates, any) = self.stream.updates().await?;
         if !any {
-            self.words_read.send_replace(true);
+            self.updates_read.send_replace(true);
         }
-        while let Some(told) = words.next().await {
-            let (word, heard, is_last) = told?;
-            let Word { node, stream_id, acknowledged, status } = word;
+        while let Some(stored) = updates.next().await {
+            let StoredUpdate { update, time, is_last } = stored?;
+            let NodeUpdate { node, stream_id, acknowledged, status } = update;
             let mut push = Push { node, stream_id, acknowledge: acknowledged, ..Push::default() };
             if let Some(status) = status {
                 let sources = NodeStatus::decode(status.as_slice()).unwrap_or_default().sources;
-                let last_heard_time = Some(timestamp(heard));
-                self.nodes.told(NodeStatus { node: push.node.clone(), sources, last_heard_time, ..Default::default() });
-                push.status = Some((status, heard));
+                let last_heard_time = Some(timestamp(time));
+                self.nodes.restore(NodeStatus {
+                    node: push.node.clone(),
+                    sources,
+                    last_heard_time,
+                    ..Default::default()
+                });
+                push.status = Some((status, time));
             } else {
                 self.nodes.acknowledged(&push.node, acknowledged.unsigned_abs());
             }
-            let (reply, answer) = oneshot::channel();
-            self.jobs.send(Job::Append { push, reply }).await.map_err(|_| Error::Unavailable)?;
-            answer.await.map_err(|_| Error::Unavailable)?;
+            self.queue.append_in_turn(push).await?;
             if is_last {
-                self.words_read.send_replace(true);
+                self.updates_read.send_replace(true);
             }
         }
         Err(Error::Unavailable)

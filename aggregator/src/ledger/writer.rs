@@ -2,16 +2,32 @@
 //! in it or, where there is much, [later](super::flood). What has to go by retention goes in small steps between two transactions, so
 //! that no push waits for more than one step.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs::File,
+    io,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
 
-use jiff::Timestamp;
+use coroner_runtime::error::chain;
 use tokio::{
-    runtime::Runtime,
+    runtime::{self, Runtime},
     sync::{mpsc, oneshot, watch},
     time::timeout,
 };
+use tokio_util::sync::CancellationToken;
 
-use super::{Error, Logged, Offset, Push, Retention, Store, calendar::Calendar, flood::Flood};
+use super::{
+    Offset,
+    calendar::Calendar,
+    error::Error,
+    flood::Flood,
+    push::{Logged, Push},
+    queue::Job,
+    retention::Retention,
+    store::Store,
+};
+use crate::time::now;
 
 /// Records of one transaction, roughly: it takes no further push behind this many.
 const GROUP_RECORDS: usize = 4_000;
@@ -23,24 +39,54 @@ const STEP_RECORDS: usize = 500;
 /// How long to leave the disk alone after an error.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// What the writer is asked to do.
+/// The thread of the ledger's one writer.
 #[derive(Debug)]
-pub(super) enum Job {
-    /// Store, commit, answer. If it cannot be stored, the answer is dropped.
-    Append { push: Push, reply: oneshot::Sender<i64> },
-    /// Take over what a log holds next, commit, answer with how far it is taken over. If it cannot be, the answer is dropped.
-    Follow { logged: Vec<Logged>, reply: oneshot::Sender<Offset> },
-    /// File all that waits, commit, answer. If it cannot be filed, the answer is dropped.
-    File { reply: oneshot::Sender<()> },
-    /// Look for what has become too old; answer with the time to judge that by.
-    Expire { reply: oneshot::Sender<i64> },
-    /// End behind what came before.
-    Close,
+pub struct Writer {
+    thread: JoinHandle<Result<(), Error>>,
+    ended: CancellationToken,
 }
 
-/// Writes until it is told to close or every sender is gone. Ends early, with an error, only if the stored data itself is damaged.
+impl Writer {
+    /// Starts it. It keeps `held` until it has ended.
+    pub(super) fn start(
+        store: Store,
+        jobs: mpsc::Receiver<Job>,
+        committed: watch::Sender<Offset>,
+        retention: Retention,
+        held: File,
+    ) -> io::Result<Self> {
+        let ended = CancellationToken::new();
+        let guard = ended.clone().drop_guard();
+        let timer = runtime::Builder::new_current_thread().enable_time().build()?;
+        let thread = thread::Builder::new().name("ledger".into()).spawn(move || {
+            let _held = (held, guard);
+            run(store, jobs, &committed, retention, &timer)
+        })?;
+        Ok(Self { thread, ended })
+    }
+
+    /// Waits until it has ended: when the ledger is closed, or by itself if the stored data is damaged.
+    pub async fn ended(&self) {
+        self.ended.cancelled().await;
+    }
+
+    /// Cancelled when it has ended.
+    pub fn ending(&self) -> CancellationToken {
+        self.ended.clone()
+    }
+
+    /// What it ended with. Blocks until it has.
+    ///
+    /// # Errors
+    /// If the stored data is damaged, or the writer has panicked.
+    pub fn join(self) -> Result<(), Error> {
+        self.thread.join().unwrap_or(Err(Error::WriterFailed))
+    }
+}
+
+/// Writes until it is asked to close or every sender is gone. Ends early, with an error, only if the stored data itself is damaged.
 /// Of `timer` only the clock is used.
-pub(super) fn run(
+fn run(
     store: Store,
     mut jobs: mpsc::Receiver<Job>,
     committed: &watch::Sender<Offset>,
@@ -49,10 +95,10 @@ pub(super) fn run(
 ) -> Result<(), Error> {
     let calendar = Calendar::new(store.due(retention)?, now(), Instant::now());
     let flood = Flood::new(retention);
-    let mut desk = Desk { store, committed, retention, calendar, flood, expiring: true, filed: 0, asked: Vec::new() };
+    let mut state = State { store, committed, retention, calendar, flood, expiring: true, filed: 0, asked: Vec::new() };
     let mut failing = false;
     loop {
-        let first = match desk.patience() {
+        let first = match state.patience() {
             None => jobs.blocking_recv().map(Some),
             Some(patience) => match timer.block_on(async { timeout(patience, jobs.recv()).await }) {
                 Ok(job) => job.map(Some),
@@ -68,14 +114,14 @@ pub(super) fn run(
             let Ok(job) = jobs.try_recv() else { break };
             group.add(job);
         }
-        let turn = desk.turn(&mut group, &jobs);
+        let turn = state.turn(&mut group, &jobs);
         if group.close {
             return turn;
         }
         match turn {
             Ok(()) => {
                 // Who only asks where to go on is answered by a disk that is full, too.
-                if (group.writes || desk.filed > 0) && std::mem::take(&mut failing) {
+                if (group.writes || state.filed > 0) && std::mem::take(&mut failing) {
                     tracing::info!("Ledger can be written again");
                 }
             }
@@ -83,8 +129,7 @@ pub(super) fn run(
             Err(error) => {
                 // The agents keep what was not answered and come again.
                 if !std::mem::replace(&mut failing, true) {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::error!(%error, cause, "Ledger cannot be written; pushes are refused until it can");
+                    tracing::error!(error = chain(&error), "Ledger cannot be written; pushes are refused until it can");
                 }
                 std::thread::sleep(PAUSE);
             }
@@ -134,7 +179,7 @@ impl Group {
 }
 
 /// What the writer works with.
-struct Desk<'a> {
+struct State<'a> {
     store: Store,
     committed: &'a watch::Sender<Offset>,
     retention: Retention,
@@ -148,7 +193,7 @@ struct Desk<'a> {
     asked: Vec<oneshot::Sender<()>>,
 }
 
-impl Desk<'_> {
+impl State<'_> {
     /// How long to wait for the next job before doing something else; `None` if there is nothing else to do.
     fn patience(&mut self) -> Option<Duration> {
         let patience = self.flood.patience(self.store.waiting(), Instant::now());
@@ -161,7 +206,7 @@ impl Desk<'_> {
         let is_quiet = group.is_empty();
         if !group.logged.is_empty() {
             self.store.follow(&group.logged)?;
-            self.tell()?;
+            self.publish()?;
             for follower in group.followers.drain(..) {
                 let _gone = follower.send(self.store.followed());
             }
@@ -173,7 +218,7 @@ impl Desk<'_> {
             } else {
                 self.store.receive(pushes, now())?
             };
-            self.tell()?;
+            self.publish()?;
             for (reply, acknowledged) in group.replies.drain(..).zip(acknowledged) {
                 // A client that has gone asks again.
                 let _gone = reply.send(acknowledged);
@@ -193,14 +238,14 @@ impl Desk<'_> {
 
     /// Files what waits if it is time to.
     fn file(&mut self, group: &mut Group, is_quiet: bool, jobs: &mpsc::Receiver<Job>) -> Result<(), Error> {
-        // If it cannot be filed, who asked is told at once.
+        // If it cannot be filed, who asked is answered at once.
         let mut asked = std::mem::take(&mut self.asked);
         asked.append(&mut group.file);
         let before = self.store.waiting();
         let is_time = is_quiet || !asked.is_empty() || self.flood.is_due(before, Instant::now());
         if is_time && !before.is_empty() {
             self.store.file(FILE_RECORDS, || is_quiet && !jobs.is_empty())?;
-            self.tell()?;
+            self.publish()?;
             self.expiring |= self.store.is_over(self.retention)?;
         }
         let waiting = self.store.waiting();
@@ -215,14 +260,9 @@ impl Desk<'_> {
     }
 
     /// Wakes the readers if there is something new for them.
-    fn tell(&self) -> Result<(), Error> {
+    fn publish(&self) -> Result<(), Error> {
         let last = self.store.last_offset()?;
         self.committed.send_if_modified(|offset| std::mem::replace(offset, last) != last);
         Ok(())
     }
-}
-
-/// Nanoseconds since 1970.
-fn now() -> i64 {
-    i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX)
 }

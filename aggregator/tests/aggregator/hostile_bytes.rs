@@ -1,10 +1,10 @@
 //! Bytes from the network: whatever comes, nothing panics, and what intake takes is fit for every reader.
 
 use coroner_aggregator::{
-    cursor::{PageToken, ResumeToken},
     filter::Selection,
     intake::check,
     mask::Mask,
+    token::{PageToken, ResumeToken},
 };
 use coroner_proto::v1::{
     Diagnosis, DiagnosisFilter, Evidence, ListDiagnosesRequest, Node, OutboxRecord, PushDiagnosesRequest, SourceStatus,

@@ -175,7 +175,7 @@ async fn push_while_stopping_is_refused_with_a_time_to_come_again() {
     push_numbers(&mut ingest, 1..=1).await;
     aggregator.app.stop().await.unwrap();
     assert_eq!(ingest.push_diagnoses(push(2, [])).await.unwrap_err().code(), Code::Unavailable);
-    let refusal = coroner_aggregator::gate::busy("later");
+    let refusal = coroner_aggregator::unavailable::unavailable("later");
     assert!(refusal.get_details_retry_info().unwrap().retry_delay.is_some());
 }
 

@@ -7,8 +7,10 @@ use std::{
 };
 
 use coroner_aggregator::{
-    filter::{Filter, Key, Selection, timestamp},
+    filter::{Filter, Selection},
+    key::Key,
     ledger::{self, Body, Entry, Identity, Limits, Position, Push, Query, Retention, Store, Waiting},
+    time::timestamp,
 };
 use coroner_proto::v1::{Diagnosis, Gap, Subject};
 use proptest::prelude::*;

@@ -1,6 +1,8 @@
 //! `coroner status`: which nodes report, and how well each of their sources sees.
 
-use coroner_proto::v1::{ExporterState, ExporterStatus, GetStatusRequest, GetStatusResponse, Refusals, SourceHealth};
+use coroner_proto::v1::{
+    ExporterState, ExporterStatus, GetStatusRequest, GetStatusResponse, Refusals, SourceHealth, TaskStatus,
+};
 use jiff::Timestamp;
 
 use crate::{
@@ -39,10 +41,21 @@ pub(crate) async fn run(aggregator: &AggregatorArgs, out: &mut Out) -> Result<Ou
         let text = exporters(&status).render(out);
         out.write(&format!("\n{text}"))?;
     }
+    for task in &status.tasks {
+        if let Some(line) = down(task) {
+            out.tell(&line);
+        }
+    }
     for Refusals { reason, count } in &status.refusals {
         out.tell(&format!("Refused {count} times: {reason}."));
     }
     Ok(Outcome::Answered)
+}
+
+/// A line for a task of the aggregator that does not run.
+fn down(task: &TaskStatus) -> Option<String> {
+    let TaskStatus { name, is_running, reason, restart_count } = task;
+    (!is_running).then(|| format!("Task {name} is down, restarted {restart_count} times so far: {reason}."))
 }
 
 /// A row a source; a node without any has one row of its own.
@@ -74,19 +87,21 @@ fn sources(status: &GetStatusResponse, now: Timestamp) -> Table {
 /// A row an exporter.
 fn exporters(status: &GetStatusResponse) -> Table {
     let plain = |text: &str| span(Look::Plain, text);
-    let mut table = Table::new(vec!["EXPORTER", "STATE", "SENT", "TO SEND", "RETRIES", "DEAD LETTERS", "LOST", "TO"]);
+    let mut table =
+        Table::new(vec!["EXPORTER", "STATE", "SENT", "TO SEND", "RETRIES", "DEAD LETTERS", "LOST", "TO", "REASON"]);
     for exporter in &status.exporters {
         let state = match exporter.state() {
             ExporterState::Unspecified => plain("waiting"),
             ExporterState::Delivering => span(Look::Good, "delivering"),
             ExporterState::Retrying => span(Look::Notice, "retrying"),
             ExporterState::Holding => span(Look::Notice, "holding"),
+            ExporterState::Failed => span(Look::Notice, "failed"),
         };
         let ExporterStatus { sent_count, lag_count, retry_count, dead_letter_count, lost_count, .. } = exporter;
         let counts = [sent_count, lag_count, retry_count, dead_letter_count, lost_count];
         let counts = counts.map(|count| plain(&count.to_string()));
         let named = [span(Look::Strong, &exporter.name), state];
-        table.push(named.into_iter().chain(counts).chain([plain(&exporter.url)]).collect());
+        table.push(named.into_iter().chain(counts).chain([plain(&exporter.url), plain(&exporter.reason)]).collect());
     }
     table
 }
@@ -145,9 +160,24 @@ mod tests {
             dead_letter_count: 1,
             ..ExporterStatus::default()
         };
-        let exporters = vec![exporter("siem", ExporterState::Delivering), exporter("second", ExporterState::Holding)];
+        let held =
+            ExporterStatus { reason: "Unauthenticated: no token".into(), ..exporter("second", ExporterState::Holding) };
+        let exporters = vec![exporter("siem", ExporterState::Delivering), held];
         let status = GetStatusResponse { exporters, ..GetStatusResponse::default() };
         golden("status-exporters.txt", &super::exporters(&status).render(&testing::out(120)));
+    }
+
+    #[test]
+    fn a_task_that_is_down_has_its_line() {
+        let task = |is_running, reason: &str| TaskStatus {
+            name: "cluster".into(),
+            is_running,
+            reason: reason.into(),
+            restart_count: 2,
+        };
+        assert_eq!(down(&task(true, "")), None);
+        let line = down(&task(false, "it panicked: a fault"));
+        assert_eq!(line.unwrap(), "Task cluster is down, restarted 2 times so far: it panicked: a fault.");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use coroner_diagnosis::text::is_unsafe;
 use coroner_proto::v1::{Diagnosis, Gap, Severity};
 
-use super::super::{Item, Record};
+use super::super::item::{Item, Record};
 use super::{Levels, Names, PRODUCT, VERSION, confidence_word, event_time, known, reason, severity, store_time};
 
 const SEVERITY: Levels<u8> = Levels { info: 2, warning: 5, error: 7, critical: 9 };

@@ -3,10 +3,10 @@
 use coroner_proto::v1::{Diagnosis, Gap, Severity, SubjectKind};
 use serde_json::{Map, Value, json};
 
-use super::super::{Item, Record};
+use super::super::item::{Item, Record};
 use super::{
-    Levels, Names, PRODUCT, VERSION, confidence_word, event_time, known, native, reason, severity, store_time, time,
-    witnesses,
+    Levels, Names, PRODUCT, VERSION, confidence_word, event_time, known, native, reason, severity, statements,
+    store_time, time,
 };
 
 /// The release whose fields are used.
@@ -102,7 +102,7 @@ fn of_diagnosis(diagnosis: &Diagnosis) -> Map<String, Value> {
             "suggestions": diagnosis.suggestions,
             "missing_sources": diagnosis.missing_sources,
             "workloads": diagnosis.workloads.iter().map(|w| format!("{}/{}", w.kind, w.name)).collect::<Vec<_>>(),
-            "evidence": witnesses(diagnosis).map(|(list, evidence)| json!({
+            "evidence": statements(diagnosis).map(|(list, evidence)| json!({
                 "list": list,
                 "source": evidence.source,
                 "time": time(evidence.time.as_ref()).map(|time| time.to_string()),

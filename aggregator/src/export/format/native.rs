@@ -3,7 +3,7 @@
 use prost::{Message, Name};
 use serde_json::{Value, json};
 
-use super::super::{Item, Record};
+use super::super::item::{Item, Record};
 
 pub(in super::super) fn object(item: &Item) -> Value {
     let (kind, record) = match &item.record {

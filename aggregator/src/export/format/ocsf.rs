@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::{Item, Record};
+use super::super::item::{Item, Record};
 use super::{
-    Levels, Names, PRODUCT, VERSION, ecs::prune, event_time, known, native, reason, severity, store_time, time,
-    witnesses,
+    Levels, Names, PRODUCT, VERSION, ecs::prune, event_time, known, native, reason, severity, statements, store_time,
+    time,
 };
 
 const OCSF: &str = "1.8.0";
@@ -137,7 +137,7 @@ fn resources(diagnosis: &Diagnosis, names: &Names<'_>) -> Vec<Value> {
     resources
 }
 
-/// Where it happened, then what the witnesses said. A container alone is no evidence by the schema.
+/// Where it happened, then what the statements said. A container alone is no evidence by the schema.
 fn evidences(diagnosis: &Diagnosis, names: &Names<'_>) -> Vec<Value> {
     let container = names.container.map(|name| {
         json!({
@@ -156,7 +156,7 @@ fn evidences(diagnosis: &Diagnosis, names: &Names<'_>) -> Vec<Value> {
             "container": container,
         })
     });
-    let said = witnesses(diagnosis).map(|(list, evidence)| {
+    let said = statements(diagnosis).map(|(list, evidence)| {
         let at = time(evidence.time.as_ref()).map(|time| time.to_string());
         json!({"name": evidence.source, "data": {"list": list, "time": at, "text": evidence.text}})
     });

@@ -12,7 +12,7 @@ use opentelemetry_proto::tonic::{
     resource::v1::Resource,
 };
 
-use super::super::{Item, Record};
+use super::super::item::{Item, Record};
 use super::{
     Levels, Names, PRODUCT, VERSION, confidence_word, event_time, known, reason, severity, store_time, time, word,
 };

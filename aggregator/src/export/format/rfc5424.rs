@@ -7,8 +7,8 @@ use coroner_diagnosis::text;
 use coroner_proto::v1::Diagnosis;
 use jiff::Timestamp;
 
+use super::super::item::{Item, Record};
 use super::super::target::{Format, Layout};
-use super::super::{Item, Record};
 use super::{Levels, Names, PRODUCT, confidence_word, event_time, known, reason, severity};
 
 const SEVERITY: Levels<u8> = Levels { info: 6, warning: 4, error: 3, critical: 2 };

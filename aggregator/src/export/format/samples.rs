@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use prost_types::Timestamp;
 use uuid::Uuid;
 
-use super::super::Item;
+use super::super::item::Item;
 use crate::ledger::Position;
 
 pub(in super::super) const UID: &str = "0198c0de-0000-5000-8000-000000000001";
@@ -140,7 +140,7 @@ pub(in super::super) fn hostile() -> impl Strategy<Value = Item> {
     proptest::collection::vec(text, 14).prop_map(|mut texts| {
         let mut item = oom();
         let mut next = || texts.pop().unwrap_or_default();
-        let super::super::Record::Diagnosis(diagnosis) = &mut item.record else { unreachable!() };
+        let super::super::item::Record::Diagnosis(diagnosis) = &mut item.record else { unreachable!() };
         diagnosis.summary = next();
         diagnosis.explanation = next();
         diagnosis.suggestions = vec![next(), next()];

@@ -8,7 +8,10 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{super::append, super::format, super::target, Item, Refused, Remedy, Sink, Taken};
+use super::{
+    super::{append, format, item::Item, target},
+    Refused, Remedy, Sink, Taken,
+};
 
 /// A thread of its own: a pipe that nobody reads may hold it for ever, and must not hold the program's end.
 #[derive(Debug)]

@@ -9,8 +9,11 @@ use std::time::Duration;
 use async_nats::{Client, ConnectErrorKind, HeaderMap, RequestErrorKind, header};
 use serde_json::Value;
 
-use super::{super::format, super::target, Item, Refused, Remedy, Sink, Taken};
-use crate::nats;
+use super::{
+    super::{format, item::Item, target},
+    Refused, Remedy, Sink, Taken,
+};
+use crate::remote::nats;
 
 /// For one record.
 const ACKNOWLEDGE_DEADLINE: Duration = Duration::from_secs(10);

@@ -12,13 +12,17 @@ use opentelemetry_proto::tonic::collector::logs::v1::{
 use tonic::{
     Code, Request, Status,
     metadata::{AsciiMetadataKey, AsciiMetadataValue, MetadataMap},
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
+    transport::Channel,
 };
 use tonic_types::StatusExt;
 
-use super::{super::format, super::target, Item, Refused, Rejected, Remedy, Sink, Taken, proxied::Proxied};
+use super::{
+    super::{format, item::Item, target},
+    Refused, Rejected, Remedy, Sink, Taken, headers,
+    proxied::Proxied,
+};
+use crate::remote::grpc;
 
-const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 /// Below the runner's, so that the status says what was slow.
 const CALL_DEADLINE: Duration = Duration::from_secs(25);
 
@@ -99,36 +103,15 @@ fn remedy(status: &Status, alone: bool) -> Remedy {
 
 /// A connection that is made when it is first used.
 fn connect(target: &target::Otlp) -> Result<Connection, Status> {
-    let wrong = |error: tonic::transport::Error| Status::failed_precondition(format!("{}: {error}", target.url));
-    let mut endpoint = Endpoint::from_shared(target.url.clone())
-        .map_err(wrong)?
-        .connect_timeout(CONNECT_DEADLINE)
-        .timeout(CALL_DEADLINE)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(Duration::from_secs(30))
-        .keep_alive_timeout(Duration::from_secs(10));
-    if let Some(target::Tls { ca, identity }) = &target.tls {
-        let mut tls = match ca {
-            Some(ca) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(ca)?)),
-            None => ClientTlsConfig::new().with_native_roots(),
-        };
-        if let Some((certificate, key)) = identity {
-            tls = tls.identity(Identity::from_pem(read(certificate)?, read(key)?));
-        }
-        endpoint = endpoint.tls_config(tls).map_err(wrong)?;
-    }
+    let channel =
+        grpc::channel(&target.url, target.tls.as_ref(), CALL_DEADLINE).map_err(Status::failed_precondition)?;
     let metadata = target.header_file.as_deref().map_or_else(|| Ok(MetadataMap::new()), metadata)?;
-    Ok(Connection { client: LogsServiceClient::new(Proxied(endpoint.connect_lazy())), metadata })
-}
-
-/// A file that an operator may yet put right.
-fn read(path: &std::path::Path) -> Result<Vec<u8>, Status> {
-    std::fs::read(path).map_err(|error| Status::failed_precondition(format!("cannot read {}: {error}", path.display())))
+    Ok(Connection { client: LogsServiceClient::new(Proxied(channel)), metadata })
 }
 
 /// Of a file of lines `name: value`. No error repeats what it says.
 fn metadata(path: &std::path::Path) -> Result<MetadataMap, Status> {
-    let headers = super::headers(path).map_err(Status::failed_precondition)?;
+    let headers = headers::read(path).map_err(Status::failed_precondition)?;
     let mut metadata = MetadataMap::new();
     for (name, value) in headers {
         let wrong = || Status::failed_precondition(format!("{} holds what is no header", path.display()));

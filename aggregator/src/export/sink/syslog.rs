@@ -11,7 +11,11 @@ use tokio::{
     time::timeout,
 };
 
-use super::{super::connect::connect, super::format, super::target, Item, Refused, Remedy, Sink, Taken};
+use super::{
+    super::{format, item::Item, target},
+    Refused, Remedy, Sink, Taken,
+};
+use crate::remote::tcp::connect;
 
 /// How long a receiver may take to read a batch to its end.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(15);

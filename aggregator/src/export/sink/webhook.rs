@@ -11,7 +11,11 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 
-use super::{super::connect::connect, super::format, super::target, Item, Refused, Remedy, Sink, Taken};
+use super::{
+    super::{format, item::Item, target},
+    Refused, Remedy, Sink, Taken, headers,
+};
+use crate::remote::tcp::connect;
 
 /// Bytes of an answer that are read.
 const ANSWER_BYTES: usize = 64 << 10;
@@ -66,7 +70,7 @@ impl Webhook {
             .header(header::HOST, authority)
             .header(header::USER_AGENT, concat!("coroner/", env!("CARGO_PKG_VERSION")))
             .header(header::CONTENT_TYPE, if *lines { "application/x-ndjson" } else { "application/json" });
-        let headers = header_file.as_deref().map_or_else(|| Ok(Vec::new()), super::headers);
+        let headers = header_file.as_deref().map_or_else(|| Ok(Vec::new()), headers::read);
         for (name, value) in headers.map_err(|error| Refused::new(Remedy::Hold, error))? {
             request = request.header(name, value);
         }

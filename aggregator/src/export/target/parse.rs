@@ -1,19 +1,17 @@
 //! Reads the URL of `--export` and its options. An error is one line, and repeats no secret.
 
-use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
+use std::str::FromStr;
 
 use coroner_proto::v1::Severity;
 use url::Url;
 
-use super::{
-    Destination, Filter, Format, Host, Layout, Lines, Nats, NatsServer, Otlp, Start, Syslog, Target, Tls, Webhook,
-    Wrong,
-};
+use super::{Destination, Filter, Format, Layout, Lines, Nats, Otlp, Start, Syslog, Target, Webhook};
+use crate::remote::{Host, InvalidUrl, Options, Tls, nats::NatsServer};
 
 impl FromStr for Target {
-    type Err = Wrong;
+    type Err = InvalidUrl;
 
-    fn from_str(text: &str) -> Result<Self, Wrong> {
+    fn from_str(text: &str) -> Result<Self, InvalidUrl> {
         let (url, mut options) = Options::of(text)?;
         let destination = destination(&url, &mut options)?;
         let mut shown = url.clone();
@@ -24,7 +22,7 @@ impl FromStr for Target {
             start: match options.take("start").as_deref() {
                 None | Some("oldest") => Start::Oldest,
                 Some("now") => Start::Now,
-                Some(other) => return Err(Wrong(format!("start={other} is neither oldest nor now"))),
+                Some(other) => return Err(InvalidUrl::new(format!("start={other} is neither oldest nor now"))),
             },
             filter: Filter {
                 namespaces: options
@@ -39,18 +37,18 @@ impl FromStr for Target {
     }
 }
 
-fn destination(url: &Url, options: &mut Options) -> Result<Destination, Wrong> {
+fn destination(url: &Url, options: &mut Options) -> Result<Destination, InvalidUrl> {
     match url.scheme() {
         "file" => {
             let path = url
                 .to_file_path()
-                .map_err(|()| Wrong::new("give an absolute path, as file:///var/log/coroner.jsonl"))?;
-            Ok(Destination::Lines(Lines { path: Some(path), format: options.format()? }))
+                .map_err(|()| InvalidUrl::new("give an absolute path, as file:///var/log/coroner.jsonl"))?;
+            Ok(Destination::Lines(Lines { path: Some(path), format: format(options)? }))
         }
-        "stdout" => Ok(Destination::Lines(Lines { path: None, format: options.format()? })),
+        "stdout" => Ok(Destination::Lines(Lines { path: None, format: format(options)? })),
         scheme @ ("otlp+http" | "otlp+https") => {
             let host = Host::of(url, 4317)?;
-            let tls = options.tls(url, &host, scheme == "otlp+https")?;
+            let tls = Tls::of(options, url, &host, scheme == "otlp+https")?;
             check_path(url, &["", "/"])?;
             let http = scheme.trim_start_matches("otlp+");
             let url = format!("{http}://{}", host.authority());
@@ -61,13 +59,13 @@ fn destination(url: &Url, options: &mut Options) -> Result<Destination, Wrong> {
             let host = Host::of(url, if with_tls { 6514 } else { 514 })?;
             check_path(url, &["", "/"])?;
             Ok(Destination::Syslog(Syslog {
-                tls: options.tls(url, &host, with_tls)?,
+                tls: Tls::of(options, url, &host, with_tls)?,
                 host,
-                layout: options.layout()?,
+                layout: layout(options)?,
                 confirm: match options.take("confirm").as_deref() {
                     None | Some("close") => true,
                     Some("none") => false,
-                    Some(other) => return Err(Wrong(format!("confirm={other} is neither close nor none"))),
+                    Some(other) => return Err(InvalidUrl::new(format!("confirm={other} is neither close nor none"))),
                 },
             }))
         }
@@ -76,14 +74,14 @@ fn destination(url: &Url, options: &mut Options) -> Result<Destination, Wrong> {
             let lines = match options.take("body").as_deref() {
                 None | Some("array") => false,
                 Some("lines") => true,
-                Some(other) => return Err(Wrong(format!("body={other} is neither array nor lines"))),
+                Some(other) => return Err(InvalidUrl::new(format!("body={other} is neither array nor lines"))),
             };
-            let format = options.format()?;
+            let format = format(options)?;
             if format == Format::Cef && !lines {
-                return Err(Wrong::new("format=cef is no JSON; say body=lines with it"));
+                return Err(InvalidUrl::new("format=cef is no JSON; say body=lines with it"));
             }
             Ok(Destination::Webhook(Webhook {
-                tls: options.tls(url, &host, scheme == "https")?,
+                tls: Tls::of(options, url, &host, scheme == "https")?,
                 authority: url.port().map_or_else(|| host.bracketed(), |_| host.authority()),
                 host,
                 path: url.path().into(),
@@ -97,26 +95,26 @@ fn destination(url: &Url, options: &mut Options) -> Result<Destination, Wrong> {
             let subject = options.take("subject").unwrap_or_else(|| "coroner.diagnoses".into());
             let is_sound = |token: &str| !token.is_empty() && !token.contains(['*', '>', ' ', '\t', '\r', '\n']);
             if !subject.split('.').all(is_sound) {
-                return Err(Wrong(format!("subject={subject} cannot be published to")));
+                return Err(InvalidUrl::new(format!("subject={subject} cannot be published to")));
             }
             Ok(Destination::Nats(Nats {
-                server: options.nats_server(url, scheme == "nats+tls")?,
+                server: NatsServer::of(options, url, scheme == "nats+tls")?,
                 subject,
                 stream: options.take("stream"),
-                format: options.format()?,
+                format: format(options)?,
             }))
         }
-        other => Err(Wrong(format!(
+        other => Err(InvalidUrl::new(format!(
             "{other}: is none of otlp+https, otlp+http, syslog+tls, syslog+tcp, https, http, nats+tls, nats, file, stdout"
         ))),
     }
 }
 
-fn check_path(url: &Url, allowed: &[&str]) -> Result<(), Wrong> {
+fn check_path(url: &Url, allowed: &[&str]) -> Result<(), InvalidUrl> {
     if allowed.contains(&url.path()) {
         return Ok(());
     }
-    Err(Wrong(format!("{}: goes to a host, and the path {} has no meaning", url.scheme(), url.path())))
+    Err(InvalidUrl::new(format!("{}: goes to a host, and the path {} has no meaning", url.scheme(), url.path())))
 }
 
 /// The URL as a file name.
@@ -130,139 +128,53 @@ fn default_name(url: &Url) -> String {
 /// Characters of a name, so that the names of its files are none too long.
 const MAX_NAME: usize = 100;
 
-fn check_name(name: String) -> Result<String, Wrong> {
+fn check_name(name: String) -> Result<String, InvalidUrl> {
     let is_sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.len() > MAX_NAME || name.starts_with('.') || !name.chars().all(is_sound) {
-        return Err(Wrong(format!("name={name} is not of letters, digits, - _ . alone, or too long")));
+        return Err(InvalidUrl::new(format!("name={name} is not of letters, digits, - _ . alone, or too long")));
     }
     Ok(name)
 }
 
-fn severity(word: &str) -> Result<Severity, Wrong> {
+fn severity(word: &str) -> Result<Severity, InvalidUrl> {
     match word {
         "info" => Ok(Severity::Info),
         "warning" => Ok(Severity::Warning),
         "error" => Ok(Severity::Error),
         "critical" => Ok(Severity::Critical),
-        _ => Err(Wrong(format!("min-severity={word} is none of info, warning, error, critical"))),
+        _ => Err(InvalidUrl::new(format!("min-severity={word} is none of info, warning, error, critical"))),
     }
 }
 
-/// What follows the question mark. Each option is taken once; what is left over is an error.
-pub(crate) struct Options(BTreeMap<String, String>);
+fn format(options: &mut Options) -> Result<Format, InvalidUrl> {
+    options.take("format").map_or(Ok(Format::Native), |word| word.parse())
+}
 
-impl Options {
-    /// A URL without secrets, and its options.
-    pub(crate) fn of(text: &str) -> Result<(Url, Self), Wrong> {
-        let url = Url::parse(text).map_err(|error| Wrong(format!("it is no URL: {error}")))?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(Wrong::new("secrets do not belong on a command line; give a file that holds them"));
-        }
-        if url.fragment().is_some() {
-            return Err(Wrong::new("# has no meaning here; write %23"));
-        }
-        let mut options = BTreeMap::new();
-        for (key, value) in url.query_pairs() {
-            if options.insert(key.to_string(), value.into_owned()).is_some() {
-                return Err(Wrong(format!("option {key} is given twice")));
-            }
-        }
-        Ok((url, Self(options)))
+fn layout(options: &mut Options) -> Result<Layout, InvalidUrl> {
+    // 32473 is the number of examples: nobody's.
+    let enterprise = options.take("enterprise").unwrap_or_else(|| "32473".into());
+    if enterprise.is_empty() || enterprise.len() > 16 || !enterprise.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+        return Err(InvalidUrl::new(format!("enterprise={enterprise} is no private enterprise number")));
     }
+    let max_bytes = options.take("max-bytes").map_or(Ok(7168), |text| {
+        let number = text.parse().ok().filter(|number| (480..=65_536).contains(number));
+        number.ok_or_else(|| InvalidUrl::new(format!("max-bytes={text} is not from 480 to 65536")))
+    })?;
+    let format = match options.take("format").as_deref() {
+        None | Some("summary") => None,
+        Some(word) => Some(word.parse()?),
+    };
+    Ok(Layout { facility: facility(options)?, enterprise, max_bytes, format })
+}
 
-    pub(crate) fn take(&mut self, key: &str) -> Option<String> {
-        self.0.remove(key)
-    }
-
-    /// A flag: `?insecure` or `?insecure=true`.
-    fn flag(&mut self, key: &str) -> Result<bool, Wrong> {
-        match self.take(key).as_deref() {
-            None | Some("false") => Ok(false),
-            Some("" | "true") => Ok(true),
-            Some(other) => Err(Wrong(format!("{key}={other} is neither true nor false"))),
-        }
-    }
-
-    fn path(&mut self, key: &str) -> Option<PathBuf> {
-        self.take(key).map(Into::into)
-    }
-
-    fn format(&mut self) -> Result<Format, Wrong> {
-        self.take("format").map_or(Ok(Format::Native), |word| word.parse())
-    }
-
-    fn layout(&mut self) -> Result<Layout, Wrong> {
-        // 32473 is the number of examples: nobody's.
-        let enterprise = self.take("enterprise").unwrap_or_else(|| "32473".into());
-        if enterprise.is_empty()
-            || enterprise.len() > 16
-            || !enterprise.bytes().all(|b| b.is_ascii_digit() || b == b'.')
-        {
-            return Err(Wrong(format!("enterprise={enterprise} is no private enterprise number")));
-        }
-        let max_bytes = self.take("max-bytes").map_or(Ok(7168), |text| {
-            let number = text.parse().ok().filter(|number| (480..=65_536).contains(number));
-            number.ok_or_else(|| Wrong(format!("max-bytes={text} is not from 480 to 65536")))
-        })?;
-        let format = match self.take("format").as_deref() {
-            None | Some("summary") => None,
-            Some(word) => Some(word.parse()?),
-        };
-        Ok(Layout { facility: self.facility()?, enterprise, max_bytes, format })
-    }
-
-    fn facility(&mut self) -> Result<u8, Wrong> {
-        let Some(word) = self.take("facility") else { return Ok(3) };
-        let local = word.strip_prefix("local").and_then(|digit| digit.parse::<u8>().ok()).filter(|digit| *digit < 8);
-        match (word.as_str(), local) {
-            ("user", _) => Ok(1),
-            ("daemon", _) => Ok(3),
-            (_, Some(digit)) => Ok(16 + digit),
-            _ => Err(Wrong(format!("facility={word} is none of daemon, user, local0 to local7"))),
-        }
-    }
-
-    fn tls(&mut self, url: &Url, host: &Host, wanted: bool) -> Result<Option<Tls>, Wrong> {
-        let insecure = self.flag("insecure")?;
-        let (ca, cert, key) = (self.take("ca"), self.take("cert"), self.take("key"));
-        if !wanted {
-            if ca.is_some() || cert.is_some() || key.is_some() {
-                return Err(Wrong(format!("{}: is without TLS; ca, cert and key have no meaning", url.scheme())));
-            }
-            if !insecure && !host.is_loopback() {
-                return Err(Wrong(format!(
-                    "{}: to another machine is without TLS; say ?insecure if that is meant",
-                    url.scheme()
-                )));
-            }
-            return Ok(None);
-        }
-        if insecure {
-            return Err(Wrong::new("insecure has no meaning with TLS"));
-        }
-        let identity = match (cert, key) {
-            (Some(cert), Some(key)) => Some((cert.into(), key.into())),
-            (None, None) => None,
-            _ => return Err(Wrong::new("cert and key belong together")),
-        };
-        Ok(Some(Tls { ca: ca.map(Into::into), identity }))
-    }
-
-    pub(crate) fn nats_server(&mut self, url: &Url, with_tls: bool) -> Result<NatsServer, Wrong> {
-        let host = Host::of(url, 4222)?;
-        Ok(NatsServer {
-            tls: self.tls(url, &host, with_tls)?,
-            host,
-            token_file: self.path("token-file"),
-            creds_file: self.path("creds-file"),
-        })
-    }
-
-    pub(crate) fn finish(self) -> Result<(), Wrong> {
-        match self.0.into_keys().next() {
-            Some(key) => Err(Wrong(format!("option {key} is not known here"))),
-            None => Ok(()),
-        }
+fn facility(options: &mut Options) -> Result<u8, InvalidUrl> {
+    let Some(word) = options.take("facility") else { return Ok(3) };
+    let local = word.strip_prefix("local").and_then(|digit| digit.parse::<u8>().ok()).filter(|digit| *digit < 8);
+    match (word.as_str(), local) {
+        ("user", _) => Ok(1),
+        ("daemon", _) => Ok(3),
+        (_, Some(digit)) => Ok(16 + digit),
+        _ => Err(InvalidUrl::new(format!("facility={word} is none of daemon, user, local0 to local7"))),
     }
 }
 

@@ -8,14 +8,17 @@ use std::{
 };
 
 use coroner_aggregator::{
-    export::{Exporters, Pace},
+    export::{self, Pace, Setup},
     ledger::{self, Entry, Identity, Ledger, Push, Retention, Writer},
+};
+use coroner_runtime::{
+    metrics::Metrics,
+    tasks::{Group, Supervisor},
 };
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 pub(super) use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use prost::Message;
 use tempfile::TempDir;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -29,8 +32,7 @@ pub(super) struct Exporting {
     ledger: Arc<Ledger>,
     writer: Writer,
     age: Duration,
-    tasks: TaskTracker,
-    stop: CancellationToken,
+    tasks: Group,
 }
 
 impl Exporting {
@@ -59,10 +61,10 @@ impl Exporting {
         let retention = Retention { age, bytes: 1 << 30 };
         let path = directory.path().join("ledger.db");
         let (ledger, writer) = Ledger::open(&path, retention).unwrap();
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let tasks = Supervisor::new(&Metrics::default()).group();
         let targets: Vec<_> =
             targets.iter().map(|target| target.replace("{}", directory.path().to_str().unwrap())).collect();
-        let exporting = Self { directory, targets, pace, ledger: Arc::new(ledger), writer, age, tasks, stop };
+        let exporting = Self { directory, targets, pace, ledger: Arc::new(ledger), writer, age, tasks };
         // The first turn of the writer looks for what is too old; behind a second one that is done.
         for _ in 0..2 {
             exporting.append_entries(vec![]).await;
@@ -78,14 +80,13 @@ impl Exporting {
 
     /// Starts another exporter.
     pub(super) async fn add(&self, target: &str) {
-        let exporters = Exporters {
+        let setup = Setup {
             ledger: Arc::clone(&self.ledger),
-            directory: Exporters::directory_of(&self.directory().join("ledger.db")),
+            directory: Setup::directory_of(&self.directory().join("ledger.db")),
             pace: self.pace,
-            stop: self.stop.clone(),
         };
         let target = target.replace("{}", self.directory().to_str().unwrap());
-        exporters.start(target.parse().unwrap(), &self.tasks).await.unwrap();
+        export::start(&setup, target.parse().unwrap(), &self.tasks).await.unwrap();
     }
 
     pub(super) fn directory(&self) -> &Path {
@@ -132,9 +133,8 @@ impl Exporting {
 
     /// Within the time that the program gives.
     pub(super) async fn stop(self) -> TempDir {
-        self.stop.cancel();
-        self.tasks.close();
-        tokio::time::timeout(Duration::from_secs(5), self.tasks.wait()).await.expect("the exporters end in time");
+        let late = self.tasks.stop(Duration::from_secs(5)).await;
+        assert!(late.is_empty(), "the exporters end in time: {late:?}");
         self.ledger.close().await;
         self.writer.ended().await;
         self.writer.join().unwrap();

@@ -1,0 +1,150 @@
+//! The metrics of the aggregator, read from its parts every few seconds.
+
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+
+use coroner_runtime::metrics::{Counters, Gauge, Gauges, Metrics};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    auth::{Reason, Refusals},
+    export::Exporter,
+    feed::Feed,
+    ledger::{self, Ledger},
+    net::Acceptor,
+    nodes::Nodes,
+    status::Status,
+};
+
+/// How often they are read.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// The metrics, and where they are read from.
+#[derive(Clone, Debug)]
+pub(super) struct Reading {
+    status: Status,
+    feed: Feed,
+    acceptor: Acceptor,
+    ledger: OfLedger,
+    exporters: OfExporters,
+    nodes: Gauge,
+    connections: Gauge,
+    streams: Gauge,
+    memory: Gauge,
+    refused: Counters,
+}
+
+#[derive(Clone, Debug)]
+struct OfLedger {
+    records: Gauge,
+    waiting: Gauge,
+    bytes: Gauge,
+}
+
+#[derive(Clone, Debug)]
+struct OfExporters {
+    lag: Gauges,
+    sent: Counters,
+    retried: Counters,
+    refused: Counters,
+    lost: Counters,
+}
+
+impl Reading {
+    /// Registers the metrics of these parts.
+    pub(super) fn new(metrics: &Metrics, status: Status, feed: Feed, acceptor: Acceptor) -> Self {
+        Self {
+            status,
+            feed,
+            acceptor,
+            ledger: OfLedger {
+                records: metrics.gauge("ledger_records", "Records that are kept"),
+                waiting: metrics.gauge("ledger_inbox_records", "Records that are stored and not indexed yet"),
+                bytes: metrics.gauge("ledger_bytes", "Bytes of the ledger's file that are in use"),
+            },
+            exporters: OfExporters {
+                lag: metrics.gauges("exporter_lag_records", "exporter", "Records that are still to come"),
+                sent: metrics.counters("exporter_sent", "exporter", "Records that the receiver has taken"),
+                retried: metrics.counters("exporter_retries", "exporter", "Attempts that were followed by another one"),
+                refused: metrics.counters("exporter_refused", "exporter", "Records that the receiver refused for good"),
+                lost: metrics.counters("exporter_lost", "exporter", "Records removed before they could be sent"),
+            },
+            nodes: metrics.gauge("nodes", "Nodes whose agents have reported"),
+            connections: metrics.gauge("connections", "Connections of agents and readers over TCP"),
+            streams: metrics.gauge("streams", "Streams of readers"),
+            memory: metrics.gauge("memory_bytes", "Resident memory of the process"),
+            refused: metrics.counters("refused", "reason", "Connections and requests that were refused"),
+        }
+    }
+
+    /// Reads them until stopped.
+    pub(super) async fn run(self, stop: CancellationToken) {
+        let mut ticks = interval(INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            let Status { ledger, nodes, refusals, exporters, .. } = &self.status;
+            self.read_ledger(ledger).await;
+            self.read_exporters(exporters, *ledger.committed().borrow());
+            self.read_others(nodes, refusals);
+        }
+    }
+
+    async fn read_ledger(&self, ledger: &Ledger) {
+        let read = ledger.query(|connection| Ok((ledger::extent(connection)?, ledger::used_bytes(connection)?))).await;
+        // What cannot be read now stays as it was: the queries themselves fail visibly.
+        let Ok((extent, bytes)) = read else { return };
+        self.ledger.records.set(signed(extent.record_count));
+        self.ledger.waiting.set(signed(extent.waiting_count));
+        self.ledger.bytes.set(signed(bytes));
+    }
+
+    fn read_exporters(&self, exporters: &[Exporter], committed: ledger::Offset) {
+        let OfExporters { lag, sent, retried, refused, lost } = &self.exporters;
+        for Exporter { target, counters } in exporters {
+            lag.set(&target.name, signed(counters.lag(committed)));
+            let of_counters = [
+                (sent, &counters.sent),
+                (retried, &counters.retries),
+                (refused, &counters.dead_lettered),
+                (lost, &counters.lost),
+            ];
+            for (metric, count) in of_counters {
+                metric.of(&target.name).inner().store(count.load(Relaxed), Relaxed);
+            }
+        }
+    }
+
+    fn read_others(&self, nodes: &Nodes, refusals: &Refusals) {
+        self.nodes.set(signed(nodes.count() as u64));
+        self.connections.set(signed(self.acceptor.open_count() as u64));
+        self.streams.set(signed(self.feed.open_count() as u64));
+        if let Some(bytes) = resident_bytes() {
+            self.memory.set(signed(bytes));
+        }
+        for reason in Reason::ALL {
+            self.refused.of(reason.name()).inner().store(refusals.of(reason), Relaxed);
+        }
+    }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// The line `VmRSS:     1234 kB` of proc_pid_status(5).
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+    Some(kib << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_resident_memory_of_this_process_is_known() {
+        assert!(resident_bytes().is_some_and(|bytes| bytes > 1 << 20));
+    }
+}

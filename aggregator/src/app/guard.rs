@@ -1,0 +1,43 @@
+//! Who is let in, and how.
+
+use std::sync::Arc;
+
+use kube::Client;
+
+use super::exposure::check_credentials;
+use crate::{
+    auth::{Accounts, Authentication, Authority, Refusals},
+    config::Config,
+    net::{Acceptor, Tls},
+};
+
+/// What stands before the services.
+pub(super) struct Guard {
+    pub(super) authentication: Authentication,
+    pub(super) acceptor: Acceptor,
+    pub(super) refusals: Arc<Refusals>,
+}
+
+impl Guard {
+    /// As configured; tokens are reviewed where there is TLS and a client of an API server.
+    ///
+    /// # Errors
+    /// If files cannot be used, or more would be reachable than is meant.
+    pub(super) fn new(config: &Config, client: Option<Client>) -> anyhow::Result<Self> {
+        let files = config.tls_files();
+        // Tokens are not for listeners that anyone can read along on.
+        let reviewer = client.filter(|_| files.is_some());
+        if files.is_some() && reviewer.is_none() {
+            tracing::info!("Tokens are not reviewed: not in a cluster, and no kubeconfig was given");
+        }
+        let accounts = Accounts { audience: config.token_audience.clone(), agent: config.agent_account.clone() };
+        let refusals = Arc::new(Refusals::default());
+        let authority = Arc::new(Authority::new(reviewer, accounts, Arc::clone(&refusals)));
+        let reviews = authority.reviews_tokens();
+        let asks = reviews || files.as_ref().is_some_and(|files| files.client_ca.is_some());
+        check_credentials(config, asks)?;
+        let tls = files.map(|files| Tls::new(files, reviews)).transpose()?.map(Arc::new);
+        let acceptor = Acceptor::new(tls, asks, Arc::clone(&refusals));
+        Ok(Self { authentication: Authentication::new(authority), acceptor, refusals })
+    }
+}

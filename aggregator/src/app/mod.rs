@@ -1,0 +1,283 @@
+//! The aggregator as a whole: what is started, in which order, and how it ends.
+
+mod exposure;
+mod gauges;
+mod guard;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use anyhow::Context;
+use coroner_runtime::{
+    health::{HealthPort, Standing},
+    metrics::Metrics,
+    tasks::{Failure, Group, Need, Supervisor},
+};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+pub use self::exposure::{Exposed, check_exposure};
+use self::{gauges::Reading, guard::Guard};
+use crate::{
+    cluster,
+    config::{ClusterWatch, Config},
+    export::{self, Setup},
+    feed::{Feed, Timing},
+    intake::Intake,
+    lease,
+    ledger::{self, Follower, Ledger, Retention, Writer},
+    net::{self, Endpoint, Listener, Served},
+    nodes::Nodes,
+    query::Queries,
+    remote::api_server,
+    services::{self, Diagnoses},
+    status::Status,
+};
+
+/// What is under way has so long to finish; below the 30 s that Kubernetes gives a pod.
+const DRAIN_LIMIT: Duration = Duration::from_secs(5);
+/// The same for probes.
+const HEALTH_DRAIN_LIMIT: Duration = Duration::from_secs(1);
+/// How often to look for what has become too old.
+const EXPIRE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// A running aggregator.
+#[derive(Debug)]
+pub struct App {
+    endpoints: Vec<Endpoint>,
+    health: Option<Endpoint>,
+    ledger: Arc<Ledger>,
+    writer: Writer,
+    supervisor: Supervisor,
+    /// All that stops at once.
+    work: Group,
+    /// What answers probes until the end.
+    probes: Group,
+    serving: Arc<AtomicBool>,
+}
+
+impl App {
+    /// Opens the ledger and starts to listen. On return every listener accepts.
+    ///
+    /// # Errors
+    /// If the ledger cannot be used or a listener cannot listen; nothing is left running then.
+    pub async fn start(config: Config, timing: Timing) -> anyhow::Result<Self> {
+        check_exposure(&config)?;
+        export::check(&config.export)?;
+        let client = api_server::client(config.kubeconfig.as_deref()).await?;
+        let guard = Guard::new(&config, client.clone())?;
+        let metrics = Metrics::default();
+        let supervisor = Supervisor::new(&metrics);
+        let (work, probes) = (supervisor.group(), supervisor.group());
+        let stop_on_error = [&work, &probes].map(|group| group.stop_token().clone().drop_guard());
+        let serving = Arc::new(AtomicBool::new(false));
+        let health = config.health_listen.map(HealthPort::bind).transpose().context("cannot listen for probes")?;
+        let health_endpoint = health.as_ref().map(|port| Endpoint::Tcp(port.address()));
+        if let Some(port) = health {
+            serve_health(port, &supervisor, &serving, &metrics, &probes);
+        }
+
+        let retention = Retention { age: Duration::from_secs(86_400) * config.retain_days, bytes: config.retain_bytes };
+        let nodes = Arc::new(Nodes::default());
+        let (ledger, writer) = open_ledger(&config, retention, &nodes, &work).await?;
+        let intake = Intake::new(Arc::clone(&ledger), Arc::clone(&nodes));
+        match client.filter(|_| config.cluster_watch == ClusterWatch::Auto) {
+            Some(client) => watch_cluster(&intake, client, &work),
+            None => tracing::info!("The cluster is not watched"),
+        }
+        let setup = Setup {
+            ledger: Arc::clone(&ledger),
+            directory: Setup::directory_of(&config.ledger),
+            pace: export::Pace::default(),
+        };
+        let mut exporters = Vec::with_capacity(config.export.len());
+        for target in config.export {
+            exporters.push(export::start(&setup, target, &work).await?);
+        }
+        let (tasks, stop) = (work.children().clone(), work.stop_token());
+        let feed = Feed::new(Arc::clone(&ledger), timing, tasks, stop.clone());
+        let status = Status {
+            ledger: Arc::clone(&ledger),
+            nodes: Arc::clone(&nodes),
+            refusals: guard.refusals,
+            exporters,
+            supervisor: supervisor.clone(),
+        };
+        let reading = Reading::new(&metrics, status.clone(), feed.clone(), guard.acceptor.clone());
+        work.restarting("metrics", Need::Optional, move |stop| reading.clone().run(stop));
+        let mut routes =
+            services::routes(intake, Diagnoses { feed, queries: Queries::new(Arc::clone(&ledger)), status });
+        if !config.no_reflection {
+            routes = services::with_reflection(routes, stop).context("cannot describe the protocol")?;
+        }
+        let listeners = config.listen.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
+        let endpoints = listeners.iter().map(Listener::endpoint).collect();
+        let served = Served { routes, authentication: guard.authentication, acceptor: guard.acceptor };
+        for listener in listeners {
+            listen(listener, &served, &work);
+        }
+        expire(&ledger, nodes, retention, &work);
+        serving.store(true, Relaxed);
+        for guard in stop_on_error {
+            guard.disarm();
+        }
+        Ok(Self { endpoints, health: health_endpoint, ledger, writer, supervisor, work, probes, serving })
+    }
+
+    /// Where it listens, with real ports.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    /// Where it answers probes.
+    pub fn health(&self) -> Option<&Endpoint> {
+        self.health.as_ref()
+    }
+
+    /// Waits until a task has failed without which it cannot go on: the ledger's data is damaged, or the stream that it follows is not
+    /// what it was.
+    pub async fn failed(&self) -> Failure {
+        self.supervisor.failed().await
+    }
+
+    /// Takes no more, lets what is under way finish, and closes the ledger.
+    ///
+    /// # Errors
+    /// If the ledger turned out to be damaged.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.serving.store(false, Relaxed);
+        let late = self.work.stop(DRAIN_LIMIT).await;
+        if !late.is_empty() || !self.work.children().is_empty() {
+            let connections = self.work.children().len();
+            tracing::warn!(?late, connections, "Tasks or connections were still at work when time was up");
+        }
+        let _late = self.probes.stop(HEALTH_DRAIN_LIMIT).await;
+        self.ledger.close().await;
+        timeout(DRAIN_LIMIT, self.writer.ended()).await.context("the ledger's writer did not end in time")?;
+        Ok(self.writer.join()?)
+    }
+}
+
+/// Probes are answered by what the supervisor knows.
+fn serve_health(
+    port: HealthPort,
+    supervisor: &Supervisor,
+    serving: &Arc<AtomicBool>,
+    metrics: &Metrics,
+    probes: &Group,
+) {
+    let (port, supervisor, serving, metrics) =
+        (Arc::new(port), supervisor.clone(), Arc::clone(serving), metrics.clone());
+    probes.restarting("health", Need::Optional, move |stop| {
+        let (port, supervisor, serving, metrics) =
+            (Arc::clone(&port), supervisor.clone(), Arc::clone(&serving), metrics.clone());
+        async move {
+            let standing = move || Standing {
+                alive: supervisor.failure().is_none(),
+                ready: serving.load(Relaxed) && supervisor.is_ready(),
+            };
+            port.serve(standing, metrics, stop).await;
+        }
+    });
+}
+
+/// Opens the ledger; of one that is shared, waits until all of the stream is read.
+async fn open_ledger(
+    config: &Config,
+    retention: Retention,
+    nodes: &Arc<Nodes>,
+    work: &Group,
+) -> anyhow::Result<(Arc<Ledger>, Writer)> {
+    let path = config.ledger.clone();
+    let (ledger, writer, follower) = match &config.jetstream {
+        None => {
+            let (ledger, writer) = tokio::task::spawn_blocking(move || Ledger::open(&path, retention)).await??;
+            (ledger, writer, None)
+        }
+        Some(target) => {
+            let (ledger, writer, follower) = Ledger::open_shared(&path, retention, target, Arc::clone(nodes)).await?;
+            (ledger, writer, Some(Arc::new(follower)))
+        }
+    };
+    for status in ledger.query(ledger::nodes).await? {
+        nodes.restore(status);
+    }
+    let ended = writer.ending();
+    work.fatal("ledger", |stop| async move {
+        let _stopped = stop.run_until_cancelled(ended.cancelled()).await;
+    });
+    if let Some(follower) = follower {
+        follow(follower, work).await?;
+    }
+    Ok((Arc::new(ledger), writer))
+}
+
+async fn follow(follower: Arc<Follower>, work: &Group) -> Result<(), ledger::Error> {
+    let of_task = Arc::clone(&follower);
+    let broken = CancellationToken::new();
+    let guard = broken.clone().drop_guard();
+    work.fatal("stream", |stop| async move {
+        let _guard = guard;
+        of_task.run(stop).await
+    });
+    tokio::select! {
+        () = follower.caught_up() => Ok(()),
+        () = broken.cancelled() => Err(ledger::Error::StreamChanged),
+    }
+}
+
+/// Of several aggregators that share a ledger, one watches.
+fn watch_cluster(intake: &Intake, client: kube::Client, work: &Group) {
+    let state = intake.ledger().state().cloned();
+    let intake = intake.clone();
+    work.restarting("cluster", Need::Optional, move |stop| {
+        let (intake, client, state) = (intake.clone(), client.clone(), state.clone());
+        async move {
+            let Some(state) = state else { return cluster::run(intake, client, stop).await };
+            let Some(turn) = lease::turn(&state, "cluster", &stop).await else { return Ok(()) };
+            let ended = cluster::run(intake, client, turn.over.clone()).await;
+            turn.end().await;
+            ended
+        }
+    });
+}
+
+/// Serves on a listener; on a new one in its place, if it cannot be used any more.
+fn listen(listener: Listener, served: &Served, work: &Group) {
+    let endpoint = listener.endpoint();
+    tracing::info!("listening on {endpoint}");
+    let (served, tasks) = (served.clone(), work.children().clone());
+    let mut first = Some(listener);
+    work.restarting(format!("listener/{endpoint}"), Need::Ready, move |stop| {
+        let (first, endpoint, served, tasks) = (first.take(), endpoint.clone(), served.clone(), tasks.clone());
+        async move {
+            let listener = first.map_or_else(|| Listener::bind(&endpoint), Ok)?;
+            net::serve(listener, served, &tasks, &stop).await
+        }
+    });
+}
+
+/// Has the ledger, and the memory of nodes, look for what has become too old.
+fn expire(ledger: &Arc<Ledger>, nodes: Arc<Nodes>, retention: Retention, work: &Group) {
+    let ledger = Arc::clone(ledger);
+    work.restarting("expire", Need::Ready, move |stop| {
+        let (ledger, nodes) = (Arc::clone(&ledger), Arc::clone(&nodes));
+        async move {
+            let mut ticks = interval(EXPIRE_INTERVAL);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+                if let Some(now) = ledger.expire().await {
+                    nodes.forget_silent(now, retention.age);
+                }
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests;

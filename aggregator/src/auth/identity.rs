@@ -1,0 +1,44 @@
+//! Who sends a request.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+/// Who speaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// Whoever can reach a listener that asks for no credentials.
+    Local,
+    /// The agent of this node.
+    Agent(String),
+    /// A reader who sees everything, by this name.
+    Reader(String),
+    /// Somebody whom the API server knows, and who sees what it allows.
+    User(Arc<User>),
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local => f.write_str("local"),
+            Self::Agent(node) => write!(f, "node/{node}"),
+            Self::Reader(name) => write!(f, "reader/{name}"),
+            Self::User(user) => write!(f, "user/{}", user.name),
+        }
+    }
+}
+
+/// A user, as the API server knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct User {
+    /// Its name.
+    pub name: String,
+    pub(super) uid: String,
+    pub(super) groups: Vec<String>,
+    pub(super) extra: BTreeMap<String, Vec<String>>,
+}
+
+impl User {
+    /// A user of whom only the name is known.
+    pub(super) fn authenticated(name: String) -> Self {
+        Self { name, groups: vec!["system:authenticated".into()], ..Self::default() }
+    }
+}

@@ -1,0 +1,65 @@
+//! What one exporter has done, as far as others may ask.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicI32, AtomicI64, AtomicU64, Ordering::Relaxed},
+};
+
+use coroner_proto::v1::{ExporterState, ExporterStatus};
+
+use super::target::Target;
+use crate::ledger::Offset;
+
+/// What one exporter has done since the program started.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Records that the receiver has taken.
+    pub sent: AtomicU64,
+    /// Attempts that were followed by another one.
+    pub retries: AtomicU64,
+    /// Records that the receiver refused for good.
+    pub dead_lettered: AtomicU64,
+    /// Records that retention took before they could be sent.
+    pub lost: AtomicU64,
+    /// The ledger's offset up to which all is handled.
+    pub offset: AtomicI64,
+    /// Its state: an [`ExporterState`] by its number.
+    state: AtomicI32,
+    /// Why it does not deliver; empty while it does.
+    reason: Mutex<String>,
+}
+
+impl Counters {
+    /// Its state.
+    pub fn state(&self) -> ExporterState {
+        self.state.load(Relaxed).try_into().unwrap_or_default()
+    }
+
+    pub(super) fn set_state(&self, state: ExporterState) {
+        self.state.store(state.into(), Relaxed);
+    }
+
+    pub(super) fn set_reason(&self, reason: &str) {
+        reason.clone_into(&mut self.reason.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The status of the exporter of this target while the ledger ends at `committed`.
+    pub fn status(&self, target: &Target, committed: Offset) -> ExporterStatus {
+        ExporterStatus {
+            name: target.name.clone(),
+            url: target.shown.clone(),
+            state: self.state().into(),
+            sent_count: self.sent.load(Relaxed),
+            retry_count: self.retries.load(Relaxed),
+            dead_letter_count: self.dead_lettered.load(Relaxed),
+            lost_count: self.lost.load(Relaxed),
+            lag_count: self.lag(committed),
+            reason: self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+
+    /// Records of the ledger that are still to come, wanted or not.
+    pub fn lag(&self, committed: Offset) -> u64 {
+        u64::try_from(committed - self.offset.load(Relaxed)).unwrap_or(0)
+    }
+}

@@ -1,0 +1,148 @@
+//! Where an exporter goes, as what, and how; `--export URL` says it in one line.
+
+mod parse;
+
+use std::{path::PathBuf, str::FromStr};
+
+use coroner_proto::v1::{DiagnosisFilter, Severity};
+
+use crate::remote::{Host, InvalidUrl, Tls, nats::NatsServer};
+
+/// Where one exporter carries records, and which.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Names the exporter in logs and its files. Its cursor goes with it.
+    pub name: String,
+    /// The URL, without the options.
+    pub shown: String,
+    /// Where to begin if it has no cursor yet.
+    pub start: Start,
+    /// Which diagnoses. Gaps are always sent.
+    pub filter: Filter,
+    pub(super) destination: Destination,
+}
+
+/// Where to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With the oldest record that is kept.
+    Oldest,
+    /// With what comes from now on.
+    Now,
+}
+
+/// Which diagnoses to carry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Any of these; all if there are none.
+    pub namespaces: Vec<String>,
+    /// At least of this severity.
+    pub min_severity: Severity,
+}
+
+impl Filter {
+    pub(super) fn include(self) -> Vec<DiagnosisFilter> {
+        let Self { namespaces, min_severity } = self;
+        vec![DiagnosisFilter { namespaces, min_severity: min_severity.into(), ..DiagnosisFilter::default() }]
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Destination {
+    Lines(Lines),
+    Nats(Nats),
+    Otlp(Otlp),
+    Syslog(Syslog),
+    Webhook(Webhook),
+}
+
+/// Lines in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Lines {
+    /// None for stdout.
+    pub(super) path: Option<PathBuf>,
+    pub(super) format: Format,
+}
+
+/// An OTLP/gRPC receiver of logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Otlp {
+    /// As gRPC has it: http or https.
+    pub(super) url: String,
+    pub(super) tls: Option<Tls>,
+    pub(super) header_file: Option<PathBuf>,
+}
+
+/// A syslog receiver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Syslog {
+    pub(super) host: Host,
+    pub(super) tls: Option<Tls>,
+    pub(super) layout: Layout,
+    /// A batch counts as taken only when the receiver has closed the connection behind it.
+    pub(super) confirm: bool,
+}
+
+/// How a syslog message looks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Layout {
+    /// 0 to 23.
+    pub(super) facility: u8,
+    /// The private enterprise number in the name of the structured data.
+    pub(super) enterprise: String,
+    /// Bytes of the longest message.
+    pub(super) max_bytes: usize,
+    /// What the message is beside the structured data; none for the summary.
+    pub(super) format: Option<Format>,
+}
+
+/// A receiver of HTTP POST requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Webhook {
+    pub(super) host: Host,
+    /// As in the Host header.
+    pub(super) authority: String,
+    pub(super) path: String,
+    pub(super) tls: Option<Tls>,
+    pub(super) header_file: Option<PathBuf>,
+    pub(super) format: Format,
+    /// One object a line rather than an array.
+    pub(super) lines: bool,
+}
+
+/// A stream of NATS JetStream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Nats {
+    pub(super) server: NatsServer,
+    pub(super) subject: String,
+    /// The stream that must take it, if that is to be checked.
+    pub(super) stream: Option<String>,
+    pub(super) format: Format,
+}
+
+/// What a record is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// Our own JSON.
+    Native,
+    /// Elastic Common Schema, JSON.
+    Ecs,
+    /// Open Cybersecurity Schema Framework, JSON.
+    Ocsf,
+    /// Common Event Format.
+    Cef,
+}
+
+impl FromStr for Format {
+    type Err = InvalidUrl;
+
+    fn from_str(word: &str) -> Result<Self, InvalidUrl> {
+        match word {
+            "native" => Ok(Self::Native),
+            "ecs" => Ok(Self::Ecs),
+            "ocsf" => Ok(Self::Ocsf),
+            "cef" => Ok(Self::Cef),
+            _ => Err(InvalidUrl::new(format!("format={word} is none of native, ecs, ocsf, cef"))),
+        }
+    }
+}

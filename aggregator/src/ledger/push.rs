@@ -1,0 +1,66 @@
+//! What the ledger is given to store.
+
+use coroner_proto::v1::{Diagnosis, Gap};
+use prost::Message;
+use uuid::Uuid;
+
+use super::Offset;
+use crate::key::Key;
+
+/// What one push brings.
+#[derive(Clone, Debug, Default)]
+pub struct Push {
+    /// The node that the agent speaks for.
+    pub node: String,
+    /// The life of its outbox.
+    pub stream_id: String,
+    /// The records that are fit to be stored.
+    pub entries: Vec<Entry>,
+    /// The highest sequence of the push, stored or rejected; 0 for a handshake.
+    pub acknowledge: i64,
+    /// What must have been acknowledged of the stream before, or nothing of this is stored.
+    pub after: i64,
+    /// The node's status, encoded, where it is due to be stored, and when it was reported, in nanoseconds since 1970.
+    pub status: Option<(Vec<u8>, i64)>,
+}
+
+/// One message of a log that this ledger follows.
+#[derive(Clone, Debug)]
+pub struct Logged {
+    /// Its place there, and so the offset of its record.
+    pub offset: Offset,
+    /// When it was stored there, in nanoseconds since 1970.
+    pub time: i64,
+    /// Holds one entry; `None` for what cannot be understood.
+    pub push: Option<Push>,
+}
+
+/// One record.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its sequence in the agent's outbox.
+    pub sequence: i64,
+    /// What tells a diagnosis from all others; none for a gap.
+    pub identity: Option<Identity>,
+    /// The encoded `Diagnosis` or `Gap`.
+    pub body: Vec<u8>,
+}
+
+/// What tells a diagnosis from all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Of the diagnosis.
+    pub uid: Uuid,
+    /// Of that uid.
+    pub revision: u32,
+}
+
+impl Entry {
+    /// What a record that was stored at `now` is found by; `None` if the body is not what it is said to be.
+    pub fn key(&self, now: i64) -> Option<Key> {
+        Some(match self.identity {
+            Some(_) => Key::of(&Diagnosis::decode(&*self.body).ok()?, now),
+            None => Key::of_gap(&Gap::decode(&*self.body).ok()?, now),
+        })
+    }
+}

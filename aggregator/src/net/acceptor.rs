@@ -1,0 +1,185 @@
+//! Accepts connections: bounded in number, their TLS handshakes off the accepting task and under a deadline.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use nix::errno::Errno;
+use tokio::{
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    select,
+    sync::{Semaphore, mpsc},
+    time::{Instant, sleep, timeout_at},
+};
+use tokio_rustls::server::TlsStream;
+use tokio_util::{either::Either, sync::CancellationToken, task::TaskTracker};
+
+use super::{connection::Connection, tls::Tls};
+use crate::auth::{Address, Credentials, Peer, Reason, Refusals};
+
+/// Connections over TCP at once: the agents of the largest clusters, and readers.
+const MAX_CONNECTIONS: usize = 8192;
+/// Of these, those on which no known caller has sent a request yet.
+const MAX_UNKNOWN: usize = 1024;
+/// How long a TLS handshake may take.
+const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+/// By when a known caller must have sent a request on a connection, its handshake included.
+const FIRST_REQUEST: Duration = Duration::from_secs(30);
+/// Before accepting again, where there are too few descriptors.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A connection over TCP, with TLS or without.
+pub(super) type TcpConnection = Connection<Either<TcpStream, TlsStream<TcpStream>>>;
+
+/// Accepts what comes to listeners.
+#[derive(Clone, Debug)]
+pub struct Acceptor {
+    /// With TLS, by these files.
+    tls: Option<Arc<Tls>>,
+    /// Whether a peer has to show who it is.
+    asks: bool,
+    refusals: Arc<Refusals>,
+    connections: Arc<Semaphore>,
+    unknown: Arc<Semaphore>,
+}
+
+impl Acceptor {
+    /// Connections for all listeners together. With `asks`, those over TLS have to show credentials.
+    pub fn new(tls: Option<Arc<Tls>>, asks: bool, refusals: Arc<Refusals>) -> Self {
+        let (connections, unknown) = (Semaphore::new(MAX_CONNECTIONS), Semaphore::new(MAX_UNKNOWN));
+        Self { tls, asks, refusals, connections: Arc::new(connections), unknown: Arc::new(unknown) }
+    }
+
+    /// Whether connections over TCP are encrypted.
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Connections that are open.
+    pub fn open_count(&self) -> usize {
+        MAX_CONNECTIONS - self.connections.available_permits()
+    }
+
+    /// Hands the connections of a listener to the server until `stop` is cancelled or the server is gone. Handshakes run as `tasks`.
+    ///
+    /// # Errors
+    /// If the listener can accept no more.
+    pub(super) async fn accept_tcp(
+        &self,
+        listener: &TcpListener,
+        sender: mpsc::Sender<io::Result<TcpConnection>>,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> io::Result<()> {
+        select! {
+            error = self.accept_over_tcp(listener, &sender, tasks, stop) => Err(error),
+            () = sender.closed() => Ok(()),
+            () = stop.cancelled() => Ok(()),
+        }
+    }
+
+    /// The same of a listener in the file system.
+    ///
+    /// # Errors
+    /// If the listener can accept no more.
+    pub(super) async fn accept_unix(
+        &self,
+        listener: &UnixListener,
+        sender: mpsc::Sender<io::Result<Connection<UnixStream>>>,
+        stop: &CancellationToken,
+    ) -> io::Result<()> {
+        let accepting = async {
+            loop {
+                let (stream, _) = self.next(|| listener.accept()).await?;
+                // The server is gone only when all stops.
+                let _stopping = sender.send(Ok(Connection::local(stream, Arc::clone(&self.refusals)))).await;
+            }
+        };
+        select! {
+            error = accepting => error,
+            () = sender.closed() => Ok(()),
+            () = stop.cancelled() => Ok(()),
+        }
+    }
+
+    /// The next connection; waits where there is a lack of something that comes back.
+    async fn next<T, F: Future<Output = io::Result<T>>>(&self, accept: impl Fn() -> F) -> io::Result<T> {
+        loop {
+            match accept().await {
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) if !is_lasting(&error) => {
+                    self.refusals.count(Reason::Connections, &"listener", &error.to_string());
+                    sleep(PAUSE).await;
+                }
+                accepted => return accepted,
+            }
+        }
+    }
+
+    async fn accept_over_tcp(
+        &self,
+        listener: &TcpListener,
+        sender: &mpsc::Sender<io::Result<TcpConnection>>,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> io::Error {
+        loop {
+            let (stream, address) = match self.next(|| listener.accept()).await {
+                Ok(accepted) => accepted,
+                Err(error) => return error,
+            };
+            let place = (self.connections.clone().try_acquire_owned(), self.unknown.clone().try_acquire_owned());
+            let (Ok(place), Ok(unknown)) = place else {
+                self.refusals.count(Reason::Connections, &address, "there are as many connections as there may be");
+                continue;
+            };
+            let (acceptor, sender, stop) = (self.clone(), sender.clone(), stop.clone());
+            tasks.spawn(async move {
+                let deadline = Instant::now() + FIRST_REQUEST;
+                select! {
+                    opened = acceptor.open(stream, address) => {
+                        let Some((stream, credentials)) = opened else { return };
+                        let peer = Peer::new(Address::Tcp(address), credentials);
+                        peer.hold(unknown);
+                        let connection = Connection::of_tcp(stream, peer, deadline, acceptor.refusals, place);
+                        // The server is gone only when all stops.
+                        let _stopping = sender.send(Ok(connection)).await;
+                    }
+                    () = stop.cancelled() => {}
+                }
+            });
+        }
+    }
+
+    /// The handshake.
+    async fn open(
+        &self,
+        stream: TcpStream,
+        address: SocketAddr,
+    ) -> Option<(Either<TcpStream, TlsStream<TcpStream>>, Credentials)> {
+        let deadline = Instant::now() + HANDSHAKE_DEADLINE;
+        // Answers are small and awaited. It fails only on a connection that is gone.
+        let _gone = stream.set_nodelay(true);
+        let Some(tls) = &self.tls else { return Some((Either::Left(stream), Credentials::NotAsked)) };
+        let handshake = timeout_at(deadline, tls.acceptor().accept(stream)).await;
+        let refusal = match handshake {
+            Ok(Ok(stream)) => {
+                let certificates = stream.get_ref().1.peer_certificates();
+                let credentials = match certificates.and_then(<[_]>::first) {
+                    _ if !self.asks => Credentials::NotAsked,
+                    Some(certificate) => Credentials::of(certificate),
+                    None => Credentials::None,
+                };
+                return Some((Either::Right(stream), credentials));
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_elapsed) => "the handshake took too long".to_owned(),
+        };
+        self.refusals.count(Reason::Handshake, &address, &refusal);
+        None
+    }
+}
+
+/// Whether the listener itself is of no more use; otherwise there was a lack of something that comes back.
+fn is_lasting(error: &io::Error) -> bool {
+    let of_listener = [Errno::EBADF, Errno::EINVAL, Errno::ENOTSOCK, Errno::EOPNOTSUPP];
+    error.raw_os_error().map(Errno::from_raw).is_some_and(|errno| of_listener.contains(&errno))
+}

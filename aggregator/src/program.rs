@@ -1,0 +1,74 @@
+//! The program: from the command line to its exit code.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use coroner_runtime::{logging, signals::StopSignals};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use crate::{
+    app::{App, check_exposure},
+    config::Config,
+    feed::Timing,
+    ledger,
+};
+
+/// Exit code for a wrong command line.
+const USAGE: u8 = 2;
+/// Exit code for stored data that cannot be used; `EX_DATAERR` of sysexits.h.
+const DATA: u8 = 65;
+
+/// The whole program.
+pub fn main(config: Config) -> ExitCode {
+    logging::start(config.log_format);
+    if let Err(error) = check_exposure(&config) {
+        tracing::error!("{error}");
+        return ExitCode::from(USAGE);
+    }
+    allow_many_connections();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result = match runtime.context("cannot start the async runtime") {
+        Ok(runtime) => runtime.block_on(run(config)),
+        Err(error) => Err(error),
+    };
+    exit(result)
+}
+
+/// Logs in one line what went wrong, if something did.
+pub(crate) fn exit(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            let about_data = error.downcast_ref::<ledger::Error>().is_some_and(ledger::Error::is_about_data);
+            if about_data { ExitCode::from(DATA) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// Runs until SIGTERM or SIGINT, or until a task fails without which it cannot go on; a second signal ends the process at once.
+async fn run(config: Config) -> anyhow::Result<()> {
+    let mut signals = StopSignals::listen().context("cannot wait for SIGTERM")?;
+    let app = tokio::select! {
+        app = App::start(config, Timing::default()) => app?,
+        _ = signals.next() => return Ok(()),
+    };
+    let ended = tokio::select! {
+        _ = signals.next() => Ok(()),
+        failure = app.failed() => Err(failure),
+    };
+    signals.end_at_next();
+    tracing::info!("Stopping");
+    // What the writer ended with says more than that it has.
+    app.stop().await?;
+    Ok(ended?)
+}
+
+/// Lets the process have as many descriptors as it may: each agent takes one, and 1,024 is a common bound.
+fn allow_many_connections() {
+    let raised =
+        getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "Cannot raise the limit of open files");
+    }
+}

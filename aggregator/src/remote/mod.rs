@@ -1,0 +1,14 @@
+//! Outgoing connections: all that this program connects to by itself, and the URLs and files that say how.
+
+pub(crate) mod api_server;
+pub(crate) mod grpc;
+pub(crate) mod nats;
+pub(crate) mod tcp;
+mod tls;
+mod url;
+
+pub(crate) use self::url::InvalidUrl;
+pub(crate) use self::{
+    tls::Tls,
+    url::{Host, Options},
+};

@@ -1,0 +1,98 @@
+//! TLS as a client, by files that are read anew for each connection.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
+use url::Url;
+
+use super::url::{Host, InvalidUrl, Options};
+
+/// The files of a TLS connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tls {
+    /// Authorities that are trusted; those of the system if there is none.
+    pub(crate) ca: Option<PathBuf>,
+    /// Certificate and key to show.
+    pub(crate) identity: Option<(PathBuf, PathBuf)>,
+}
+
+impl Tls {
+    /// Takes `ca`, `cert`, `key` and `insecure` from the options; none where it is not `wanted`. Without it, only this machine is
+    /// connected to, unless `insecure` asks for more.
+    pub(crate) fn of(options: &mut Options, url: &Url, host: &Host, wanted: bool) -> Result<Option<Self>, InvalidUrl> {
+        let insecure = options.flag("insecure")?;
+        let (ca, cert, key) = (options.take("ca"), options.take("cert"), options.take("key"));
+        if !wanted {
+            if ca.is_some() || cert.is_some() || key.is_some() {
+                return Err(InvalidUrl::new(format!(
+                    "{}: is without TLS; ca, cert and key have no meaning",
+                    url.scheme()
+                )));
+            }
+            if !insecure && !host.is_loopback() {
+                return Err(InvalidUrl::new(format!(
+                    "{}: to another machine is without TLS; say ?insecure if that is meant",
+                    url.scheme()
+                )));
+            }
+            return Ok(None);
+        }
+        if insecure {
+            return Err(InvalidUrl::new("insecure has no meaning with TLS"));
+        }
+        let identity = match (cert, key) {
+            (Some(cert), Some(key)) => Some((cert.into(), key.into())),
+            (None, None) => None,
+            _ => return Err(InvalidUrl::new("cert and key belong together")),
+        };
+        Ok(Some(Self { ca: ca.map(Into::into), identity }))
+    }
+
+    /// What rustls has to know.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a file that cannot be used.
+    pub(super) fn config(&self) -> io::Result<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        match &self.ca {
+            Some(ca) => {
+                for certificate in certificates(ca)? {
+                    roots.add(certificate).map_err(|error| unusable(ca, error))?;
+                }
+            }
+            None => {
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            }
+        }
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .with_root_certificates(roots);
+        match &self.identity {
+            None => Ok(builder.with_no_client_auth()),
+            Some((certificate, key)) => {
+                let chain = certificates(certificate)?;
+                let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, error))?;
+                builder.with_client_auth_cert(chain, key_der).map_err(|error| unusable(certificate, error))
+            }
+        }
+    }
+}
+
+fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    match read {
+        Ok(certificates) if certificates.is_empty() => Err(unusable(path, "it holds no certificate")),
+        read => read.map_err(|error| unusable(path, error)),
+    }
+}
+
+fn unusable(path: &Path, error: impl std::fmt::Display) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, format!("cannot use {}: {error}", path.display()))
+}
