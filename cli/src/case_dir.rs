@@ -1,37 +1,51 @@
 //! A recorded case on disk: a folder with `case.json` and a file for each source, plain (`kmsg.ndjson`) or compressed
 //! (`kmsg.ndjson.gz`); below `pod_logs`, the ends of containers' logs. `tests/corpus/README.md` describes the format.
+//!
+//! Files are read line by line, so that a recording of days may be larger than memory.
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     fs::{self, File},
-    io::Read,
-    path::Path,
+    io::{self, BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    rc::Rc,
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use flate2::read::MultiGzDecoder;
 
-/// The most that one file may hold when it is unpacked: real ones hold a few MiB.
-const FILE_MAX: u64 = 256 << 20;
+/// The most that all files of a case may hold when they are unpacked: some hundred times a day of a busy node.
+const CASE_MAX: u64 = 4 << 30;
+/// The longest line: a listing of the kubelet's pods takes a few MiB.
+const LINE_MAX: u64 = 64 << 20;
+/// The most of `case.json`.
+const JSON_MAX: u64 = 16 << 20;
+/// The folder of the logs.
+const LOGS: &str = "pod_logs";
 
 /// What lies in the folder of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaseDir {
     /// The text of `case.json`.
     pub case_json: String,
-    /// The text of each file of a source, by its name with the ending `.ndjson`, or its path as
+    /// Where the file of each source lies, by its name with the ending `.ndjson`, or its path as
     /// `pod_logs/<namespace>_<pod>_<uid>/<container>/<attempt>.log`.
-    pub files: BTreeMap<String, String>,
+    files: BTreeMap<String, PathBuf>,
 }
 
 impl CaseDir {
-    /// Reads a case. Files with other endings are left alone.
+    /// Reads `case.json` and finds the files. Those with other endings are left alone.
     ///
     /// # Errors
-    /// If there is no `case.json`, or a file cannot be read, or not be unpacked, or is there in both forms, or is no text,
-    /// or holds more than 256 MiB. The error names the file.
+    /// If there is no `case.json`, or it or the folder cannot be read, or a file is there in both forms, or is none. The error
+    /// names the file.
     pub fn read(dir: &Path) -> Result<Self> {
-        let case_json = read(&dir.join("case.json"))?;
+        let path = dir.join("case.json");
+        let reading = || format!("reading {}", path.display());
+        let mut case_json = String::new();
+        is_file(&path)?;
+        File::open(&path).with_context(reading)?.take(JSON_MAX).read_to_string(&mut case_json).with_context(reading)?;
         let mut files = BTreeMap::new();
         collect(dir, "", ".ndjson", &mut files)?;
         for pod in folders(&dir.join(LOGS))? {
@@ -42,22 +56,117 @@ impl CaseDir {
         }
         Ok(Self { case_json, files })
     }
+
+    /// The lines of each file, by its name. A file is opened when its first line is asked for. Lines of logs may be of any bytes;
+    /// an error ends a file, also that all of them together hold more than 4 GiB.
+    pub fn files(&self) -> impl Iterator<Item = (String, Lines)> {
+        self.files_within(CASE_MAX)
+    }
+
+    fn files_within(&self, bytes: u64) -> impl Iterator<Item = (String, Lines)> {
+        let left = Rc::new(Cell::new(bytes));
+        self.files.iter().map(move |(name, path)| (name.clone(), Lines::new(path.clone(), Rc::clone(&left))))
+    }
 }
 
-/// The folder of the logs.
-const LOGS: &str = "pod_logs";
+/// The lines of one file.
+pub struct Lines {
+    path: PathBuf,
+    /// `None` before the first line, and after the last.
+    file: Option<Box<dyn BufRead>>,
+    opened: bool,
+    /// Bytes that all files of the case may still hold.
+    left: Rc<Cell<u64>>,
+}
+
+impl std::fmt::Debug for Lines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lines").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Lines {
+    fn new(path: PathBuf, left: Rc<Cell<u64>>) -> Self {
+        Self { path, file: None, opened: false, left }
+    }
+
+    fn open(&self) -> io::Result<Box<dyn BufRead>> {
+        let file = File::open(&self.path)?;
+        if self.has_ending("gz") {
+            return Ok(Box::new(BufReader::new(MultiGzDecoder::new(BufReader::new(file)))));
+        }
+        Ok(Box::new(BufReader::new(file)))
+    }
+
+    fn has_ending(&self, ending: &str) -> bool {
+        self.path.extension().is_some_and(|found| found == ending)
+    }
+
+    fn read(&mut self) -> io::Result<Option<String>> {
+        if !self.opened {
+            self.opened = true;
+            self.file = Some(self.open()?);
+        }
+        let Some(file) = &mut self.file else { return Ok(None) };
+        let most = self.left.get().min(LINE_MAX);
+        let mut line = Vec::new();
+        let read = file.take(most + 1).read_until(b'\n', &mut line)?;
+        let read = u64::try_from(read).unwrap_or(u64::MAX);
+        if read > LINE_MAX {
+            return Err(io::Error::other("the line is longer than 64 MiB"));
+        }
+        if read > most {
+            let said = "the case holds more than 4 GiB: replay a shorter recording, or leave files out of the folder";
+            return Err(io::Error::other(said));
+        }
+        self.left.set(self.left.get() - read);
+        if read == 0 {
+            self.file = None;
+            return Ok(None);
+        }
+        let text = line.strip_suffix(b"\n").unwrap_or(&line);
+        // Containers may write any bytes.
+        if self.has_ending("log") {
+            return Ok(Some(String::from_utf8_lossy(text).into_owned()));
+        }
+        let text =
+            std::str::from_utf8(text).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not text"))?;
+        Ok(Some(text.to_owned()))
+    }
+}
+
+impl Iterator for Lines {
+    type Item = io::Result<String>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let line = self.read();
+        if line.is_err() {
+            self.file = None;
+        }
+        line.transpose()
+    }
+}
 
 /// The files of a folder that have this ending.
-fn collect(dir: &Path, prefix: &str, ending: &str, files: &mut BTreeMap<String, String>) -> Result<()> {
+fn collect(dir: &Path, prefix: &str, ending: &str, files: &mut BTreeMap<String, PathBuf>) -> Result<()> {
     for name in names(dir)? {
         let plain = name.strip_suffix(".gz").unwrap_or(&name);
         if !plain.ends_with(ending) {
             continue;
         }
-        if files.insert(format!("{prefix}{plain}"), read(&dir.join(&name))?).is_some() {
+        let path = dir.join(&name);
+        is_file(&path)?;
+        if files.insert(format!("{prefix}{plain}"), path).is_some() {
             bail!("{} is there both plain and compressed", dir.join(plain).display());
         }
     }
+    Ok(())
+}
+
+/// A pipe would be waited for.
+fn is_file(path: &Path) -> Result<()> {
+    let reading = || format!("reading {}", path.display());
+    ensure!(fs::metadata(path).with_context(reading)?.is_file(), "{} is not a file", path.display());
     Ok(())
 }
 
@@ -77,29 +186,6 @@ fn names(dir: &Path) -> Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
-}
-
-fn read(path: &Path) -> Result<String> {
-    let reading = || format!("reading {}", path.display());
-    // A pipe would be waited for.
-    ensure!(fs::metadata(path).with_context(reading)?.is_file(), "{} is not a file", path.display());
-    let file = File::open(path).with_context(reading)?;
-    let mut text = String::new();
-    let limit = FILE_MAX + 1;
-    // Containers may write any bytes.
-    if path.extension().is_some_and(|ending| ending == "log") {
-        let mut bytes = Vec::new();
-        file.take(FILE_MAX).read_to_end(&mut bytes).with_context(reading)?;
-        return Ok(String::from_utf8_lossy(&bytes).into_owned());
-    }
-    if path.extension().is_some_and(|ending| ending == "gz") {
-        MultiGzDecoder::new(file).take(limit).read_to_string(&mut text)
-    } else {
-        file.take(limit).read_to_string(&mut text)
-    }
-    .with_context(reading)?;
-    ensure!(u64::try_from(text.len()).is_ok_and(|length| length < limit), "{} is too large", path.display());
-    Ok(text)
 }
 
 #[cfg(test)]
@@ -135,12 +221,30 @@ mod tests {
         ]);
         let read = CaseDir::read(dir.path()).unwrap();
         assert_eq!(read.case_json, "{}");
-        let files: Vec<_> = read.files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-        assert_eq!(files, [("kmsg.ndjson", "a\n"), ("pods.ndjson", ""), ("trace.ndjson", "b\nc\n")]);
+        let files: Vec<(String, Vec<String>)> =
+            read.files().map(|(name, lines)| (name, lines.map(Result::unwrap).collect())).collect();
+        let expected = [("kmsg.ndjson", &["a"][..]), ("pods.ndjson", &[]), ("trace.ndjson", &["b", "c"])];
+        assert_eq!(
+            files,
+            expected.map(|(name, lines)| (name.to_owned(), lines.iter().map(|l| (*l).to_owned()).collect()))
+        );
     }
 
     #[test]
-    fn what_cannot_be_read_is_named() {
+    fn a_case_that_holds_too_much_is_refused_at_the_line_that_is_too_much() {
+        let dir = case(&[("case.json", b"{}"), ("kmsg.ndjson", b"aaaa\nbbbb\n"), ("trace.ndjson", b"cccc\ndddd\n")]);
+        let case = CaseDir::read(dir.path()).unwrap();
+        let count = |bytes| {
+            let lines = case.files_within(bytes).flat_map(|(_, lines)| lines);
+            lines.collect::<io::Result<Vec<_>>>().map(|lines| lines.len())
+        };
+        assert_eq!(count(20).unwrap(), 4);
+        let error = count(19).unwrap_err().to_string();
+        assert!(error.contains("4 GiB") && error.contains("shorter"), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_ends_its_file() {
         let whole = gzip(b"some text that is cut");
         for (name, contents) in [
             ("kmsg.ndjson", b"\xff".as_slice()),
@@ -148,8 +252,8 @@ mod tests {
             ("kmsg.ndjson.gz", b"not compressed"),
         ] {
             let dir = case(&[("case.json", b"{}"), (name, contents)]);
-            let error = format!("{:#}", CaseDir::read(dir.path()).unwrap_err());
-            assert!(error.contains(name), "{error}");
+            let (_, mut lines) = CaseDir::read(dir.path()).unwrap().files().next().unwrap();
+            assert!(lines.any(|line| line.is_err()) && lines.next().is_none(), "{name}");
         }
         let twice = case(&[("case.json", b"{}"), ("kmsg.ndjson", b""), ("kmsg.ndjson.gz", &gzip(b""))]);
         assert!(CaseDir::read(twice.path()).unwrap_err().to_string().contains("both"));

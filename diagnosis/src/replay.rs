@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use coroner_proto::v1::{Diagnosis, Node};
 use jiff::Timestamp;
 
-use crate::{cluster::ClusterExaminer, examiner::Examiner, observation::Observation};
+use crate::{
+    cluster::ClusterExaminer,
+    examiner::Examiner,
+    observation::{Fact, Observation},
+};
 
 /// The last revision of every diagnosis that these observations lead to, on the node and in its cluster, in order of what they
 /// are about. Time runs on to `end` after the last of them, so that a verdict that waits is given.
@@ -20,7 +24,10 @@ pub fn replay(node: Node, observations: impl IntoIterator<Item = Observation>, e
     };
     for observation in observations {
         pass_time(&mut examiner, &mut cluster, observation.seen_at, &mut keep);
-        keep(cluster.observe(observation.clone()));
+        // Nothing else concerns the cluster.
+        if matches!(observation.fact, Fact::Object(..) | Fact::Health(..)) {
+            keep(cluster.observe(observation.clone()));
+        }
         keep(examiner.observe(observation));
     }
     pass_time(&mut examiner, &mut cluster, end, &mut keep);

@@ -1,9 +1,9 @@
 //! Recorded cases with their truth, and how verdicts are compared with it: the same measure as `tests/corpus/score`.
 
-use std::{fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, io, path::PathBuf};
 
 use anyhow::{Context, Result};
-use coroner_cli::case_dir::CaseDir;
+use coroner_cli::case_dir::{CaseDir, Lines};
 use coroner_diagnosis::{observation::Observation, recording::Recording, replay::replay};
 use coroner_proto::v1::{Cause, Confidence, Diagnosis, Node};
 use serde_json::Value;
@@ -15,7 +15,8 @@ pub struct Case {
     pub name: String,
     /// Its clocks and names.
     pub recording: Recording,
-    files: CaseDir,
+    /// The text of each file, by its name.
+    files: BTreeMap<String, String>,
     truth: Vec<Value>,
     also: Vec<Value>,
     never: Vec<Value>,
@@ -38,12 +39,14 @@ impl Case {
     }
 
     fn read(path: PathBuf) -> Result<Self> {
-        let files = CaseDir::read(&path)?;
-        let json: Value = serde_json::from_str(&files.case_json).with_context(|| path.display().to_string())?;
+        let dir = CaseDir::read(&path)?;
+        let json: Value = serde_json::from_str(&dir.case_json).with_context(|| path.display().to_string())?;
+        let text = |(name, lines): (String, Lines)| Ok((name, lines.collect::<io::Result<Vec<_>>>()?.join("\n")));
+        let files = dir.files().map(text).collect::<Result<_>>().with_context(|| path.display().to_string())?;
         let list = |key: &str| json[key].as_array().cloned().unwrap_or_default();
         Ok(Self {
             name: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
-            recording: Recording::new(&files.case_json)?,
+            recording: Recording::new(&dir.case_json)?,
             truth: list("truth"),
             also: list("also"),
             never: list("never"),
@@ -65,7 +68,7 @@ impl Case {
     /// If a line cannot be used.
     pub fn observations_without(&self, file: &str) -> Result<Vec<Observation>> {
         let of = |name: &str| name.split(['.', '/']).next() == Some(file);
-        let files = self.files.files.iter().filter(|(name, _)| !of(name));
+        let files = self.files.iter().filter(|(name, _)| !of(name));
         Ok(self.recording.observations(files.map(|(name, text)| (name.as_str(), text.as_str())))?)
     }
 

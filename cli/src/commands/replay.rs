@@ -13,11 +13,16 @@ use crate::{
 
 pub(crate) fn run(args: &ReplayArgs, out: &mut Out) -> Result<Outcome, Failure> {
     let unreadable = |error: anyhow::Error| Failure::unreadable(format!("{error:#}"));
-    let CaseDir { case_json, files } = CaseDir::read(&args.case).map_err(unreadable)?;
+    let case = CaseDir::read(&args.case).map_err(unreadable)?;
     let in_case = |error: anyhow::Error| unreadable(error.context(args.case.display().to_string()));
-    let recording = Recording::new(&case_json).map_err(|error| in_case(error.into()))?;
-    let observations = recording.observations(files).map_err(|error| in_case(error.into()))?;
+    let recording = Recording::new(&case.case_json).map_err(|error| in_case(error.into()))?;
+    let mut unusable = None;
+    let observations =
+        recording.stream(case.files()).map_while(|read| read.map_err(|error| unusable = Some(error)).ok());
     let diagnoses = replay(Node::from(&recording.node), observations, recording.end);
+    if let Some(error) = unusable {
+        return Err(in_case(error.into()));
+    }
     if diagnoses.is_empty() {
         out.tell("Nothing to diagnose.");
         return Ok(Outcome::Answered);

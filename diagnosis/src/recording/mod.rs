@@ -3,7 +3,7 @@
 //! Each line of a file is `{"t": <unix time in ns when the recorder got it>, …}`. An empty file means that the source was
 //! there and silent, an absent one that there was no such source. Files not known here are passed over.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io};
 
 use coroner_proto::v1::Node;
 use jiff::{SignedDuration, Timestamp};
@@ -19,6 +19,9 @@ mod cri;
 mod kernel;
 mod kubelet;
 mod log;
+mod stream;
+
+pub use stream::Observations;
 
 /// What `case.json` tells that is needed to understand the files beside it. What it may tell of the truth is not read.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -88,6 +91,9 @@ pub enum Problem {
     /// What it quotes is not what its interface gives.
     #[error(transparent)]
     Parse(#[from] ParseError),
+    /// It cannot be read.
+    #[error(transparent)]
+    Read(#[from] io::Error),
     /// A time beyond what can be represented.
     #[error("a time out of range")]
     Time(#[from] jiff::Error),
@@ -134,7 +140,20 @@ impl Recording {
         Ok(serde_json::from_str(case_json)?)
     }
 
-    /// All that the files of a case tell, in the order in which it was seen. It begins with the health of every source.
+    /// All that the files of a case report, in the order in which it was seen, read as it is asked for. It begins with the health
+    /// of every source. Of each file, the lines are given by its name, which may have an ending, as `kmsg.ndjson`; they are read
+    /// in their order.
+    pub fn stream<L: Iterator<Item = io::Result<String>>>(
+        &self,
+        files: impl IntoIterator<Item = (String, L)>,
+    ) -> Observations<'_, L> {
+        // By name, so that what was seen at the same moment does not hang on the order of a directory.
+        let files: BTreeMap<String, L> = files.into_iter().collect();
+        let health = self.health(|stem| files.keys().any(|name| without_ending(name) == stem));
+        Observations::new(self, health, files)
+    }
+
+    /// The same of files that are in memory.
     ///
     /// # Errors
     /// At the first line that cannot be used.
@@ -142,42 +161,17 @@ impl Recording {
         &self,
         files: impl IntoIterator<Item = (N, C)>,
     ) -> Result<Vec<Observation>, LineError> {
-        // By name, so that what was seen at the same moment does not hang on the order of a directory.
-        let files: BTreeMap<String, C> = files.into_iter().map(|(name, contents)| (name.into(), contents)).collect();
-        let mut observations = self.health(|stem| files.keys().any(|name| without_ending(name) == stem));
-        for (name, contents) in &files {
-            observations.extend(self.read(name, contents.as_ref())?);
-        }
-        observations.sort_by_key(|observation| observation.seen_at);
-        Ok(observations)
+        let files: Vec<(String, C)> = files.into_iter().map(|(name, contents)| (name.into(), contents)).collect();
+        self.stream(files.iter().map(|(name, contents)| (name.clone(), in_memory(contents.as_ref())))).collect()
     }
 
-    /// What one file tells, line by line. Its name may have an ending, as `kmsg.ndjson`.
+    /// What one file reports, line by line. Its name may have an ending, as `kmsg.ndjson`.
     ///
     /// # Errors
     /// At the first line that cannot be used.
     pub fn read(&self, file_name: &str, contents: &str) -> Result<Vec<Observation>, LineError> {
-        if file_name.starts_with(log::FOLDER) {
-            return Ok(log::tail(self, file_name, contents).into_iter().collect());
-        }
-        match without_ending(file_name) {
-            "kmsg" => self.lines(file_name, contents, kernel::kmsg),
-            "trace" => self.lines(file_name, contents, kernel::trace),
-            "cgroups" => self.lines(file_name, contents, kernel::cgroups),
-            "procfs" => self.lines(file_name, contents, kernel::procfs),
-            "containerd_events" => self.lines(file_name, contents, containerd::events),
-            "cri_containers" => self.lines(file_name, contents, cri::containers),
-            "cri_events" => self.lines(file_name, contents, cri::events),
-            "cri_sandboxes" => self.lines(file_name, contents, cri::sandboxes),
-            "kubelet_healthz" => self.lines(file_name, contents, kubelet::healthz),
-            "kubelet_configz" => self.lines(file_name, contents, kubelet::configz),
-            "kubelet_summary" => self.lines(file_name, contents, kubelet::summary),
-            "kubelet_pods" => self.lines(file_name, contents, kubelet::pods),
-            other => match api::kind(other) {
-                Some(kind) => self.lines(file_name, contents, api::watched(kind)),
-                None => Ok(Vec::new()),
-            },
-        }
+        let lines = in_memory(contents);
+        stream::File::new(self, file_name.to_owned(), lines).collect()
     }
 
     fn health(&self, has: impl Fn(&str) -> bool) -> Vec<Observation> {
@@ -198,31 +192,36 @@ impl Recording {
             })
             .collect()
     }
+}
 
-    fn lines<R: DeserializeOwned>(
-        &self,
-        file: &str,
-        contents: &str,
-        tell: impl Fn(&Context<'_>, R) -> Result<Told, Problem>,
-    ) -> Result<Vec<Observation>, LineError> {
-        let mut observations = Vec::new();
-        let mut previous = self.start;
-        for (index, line) in contents.lines().enumerate().filter(|(_, line)| !line.trim_ascii().is_empty()) {
-            let mut read = || -> Result<(), Problem> {
-                let At { t: seen_at } = serde_json::from_str(line)?;
-                let told = tell(&Context { recording: self, seen_at, previous }, serde_json::from_str(line)?)?;
-                observations.extend(told.into_iter().map(|(happened_at, fact)| {
-                    // Nothing is seen before it happens: where it seems so, two clocks disagree.
-                    let happened_at = happened_at.map_or(seen_at, |at| at.min(seen_at));
-                    Observation { seen_at, happened_at, fact }
-                }));
-                previous = seen_at;
-                Ok(())
-            };
-            read().map_err(|source| LineError { file: file.to_owned(), line: index + 1, source })?;
-        }
-        Ok(observations)
-    }
+/// What reads one line of a file.
+type Reader = Box<dyn Fn(&Context<'_>, &str) -> Result<Told, Problem>>;
+
+/// What reads the lines of the file of this name, without its ending; `None` for one that is not known here.
+fn reader(stem: &str) -> Option<Reader> {
+    Some(match stem {
+        "kmsg" => rows(kernel::kmsg),
+        "trace" => rows(kernel::trace),
+        "cgroups" => rows(kernel::cgroups),
+        "procfs" => rows(kernel::procfs),
+        "containerd_events" => rows(containerd::events),
+        "cri_containers" => rows(cri::containers),
+        "cri_events" => rows(cri::events),
+        "cri_sandboxes" => rows(cri::sandboxes),
+        "kubelet_healthz" => rows(kubelet::healthz),
+        "kubelet_configz" => rows(kubelet::configz),
+        "kubelet_summary" => rows(kubelet::summary),
+        "kubelet_pods" => rows(kubelet::pods),
+        other => rows(api::watched(api::kind(other)?)),
+    })
+}
+
+fn rows<R: DeserializeOwned>(read: impl Fn(&Context<'_>, R) -> Result<Told, Problem> + 'static) -> Reader {
+    Box::new(move |context, line| read(context, serde_json::from_str(line)?))
+}
+
+fn in_memory(contents: &str) -> impl Iterator<Item = io::Result<String>> {
+    contents.lines().map(|line| Ok(line.to_owned()))
 }
 
 #[derive(Deserialize)]
