@@ -3,9 +3,10 @@
 use std::{io, net::SocketAddr, process::ExitCode, time::Duration};
 
 use coroner_diagnosis::{
+    case::KEEP,
     continuation::Continuation,
     examiner::Examiner,
-    observation::{Fact, Gap, GapReason, Observation, Source, docker::Word, kube::Kind},
+    observation::{Fact, Gap, GapReason, Health, Observation, Source, docker::Word, kube::Kind},
 };
 use coroner_proto::v1::{self, Diagnosis};
 use jiff::Timestamp;
@@ -30,7 +31,7 @@ use crate::{
         procfs::{self, Connector},
         signals,
     },
-    status::{self, Board, wire_time},
+    status::{self, Board, CASE_FILES, wire_time},
     uplink::{Pace, Uplink},
 };
 
@@ -156,6 +157,8 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         outbox: keeper.clone(),
         board: board.clone(),
         logs,
+        refused: 0,
+        full: None,
     };
     let mut examiner =
         parts.spawn(examination.run(observations, turn, stop_examiner.clone()).instrument(info_span!("examiner")));
@@ -229,6 +232,10 @@ struct Examination {
     outbox: Keeper,
     board: Board,
     logs: logs::Requests,
+    /// How often there was no room for a case file.
+    refused: u64,
+    /// When that last grew, until it has not for [`KEEP`].
+    full: Option<Timestamp>,
 }
 
 impl Examination {
@@ -269,12 +276,26 @@ impl Examination {
                 let told = self.examiner.tick(now);
                 self.tell(told, &mut records);
             }
+            self.show_room(now);
             if !records.is_empty() {
                 self.outbox.append(records).await?;
             }
             if seen == 0 && observations.is_closed() && observations.is_empty() {
                 return Ok(());
             }
+        }
+    }
+
+    /// Shows whether more containers or pods live than case files can be kept of.
+    fn show_room(&mut self, now: Timestamp) {
+        let refused = self.examiner.sizes().refused;
+        if refused > self.refused {
+            let reason = "more containers live on this node than case files can be kept of: some are not watched";
+            self.board.set(CASE_FILES, &Health::Degraded(reason.to_owned()));
+            (self.refused, self.full) = (refused, Some(now));
+        } else if self.full.is_some_and(|since| now > since + KEEP) {
+            self.board.set(CASE_FILES, &Health::Ok);
+            self.full = None;
         }
     }
 

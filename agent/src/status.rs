@@ -22,6 +22,8 @@ use crate::sources::api;
 
 /// The outbox' name among the sources.
 pub const OUTBOX: &str = "outbox";
+/// The name under which the state of the case files is shown.
+pub const CASE_FILES: &str = "case_files";
 
 /// The examiner's loop turns at least every [`crate::app::IDLE_TICK`]. After so long without a turn it hangs.
 const HANG: Duration = Duration::from_secs(30);

@@ -389,3 +389,78 @@ fn as_sandbox(file: &ContainerFile) -> SandboxFile {
     }
     sandbox
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{case::statements::Said, observation::cgroup::Sample};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    fn id(number: usize) -> ContainerId {
+        ContainerId(format!("{number:08}"))
+    }
+
+    fn end(registry: &mut Registry, number: usize, second: i64) {
+        registry.record(&id(number), at(second), |file| file.task_exit = Some(Said { at: at(second), what: 0 }));
+    }
+
+    #[test]
+    fn what_is_kept_of_too_many_does_not_depend_on_the_order_of_arrival() {
+        // Their ends, in an order that is none.
+        let ends: Vec<(usize, i64)> = (0..CONTAINERS + 300).map(|n| (n, (n as i64 * 7919) % 100_003)).collect();
+        let kept = |ends: &mut dyn Iterator<Item = &(usize, i64)>| {
+            let mut registry = Registry::default();
+            registry.record(&id(999_999), at(-9), |file| file.samples.record(at(-9), Sample::default()));
+            ends.for_each(|(number, second)| end(&mut registry, *number, *second));
+            registry.containers().map(|file| file.id.clone()).collect::<Vec<_>>()
+        };
+        let once = kept(&mut ends.iter());
+        assert_eq!(once, kept(&mut ends.iter().rev()));
+        assert_eq!(once, kept(&mut ends.iter().skip(2000).chain(ends.iter().take(2000))));
+        let mut latest = ends.clone();
+        latest.sort_by_key(|(_, second)| std::cmp::Reverse(*second));
+        let mut expected: Vec<_> = latest.iter().take(CONTAINERS - 1).map(|(number, _)| id(*number)).collect();
+        expected.push(id(999_999));
+        expected.sort();
+        assert_eq!(once, expected, "the one that lives, and those that ended last");
+    }
+
+    #[test]
+    fn a_sandbox_is_no_container_whichever_is_reported_first() {
+        for sandbox_first in [true, false] {
+            let mut registry = Registry::default();
+            if sandbox_first {
+                registry.record_sandbox(&id(1), "uid", at(0)).unwrap().ready = true;
+            }
+            let process = ProcessFile { seen: at(1), ..ProcessFile::default() };
+            if registry.sandbox(&id(1)).is_none() {
+                registry.record(&id(1), at(1), |file| file.pod_uid = Some("uid".to_owned()));
+            }
+            assert!(registry.record_process(&id(1), 77, &process));
+            registry.record_sandbox(&id(1), "uid", at(2)).unwrap().ready = true;
+            assert_eq!(registry.counts(), (0, 1, 0));
+            assert_eq!(registry.owner(77), Some(&id(1)));
+            assert!(registry.pod("uid").unwrap().containers.is_empty());
+            registry.with_sandbox(&id(1), |sandbox| sandbox.gone = Some(at(3)));
+            registry.advance(at(3) + KEEP + KEEP);
+            registry.expire(&crate::case::coverage::Coverage::default());
+            assert_eq!((registry.counts(), registry.owner(77), registry.sandbox(&id(1))), ((0, 0, 0), None, None));
+        }
+    }
+
+    #[test]
+    fn a_pod_keeps_few_sandboxes_and_always_the_one_that_lives() {
+        let mut registry = Registry::default();
+        registry.record_sandbox(&id(0), "uid", at(0)).unwrap().ready = true;
+        for number in 1..100 {
+            let second = i64::try_from(number).unwrap();
+            registry.record_sandbox(&id(number), "uid", at(second)).unwrap().gone = Some(at(second));
+        }
+        let kept: Vec<_> = registry.pod("uid").unwrap().sandboxes.keys().cloned().collect();
+        assert_eq!(kept.len(), SANDBOXES);
+        assert!(kept.contains(&id(0)) && kept.contains(&id(99)) && registry.sandbox(&id(1)).is_none());
+    }
+}
