@@ -23,12 +23,24 @@ pub struct Case {
 }
 
 impl Case {
-    /// All of them, in order of their names.
+    /// Those that were recorded on a cluster of our own, in order of their names.
     ///
     /// # Errors
     /// If one cannot be read.
     pub fn all() -> Result<Vec<Self>> {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus/cases");
+        Self::in_folder("cases")
+    }
+
+    /// Those that were rebuilt from public reports, then those of a single message each.
+    ///
+    /// # Errors
+    /// If one cannot be read.
+    pub fn wild() -> Result<Vec<Self>> {
+        Ok([Self::in_folder("wild/cases")?, Self::in_folder("wild/messages")?].into_iter().flatten().collect())
+    }
+
+    fn in_folder(name: &str) -> Result<Vec<Self>> {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
         let listing = || format!("listing {}", folder.display());
         let mut paths = fs::read_dir(&folder)
             .with_context(listing)?

@@ -18,7 +18,9 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     let Ending::Exit(code) = death.ending() else { return None };
     // 255 is also what a runtime makes up that lost the process: only who saw it end can tell.
     let seen = death.wait.is_some() || death.file.task_exit.is_some();
-    if code == 0 || code == LOST && !seen {
+    let words = last_words(death);
+    let names_cause = words.as_ref().is_some_and(|words| words.cause.is_some());
+    if code == 0 || code == LOST && !seen && !names_cause {
         return None;
     }
     let since = (death.at - REQUEST).max(death.file.first_seen + CLOCKS.min(SignedDuration::ZERO));
@@ -59,7 +61,7 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
             )
             .without(Source::Signals);
     }
-    if let Some(words) = last_words(death) {
+    if let Some(words) = words {
         verdict = by_last_words(verdict, &words);
     }
     verdict.exit = death.exit(0);

@@ -7,7 +7,10 @@ use super::death::Death;
 use crate::{
     case::NodeFile,
     observation::{
-        kube::ContainerKind,
+        kube::{
+            ContainerKind,
+            message::start::{Refusal, refused_exec},
+        },
         log::{Line, Tail},
     },
 };
@@ -109,16 +112,13 @@ const KNOWN: &[(&[&str], Option<Cause>, &str)] = &[
     (&["o such file or directory"], None, "a file is missing"),
 ];
 
-/// `exec /bin/server: exec format error` (runc, `libcontainer/standard_init_linux.go`); crun: `exec container process …: …`.
+/// What the runtime's first process says in the container's log.
 fn failed_exec(line: &str) -> Option<Cause> {
-    let lower = line.to_ascii_lowercase();
-    let rest = lower.trim().strip_prefix("exec ")?;
-    let (_, error) = rest.rsplit_once(": ")?;
-    match error {
-        "exec format error" => Some(Cause::WrongArchitecture),
-        "no such file or directory" => Some(Cause::CommandNotFound),
-        "permission denied" => Some(Cause::CommandNotExecutable),
-        _ => None,
+    match refused_exec(line)? {
+        Refusal::WrongFormat => Some(Cause::WrongArchitecture),
+        Refusal::NotFound => Some(Cause::CommandNotFound),
+        Refusal::NotExecutable => Some(Cause::CommandNotExecutable),
+        Refusal::NoCommand | Refusal::OutOfMemory | Refusal::Device => None,
     }
 }
 
@@ -171,13 +171,5 @@ mod tests {
         for line in ["open /etc/x: no such file or directory", "user 7 not found", "404 Not Found"] {
             assert!(!says_not_found(line), "{line}");
         }
-    }
-
-    #[test]
-    fn knows_what_the_runtime_says_when_exec_fails() {
-        assert_eq!(failed_exec("exec /app: exec format error"), Some(Cause::WrongArchitecture));
-        assert_eq!(failed_exec("exec /app: no such file or directory"), Some(Cause::CommandNotFound));
-        assert_eq!(failed_exec("could not exec /app: exec format error"), None);
-        assert_eq!(failed_exec("exec"), None);
     }
 }

@@ -33,6 +33,25 @@ pub fn refusal(message: &str) -> Option<Refusal> {
     read(said(message), DEPTH)
 }
 
+/// The same of a line that a runtime's first process wrote into the container's log, when it had become the container and
+/// execve(2) failed. A program's own words about another program are not that.
+pub fn refused_exec(line: &str) -> Option<Refusal> {
+    let json = quoted(line.trim()).unwrap_or_else(|| line.trim().to_owned());
+    let links = chain(&json);
+    let first = match links.first()? {
+        wrapper if is(wrapper, "standard_init_linux.go:{}") => links.get(1)?,
+        first => first,
+    };
+    let of_stub = [
+        "exec /{}",
+        "exec user process caused",
+        "exec user process caused {}",
+        "exec container process {}",
+        "exec container process (missing dynamic library?) {}",
+    ];
+    is_any(first, &of_stub).then(|| refusal(line)).flatten()
+}
+
 /// The part of a message that its wrappers led up to.
 pub fn innermost(message: &str) -> &str {
     let links = core(said(message));
@@ -269,6 +288,26 @@ mod tests {
         let apparmor = "failed to create containerd container: get apparmor_parser version: exec: \"apparmor_parser\": \
                         executable file not found in $PATH";
         assert_eq!(refusal(apparmor), None);
+    }
+
+    #[test]
+    fn a_programs_own_words_are_not_the_runtimes() {
+        use Refusal::*;
+        for (line, expected) in [
+            ("exec /node-problem-detector: exec format error", Some(WrongFormat)),
+            ("standard_init_linux.go:219: exec user process caused: exec format error", Some(WrongFormat)),
+            (r#"standard_init_linux.go:211: exec user process caused "no such file or directory""#, Some(NotFound)),
+            (
+                r#"{"msg":"exec container process `/usr/bin/app`: Exec format error","level":"error"}"#,
+                Some(WrongFormat),
+            ),
+            ("exec container process `/app`: Permission denied", Some(NotExecutable)),
+            (r#"exec: "git": executable file not found in $PATH"#, None),
+            ("could not exec /app: exec format error", None),
+            ("exec", None),
+        ] {
+            assert_eq!(refused_exec(line), expected, "{line}");
+        }
     }
 
     proptest! {
