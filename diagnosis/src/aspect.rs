@@ -23,6 +23,8 @@ pub enum Aspect {
         /// The container's name.
         container: String,
     },
+    /// That its resources are not changed as wanted.
+    Resize,
     /// That no node takes it.
     Schedule,
     /// That its pods cannot be created.
@@ -51,6 +53,7 @@ impl Aspect {
         match self {
             Self::Start { .. }
             | Self::Ready { .. }
+            | Self::Resize
             | Self::Schedule
             | Self::Create
             | Self::Route
@@ -72,7 +75,7 @@ impl Aspect {
             | Self::Hook { container }
             | Self::Status { container }
             | Self::Stop { container } => container,
-            Self::Schedule | Self::Create | Self::Route | Self::End | Self::Process { .. } => "",
+            Self::Resize | Self::Schedule | Self::Create | Self::Route | Self::End | Self::Process { .. } => "",
         }
     }
 
@@ -82,6 +85,7 @@ impl Aspect {
             Self::Start { container } => format!("start/{container}"),
             Self::Ready { container } => format!("ready/{container}"),
             Self::Hook { container } => format!("hook/{container}"),
+            Self::Resize => "resize".to_owned(),
             Self::Schedule => "schedule".to_owned(),
             Self::Create => "create".to_owned(),
             Self::Route => "route".to_owned(),

@@ -31,12 +31,13 @@ impl Case {
         Self::in_folder("cases")
     }
 
-    /// Those that were rebuilt from public reports, then those of a single message each.
+    /// Those that were rebuilt: from public reports, of a single message each, and from documented texts.
     ///
     /// # Errors
     /// If one cannot be read.
-    pub fn wild() -> Result<Vec<Self>> {
-        Ok([Self::in_folder("wild/cases")?, Self::in_folder("wild/messages")?].into_iter().flatten().collect())
+    pub fn rebuilt() -> Result<Vec<Self>> {
+        let folders = ["wild/cases", "wild/messages", "made"].into_iter().map(Self::in_folder);
+        Ok(folders.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 
     fn in_folder(name: &str) -> Result<Vec<Self>> {

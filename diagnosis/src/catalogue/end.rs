@@ -206,4 +206,17 @@ pub(super) const ROWS: &[Row] = &[
             "查看缺少哪些信息来源：每个候选原因都写明了什么证据能够定论。",
         )],
     ),
+    row(
+        Cause::StoppedByRestartRule,
+        End,
+        Warning,
+        text(
+            "A restart rule of the pod stopped the container because another one exited.",
+            "Pod 的重启规则因另一个容器退出而停止了该容器。",
+        ),
+        &[text(
+            "See why the container that triggered the rule exited (restartPolicyRules).",
+            "查明触发该规则（restartPolicyRules）的容器为何退出。",
+        )],
+    ),
 ];

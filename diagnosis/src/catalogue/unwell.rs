@@ -40,4 +40,34 @@ pub(super) const ROWS: &[Row] = &[
             "恢复该节点；若节点已永久消失，删除其 Node 对象。",
         )],
     ),
+    row(
+        Cause::ResizeInfeasible,
+        Unwell,
+        Warning,
+        text(
+            "The node can never provide the resources that an in-place resize asks for.",
+            "节点永远无法提供原地调整（resize）所请求的资源。",
+        ),
+        &[text(
+            "Ask for less, or let the pod be created again on a larger node.",
+            "降低请求量，或让该 Pod 在更大的节点上重新创建。",
+        )],
+    ),
+    row(
+        Cause::ResizeDeferred,
+        Unwell,
+        Info,
+        text("An in-place resize waits until the node has room for it.", "原地调整（resize）在等待节点腾出资源。"),
+        &[text("Wait, or free resources on the node.", "等待，或在节点上释放资源。")],
+    ),
+    row(
+        Cause::ResizeFailed,
+        Unwell,
+        Warning,
+        text("An in-place resize could not be applied.", "原地调整（resize）未能生效。"),
+        &[text(
+            "See the kubelet's message: a memory limit below the use, or the runtime's refusal.",
+            "查看 kubelet 的消息：内存限制低于当前用量，或容器运行时拒绝。",
+        )],
+    ),
 ];

@@ -8,6 +8,8 @@ mod hook;
 mod image;
 mod readiness;
 mod removal;
+mod resize;
+mod restart_rule;
 mod sandbox;
 mod stuck;
 mod volume;
@@ -49,7 +51,7 @@ pub(super) struct PodCase<'a> {
 type Rule = fn(PodCase<'_>) -> Vec<Finding>;
 
 /// The rules. Of several findings about one aspect, the first stands.
-const RULES: [(&str, Rule); 10] = [
+const RULES: [(&str, Rule); 12] = [
     ("removal", removal::findings),
     ("admission", admission::findings),
     ("sandbox", sandbox::findings),
@@ -58,7 +60,9 @@ const RULES: [(&str, Rule); 10] = [
     ("config", config::findings),
     ("hook", hook::findings),
     ("readiness", readiness::findings),
+    ("resize", resize::findings),
     ("stuck", stuck::findings),
+    ("restart rule", restart_rule::findings),
     ("fabricated", fabricated::findings),
 ];
 

@@ -1,7 +1,7 @@
 //! The kubelet made up how a container ended, because it could not find it any more.
 //!
-//! Mirrors `pkg/kubelet/kubelet_pods.go` and `pkg/kubelet/status/status_manager.go`: reason `ContainerStatusUnknown`, or
-//! `RestartingAllContainers`, always with exit code 137, though nobody was sent SIGKILL for it.
+//! Mirrors `pkg/kubelet/kubelet_pods.go` and `pkg/kubelet/status/status_manager.go`: reason `ContainerStatusUnknown`, always
+//! with exit code 137, though nobody was sent SIGKILL for it.
 
 use coroner_proto::v1::{Cause, Confidence, Exit};
 
@@ -13,8 +13,8 @@ use crate::{
     verdict::Verdict,
 };
 
-/// Reasons that are only given to what was made up.
-const MADE_UP: [&str; 2] = ["ContainerStatusUnknown", "RestartingAllContainers"];
+/// The reason that is only given to what was made up.
+const MADE_UP: &str = "ContainerStatusUnknown";
 
 pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
     case.pod.statuses.iter().filter_map(|status| finding(case, status)).collect()
@@ -25,7 +25,7 @@ fn finding(case: PodCase<'_>, status: &ContainerStatus) -> Option<Finding> {
         State::Terminated(ended) => Some(ended),
         State::Waiting { .. } | State::Running { .. } => None,
     };
-    let made_up = |ended: &&Terminated| MADE_UP.contains(&ended.reason.as_str());
+    let made_up = |ended: &&Terminated| ended.reason == MADE_UP;
     let ended = now.filter(made_up).or_else(|| status.last.as_ref().filter(made_up))?;
     let instance = case.instance(&status.name);
     let at = ended.finished.unwrap_or(case.file.heard);

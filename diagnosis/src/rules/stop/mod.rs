@@ -6,6 +6,7 @@ mod hook;
 mod probe;
 pub(super) mod removal;
 mod request;
+pub(super) mod restart_rule;
 
 use jiff::SignedDuration;
 
@@ -24,11 +25,12 @@ pub(super) fn request(death: &Death<'_>) -> Option<Request> {
     let by_pod = removal::removal(death.node, pod).map(removal::Removal::request);
     let by_probe = probe::kill(death, pod);
     let by_hook = hook::failed(death, pod);
+    let by_rule = restart_rule::applied(death, pod);
     let by_deletion = pod.object().and_then(|object| deletion::asked(death.node, object));
     let before = |request: &Request| request.at <= death.at + CLOCKS;
     // What gives a reason also deletes the pod, and reports it about then.
     let order = |request: &Request| if request.cause.is_some() { request.at - CLOCKS } else { request.at };
-    [by_pod, by_probe, by_hook, by_deletion].into_iter().flatten().filter(before).min_by_key(order)
+    [by_pod, by_probe, by_hook, by_rule, by_deletion].into_iter().flatten().filter(before).min_by_key(order)
 }
 
 /// Whether a container that ended so, without a witness of the signals, can have obeyed this request.

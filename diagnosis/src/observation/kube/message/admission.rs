@@ -97,6 +97,7 @@ const SERVER: &[&str] = &[
     "resource quota evaluation timed out",
     "unable to create pods",
     "rpc error",
+    "The POST operation against Pod could not be completed at this time, please try again.",
 ];
 
 /// Behind `pods "x" is forbidden: `.

@@ -91,11 +91,12 @@ const PASSING: &[&str] = &[
 /// The most specific failure that the links name.
 fn failure(links: &[&str]) -> Option<Failure> {
     let by_words = links.iter().filter_map(|link| known(link));
-    let by_status = links.windows(2).filter_map(|pair| status(pair[0], pair[1]));
+    let befores = [""].iter().chain(links);
+    let by_status = links.iter().zip(befores).filter_map(|(link, before)| status(before, link));
     let failure = by_words.chain(by_status).max()?;
-    // What broke off on the network while a layer was written is the network's fault, unless the node's storage is named.
+    // A layer is written as it arrives: what broke off on the network then is not the node's fault.
     let broke_off = || links.iter().any(|link| is_any(link, TRANSPORT));
-    let stored = || links.iter().any(|link| is_any(link, STORAGE));
+    let stored = || links.iter().any(|link| is_any(link, STORAGE) || is_any(link, UNPACK));
     Some(if failure == Failure::Unpack && broke_off() && !stored() { Failure::Unreachable } else { failure })
 }
 
@@ -107,6 +108,7 @@ fn known(link: &str) -> Option<Failure> {
         (Failure::Format, FORMAT),
         (Failure::Unpack, STORAGE),
         (Failure::Unpack, UNPACK),
+        (Failure::Unpack, ARRIVING),
         (Failure::Throttled, THROTTLE),
         (Failure::Unreachable, TRANSPORT),
         (Failure::Unauthorized, AUTHORIZATION),
@@ -133,7 +135,7 @@ fn status(before: &str, link: &str) -> Option<Failure> {
     } else {
         // These carry it themselves.
         let phrases = ["invalid status code from registry {} ({*})", "error parsing HTTP {} response body"];
-        phrases.iter().find_map(|phrase| names(link, phrase).or_else(|| names(before, phrase)))?.first().copied()?
+        phrases.iter().find_map(|phrase| names(link, phrase))?.first().copied()?
     };
     Some(match code.parse().ok()? {
         401 | 403 | 407 => Failure::Unauthorized,
@@ -260,10 +262,6 @@ const UNPACK: &[&str] = &[
     "failed to mount {}",
     "failed to create temp dir",
     "failed to get reader from content store",
-    "writing blob",
-    "Error writing blob",
-    "storing blob to file {}",
-    "error storing blob to file {}",
     "adding layer with blob {}",
     "Error adding layer with blob {}",
     "adding layer with blob {} {*}",
@@ -276,6 +274,10 @@ const UNPACK: &[&str] = &[
     "error creating temporary file {}",
     "ApplyLayer {*}",
 ];
+
+/// Layers that are stored as they arrive.
+const ARRIVING: &[&str] =
+    &["writing blob", "Error writing blob", "storing blob to file {}", "error storing blob to file {}"];
 
 const THROTTLE: &[&str] = &[
     "429 Too Many Requests{*}",
@@ -431,6 +433,20 @@ mod tests {
                 Format,
             ),
             ("unexpected status from HEAD request to https://r/v2/a: 412 Precondition Failed", Policy),
+            ("invalid status code from registry 404 (Not Found)", NotFound),
+            ("failed to register layer: ApplyLayer exit status 1 stdout:  stderr: unexpected EOF", Unpack),
+            (
+                "unpack: failed to extract layer sha256:9c: lstat /data/snapshots/10382/fs/root/.gem/api%443: not a \
+                 directory: unknown",
+                Unpack,
+            ),
+            (
+                "unable to pull image or OCI artifact: pull image err: initializing source docker://r/x:latest: reading \
+                 manifest latest in r/x: manifest unknown; artifact err: get manifest: reading manifest latest in r/x: \
+                 manifest unknown",
+                NotFound,
+            ),
+            ("Error parsing HTTP response: invalid character: net/http: TLS handshake timeout", Unreachable),
         ] {
             assert_eq!(pull(message).failure, Some(expected), "{message}");
         }

@@ -42,6 +42,7 @@ const NETWORK: &[&str] = &[
     "failed to setup sandbox container {} network for pod {}",
     "failed to teardown pod {} network",
     "networkPlugin cni failed to set up pod {} network",
+    "NetworkPlugin cni failed to set up pod {} network",
     "failed to create pod network sandbox {}",
     "error adding pod {} to CNI network {}",
     "plugin type={} failed (add)",
@@ -85,6 +86,8 @@ const CREATE: &[&str] = &[
     "Error response from daemon",
     "unable to pull image or OCI artifact",
     "creating pause container {*}",
+    "failed pulling image {}",
+    "connection error",
     "failed to add conmon to systemd sandbox cgroup",
 ];
 

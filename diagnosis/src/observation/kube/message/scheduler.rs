@@ -206,6 +206,7 @@ const FILTERS: &[(Reason<'static>, &[&str])] = &[
             "node(s) didn't match scheduler-enforced node affinity",
             "node(s) didn't match the requested hostname",
             "node(s) didn't match the requested node name",
+            "node is filtered out by the prefilter result",
         ],
     ),
     (Reason::TopologyLabel, &["node(s) didn't match pod topology spread constraints (missing required label)"]),

@@ -105,6 +105,8 @@ fn read(message: &str, depth: usize) -> Option<Refusal> {
             Some(Refusal::NotFound)
         }
         _ if is(first, "the path {} exists but it is not executable") => Some(Refusal::NotExecutable),
+        // Kata's agent.
+        _ if is(first, "the file {} was not found") => Some(Refusal::NotFound),
         // gVisor.
         _ if is(first, "error finding executable {} in PATH {*}") => Some(Refusal::NotFound),
         _ if is(first, "failed to load {}") => by_error(error),
