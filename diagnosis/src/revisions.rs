@@ -127,7 +127,7 @@ impl<S: Ord + Clone, C: Content> Revisions<S, C> {
         .collect()
     }
 
-    /// Counts more occurrences of what was reported. They are told with the next revision.
+    /// Counts more occurrences of what was reported. The next revision says so.
     pub(crate) fn count(&mut self, subject: &S, aspect: &Aspect, more: u32) {
         if let Some(known) = self.subjects.get_mut(subject).and_then(|aspects| aspects.get_mut(aspect)) {
             known.revision.occurrences = known.revision.occurrences.saturating_add(more);

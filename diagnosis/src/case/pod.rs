@@ -49,7 +49,7 @@ pub struct PodFile {
     /// Its names.
     pub pod: Option<Pod>,
     /// When something was last reported of it as a whole.
-    pub heard: Timestamp,
+    pub last_report: Timestamp,
     /// When the last happened that is known of it or of anything in it.
     pub(super) last_seen: Timestamp,
     /// When something was last recorded of it.

@@ -22,7 +22,7 @@ const BESIDE: usize = 256;
 /// The kernel logs all lines of one kill within this time of one another.
 const SAME_KILL: SignedDuration = SignedDuration::from_secs(1);
 
-/// The kernel's audit told of the end of a process.
+/// The kernel's audit reported the end of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditedEnd {
     /// The signal that ended it; 0 where seccomp only refused a call.

@@ -119,7 +119,7 @@ impl<'a> PodCase<'a> {
         let reasons = ["Failed", "InspectFailed", "ErrImageNeverPull"].into_iter();
         let first =
             reasons.flat_map(|reason| self.events(reason, container)).filter_map(|known| known.times.first()).min();
-        first.copied().or(self.pod.started).or(self.pod.meta.created).unwrap_or(self.file.heard)
+        first.copied().or(self.pod.started).or(self.pod.meta.created).unwrap_or(self.file.last_report)
     }
 }
 

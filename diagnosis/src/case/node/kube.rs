@@ -58,7 +58,7 @@ impl NodeFile {
         let known = self.registry.pod(&pod.node_uid).and_then(|file| file.kubelet.as_ref());
         if known == Some(&pod) {
             // The kubelet is asked again and again: it still has the pod, and that is all.
-            self.registry.record_pod(&pod.node_uid, at, |file| file.heard = file.heard.max(at));
+            self.registry.record_pod(&pod.node_uid, at, |file| file.last_report = file.last_report.max(at));
             return;
         }
         self.record_pod(at, Reporter::Kubelet, pod, concerned);

@@ -142,7 +142,7 @@ impl NodeFile {
 
     /// Something was reported of a pod as a whole: it concerns all its containers.
     fn concern_pod(&mut self, at: Timestamp, uid: String, concerned: &mut Concerned) {
-        self.registry.record_pod(&uid, at, |pod| pod.heard = pod.heard.max(at));
+        self.registry.record_pod(&uid, at, |pod| pod.last_report = pod.last_report.max(at));
         let containers = self.registry.pod(&uid).into_iter().flat_map(|pod| &pod.containers);
         concerned.extend(containers.cloned().map(Subject::Container));
         concerned.insert(Subject::Pod(uid));

@@ -16,10 +16,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Subject,
     container::{ContainerFile, ProcessFile},
     pod::PodFile,
     sandbox::SandboxFile,
+    subject::Subject,
 };
 use crate::{
     due::DueQueue,

@@ -22,7 +22,7 @@ pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
     }
     let event = case.file.events(&pod.reason).next_back();
     let by_event = event.and_then(|known| known.times.first().copied());
-    let at = by_event.or(pod.started).unwrap_or(case.file.heard);
+    let at = by_event.or(pod.started).unwrap_or(case.file.last_report);
     let mut verdict = Verdict::new(Cause::RejectedByNode, Confidence::Certain, at)
         .told(
             format!("Refused by its node: {}", text::clean(&pod.reason, 63)),

@@ -28,7 +28,7 @@ fn finding(case: PodCase<'_>, status: &ContainerStatus) -> Option<Finding> {
     let made_up = |ended: &&Terminated| ended.reason == MADE_UP;
     let ended = now.filter(made_up).or_else(|| status.last.as_ref().filter(made_up))?;
     let instance = case.instance(&status.name);
-    let at = ended.finished.unwrap_or(case.file.heard);
+    let at = ended.finished.unwrap_or(case.file.last_report);
     let seen = instance.and_then(|file| Some((file, file.reported_exit()?)));
     let truth =
         match seen.filter(|(file, _)| file.task_exit.is_some() || file.status.as_ref().is_some_and(|s| s.exited())) {

@@ -30,7 +30,7 @@ fn finding(case: PodCase<'_>, status: &ContainerStatus) -> Option<Finding> {
     }
     let wanted = case.pod.container(&status.name)?;
     let readiness = wanted.probes.readiness.as_ref()?;
-    let began = since.unwrap_or(case.file.heard);
+    let began = since.unwrap_or(case.file.last_report);
     let failures = probe::results(case.file, &status.name, Which::Readiness);
     let last = failures.last().and_then(|known| Some((*known, known.last_between(began, Timestamp::MAX)?)));
     let in_a_row = i64::from(readiness.failure_threshold.max(1)) * i64::from(readiness.period_seconds.max(1));

@@ -17,7 +17,7 @@ pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
     let conditions = [holds("PodResizeInProgress"), holds("PodResizePending")];
     let found = conditions.into_iter().flatten().find_map(|condition| Some((condition, cause(condition)?)));
     let Some((condition, cause)) = found else { return Vec::new() };
-    let at = condition.since.unwrap_or(case.file.heard);
+    let at = condition.since.unwrap_or(case.file.last_report);
     let (summary, explanation) = prose(cause);
     let verdict = Verdict::new(cause, Confidence::Certain, at)
         .not_fatal()

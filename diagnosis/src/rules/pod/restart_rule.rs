@@ -30,7 +30,7 @@ fn finding(case: PodCase<'_>, status: &ContainerStatus) -> Option<Finding> {
         return None;
     }
     let condition = restarting(case.pod);
-    let at = condition.and_then(|condition| condition.since).or(ended.finished).unwrap_or(case.file.heard);
+    let at = condition.and_then(|condition| condition.since).or(ended.finished).unwrap_or(case.file.last_report);
     let trigger = condition.map_or_else(String::new, |condition| format!(": {}", text::clean(&condition.message, 512)));
     let mut verdict = Verdict::new(Cause::StoppedByRestartRule, Confidence::Certain, at)
         .told(

@@ -236,5 +236,5 @@ fn since(file: &PodFile, pod: &Pod) -> Option<Timestamp> {
     let grace = SignedDuration::from_secs(pod.grace_seconds.unwrap_or(30).clamp(0, 86_400));
     let told = || condition("ContainersReady").or_else(|| condition("Ready")).map(|at| at - grace);
     let deleted = || pod.deletion.map(|deletion| deletion.asked());
-    disrupted.or_else(told).or_else(deleted).or(Some(file.heard))
+    disrupted.or_else(told).or_else(deleted).or(Some(file.last_report))
 }
