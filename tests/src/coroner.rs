@@ -17,9 +17,9 @@ use tonic::Streaming;
 use tonic::transport::Channel;
 
 use crate::cgroup::Cgroup;
-use crate::cluster::Cluster;
 use crate::daemon::Daemon;
 use crate::node::Node;
+use crate::stand_ins::Cluster;
 use crate::verdict::{Verdict, describe};
 
 /// The node's name in the tests' agents.

@@ -20,13 +20,13 @@ use crate::http::{Server, answer};
 #[derive(Debug)]
 pub struct KubeletServer {
     server: Server,
-    told: Arc<Mutex<Told>>,
+    script: Arc<Mutex<Script>>,
     certificate: String,
 }
 
-/// What it tells.
+/// What it answers, and was asked.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct Script {
     /// What `/healthz` says; with `None` nothing is ever answered.
     pub healthz: Option<String>,
     /// The answer of `/configz`.
@@ -45,7 +45,7 @@ impl KubeletServer {
     /// # Errors
     /// What the machine refused.
     pub async fn start() -> Result<Self> {
-        let told = Arc::new(Mutex::new(Told {
+        let script = Arc::new(Mutex::new(Script {
             healthz: Some("ok".to_owned()),
             configz: json!({"kubeletconfig": {}}),
             pods: json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": []}),
@@ -59,7 +59,7 @@ impl KubeletServer {
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(vec![cert.der().clone()], key)?;
-        let of_handler = told.clone();
+        let of_handler = script.clone();
         let server = Server::start(Some(TlsAcceptor::from(Arc::new(config))), move |request| {
             let answered = respond(&of_handler, &request);
             async move {
@@ -69,7 +69,7 @@ impl KubeletServer {
                 }
             }
         });
-        Ok(Self { server: server.await?, told, certificate: cert.pem() })
+        Ok(Self { server: server.await?, script, certificate: cert.pem() })
     }
 
     /// `https://127.0.0.1:PORT`.
@@ -86,26 +86,26 @@ impl KubeletServer {
     }
 
     /// What it tells, to read and to change.
-    pub fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn script(&self) -> MutexGuard<'_, Script> {
+        self.script.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// `None` for no answer at all.
-fn respond<B>(told: &Mutex<Told>, request: &Request<B>) -> Option<(StatusCode, String)> {
-    let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+fn respond<B>(script: &Mutex<Script>, request: &Request<B>) -> Option<(StatusCode, String)> {
+    let mut script = script.lock().unwrap_or_else(PoisonError::into_inner);
     let authorization = request.headers().get("authorization").and_then(|value| value.to_str().ok());
     if authorization != Some(&format!("Bearer {}", crate::api_server::TOKEN)) {
         return Some((StatusCode::UNAUTHORIZED, "Unauthorized".to_owned()));
     }
-    told.asked.push(request.uri().path().to_owned());
-    let health = told.healthz.clone()?;
+    script.asked.push(request.uri().path().to_owned());
+    let health = script.healthz.clone()?;
     Some(match request.uri().path() {
         "/healthz" if health == "ok" => (StatusCode::OK, health),
         "/healthz" => (StatusCode::INTERNAL_SERVER_ERROR, health),
-        "/configz" => (StatusCode::OK, told.configz.to_string()),
-        "/pods" => (StatusCode::OK, told.pods.to_string()),
-        "/stats/summary" => (StatusCode::OK, told.summary.clone()),
+        "/configz" => (StatusCode::OK, script.configz.to_string()),
+        "/pods" => (StatusCode::OK, script.pods.to_string()),
+        "/stats/summary" => (StatusCode::OK, script.summary.clone()),
         _ => (StatusCode::NOT_FOUND, "404 page not found".to_owned()),
     })
 }

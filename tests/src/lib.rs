@@ -8,7 +8,6 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 mod cgroup;
-pub mod cluster;
 mod containerd;
 pub mod coroner;
 mod daemon;
@@ -22,6 +21,7 @@ pub mod machine;
 mod node;
 mod scratch;
 pub mod secured;
+pub mod stand_ins;
 mod verdict;
 
 pub use cgroup::{Cgroup, Version};

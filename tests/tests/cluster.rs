@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
 use coroner_proto::v1::{Cause, Diagnosis, ListDiagnosesRequest, NodeStatus, SourceHealth, SubjectKind};
-use coroner_tests::cluster::Cluster;
 use coroner_tests::coroner::{Coroner, Heard, NODE_NAME};
 use coroner_tests::secured::Secured;
+use coroner_tests::stand_ins::Cluster;
 use serde_json::{Value, json};
 use tonic::Request;
 
@@ -297,24 +297,24 @@ async fn a_source_that_is_not_allowed_says_so_and_the_others_go_on() -> Result<(
 async fn a_kubelet_that_hangs_lies_or_comes_back_is_told_as_such() -> Result<()> {
     let cluster = Cluster::start().await?;
     let coroner = cluster.coroner(&["kubelet"]).await?;
-    let asked = |path: &str| cluster.kubelet.told().asked.iter().any(|asked| asked == path);
+    let asked = |path: &str| cluster.kubelet.script().asked.iter().any(|asked| asked == path);
     coroner_tests::until("all that the agent may ask is asked", async || {
         Ok(["/healthz", "/configz", "/pods", "/stats/summary"].into_iter().all(asked).then_some(()))
     })
     .await?;
 
-    cluster.kubelet.told().healthz = None;
+    cluster.kubelet.script().healthz = None;
     let reason = until_source_is(&coroner, NODE_NAME, "kubelet", SourceHealth::Degraded).await?;
     ensure!(reason.contains("no answer within"), "{reason}");
-    cluster.kubelet.told().healthz = Some("ok".to_owned());
+    cluster.kubelet.script().healthz = Some("ok".to_owned());
     until_source_is(&coroner, NODE_NAME, "kubelet", SourceHealth::Ok).await?;
-    cluster.kubelet.told().healthz = Some("[-]syncloop failed: sync loop\u{1b}[2J stuck".to_owned());
+    cluster.kubelet.script().healthz = Some("[-]syncloop failed: sync loop\u{1b}[2J stuck".to_owned());
     let reason = until_source_is(&coroner, NODE_NAME, "kubelet", SourceHealth::Degraded).await?;
     ensure!(reason.contains("500") && !reason.contains('\u{1b}'), "{reason}");
 
     // Bytes that are no answer at all, as soon as it is asked for them.
-    cluster.kubelet.told().summary = "{\"node\": ".repeat(4096);
-    cluster.kubelet.told().healthz = Some("ok".to_owned());
+    cluster.kubelet.script().summary = "{\"node\": ".repeat(4096);
+    cluster.kubelet.script().healthz = Some("ok".to_owned());
     coroner_tests::until("the garbage is told", async || {
         let reason = until_source_is(&coroner, NODE_NAME, "kubelet", SourceHealth::Degraded).await?;
         Ok(reason.contains("not what it should be").then_some(()))
@@ -331,7 +331,7 @@ async fn a_kubelet_with_another_certificate_is_not_believed() -> Result<()> {
     *url.context("the kubelet has a URL")? = other.kubelet.url();
     let coroner = cluster.coroner_in(surroundings).await?;
     let reason = until_source_is(&coroner, NODE_NAME, "kubelet", SourceHealth::Degraded).await?;
-    ensure!(!reason.is_empty() && other.kubelet.told().asked.is_empty(), "{reason}");
+    ensure!(!reason.is_empty() && other.kubelet.script().asked.is_empty(), "{reason}");
     Ok(())
 }
 
@@ -375,7 +375,7 @@ async fn the_roles_grant_what_is_asked_and_nothing_else() -> Result<()> {
     let wanted = granted()?;
     coroner_tests::until("all is asked that is granted", async || {
         let asked = cluster.api.asked().into_iter().map(|asked| (asked.resource, asked.verb.to_owned()));
-        let paths = cluster.kubelet.told().asked.clone();
+        let paths = cluster.kubelet.script().asked.clone();
         let asked_of_kubelet = paths.iter().map(|path| (of_kubelet(&path.as_str()), "get".to_owned()));
         let asked: BTreeSet<_> = asked.chain(asked_of_kubelet).collect();
         ensure!(asked.is_subset(&wanted), "not granted: {:?}", asked.difference(&wanted));

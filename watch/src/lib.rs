@@ -4,12 +4,12 @@
 //! lists anew, and what is gone since is told as deleted. While the API server is away nothing is told but that: the last
 //! state stays the last that is known.
 
-mod cluster;
+mod client;
 mod state;
 
 use std::fmt::Debug;
 
-pub use cluster::{NoCluster, client, config};
+pub use client::{NoCluster, client, config};
 use coroner_diagnosis::observation::{
     Health,
     kube::{Change, Kind, Object},

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, Stdio},
@@ -10,7 +10,7 @@ use std::{
 };
 
 use coroner_aggregator::feed::Timing;
-use coroner_proto::v1::{GetStatusRequest, outbox_record::Record};
+use coroner_proto::v1::{Diagnosis, GetStatusRequest, outbox_record::Record};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 use tempfile::TempDir;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
@@ -24,8 +24,8 @@ use crate::support::{
 pub(crate) struct Program {
     child: Child,
     pub(crate) url: String,
-    /// Kept open, so that the program can go on writing its log.
-    _log: BufReader<ChildStderr>,
+    /// Kept open for as long as the program shall be able to write its log.
+    log: Option<BufReader<ChildStderr>>,
 }
 
 impl Drop for Program {
@@ -56,7 +56,7 @@ impl Program {
                 break format!("http://{address}");
             }
         };
-        Self { child, url, _log: log }
+        Self { child, url, log: Some(log) }
     }
 
     pub(crate) fn kill(&mut self) {
@@ -233,6 +233,20 @@ async fn term_ends_it_with_0_and_leaves_one_file() {
 }
 
 #[tokio::test]
+async fn a_log_that_nobody_reads_fails_no_request() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut program = Program::start(&directory.path().join("ledger.db"));
+    drop(program.log.take());
+    let mut ingest = Ingest::new(channel(&program.url).await);
+    for sequence in 1..=3 {
+        // It is refused for good, which is logged.
+        let nameless = Record::Diagnosis(Diagnosis::default());
+        let answer = ingest.push_diagnoses(push(sequence, [nameless])).await.unwrap().into_inner();
+        assert_eq!((answer.acknowledged_sequence, answer.rejected.len()), (sequence, 1));
+    }
+}
+
+#[tokio::test]
 async fn health_is_answered_in_plain_text() {
     let aggregator = Aggregator::start_with(&["--health-listen", "127.0.0.1:0"], Timing::default()).await;
     let url = format!("http://{}", aggregator.app.health().unwrap());
@@ -241,6 +255,37 @@ async fn health_is_answered_in_plain_text() {
         let answer = health.check(HealthCheckRequest { service: service.into() }).await.unwrap().into_inner();
         assert_eq!(answer.status(), ServingStatus::Serving);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_are_served_beside_health() {
+    let file = tempfile::tempdir().unwrap();
+    let export = format!("file://{}?name=siem", file.path().join("lines").display());
+    let flags = ["--health-listen", "127.0.0.1:0", "--export", &export];
+    let aggregator = Aggregator::start_with(&flags, Timing::default()).await;
+    let mut ingest = aggregator.ingest().await;
+    push_numbers(&mut ingest, 1..=3).await;
+    let address = aggregator.app.health().unwrap().to_string();
+    let wanted = [
+        "coroner_ledger_records 3\n",
+        "coroner_nodes 1\n",
+        "coroner_connections 1\n",
+        "coroner_exporter_sent_total{exporter=\"siem\"} 3\n",
+        "coroner_exporter_lag_records{exporter=\"siem\"} 0\n",
+        "coroner_task_up{task=\"exporter/siem\"} 1\n",
+    ];
+    let mut text = String::new();
+    for _ in 0..600 {
+        text.clear();
+        let mut connection = std::net::TcpStream::connect(&address).unwrap();
+        connection.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+        connection.read_to_string(&mut text).unwrap();
+        if wanted.iter().all(|line| text.contains(line)) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{text}");
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ type Attributes = BTreeMap<String, String>;
 
 /// One log record, as it understood it.
 #[derive(Debug, Default)]
-struct Told {
+struct ReceivedRecord {
     resource: Attributes,
     attributes: Attributes,
     /// `EventName`, `Body` and the like.
@@ -67,7 +67,7 @@ impl Rotel {
     }
 
     /// The records of this life.
-    fn told(&self) -> Result<Vec<Told>> {
+    fn told(&self) -> Result<Vec<ReceivedRecord>> {
         Ok(understood(&self.output()?))
     }
 }
@@ -95,8 +95,8 @@ async fn spawn(output: &PathBuf, port: u16) -> Result<Process> {
 }
 
 /// What its output says, record by record.
-fn understood(output: &str) -> Vec<Told> {
-    let mut told = Vec::<Told>::new();
+fn understood(output: &str) -> Vec<ReceivedRecord> {
+    let mut told = Vec::<ReceivedRecord>::new();
     let (mut resource, mut of_resource) = (Attributes::new(), false);
     for line in output.lines() {
         match (line.strip_prefix("     -> ").and_then(|line| line.split_once(": ")), told.last_mut()) {
@@ -105,7 +105,7 @@ fn understood(output: &str) -> Vec<Told> {
             _ if line.starts_with("ResourceLog #") => (resource, of_resource) = (Attributes::new(), true),
             _ if line.starts_with("LogRecord #") => {
                 of_resource = false;
-                told.push(Told { resource: resource.clone(), ..Told::default() });
+                told.push(ReceivedRecord { resource: resource.clone(), ..ReceivedRecord::default() });
             }
             (None, Some(last)) if !of_resource => {
                 if let Some((key, value)) = line.split_once(": ") {

@@ -2,8 +2,8 @@
 //! server's and the kubelet's protocols.
 
 use anyhow::{Context, Result};
-use coroner_tests::cluster::Cluster;
 use coroner_tests::coroner::{Coroner, NODE_NAME};
+use coroner_tests::stand_ins::Cluster;
 use coroner_tests::{ContainerSpec, MIB, Node, Pod, PodSpec, until};
 use serde_json::{Value, json};
 
@@ -36,13 +36,13 @@ pub(crate) async fn measure() -> Result<String> {
     pods.iter().for_each(|pod| cluster.api.apply("pods", pod.clone()));
     let bytes = pods.iter().map(|pod| pod.to_string().len()).sum::<usize>() / pods.len();
     {
-        let mut told = cluster.kubelet.told();
+        let mut told = cluster.kubelet.script();
         told.pods = json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": pods});
         told.summary = json!({"node": {"nodeName": NODE_NAME}, "pods": stats}).to_string();
     }
     let coroner = Coroner::start_with(&node, &cluster).await.context("starting beside the stand-ins")?;
     until("the kubelet has been asked for everything", async || {
-        let told = cluster.kubelet.told();
+        let told = cluster.kubelet.script();
         Ok(["/pods", "/stats/summary"].iter().all(|path| told.asked.iter().any(|asked| asked == path)).then_some(()))
     })
     .await?;
