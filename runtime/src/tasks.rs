@@ -13,6 +13,7 @@ mod thread;
 
 use std::{
     borrow::Cow,
+    convert::Infallible,
     error::Error,
     fmt,
     pin::pin,
@@ -55,6 +56,12 @@ pub trait Ending {
 impl Ending for () {
     fn failure(self) -> Option<String> {
         None
+    }
+}
+
+impl Ending for Infallible {
+    fn failure(self) -> Option<String> {
+        match self {}
     }
 }
 
@@ -164,7 +171,7 @@ impl Group {
             loop {
                 let started = Instant::now();
                 // Within the block, so that a panic before the future is made is caught too.
-                let failure = failure_of(async { run(stop.clone()).await }).await;
+                let failure = failure_of(async { Box::pin(run(stop.clone())).await }).await;
                 if stop.is_cancelled() {
                     if let Some(reason) = failure {
                         warn!(reason, "A task failed while it stopped");
@@ -197,7 +204,7 @@ impl Group {
         let row = self.supervisor.table.enter(name.into().into_owned(), Need::Ready);
         let (supervisor, stop) = (self.supervisor.clone(), self.stop.clone());
         self.spawn(row, |row| async move {
-            let failure = failure_of(async { run(stop.clone()).await }).await;
+            let failure = failure_of(async { Box::pin(run(stop.clone())).await }).await;
             let failure = failure.or_else(|| (!stop.is_cancelled()).then(|| "it ended by itself".to_owned()));
             if let Some(reason) = failure {
                 row.fell(reason.clone());
