@@ -1,31 +1,31 @@
 //! Prints what the kernel's sources observe on this machine, until Ctrl-C: `cargo run -p coroner-agent --example observe`, as root.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use coroner_agent::{
     host::HostRoot,
     sources::{
         kernel_log,
-        outlet::{CAPACITY, Outlet},
+        outlet::CAPACITY,
         process_events,
         procfs::{self, Connector},
         signals,
+        site::Site,
     },
 };
-use coroner_diagnosis::observation::Source;
+use coroner_runtime::{metrics::Metrics, tasks::Supervisor};
 use tokio::sync::mpsc;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 #[tokio::main]
 async fn main() {
     let (sender, mut receiver) = mpsc::channel(CAPACITY);
-    let (tracker, cancel, connector) = (TaskTracker::new(), CancellationToken::new(), Connector::default());
-    let outlet = |source| Outlet::new(source, sender.clone());
+    let group = Supervisor::new(&Metrics::default()).group();
+    let (site, connector) = (Site::new(group.clone(), sender), Connector::default());
     let host = HostRoot::at(Path::new("/"));
-    kernel_log::spawn(&tracker, &cancel, outlet(Source::KernelLog), host.clone(), kernel_log::LOOKBACK);
-    signals::spawn(&tracker, &cancel, outlet(Source::Signals), host.clone());
-    process_events::spawn(&tracker, &cancel, outlet(Source::ProcessEvents), host.clone(), connector.clone());
-    procfs::spawn(&tracker, &cancel, outlet(Source::Procfs), host, connector);
+    kernel_log::spawn(&site, host.clone(), kernel_log::LOOKBACK);
+    signals::spawn(&site, host.clone());
+    process_events::spawn(&site, host.clone(), connector.clone());
+    procfs::spawn(&site, host, connector);
     loop {
         tokio::select! {
             Some(observation) = receiver.recv() => {
@@ -36,7 +36,5 @@ async fn main() {
         }
     }
     receiver.close();
-    cancel.cancel();
-    tracker.close();
-    tracker.wait().await;
+    group.stop(Duration::from_secs(10)).await;
 }

@@ -2,16 +2,17 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
+use coroner_runtime::logging;
 use thiserror::Error;
 use tonic::transport::Uri;
 
 use crate::{
     host::HostRoot,
-    sources::{disk, kubelet, logs},
+    sources::{Settings, containerd, disk, kubelet, logs, socket::Socket},
 };
 
 /// The smallest outbox that makes sense: a few hundred records.
@@ -127,29 +128,13 @@ struct Flags {
           value_parser = clap::value_parser!(u64).range(OUTBOX_MIN_BYTES..))]
     outbox_max_bytes: u64,
 
-    /// Serve grpc.health.v1 there, in plain text: the services liveness and readiness
+    /// Serve grpc.health.v1 (liveness and readiness) and GET /metrics there, in plain text
     #[arg(long, env = "CORONER_HEALTH_LISTEN", value_name = "ADDR")]
     health_listen: Option<SocketAddr>,
 
     /// How log lines look
     #[arg(long, env = "CORONER_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
-    log_format: LogFormat,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-/// A socket that may be switched off.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Socket {
-    None,
-    Unix(String),
+    log_format: logging::Format,
 }
 
 /// What the agent is told to do, complete and consistent.
@@ -159,26 +144,8 @@ pub struct Config {
     pub node_name: Option<String>,
     /// The cluster's uid; empty where it is not known.
     pub cluster_uid: String,
-    /// The node's directories.
-    pub host: HostRoot,
-    /// Where the kubelet links the containers' logs.
-    pub container_logs: PathBuf,
-    /// The CRI, `unix:///path`; `None` if switched off.
-    pub cri_endpoint: Option<String>,
-    /// containerd itself, `unix:///path`; `None` if switched off.
-    pub containerd_endpoint: Option<String>,
-    /// The containerd namespace of the CRI's containers.
-    pub containerd_namespace: String,
-    /// Docker, `unix:///path`; `None` if it is not there or switched off.
-    pub docker_endpoint: Option<String>,
-    /// Lines of a failed container's log that are told.
-    pub log_lines: usize,
-    /// How the API server is reached, if not as in a pod.
-    pub kubeconfig: Option<PathBuf>,
-    /// How the kubelet is reached.
-    pub kubelet: kubelet::Config,
-    /// File systems to watch.
-    pub disks: Vec<disk::Place>,
+    /// How the sources see the node.
+    pub sources: Settings,
     /// Where diagnoses go.
     pub aggregator: Aggregator,
     /// The outbox' file.
@@ -188,7 +155,7 @@ pub struct Config {
     /// Where to serve health, if anywhere.
     pub health_listen: Option<SocketAddr>,
     /// How log lines look.
-    pub log_format: LogFormat,
+    pub log_format: logging::Format,
 }
 
 /// How the aggregator is reached. The files are read at each connection, so that renewed certificates are taken up.
@@ -268,21 +235,9 @@ impl Config {
             .map_err(|error| UsageError::Bad(format!("--host-root {}: {error}", host_root.display())))?;
         let host = HostRoot::at(&host_root);
         let container_logs = container_logs.unwrap_or_else(|| host.log.join("containers"));
-        let cri_endpoint = match cri_endpoint {
-            Some(Socket::None) => None,
-            Some(Socket::Unix(endpoint)) => Some(endpoint),
-            None => Some(known_cri_socket(&host_root)),
-        };
-        let containerd_endpoint = match containerd_endpoint {
-            Some(Socket::None) => None,
-            Some(Socket::Unix(endpoint)) => Some(endpoint),
-            None => cri_endpoint.clone(),
-        };
-        let docker_endpoint = match docker_endpoint {
-            Some(Socket::None) => None,
-            Some(Socket::Unix(endpoint)) => Some(endpoint),
-            None => Some(host_root.join(DOCKER_SOCKET)).filter(|socket| socket.exists()).map(|socket| unix(&socket)),
-        };
+        let cri = cri_endpoint.unwrap_or_else(|| Socket::first_of(&host_root, &CRI_SOCKETS));
+        let containerd = containerd_endpoint.unwrap_or_else(|| cri.clone());
+        let docker = docker_endpoint.unwrap_or_else(|| Socket::first_of(&host_root, &[DOCKER_SOCKET]));
         let by_address = node_ip.map(|address| match address {
             IpAddr::V4(address) => format!("https://{address}:{KUBELET_PORT}"),
             IpAddr::V6(address) => format!("https://[{address}]:{KUBELET_PORT}"),
@@ -295,19 +250,21 @@ impl Config {
             kubeconfig: kubeconfig.clone(),
         };
         let tls = tls_ca.map(|ca| Tls { ca, identity: tls_cert.zip(tls_key) });
-        Ok(Self {
-            node_name: node_name.filter(|name| !name.is_empty()),
-            cluster_uid,
+        let sources = Settings {
             host,
             container_logs,
-            cri_endpoint,
-            containerd_endpoint,
-            containerd_namespace,
-            docker_endpoint,
+            cri,
+            containerd: containerd::Config { socket: containerd, namespace: containerd_namespace },
+            docker,
             log_lines,
             kubeconfig,
             kubelet,
             disks: disk::places(&host_root),
+        };
+        Ok(Self {
+            node_name: node_name.filter(|name| !name.is_empty()),
+            cluster_uid,
+            sources,
             aggregator: Aggregator::checked(aggregator, tls, token_file, insecure).map_err(UsageError::Bad)?,
             outbox,
             outbox_max_bytes,
@@ -348,23 +305,12 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn known_cri_socket(root: &Path) -> String {
-    let sockets = CRI_SOCKETS.map(|socket| root.join(socket));
-    let [most_common, ..] = &sockets;
-    let socket = sockets.iter().find(|socket| socket.exists()).unwrap_or(most_common);
-    unix(socket)
-}
-
-fn unix(socket: &Path) -> String {
-    format!("unix://{}", socket.display())
-}
-
 fn parse_socket(text: &str) -> Result<Socket, String> {
     if text == "none" {
-        return Ok(Socket::None);
+        return Ok(Socket::Off);
     }
     match text.strip_prefix("unix://") {
-        Some(path) if path.starts_with('/') => Ok(Socket::Unix(text.to_owned())),
+        Some(path) if path.starts_with('/') => Ok(Socket::At(text.to_owned())),
         _ => Err("write unix:///PATH or none".into()),
     }
 }
@@ -432,29 +378,23 @@ mod tests {
     #[test]
     fn everything_of_the_node_hangs_off_the_host_root() {
         let root = tempfile::tempdir().unwrap();
-        let endpoint = |socket| format!("unix://{}", root.path().join(socket).display());
         let flags = ["--aggregator", "unix:///a", "--host-root", root.path().to_str().unwrap()];
         let config = parse(&flags).unwrap();
-        assert_eq!(config.host.proc, root.path().join("proc"));
-        assert_eq!(config.container_logs, root.path().join("var/log/containers"));
-        assert_eq!(config.cri_endpoint, Some(endpoint("run/containerd/containerd.sock")));
-
-        std::fs::create_dir_all(root.path().join("run/crio")).unwrap();
-        std::fs::write(root.path().join("run/crio/crio.sock"), "").unwrap();
-        let config = parse(&flags).unwrap();
-        assert_eq!(config.cri_endpoint, Some(endpoint("run/crio/crio.sock")));
-        assert_eq!(config.containerd_endpoint, config.cri_endpoint);
-
-        assert_eq!(config.docker_endpoint, None, "what most nodes do not have is not looked for");
-        std::fs::write(root.path().join("run/docker.sock"), "").unwrap();
-        let config = parse(&flags).unwrap();
-        assert_eq!(config.docker_endpoint, Some(endpoint("run/docker.sock")));
+        let sources = config.sources;
+        assert_eq!(sources.host.proc, root.path().join("proc"));
+        assert_eq!(sources.container_logs, root.path().join("var/log/containers"));
+        assert_eq!(sources.cri, Socket::first_of(root.path(), &CRI_SOCKETS));
+        assert_eq!(sources.containerd.socket, sources.cri);
+        assert_eq!(sources.docker, Socket::FirstOf(vec![root.path().join("run/docker.sock")]));
     }
 
     #[test]
     fn endpoints_can_be_switched_off() {
-        let config = parse(&["--aggregator", "unix:///a", "--cri-endpoint", "none"]).unwrap();
-        assert_eq!((config.cri_endpoint, config.containerd_endpoint), (None, None));
-        assert_eq!(parse(&["--aggregator", "unix:///a", "--docker-endpoint", "none"]).unwrap().docker_endpoint, None);
+        let sources = parse(&["--aggregator", "unix:///a", "--cri-endpoint", "none"]).unwrap().sources;
+        assert_eq!((sources.cri, sources.containerd.socket), (Socket::Off, Socket::Off));
+        let docker =
+            |endpoint| parse(&["--aggregator", "unix:///a", "--docker-endpoint", endpoint]).unwrap().sources.docker;
+        assert_eq!(docker("none"), Socket::Off);
+        assert_eq!(docker("unix:///d.sock"), Socket::At("unix:///d.sock".to_owned()));
     }
 }

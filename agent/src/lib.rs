@@ -5,6 +5,8 @@
 pub mod app;
 pub mod clock;
 pub mod config;
+pub mod examination;
+pub mod gauges;
 pub mod host;
 pub mod node;
 pub mod outbox;

@@ -1,16 +1,13 @@
 //! The agent's executable.
 
-use std::{
-    io::{IsTerminal, stderr},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use coroner_agent::{
     app,
-    config::{Config, LogFormat, UsageError},
+    config::{Config, UsageError},
 };
+use coroner_runtime::logging;
 use tracing::error;
-use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 fn main() -> ExitCode {
     coroner_sys::give_memory_back();
@@ -25,7 +22,7 @@ fn main() -> ExitCode {
             return 2.into();
         }
     };
-    log_to_stderr(config.log_format);
+    logging::start(config.log_format);
     match run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -43,13 +40,4 @@ fn run(config: Config) -> anyhow::Result<()> {
     // Threads that wait for the kernel are left behind: the process ends now.
     runtime.shutdown_background();
     Ok(end?)
-}
-
-fn log_to_stderr(format: LogFormat) {
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
-    match format {
-        LogFormat::Text => logs.with_ansi(stderr().is_terminal()).with_target(false).init(),
-        LogFormat::Json => logs.json().init(),
-    }
 }

@@ -27,6 +27,7 @@ use std::{
 
 use coroner_diagnosis::{continuation::Continuation, observation::Health};
 use coroner_proto::v1::{Gap, OutboxRecord};
+use coroner_runtime::error::chain;
 use thiserror::Error;
 use tracing::{error, warn};
 
@@ -36,7 +37,7 @@ use self::{
     record::Loss,
 };
 pub use self::{
-    keeper::{Closed, Keeper, spawn},
+    keeper::{Closed, Keeper, start},
     record::{Rank, Record},
 };
 use crate::status::{Board, OUTBOX};
@@ -60,6 +61,15 @@ pub struct Limit {
     pub records: usize,
     /// So many bytes of encoded records.
     pub bytes: usize,
+}
+
+/// How much an outbox holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Records that are not acknowledged. Those that were shed may be among them.
+    pub waiting: u64,
+    /// Bytes of the file that are in use.
+    pub bytes: u64,
 }
 
 /// Why an outbox cannot be used at all.
@@ -89,6 +99,8 @@ pub struct Outbox {
     disk: Option<Disk>,
     memory: Memory,
     retry_at: Instant,
+    /// The disk has refused last.
+    refused: bool,
 }
 
 impl Outbox {
@@ -106,6 +118,7 @@ impl Outbox {
             disk: None,
             memory: Memory::default(),
             retry_at: Instant::now(),
+            refused: false,
         };
         outbox.attach()?;
         Ok(outbox)
@@ -115,7 +128,7 @@ impl Outbox {
     pub fn continuation(&self) -> Continuation {
         let mut continuation = Continuation::default();
         if let Some(Err(error)) = self.disk.as_ref().map(|disk| disk.diagnoses(|told| continuation.remember(told))) {
-            warn!(error = describe(&error), "Revisions may begin anew");
+            warn!(error = chain(&error), "Revisions may begin anew");
         }
         continuation
     }
@@ -123,7 +136,7 @@ impl Outbox {
     /// Appends in this order. When it returns, they are durable or the board says why not.
     pub fn append(&mut self, records: Vec<Record>) {
         if self.disk.is_some() && self.memory.is_empty() {
-            let Err(error) = self.with_disk(|disk| disk.append(&records)) else { return };
+            let Err(error) = self.with_disk(|disk| disk.append(&records)) else { return self.recovered() };
             self.fell_out(&error);
         }
         self.memory.append(records);
@@ -136,8 +149,16 @@ impl Outbox {
         let on_disk = self.disk.as_ref().map(|disk| disk.stream_id().to_owned());
         if let Some(stream_id) = on_disk {
             match self.with_disk(|disk| Ok((disk.stream_id().to_owned(), disk.read(limit)?))) {
-                Ok((stream_id, records)) if !records.is_empty() => return Batch { stream_id, records },
-                Ok((stream_id, records)) if self.memory.is_empty() => return Batch { stream_id, records },
+                Ok((stream_id, records)) if !records.is_empty() => {
+                    if self.memory.is_empty() {
+                        self.recovered();
+                    }
+                    return Batch { stream_id, records };
+                }
+                Ok((stream_id, records)) if self.memory.is_empty() => {
+                    self.recovered();
+                    return Batch { stream_id, records };
+                }
                 Ok(_) => {}
                 Err(error) => {
                     self.fell_out(&error);
@@ -183,6 +204,12 @@ impl Outbox {
         }
     }
 
+    /// How much it holds, in memory and on disk.
+    pub fn sizes(&self) -> Sizes {
+        let on_disk = self.disk.as_ref().and_then(|disk| disk.sizes().ok()).unwrap_or_default();
+        Sizes { waiting: on_disk.waiting + self.memory.len(), ..on_disk }
+    }
+
     /// Writes down what would otherwise be written with the next append.
     pub fn flush(&mut self) {
         self.settle();
@@ -221,9 +248,17 @@ impl Outbox {
         }
     }
 
+    /// The disk has done what was asked, and nothing waits for it.
+    fn recovered(&mut self) {
+        if std::mem::take(&mut self.refused) {
+            self.board.set(OUTBOX, &Health::Ok);
+        }
+    }
+
     fn fell_out(&mut self, error: &DiskError) {
+        self.refused = true;
         self.retry_at = Instant::now() + RETRY;
-        let reason = format!("records are kept in memory only: {}", describe(error));
+        let reason = format!("records are kept in memory only: {}", chain(error));
         self.board.set(OUTBOX, &Health::Degraded(reason));
     }
 
@@ -293,15 +328,4 @@ fn lock(path: &Path) -> Result<File, TryLockError> {
     let file = File::options().create(true).truncate(false).write(true).open(name).map_err(TryLockError::Error)?;
     file.try_lock()?;
     Ok(file)
-}
-
-/// An error with what caused it, in one line.
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -1,56 +1,40 @@
-//! How well the agent sees: the state of each source and of the outbox, as it goes to the aggregator with each push and,
-//! on request, to Kubernetes' gRPC probes.
+//! How well the agent sees: the state of each source and of the outbox, as it goes to the aggregator with each push, into the
+//! metrics, and decides whether the agent is ready.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use coroner_diagnosis::{
     observation::{Health, Source},
     text,
 };
 use coroner_proto::v1::{SourceHealth, SourceStatus};
+use coroner_runtime::metrics::{Counters, Gauges, Metrics};
 use jiff::Timestamp;
-use tokio::{
-    sync::watch,
-    time::{self, Instant},
-};
-use tokio_util::sync::CancellationToken;
-use tonic::transport::server::{Server, TcpIncoming};
-use tonic_health::{ServingStatus, server::HealthReporter};
-use tracing::{info, warn};
+use tokio::sync::watch;
+use tracing::{debug, info, warn};
 
-use crate::sources::api;
+use crate::sources;
 
 /// The outbox' name among the sources.
 pub const OUTBOX: &str = "outbox";
 /// The name under which the state of the case files is shown.
 pub const CASE_FILES: &str = "case_files";
 
-/// The examiner's loop turns at least every [`crate::app::IDLE_TICK`]. After so long without a turn it hangs.
-const HANG: Duration = Duration::from_secs(30);
 /// The aggregator takes up to twice as much.
 const MAX_REASON_BYTES: usize = 512;
-/// How often the probes' answers are brought up to date.
-const REFRESH: Duration = Duration::from_secs(1);
 
 /// The present state of each source. Cloned freely; all clones are one board.
 #[derive(Clone, Debug)]
-pub struct Board(Arc<watch::Sender<BTreeMap<&'static str, SourceStatus>>>);
+pub struct Board {
+    sources: Arc<watch::Sender<BTreeMap<&'static str, SourceStatus>>>,
+    health: Gauges,
+    gaps: Counters,
+}
 
 impl Default for Board {
     fn default() -> Self {
-        // Neither seeing nor absent: whoever waits for the agent's sources waits for what they say themselves.
-        let unknown = |source: Source| SourceStatus {
-            source: source.name().to_owned(),
-            reason: "not started yet".to_owned(),
-            ..SourceStatus::default()
-        };
-        Self(Arc::new(watch::Sender::new(sources().map(|source| (source.name(), unknown(source))).collect())))
+        Self::new(&Metrics::default())
     }
-}
-
-/// The sources of an agent.
-fn sources() -> impl Iterator<Item = Source> {
-    Source::OF_NODE.into_iter().chain(api::SOURCES)
 }
 
 /// What has changed on a board since it was last told to somebody.
@@ -78,42 +62,76 @@ impl Changes {
 }
 
 impl Board {
-    /// Notes how well something sees, and logs it if that is a change.
-    pub fn set(&self, source: &'static str, health: &Health) {
-        if self.set_quietly(source, health) {
-            match health {
-                Health::Ok => info!(source, "Source is up"),
-                Health::Degraded(reason) => warn!(source, reason, "Source sees less than it could"),
-                Health::Absent(reason) => info!(source, reason, "Source is absent"),
+    /// A board of all sources, which shows them as `source_health{source}` and `source_gaps_total{source}`.
+    pub fn new(metrics: &Metrics) -> Self {
+        let help = "How well a source sees: 2 everything, 1 less than it could, 0 nothing";
+        let health = metrics.gauges("source_health", "source", help);
+        let gaps = metrics.counters("source_gaps", "source", "Times at which a source lost something");
+        // Neither seeing nor absent: whoever waits for the agent's sources waits for what they report themselves.
+        let unknown = |source: Source| {
+            health.set(source.name(), 0);
+            SourceStatus {
+                source: source.name().to_owned(),
+                reason: "not started yet".to_owned(),
+                ..SourceStatus::default()
             }
-        }
+        };
+        let sources = sources::all().map(|source| (source.name(), unknown(source))).collect();
+        Self { sources: Arc::new(watch::Sender::new(sources)), health, gaps }
     }
 
-    fn set_quietly(&self, source: &'static str, health: &Health) -> bool {
+    /// Notes how well something sees, and logs it if that is a change. Another reason for the same state is none.
+    pub fn set(&self, source: &'static str, health: &Health) {
         let (state, reason) = match health {
             Health::Ok => (SourceHealth::Ok, String::new()),
             Health::Degraded(reason) => (SourceHealth::Degraded, text::clean(reason, MAX_REASON_BYTES)),
             Health::Absent(reason) => (SourceHealth::Absent, text::clean(reason, MAX_REASON_BYTES)),
         };
-        self.0.send_if_modified(|sources| {
+        let before = self.update(source, state, &reason);
+        if before == state {
+            debug!(source, reason, "Source is as before for another reason");
+            return;
+        }
+        self.health.set(
+            source,
+            match state {
+                SourceHealth::Ok => 2,
+                SourceHealth::Degraded => 1,
+                SourceHealth::Absent | SourceHealth::Unspecified => 0,
+            },
+        );
+        match health {
+            Health::Ok => info!(source, "Source is up"),
+            Health::Degraded(_) => warn!(source, reason, "Source sees less than it could"),
+            Health::Absent(_) => info!(source, reason, "Source is absent"),
+        }
+    }
+
+    /// Writes it onto the board; the state that was there.
+    fn update(&self, source: &'static str, state: SourceHealth, reason: &str) -> SourceHealth {
+        let mut before = SourceHealth::Unspecified;
+        self.sources.send_if_modified(|sources| {
             let status = sources
                 .entry(source)
                 .or_insert_with(|| SourceStatus { source: source.to_owned(), ..SourceStatus::default() });
-            if status.health() == state && status.reason == reason {
+            before = status.health();
+            if before == state && status.reason == reason {
                 return false;
             }
-            if status.health() != state {
+            if before != state {
                 status.since_time = Some(wire_time(Timestamp::now()));
             }
             status.set_health(state);
-            status.reason = reason;
+            reason.clone_into(&mut status.reason);
             true
-        })
+        });
+        before
     }
 
     /// Counts a loss of this source.
     pub fn count_gap(&self, source: &'static str) {
-        self.0.send_modify(|sources| {
+        self.gaps.of(source).inc();
+        self.sources.send_modify(|sources| {
             if let Some(status) = sources.get_mut(source) {
                 status.gap_count += 1;
             }
@@ -122,17 +140,17 @@ impl Board {
 
     /// Tells of every change.
     pub fn changes(&self) -> Changes {
-        Changes(self.0.subscribe())
+        Changes(self.sources.subscribe())
     }
 
     /// All of it, for the wire.
     pub fn sources(&self) -> Vec<SourceStatus> {
-        self.0.borrow().values().cloned().collect()
+        self.sources.borrow().values().cloned().collect()
     }
 
     /// Whether deaths can be seen at all: by the kernel log or by the cgroups, and by the CRI where there is to be one.
-    fn is_ready(&self, needs_cri: bool) -> bool {
-        let sources = self.0.borrow();
+    pub fn is_ready(&self, needs_cri: bool) -> bool {
+        let sources = self.sources.borrow();
         let sees = |source: Source| {
             sources
                 .get(source.name())
@@ -149,39 +167,6 @@ pub fn wire_time(time: Timestamp) -> prost_types::Timestamp {
     wire
 }
 
-/// Serves `grpc.health.v1` until cancelled: `liveness` (and the empty name) while the examiner's loop, whose turns come
-/// by `beat`, goes on; `readiness` while the required sources are up.
-///
-/// # Errors
-/// If the address cannot be listened on.
-pub async fn serve_health(
-    address: SocketAddr,
-    board: Board,
-    needs_cri: bool,
-    beat: watch::Receiver<Instant>,
-    cancel: CancellationToken,
-) -> std::io::Result<impl Future<Output = ()>> {
-    let incoming = TcpIncoming::bind(address)?;
-    info!(address = %incoming.local_addr()?, "Serving health");
-    let (reporter, service) = tonic_health::server::health_reporter();
-    report(&reporter, &board, needs_cri, &beat).await;
-    let serve = Server::builder().add_service(service).serve_with_incoming_shutdown(incoming, cancel.cancelled_owned());
-    Ok(async move {
-        tokio::select! {
-            served = serve => if let Err(error) = served { warn!(%error, "Health is no longer served") },
-            () = async { loop { time::sleep(REFRESH).await; report(&reporter, &board, needs_cri, &beat).await } } => {}
-        }
-    })
-}
-
-async fn report(reporter: &HealthReporter, board: &Board, needs_cri: bool, beat: &watch::Receiver<Instant>) {
-    let serving = |yes| if yes { ServingStatus::Serving } else { ServingStatus::NotServing };
-    let alive = serving(beat.borrow().elapsed() < HANG);
-    reporter.set_service_status("", alive).await;
-    reporter.set_service_status("liveness", alive).await;
-    reporter.set_service_status("readiness", serving(board.is_ready(needs_cri))).await;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,7 +178,7 @@ mod tests {
     #[test]
     fn every_source_is_on_the_board_from_the_start() {
         let board = Board::default();
-        for source in sources() {
+        for source in sources::all() {
             assert_eq!(status(&board, source).health(), SourceHealth::Unspecified);
         }
     }
@@ -223,32 +208,5 @@ mod tests {
         assert!(board.is_ready(true));
         board.count_gap("cri");
         assert_eq!(status(&board, Source::Cri).gap_count, 1);
-    }
-
-    #[tokio::test]
-    async fn probes_see_a_hanging_loop_and_missing_sources() {
-        use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
-        let board = Board::default();
-        let (turn, beat) = watch::channel(Instant::now());
-        let (reporter, service) = tonic_health::server::health_reporter();
-        let incoming = TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let address = incoming.local_addr().unwrap();
-        let server = tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
-        let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{address}")).unwrap();
-        let mut client = HealthClient::new(endpoint.connect_lazy());
-        let mut check = async |service: &str| {
-            let request = HealthCheckRequest { service: service.into() };
-            client.check(request).await.unwrap().into_inner().status()
-        };
-        use tonic_health::pb::health_check_response::ServingStatus::{NotServing, Serving};
-
-        report(&reporter, &board, false, &beat).await;
-        assert_eq!((check("liveness").await, check("readiness").await), (Serving, NotServing));
-
-        board.set("kernel_log", &Health::Ok);
-        turn.send_replace(Instant::now().checked_sub(HANG).unwrap());
-        report(&reporter, &board, false, &beat).await;
-        assert_eq!((check("liveness").await, check("readiness").await), (NotServing, Serving));
-        server.abort();
     }
 }

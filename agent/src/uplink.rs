@@ -8,16 +8,16 @@
 //!   record that is refused stands alone, and put a gap in its place; or hold, for an operator has to act. Holding deviates
 //!   from OTLP's rules, by which an unauthenticated client drops its data.
 
-use std::{
-    collections::hash_map::RandomState,
-    hash::{BuildHasher, Hasher},
-    time::Duration,
-};
+use std::{error::Error as _, time::Duration};
 
 use coroner_diagnosis::text;
 use coroner_proto::v1::{
     Gap, GapReason, OutboxRecord, PushDiagnosesRequest, PushDiagnosesResponse, RejectedRecord, SourceStatus,
     ingest_service_client::IngestServiceClient, outbox_record,
+};
+use coroner_runtime::{
+    backoff::{Backoff, jittered},
+    error::chain,
 };
 use jiff::Timestamp;
 use tokio::{
@@ -52,7 +52,7 @@ const CALL_DEADLINE: Duration = Duration::from_secs(10);
 /// How long to wait after what went wrong.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// After the first failure; each further one in a row waits half as long again.
+    /// After the first failure; each further one in a row waits twice as long.
     pub first: Duration,
     /// The longest of these.
     pub longest: Duration,
@@ -83,9 +83,11 @@ pub struct Uplink {
     limit: usize,
     /// The last push was answered.
     connected: bool,
-    /// Failures in a row.
-    failures: u32,
-    /// The operator has been told.
+    /// The delays of failures in a row.
+    delays: Backoff,
+    /// The last push has failed.
+    failing: bool,
+    /// It was logged that an operator has to act.
     holding: bool,
 }
 
@@ -132,7 +134,8 @@ impl Uplink {
             synchronized: None,
             limit: MAX_RECORDS,
             connected: false,
-            failures: 0,
+            delays: Backoff::new(pace.first, pace.longest),
+            failing: false,
             holding: false,
         }
     }
@@ -305,7 +308,8 @@ impl Uplink {
             info!(aggregator = self.aggregator.url, "The aggregator takes records");
         }
         self.connected = true;
-        self.failures = 0;
+        self.delays.reset();
+        self.failing = false;
         self.holding = false;
     }
 
@@ -323,13 +327,11 @@ impl Uplink {
             self.holding = true;
             return Step::Later(jittered(self.pace.hold));
         }
-        if self.failures == 0 {
+        if !self.failing {
             warn!(aggregator, code = ?status.code(), why, "The aggregator does not take records: trying again");
         }
-        let growth = 1.5_f64.powi(i32::try_from(self.failures).unwrap_or(i32::MAX).min(64));
-        let delay = self.pace.first.mul_f64(growth.min(1e6)).min(self.pace.longest);
-        self.failures = self.failures.saturating_add(1);
-        Step::Later(jittered(delay))
+        self.failing = true;
+        Step::Later(self.delays.next())
     }
 }
 
@@ -401,35 +403,16 @@ fn display(path: &std::path::Path) -> String {
 
 /// What the status says and what lies beneath it, fit for a log.
 fn describe(status: &Status) -> String {
-    let mut text = status.message().to_owned();
-    let mut source = std::error::Error::source(status);
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
+    let message = status.message();
+    match status.source().map(chain) {
+        Some(cause) if !message.contains(&cause) => text::clean(&format!("{message}: {cause}"), 512),
+        _ => text::clean(message, 512),
     }
-    text::clean(&text, 512)
-}
-
-/// Up to a fifth more or less, so that the agents of a cluster do not come back in step.
-fn jittered(delay: Duration) -> Duration {
-    // Each RandomState has keys of its own, drawn by the standard library.
-    let drawn = RandomState::new().build_hasher().finish() % 401;
-    delay.mul_f64(0.8 + f64::from(u16::try_from(drawn).unwrap_or(200)) / 1000.0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn delays_are_jittered_by_a_fifth() {
-        let delays: Vec<_> = (0..200).map(|_| jittered(Duration::from_secs(10))).collect();
-        assert!(delays.iter().all(|delay| (8.0..=12.0).contains(&delay.as_secs_f64())));
-        assert!(delays.iter().max() > delays.iter().min());
-    }
 
     #[test]
     fn the_token_is_read_for_each_push() {

@@ -23,6 +23,7 @@ use coroner_proto::v1::{
     ingest_service_server::{IngestService, IngestServiceServer},
     outbox_record,
 };
+use coroner_runtime::{metrics::Metrics, tasks::Supervisor};
 use tokio::{net::UnixListener, sync::watch, task::JoinHandle, time::timeout};
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
@@ -165,7 +166,7 @@ impl Agent {
     fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let outbox = Outbox::open(&directory.path().join("outbox.db"), 64 << 20, "node", Board::default()).unwrap();
-        let (keeper, _thread) = outbox::spawn(outbox).unwrap();
+        let keeper = outbox::start(outbox, &Supervisor::new(&Metrics::default()).group());
         let url = format!("unix://{}", socket(&directory).display());
         let aggregator = config::Aggregator { url, tls: None, token: None };
         let board = Board::default();

@@ -3,18 +3,20 @@
 
 use anyhow::{Context, Result, ensure};
 use coroner_agent::sources::docker;
-use coroner_agent::sources::outlet::Outlet;
+use coroner_agent::sources::site::Site;
+use coroner_agent::sources::socket::Socket;
 use coroner_diagnosis::observation::cri;
 use coroner_diagnosis::observation::docker::{Event, Word};
 use coroner_diagnosis::observation::{Fact, Health, Observation, Source};
 use coroner_proto::v1::{Cause, Confidence, Diagnosis, OomScope, StopRequester};
+use coroner_runtime::metrics::Metrics;
+use coroner_runtime::tasks::Supervisor;
 use coroner_tests::coroner::Heard;
 use coroner_tests::docker::DockerNode;
 use coroner_tests::{ContainerSpec, MIB, Pod, Verdict, until_it_minds};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::sync::mpsc;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Whether Docker is among the witnesses.
 fn by_docker(diagnosis: &Diagnosis, said: &str) -> bool {
@@ -57,9 +59,8 @@ async fn said(
 async fn the_source_follows_a_container_from_its_start_to_its_removal() -> Result<()> {
     let node = DockerNode::start().await?;
     let (sender, mut receiver) = mpsc::channel(4096);
-    let (tracker, cancel) = (TaskTracker::new(), CancellationToken::new());
-    let outlet = Outlet::new(Source::Docker, sender);
-    docker::spawn(&tracker, cancel.clone(), outlet, Some(node.endpoint()));
+    let group = Supervisor::new(&Metrics::default()).group();
+    docker::spawn(&Site::new(group.clone(), sender), Socket::At(node.endpoint()));
     said(&mut receiver, |fact| *fact == Fact::Health(Source::Docker, Health::Ok)).await?;
 
     let pod = node.run("cart", &child_eater()).await?;
@@ -107,9 +108,7 @@ async fn the_source_follows_a_container_from_its_start_to_its_removal() -> Resul
 
     node.remove(pod.only_container()).await?;
     said(&mut receiver, |fact| *fact == Fact::ContainerRemoved(id.clone())).await?;
-    cancel.cancel();
-    tracker.close();
-    tracker.wait().await;
+    ensure!(group.stop(coroner_tests::PATIENCE).await.is_empty(), "the source does not end");
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::{Limit, Loss, Rank, Record};
+use super::{Limit, Loss, Rank, Record, Sizes};
 
 /// "Coro": says in the file's header what it is.
 const APPLICATION_ID: i32 = 0x436f_726f;
@@ -264,6 +264,11 @@ impl Disk {
         Ok(())
     }
 
+    pub(super) fn sizes(&self) -> rusqlite::Result<Sizes> {
+        let waiting = self.state.last.saturating_sub(self.state.acknowledged);
+        Ok(Sizes { waiting, bytes: used_bytes(&self.connection)? })
+    }
+
     /// Writes down how far it is acknowledged, which would otherwise come with the next append.
     pub(super) fn flush(&mut self) -> Result<(), DiskError> {
         self.state = self.transaction("flush", |_| Ok(()))?;
@@ -324,7 +329,7 @@ impl Change<'_> {
     /// Makes the file small enough again: first acknowledged records go, then the oldest of the least rank.
     fn shed(&mut self) -> rusqlite::Result<()> {
         let mut lost: Option<Loss> = None;
-        while self.used_bytes()? > self.max_bytes {
+        while used_bytes(self.transaction)? > self.max_bytes {
             let acknowledged = self
                 .transaction
                 .prepare_cached(
@@ -384,11 +389,11 @@ impl Change<'_> {
         self.state.loss = self.state.loss.map(|(sequence, loss)| (sequence + shift, loss));
         Ok(())
     }
+}
 
-    fn used_bytes(&self) -> rusqlite::Result<u64> {
-        let pragma = |name| self.transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map(unsigned);
-        Ok((pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?)
-    }
+fn used_bytes(connection: &Connection) -> rusqlite::Result<u64> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map(unsigned);
+    Ok((pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?)
 }
 
 /// Opens the file and makes sure that it is ours or empty.

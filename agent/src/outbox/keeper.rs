@@ -1,13 +1,12 @@
 //! The one owner of the outbox: a thread, since it waits for the disk. What arrives while it waits goes into the next
 //! transaction together, so that a storm costs few of them and a lone record none of its time.
 
-use std::thread::JoinHandle;
-
 use coroner_proto::v1::Gap;
+use coroner_runtime::tasks::{Group, on_thread};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Batch, Limit, Outbox, Record};
+use super::{Batch, Limit, Outbox, Record, Sizes};
 
 /// Requests that may wait. With records of at most 16 KiB that is 4 MiB, usually 0.5 MiB.
 const WAITING: usize = 256;
@@ -26,6 +25,7 @@ enum Request {
     Acknowledge { stream_id: String, sequence: u64 },
     Replace { stream_id: String, sequence: u64, gap: Gap },
     Flush(oneshot::Sender<()>),
+    Sizes(oneshot::Sender<Sizes>),
 }
 
 /// The way to the outbox' owner. When the last one is dropped, the file is closed.
@@ -35,15 +35,12 @@ pub struct Keeper {
     appended: watch::Receiver<()>,
 }
 
-/// Starts the owner.
-///
-/// # Errors
-/// If the system gives no thread.
-pub fn spawn(outbox: Outbox) -> std::io::Result<(Keeper, JoinHandle<()>)> {
+/// Starts the owner as a task of this group. It ends when the last [`Keeper`] is dropped.
+pub fn start(outbox: Outbox, group: &Group) -> Keeper {
     let (requests, waiting) = mpsc::channel(WAITING);
     let (durable, appended) = watch::channel(());
-    let thread = std::thread::Builder::new().name("outbox".into()).spawn(move || keep(outbox, waiting, &durable))?;
-    Ok((Keeper { requests, appended }, thread))
+    group.fatal("outbox", |_stop| on_thread("outbox", move || keep(outbox, waiting, &durable)));
+    Keeper { requests, appended }
 }
 
 fn keep(mut outbox: Outbox, mut waiting: mpsc::Receiver<Request>, durable: &watch::Sender<()>) {
@@ -70,6 +67,9 @@ fn keep(mut outbox: Outbox, mut waiting: mpsc::Receiver<Request>, durable: &watc
                 Request::Synchronize { stream_id, acknowledged } => outbox.synchronize(&stream_id, acknowledged),
                 Request::Acknowledge { stream_id, sequence } => outbox.acknowledge(&stream_id, sequence),
                 Request::Replace { stream_id, sequence, gap } => outbox.replace(&stream_id, sequence, gap),
+                Request::Sizes(reply) => {
+                    let _gone = reply.send(outbox.sizes());
+                }
                 // What came before this in the queue has been dealt with.
                 Request::Flush(reply) => {
                     let _gone = reply.send(());
@@ -127,6 +127,14 @@ impl Keeper {
     /// If the owner has ended.
     pub async fn flush(&self) -> Result<(), Closed> {
         self.ask(Request::Flush).await
+    }
+
+    /// See [`Outbox::sizes`].
+    ///
+    /// # Errors
+    /// If the owner has ended.
+    pub async fn sizes(&self) -> Result<Sizes, Closed> {
+        self.ask(Request::Sizes).await
     }
 
     /// Waits until something was appended since the last such wait.

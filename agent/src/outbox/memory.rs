@@ -36,6 +36,11 @@ impl Memory {
         &self.stream_id
     }
 
+    /// Records that wait.
+    pub(super) fn len(&self) -> u64 {
+        self.records.len() as u64
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.records.is_empty() && self.loss.is_none()
     }

@@ -10,13 +10,14 @@ use std::{
 };
 
 use coroner_proto::v1::{Gap, GapReason, OutboxRecord};
+use coroner_runtime::error::chain;
 use jiff::Timestamp;
 use prost::Message;
 use rusqlite::Connection;
 use tracing::{error, info};
 
 use super::{
-    Rank, Record, describe,
+    Rank, Record,
     disk::{Disk, DiskError, connect, key, rank, read_stream, read_version},
 };
 use crate::status::{OUTBOX, wire_time};
@@ -55,7 +56,7 @@ pub(super) fn open(path: &Path, max_bytes: u64, node: &str) -> Result<Disk, Disk
 
 /// Puts a new file in the place of one that is at fault.
 pub(super) fn replace_damaged(path: &Path, max_bytes: u64, node: &str, fault: &DiskError) -> Result<Disk, DiskError> {
-    info!(fault = describe(fault), "Replacing the outbox");
+    info!(fault = chain(fault), "Replacing the outbox");
     let aside = suffixed(path, ".salvage");
     if aside.exists() {
         keep(path, &aside)?;
@@ -123,7 +124,7 @@ fn salvage(aside: &Path, disk: &mut Disk) -> Result<(u64, String), DiskError> {
     let opened = connect(aside).and_then(|connection| read_version(&connection).map(|()| connection));
     let connection = match opened {
         Ok(connection) => connection,
-        Err(error) => return Ok((0, describe(&error))),
+        Err(error) => return Ok((0, chain(&error))),
     };
     // If its state cannot be read, all of it may be unsent: what is not will be known by its uid.
     let (last, acknowledged) = read_stream(&connection).map_or((u64::MAX, 0), |(_, last, sent)| (last, sent));

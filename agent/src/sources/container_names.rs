@@ -10,10 +10,11 @@ use std::{
     fs,
     os::fd::AsFd,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use coroner_diagnosis::observation::{
-    Fact, Gap, GapReason, Health,
+    Fact, GapReason, Health, Source,
     cri::{ContainerId, Pod},
 };
 use jiff::Timestamp;
@@ -21,22 +22,24 @@ use nix::{
     errno::Errno,
     sys::inotify::{AddWatchFlags, InitFlags, Inotify},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    outlet::Outlet,
+    site::Site,
     worker::{End, Worker},
 };
 
 /// Links that are read of one listing. The kubelet keeps two of each container, and runs 110 pods unless told otherwise.
 const CAPACITY: usize = 16_384;
 
+/// While some containers stay nameless, it is looked so often whether they still are there.
+const RECOUNT: Duration = Duration::from_mins(1);
+
 /// The longest name of a file.
 const MAX_NAME: usize = 255;
 
 /// Starts the source. `directory`: the node's /var/log/containers.
-pub fn spawn(tracker: &TaskTracker, cancel: &CancellationToken, outlet: Outlet, directory: PathBuf) {
-    Worker::spawn(tracker, cancel, outlet, "container-names", move |worker| watch(worker, &directory));
+pub fn spawn(site: &Site, directory: PathBuf) {
+    site.thread(&site.outlet(Source::ContainerLogs), move |worker| watch(worker, &directory));
 }
 
 fn watch(worker: &mut Worker, directory: &Path) -> Result<Infallible, End> {
@@ -54,7 +57,10 @@ fn watch(worker: &mut Worker, directory: &Path) -> Result<Infallible, End> {
                 "{n} containers stay nameless: their log's name is cut, or there are too many"
             )),
         })?;
-        worker.readable(inotify.as_fd(), None)?;
+        if !worker.readable(inotify.as_fd(), (unknown > 0).then_some(RECOUNT))? {
+            unknown = count_unknown(directory)?;
+            continue;
+        }
         match inotify.read_events() {
             Ok(events) => {
                 for event in events {
@@ -62,10 +68,8 @@ fn watch(worker: &mut Worker, directory: &Path) -> Result<Infallible, End> {
                         return Err(End::Absent(format!("{} was removed", directory.display())));
                     } else if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
                         // All that is there is told again; what came and went meanwhile is lost.
-                        let (source, to) = (worker.outlet.source(), Timestamp::now());
-                        let from = complete.min(to);
-                        let gap = Gap { source, reason: GapReason::Overrun, from, to, lost: None };
-                        worker.send(worker.outlet.now(Fact::Gap(gap)))?;
+                        let to = Timestamp::now();
+                        worker.send(worker.outlet.gap(GapReason::Overrun, complete.min(to), to, None))?;
                         unknown = list(worker, directory)?;
                     } else if let Some(name) = event.name {
                         unknown += tell(worker, directory, &name)?;
@@ -88,6 +92,17 @@ fn list(worker: &Worker, directory: &Path) -> Result<usize, End> {
         unknown += if n < CAPACITY { tell(worker, directory, &entry.file_name())? } else { 1 };
     }
     Ok(unknown)
+}
+
+/// How many of those that are there stay unknown.
+fn count_unknown(directory: &Path) -> Result<usize, End> {
+    let entries = fs::read_dir(directory).map_err(End::failed(format!("listing {}", directory.display())))?;
+    let is_unknown = |(n, name): &(usize, Option<String>)| {
+        let parsed = name.as_deref().and_then(|name| Link::parse(name, Path::new("")));
+        *n >= CAPACITY || parsed == Some(Link::Cut)
+    };
+    let names = entries.map(|entry| entry.ok().and_then(|entry| entry.file_name().into_string().ok()));
+    Ok(names.enumerate().filter(is_unknown).count())
 }
 
 /// Tells whose container a link is of; 1 if that was cut off its name.
@@ -143,9 +158,10 @@ fn uid_and_attempt(target: &Path) -> Option<(String, Option<u32>)> {
 
 #[cfg(test)]
 mod tests {
-    use std::{os::unix::fs::symlink, time::Duration};
+    use std::os::unix::fs::symlink;
 
-    use coroner_diagnosis::observation::{Observation, Source};
+    use coroner_diagnosis::observation::Observation;
+    use coroner_runtime::{metrics::Metrics, tasks::Supervisor};
     use proptest::prelude::*;
     use tokio::sync::mpsc;
 
@@ -190,8 +206,8 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let directory = parent.path().join("containers");
         let (sender, mut receiver) = mpsc::channel::<Observation>(16);
-        let (tracker, cancel) = (TaskTracker::new(), CancellationToken::new());
-        spawn(&tracker, &cancel, Outlet::new(Source::ContainerLogs, sender), directory.clone());
+        let group = Supervisor::new(&Metrics::default()).group();
+        spawn(&Site::new(group.clone(), sender), directory.clone());
         let mut next = async || {
             tokio::time::timeout(Duration::from_mins(1), receiver.recv())
                 .await
@@ -217,9 +233,7 @@ mod tests {
         symlink(target, directory.join(name)).unwrap();
         assert_eq!(next().await, expected(1));
 
-        cancel.cancel();
-        tracker.close();
-        tracker.wait().await;
+        assert_eq!(group.stop(Duration::from_mins(1)).await, [""; 0]);
     }
 
     proptest! {

@@ -4,7 +4,7 @@
 //! what the agent has no room for is dropped and counted here, never left in containerd. There is no replay: what happens
 //! while the stream is broken is a gap.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use containerd_client::{
     events,
@@ -12,19 +12,21 @@ use containerd_client::{
     types::Envelope,
 };
 use coroner_diagnosis::observation::{
-    Fact, Health, Observation,
+    Fact, Health, Observation, Source,
     containerd::{TaskEvent, TaskEventKind},
     cri::ContainerId,
 };
 use jiff::Timestamp;
 use prost::{DecodeError, Message};
 use tokio::{select, sync::mpsc};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::transport::Channel;
 
 use super::{
+    connection::{self, Connection, RuntimeError},
+    cri::Hints,
     outlet::Outlet,
-    runtime::{self, Connection, RuntimeError},
+    site::Site,
+    socket::Socket,
 };
 
 /// The topics that are asked for.
@@ -39,39 +41,23 @@ const MAX_ID: usize = 256;
 /// Which containerd to listen to.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `unix:///path`; `None` where the node has no containerd.
-    pub endpoint: Option<String>,
+    /// Where it listens.
+    pub socket: Socket,
     /// containerd's namespace: `k8s.io` for the kubelet's containers.
     pub namespace: String,
 }
 
 /// Starts the source. `hints` also get each event of a task, so that the CRI is asked at once; they may be lost.
-pub fn spawn(
-    tracker: &TaskTracker,
-    cancel: CancellationToken,
-    outlet: Outlet,
-    config: Config,
-    hints: mpsc::Sender<TaskEvent>,
-) {
-    tracker.spawn(async move {
-        select! {
-            () = cancel.cancelled() => {}
-            () = run(outlet, config, hints) => {}
-        }
-    });
+pub fn spawn(site: &Site, config: Config, hints: Hints) {
+    let outlet = site.outlet(Source::Containerd);
+    site.task(&outlet.clone(), move || run(outlet.clone(), config.clone(), hints.clone()));
 }
 
-async fn run(outlet: Outlet, config: Config, hints: mpsc::Sender<TaskEvent>) {
+async fn run(outlet: Outlet, config: Config, hints: Hints) -> Infallible {
     let mut connection = Connection::new(outlet.clone());
-    let Some(endpoint) = config.endpoint else {
-        return connection.tell(Health::Absent("this node has no containerd socket".to_owned())).await;
-    };
     let stream = Stream { outlet, hints, filters: filters(&config.namespace) };
     loop {
-        let broken = match stream.listen(&endpoint, &mut connection).await {
-            Ok(never) => match never {},
-            Err(broken) => broken,
-        };
+        let Err(broken) = stream.listen(&config.socket, &mut connection).await;
         connection.broke(&broken).await;
     }
 }
@@ -84,18 +70,14 @@ fn filters(namespace: &str) -> Vec<String> {
 /// What one subscription needs.
 struct Stream {
     outlet: Outlet,
-    hints: mpsc::Sender<TaskEvent>,
+    hints: Hints,
     filters: Vec<String>,
 }
 
 impl Stream {
     /// Connects and listens until something breaks.
-    async fn listen(
-        &self,
-        endpoint: &str,
-        connection: &mut Connection,
-    ) -> Result<std::convert::Infallible, RuntimeError> {
-        let channel = runtime::connect(endpoint).await?;
+    async fn listen(&self, socket: &Socket, connection: &mut Connection) -> Result<Infallible, RuntimeError> {
+        let channel = connection::connect(&socket.find("containerd")?).await?;
         ask(&channel).await?; // says by its code if this is no containerd
         let (contact, mut contacts) = mpsc::channel(1);
         let reading = self.read(EventsClient::new(channel.clone()), contact);
@@ -112,14 +94,14 @@ impl Stream {
             select! {
                 biased;
                 broken = &mut reading => return broken,
-                Some(()) = contacts.recv() => connection.heard(),
+                Some(()) = contacts.recv() => connection.answered(),
                 () = tokio::time::sleep(LIVENESS) => {
                     select! {
                         biased;
                         broken = &mut reading => return broken,
                         answered = ask(&channel) => answered?,
                     }
-                    connection.heard();
+                    connection.answered();
                 }
             }
         }
@@ -130,7 +112,7 @@ impl Stream {
         &self,
         mut client: EventsClient<Channel>,
         contact: mpsc::Sender<()>,
-    ) -> Result<std::convert::Infallible, RuntimeError> {
+    ) -> Result<Infallible, RuntimeError> {
         let failed = |status| RuntimeError::Call { call: "Subscribe", status: Box::new(status) };
         let request = SubscribeRequest { filters: self.filters.clone() };
         let mut stream = client.subscribe(request).await.map_err(failed)?.into_inner();
@@ -140,7 +122,7 @@ impl Stream {
             let happened_at = envelope.timestamp.as_ref().and_then(timestamp).unwrap_or(seen_at);
             match task_event(&envelope) {
                 Ok(Some(event)) => {
-                    let _lost = self.hints.try_send(event.clone());
+                    self.hints.give(event.clone());
                     self.outlet.offer(Observation { seen_at, happened_at, fact: Fact::Task(event) });
                 }
                 Ok(None) => {}
@@ -152,7 +134,7 @@ impl Stream {
 }
 
 async fn ask(channel: &Channel) -> Result<(), RuntimeError> {
-    runtime::answer("Version", VersionClient::new(channel.clone()).version(())).await.map(|_version| ())
+    connection::answer("Version", VersionClient::new(channel.clone()).version(())).await.map(|_version| ())
 }
 
 /// The event in an envelope; `None` for kinds that were not asked for.
@@ -166,14 +148,14 @@ fn task_event(envelope: &Envelope) -> Result<Option<TaskEvent>, DecodeError> {
         }
         "containerd.events.TaskExecStarted" => {
             let event = events::TaskExecStarted::decode(bytes)?;
-            let exec_id = runtime::cut(event.exec_id, MAX_ID);
+            let exec_id = connection::cut(event.exec_id, MAX_ID);
             (event.container_id, TaskEventKind::ExecStarted { exec_id, pid: pid(event.pid) })
         }
         "containerd.events.TaskOOM" => (events::TaskOom::decode(bytes)?.container_id, TaskEventKind::Oom),
         "containerd.events.TaskExit" => {
             let event = events::TaskExit::decode(bytes)?;
             let exited_at = event.exited_at.as_ref().and_then(timestamp);
-            let process_id = runtime::cut(event.id, MAX_ID);
+            let process_id = connection::cut(event.id, MAX_ID);
             let kind = TaskEventKind::Exit { process_id, pid: pid(event.pid), status: event.exit_status, exited_at };
             (event.container_id, kind)
         }
@@ -187,7 +169,7 @@ fn task_event(envelope: &Envelope) -> Result<Option<TaskEvent>, DecodeError> {
         }
         _ => return Ok(None),
     };
-    Ok(Some(TaskEvent { container: ContainerId(runtime::cut(container, MAX_ID)), kind }))
+    Ok(Some(TaskEvent { container: ContainerId(connection::cut(container, MAX_ID)), kind }))
 }
 
 /// A pid; 0, which no process of a container has, where the number is none.

@@ -13,14 +13,13 @@ use std::{
 };
 
 use coroner_diagnosis::observation::{
-    Fact, Health,
+    Fact, Health, Source,
     disk::{FileSystem, Role},
 };
 use nix::{errno::Errno, sys::statvfs::statvfs};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    outlet::Outlet,
+    site::Site,
     worker::{End, Worker},
 };
 
@@ -41,9 +40,9 @@ pub struct Place {
 }
 
 /// Starts the source.
-pub fn spawn(tracker: &TaskTracker, cancel: &CancellationToken, outlet: Outlet, places: Vec<Place>) {
+pub fn spawn(site: &Site, places: Vec<Place>) {
     let mut looks: Vec<_> = places.into_iter().map(Look::new).collect();
-    Worker::spawn(tracker, cancel, outlet, "disk", move |worker| watch(worker, &mut looks));
+    site.thread(&site.outlet(Source::Disk), move |worker| watch(worker, &mut looks));
 }
 
 fn watch(worker: &mut Worker, looks: &mut [Look]) -> Result<Infallible, End> {
@@ -176,8 +175,6 @@ pub fn places(root: &Path) -> Vec<Place> {
 mod tests {
     use std::sync::Mutex;
 
-    use coroner_diagnosis::observation::Source;
-
     use super::*;
     use crate::sources::testing::Running;
 
@@ -189,8 +186,7 @@ mod tests {
             Place { role: Role::Node, path: dir.path().to_owned() },
             Place { role: Role::Image, path: dir.path().join("is not there") },
         ];
-        let health =
-            running.start(Source::Disk, |tracker, cancel, outlet| spawn(tracker, cancel, outlet, places)).await;
+        let health = running.start(Source::Disk, |site| spawn(site, places)).await;
         assert_eq!(health, Health::Ok);
         let found = running.seen.iter().find_map(|seen| match &seen.fact {
             Fact::FileSystem(found) => Some(found.clone()),
@@ -207,8 +203,7 @@ mod tests {
     async fn without_any_directory_it_is_absent() {
         let mut running = Running::new();
         let places = vec![Place { role: Role::Node, path: "/is/not/there".into() }];
-        let health =
-            running.start(Source::Disk, |tracker, cancel, outlet| spawn(tracker, cancel, outlet, places)).await;
+        let health = running.start(Source::Disk, |site| spawn(site, places)).await;
         assert!(matches!(health, Health::Absent(_)), "{health:?}");
         running.stop().await;
     }

@@ -13,12 +13,11 @@ mod syslog;
 
 use std::{convert::Infallible, time::Duration};
 
-use coroner_diagnosis::observation::{Fact, Health, Observation, kernel_log::Record};
+use coroner_diagnosis::observation::{Fact, Health, Observation, Source, kernel_log::Record};
 use jiff::Timestamp;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    outlet::Outlet,
+    site::Site,
     worker::{End, Worker},
 };
 use crate::{
@@ -30,10 +29,10 @@ use crate::{
 pub const LOOKBACK: Duration = Duration::from_mins(5);
 
 /// Starts the source. `lookback`: how much of what was written before now is handed on.
-pub fn spawn(tracker: &TaskTracker, cancel: &CancellationToken, outlet: Outlet, host: HostRoot, lookback: Duration) {
+pub fn spawn(site: &Site, host: HostRoot, lookback: Duration) {
     let since = Timestamp::now().checked_sub(lookback).unwrap_or(Timestamp::UNIX_EPOCH);
     let mut log = Log { since, clock: KernelLogClock::default(), next_sequence: None, newest: None };
-    Worker::spawn(tracker, cancel, outlet, "kernel-log", move |worker| log.run(worker, &host));
+    site.thread(&site.outlet(Source::KernelLog), move |worker| log.run(worker, &host));
 }
 
 /// What is kept from one run of the source to the next.
@@ -50,12 +49,18 @@ struct Log {
 
 impl Log {
     fn run(&mut self, worker: &mut Worker, host: &HostRoot) -> Result<Infallible, End> {
-        match device::open(&host.dev) {
-            Ok((device, backlog)) => {
-                worker.health(Health::Ok)?;
-                device::read(&device, backlog, self, worker)
+        loop {
+            match device::open(&host.dev) {
+                Ok((device, backlog)) => {
+                    worker.health(Health::Ok)?;
+                    return device::read(&device, backlog, self, worker);
+                }
+                Err(refusal) => {
+                    syslog::poll(&refusal, self, worker, || device::open(&host.dev).is_ok())?;
+                    // What was read so far is not read again from the device.
+                    self.since = self.newest_wall(&Anchor::now());
+                }
             }
-            Err(refusal) => syslog::poll(&refusal, self, worker),
         }
     }
 

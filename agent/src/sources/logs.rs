@@ -6,6 +6,7 @@
 
 use std::{
     fs::{File, OpenOptions},
+    future::pending,
     io::{self, Read, Seek, SeekFrom},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -15,7 +16,7 @@ use std::{
 
 use coroner_diagnosis::{
     observation::{
-        Fact, GapReason, Health, Observation,
+        Fact, GapReason, Health, Observation, Source,
         cri::{Container, Pod},
         log::{Line, Tail},
     },
@@ -25,13 +26,15 @@ use jiff::Timestamp;
 use nix::{errno::Errno, fcntl::OFlag};
 use tokio::{
     select,
-    sync::mpsc::{self, error::TrySendError},
-    task::spawn_blocking,
-    time::timeout,
+    sync::{
+        Mutex,
+        mpsc::{self, error::TrySendError},
+    },
+    task::{AbortHandle, spawn_blocking},
+    time::{sleep, timeout},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::outlet::Outlet;
+use super::{outlet::Outlet, site::Site};
 
 /// Lines that are handed on, if nothing else is asked for.
 pub const LINES: usize = 10;
@@ -39,6 +42,8 @@ pub const LINES: usize = 10;
 const TAIL: u64 = 16 * 1024;
 /// Logs that wait to be read.
 const WAITING: usize = 64;
+/// While something is wrong, it is tried again so often.
+const RECHECK: Duration = Duration::from_secs(15);
 /// How long one log may take.
 const DEADLINE: Duration = Duration::from_secs(2);
 
@@ -50,14 +55,21 @@ struct Wanted {
     attempt: u32,
 }
 
-/// Asks for logs. Never waits: what finds no room is told as a gap.
+/// Asks for logs. Never waits: what finds no room is a gap. Cloned freely; all clones are one.
 #[derive(Clone, Debug)]
 pub struct Requests {
     sender: mpsc::Sender<Wanted>,
+    wanted: Arc<Mutex<mpsc::Receiver<Wanted>>>,
     outlet: Outlet,
 }
 
 impl Requests {
+    /// A way to the source of this site.
+    pub fn new(site: &Site) -> Self {
+        let (sender, wanted) = mpsc::channel(WAITING);
+        Self { sender, wanted: Arc::new(Mutex::new(wanted)), outlet: site.outlet(Source::Logs) }
+    }
+
     /// Asks for the log of a container that has ended, unless it ended well.
     pub fn ended(&self, container: &Container) {
         if !container.exited() || container.exit_code == 0 || container.pod.uid.is_empty() {
@@ -73,66 +85,100 @@ impl Requests {
 }
 
 /// Starts the source. `directory`: the node's /var/log/pods. With 0 `lines` nothing is read.
-pub fn spawn(
-    tracker: &TaskTracker,
-    cancel: CancellationToken,
-    outlet: Outlet,
-    directory: PathBuf,
-    lines: usize,
-) -> Requests {
-    let (sender, wanted) = mpsc::channel(WAITING);
-    let requests = Requests { sender, outlet: outlet.clone() };
-    tracker.spawn(async move {
-        select! {
-            () = cancel.cancelled() => {}
-            () = serve(outlet, wanted, directory, lines) => {}
-        }
+pub fn spawn(site: &Site, directory: PathBuf, lines: usize, requests: Requests) {
+    let Requests { wanted, outlet, .. } = requests;
+    let directory = Arc::new(directory);
+    site.task(&outlet.clone(), move || {
+        let reader =
+            Reader { outlet: outlet.clone(), directory: Arc::clone(&directory), lines, failed: None, late: None };
+        let wanted = Arc::clone(&wanted);
+        async move { reader.serve(&mut *wanted.lock().await).await }
     });
-    requests
 }
 
-async fn serve(outlet: Outlet, mut wanted: mpsc::Receiver<Wanted>, directory: PathBuf, lines: usize) {
-    if lines == 0 {
-        outlet.health(Health::Absent("switched off: no line of a log leaves the node".to_owned())).await;
-        while wanted.recv().await.is_some() {}
-        return;
+struct Reader {
+    outlet: Outlet,
+    directory: Arc<PathBuf>,
+    lines: usize,
+    /// The log that could not be read last: it is tried again.
+    failed: Option<Wanted>,
+    /// The reading that has not come back in time. Until it does, no other is begun: a dead mount holds one thread, not many.
+    late: Option<AbortHandle>,
+}
+
+impl Reader {
+    async fn serve(mut self, wanted: &mut mpsc::Receiver<Wanted>) {
+        if self.lines == 0 {
+            self.outlet.health(Health::Absent("switched off: no line of a log leaves the node".to_owned())).await;
+            while wanted.recv().await.is_some() {}
+            return pending().await;
+        }
+        // Containers are asked about again and again: each log once.
+        let mut last: Option<Wanted> = None;
+        let mut health = self.look().await;
+        loop {
+            let unwell = health != Health::Ok;
+            self.outlet.health(health.clone()).await;
+            health = select! {
+                asked = wanted.recv() => match asked {
+                    Some(asked) if last.as_ref() == Some(&asked) => continue,
+                    Some(asked) => {
+                        last = Some(asked.clone());
+                        self.read(asked).await
+                    }
+                    // Nobody asks any more: the agent stops.
+                    None => return pending().await,
+                },
+                () = sleep(RECHECK), if unwell => match self.failed.take() {
+                    Some(failed) => self.read(failed).await,
+                    None => self.look().await,
+                },
+            };
+        }
     }
-    let well = || {
-        if directory.is_dir() {
-            Health::Ok
-        } else {
-            Health::Absent(format!("{}: no such directory", directory.display()))
+
+    /// Whether there is a directory of logs.
+    async fn look(&mut self) -> Health {
+        let directory = Arc::clone(&self.directory);
+        match self.in_time(move || directory.is_dir()).await {
+            Ok(true) => Health::Ok,
+            Ok(false) => Health::Absent(format!("{}: no such directory", self.directory.display())),
+            Err(reason) => Health::Degraded(reason),
         }
-    };
-    let mut health = well();
-    outlet.health(health.clone()).await;
-    let directory = Arc::new(directory.clone());
-    // Containers are asked about again and again: each log once.
-    let mut last: Option<Wanted> = None;
-    while let Some(asked) = wanted.recv().await {
-        if last.as_ref() == Some(&asked) {
-            continue;
-        }
-        last = Some(asked.clone());
-        let folder = Arc::clone(&directory);
-        let reading = spawn_blocking(move || read(&folder, &asked, lines));
-        let now = match timeout(DEADLINE, reading).await {
-            Ok(Ok(Ok(Some(tail)))) => {
+    }
+
+    /// Reads a log and hands it on.
+    async fn read(&mut self, wanted: Wanted) -> Health {
+        let (directory, asked, lines) = (Arc::clone(&self.directory), wanted.clone(), self.lines);
+        let reason = match self.in_time(move || read(&directory, &asked, lines)).await {
+            Ok(Ok(Some(tail))) => {
                 let seen_at = Timestamp::now();
                 let happened_at = tail.lines.last().map_or(seen_at, |line| line.at.min(seen_at));
-                if !outlet.send(Observation { seen_at, happened_at, fact: Fact::Log(tail) }).await {
-                    return;
-                }
-                Health::Ok
+                let _going_away = self.outlet.send(Observation { seen_at, happened_at, fact: Fact::Log(tail) }).await;
+                return Health::Ok;
             }
-            Ok(Ok(Ok(None))) => Health::Ok,
-            Ok(Ok(Err(error))) => Health::Degraded(format!("reading a container's log: {error}")),
-            Ok(Err(_)) => Health::Degraded("reading a container's log panicked".to_owned()),
-            Err(_) => Health::Degraded(format!("a log was not read within {DEADLINE:?}")),
+            Ok(Ok(None)) => return self.look().await,
+            Ok(Err(error)) => format!("reading a container's log: {error}"),
+            Err(reason) => reason,
         };
-        if now != health {
-            health = now;
-            outlet.health(health.clone()).await;
+        self.failed = Some(wanted);
+        Health::Degraded(reason)
+    }
+
+    /// Does on a thread what may wait for a file system.
+    async fn in_time<T: Send + 'static>(&mut self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+        let late = || format!("the file system of {} has not answered within {DEADLINE:?}", self.directory.display());
+        if self.late.as_ref().is_some_and(|late| !late.is_finished()) {
+            return Err(late());
+        }
+        let mut working = spawn_blocking(work);
+        match timeout(DEADLINE, &mut working).await {
+            Ok(done) => done.map_err(|_| "reading a container's log panicked".to_owned()),
+            Err(_) => {
+                let reason = late();
+                self.late = Some(working.abort_handle());
+                Err(reason)
+            }
         }
     }
 }

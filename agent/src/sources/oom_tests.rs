@@ -12,10 +12,10 @@ use super::{
 #[tokio::test]
 async fn an_oom_kill_is_told_by_the_log_the_trace_and_the_process_connector() {
     let mut running = Running::new();
-    running.start(Source::KernelLog, |t, c, o| kernel_log::spawn(t, c, o, node(), kernel_log::LOOKBACK)).await;
-    running.start(Source::Signals, |t, c, o| signals::spawn(t, c, o, node())).await;
+    running.start(Source::KernelLog, |site| kernel_log::spawn(site, node(), kernel_log::LOOKBACK)).await;
+    running.start(Source::Signals, |site| signals::spawn(site, node())).await;
     running
-        .start(Source::ProcessEvents, |t, c, o| process_events::spawn(t, c, o, node(), procfs::Connector::default()))
+        .start(Source::ProcessEvents, |site| process_events::spawn(site, node(), procfs::Connector::default()))
         .await;
 
     let cgroup = ContainerCgroup::new();

@@ -14,31 +14,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-use coroner_diagnosis::observation::{Fact, GapReason, Health, Observation};
+use coroner_diagnosis::observation::{Fact, GapReason, Health, Observation, Source};
 use jiff::Timestamp;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     members::{Members, Told},
     socket::{Received, Socket},
 };
 use super::{
-    outlet::Outlet,
     procfs::{Connector, process::Processes},
+    site::Site,
     worker::{End, Worker},
 };
 use crate::{clock::Anchor, host::HostRoot};
 
 /// Starts the source. While it works, `connector` says so.
-pub fn spawn(tracker: &TaskTracker, cancel: &CancellationToken, outlet: Outlet, host: HostRoot, connector: Connector) {
-    Worker::spawn(tracker, cancel, outlet, "process-events", move |worker| {
-        let end = run(worker, &host, &connector);
-        connector.set(false);
-        end
-    });
+pub fn spawn(site: &Site, host: HostRoot, connector: Connector) {
+    site.thread(&site.outlet(Source::ProcessEvents), move |worker| run(worker, &host, &connector));
 }
 
 fn run(worker: &mut Worker, host: &HostRoot, connector: &Connector) -> Result<Infallible, End> {
+    let working = connector.working();
     let socket = Socket::open(worker)?;
     let processes = Processes::new(host);
     let mut members = Members::default();
@@ -66,7 +62,7 @@ fn run(worker: &mut Worker, host: &HostRoot, connector: &Connector) -> Result<In
                         worker.send(worker.outlet.gap(GapReason::Overrun, since.min(now), now, None))?;
                     }
                     members.rebuild(processes.all_in_containers()?, &mut |what| told.push(what));
-                    connector.set(true);
+                    working.begin();
                     worker.health(Health::Ok)?;
                 }
                 let again = members.settle(&processes, Instant::now(), &mut |what| told.push(what));

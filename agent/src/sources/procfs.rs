@@ -20,13 +20,12 @@ use std::{
     time::Duration,
 };
 
-use coroner_diagnosis::observation::{Fact, Health, disk::Pids, process::NodeMemory};
+use coroner_diagnosis::observation::{Fact, Health, Source, disk::Pids, process::NodeMemory};
 use procfs::{FromRead, LoadAverage, Meminfo};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::process::Processes;
 use super::{
-    outlet::Outlet,
+    site::Site,
     worker::{End, Worker},
 };
 use crate::host::HostRoot;
@@ -38,9 +37,27 @@ const INTERVAL: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, Default)]
 pub struct Connector(Arc<AtomicBool>);
 
+/// For as long as it lives, the process connector may be said to work.
+#[derive(Debug)]
+pub(crate) struct Working<'a>(&'a Connector);
+
+impl Working<'_> {
+    /// From now on it does.
+    pub(crate) fn begin(&self) {
+        self.0.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Working<'_> {
+    /// However a run of the source ends.
+    fn drop(&mut self) {
+        self.0.0.store(false, Ordering::Relaxed);
+    }
+}
+
 impl Connector {
-    pub(crate) fn set(&self, works: bool) {
-        self.0.store(works, Ordering::Relaxed);
+    pub(crate) fn working(&self) -> Working<'_> {
+        Working(self)
     }
 
     fn works(&self) -> bool {
@@ -49,8 +66,8 @@ impl Connector {
 }
 
 /// Starts the source.
-pub fn spawn(tracker: &TaskTracker, cancel: &CancellationToken, outlet: Outlet, host: HostRoot, connector: Connector) {
-    Worker::spawn(tracker, cancel, outlet, "procfs", move |worker| run(worker, &host, &connector));
+pub fn spawn(site: &Site, host: HostRoot, connector: Connector) {
+    site.thread(&site.outlet(Source::Procfs), move |worker| run(worker, &host, &connector));
 }
 
 fn run(worker: &mut Worker, host: &HostRoot, connector: &Connector) -> Result<Infallible, End> {

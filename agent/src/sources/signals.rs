@@ -9,18 +9,17 @@ mod instance;
 use std::{convert::Infallible, fs::File, io::Read, os::fd::AsFd, time::Duration};
 
 use coroner_diagnosis::observation::{
-    Fact, GapReason, Observation,
+    Fact, GapReason, Observation, Source,
     trace::{Signal, TraceEventKind, TraceLine, parse_line},
 };
 use jiff::Timestamp;
 use nix::errno::Errno;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::debug;
 
 use self::instance::Instance;
 use super::{
-    outlet::Outlet,
     procfs::process::Processes,
+    site::Site,
     worker::{End, Worker},
 };
 use crate::{clock::Anchor, host::HostRoot};
@@ -31,8 +30,8 @@ const PIPE_READ: usize = 32 * 1024;
 const LINE_MAX: usize = 4 * 1024;
 
 /// Starts the source.
-pub fn spawn(tracker: &TaskTracker, cancel: &CancellationToken, outlet: Outlet, host: HostRoot) {
-    Worker::spawn(tracker, cancel, outlet, "signals", move |worker| run(worker, &host));
+pub fn spawn(site: &Site, host: HostRoot) {
+    site.thread(&site.outlet(Source::Signals), move |worker| run(worker, &host));
 }
 
 fn run(worker: &mut Worker, host: &HostRoot) -> Result<Infallible, End> {

@@ -10,15 +10,18 @@ use std::{
 };
 
 use coroner_diagnosis::observation::{Fact, Health, Observation, Source};
+use coroner_runtime::{
+    metrics::Metrics,
+    tasks::{Group, Supervisor},
+};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use tokio::sync::mpsc;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
-use super::outlet::{CAPACITY, Outlet};
+use super::{outlet::CAPACITY, site::Site};
 use crate::host::HostRoot;
 
 /// Far longer than anything here takes on a busy machine.
@@ -31,8 +34,7 @@ pub(crate) fn node() -> HostRoot {
 
 /// Sources that run until [`stop`](Self::stop).
 pub(crate) struct Running {
-    tracker: TaskTracker,
-    cancel: CancellationToken,
+    group: Group,
     sender: mpsc::Sender<Observation>,
     receiver: mpsc::Receiver<Observation>,
     /// All that was seen so far.
@@ -42,16 +44,13 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn new() -> Self {
         let (sender, receiver) = mpsc::channel(CAPACITY);
-        Self { tracker: TaskTracker::new(), cancel: CancellationToken::new(), sender, receiver, seen: Vec::new() }
+        let group = Supervisor::new(&Metrics::default()).group();
+        Self { group, sender, receiver, seen: Vec::new() }
     }
 
     /// Starts one more source and waits until it has told its health.
-    pub(crate) async fn start(
-        &mut self,
-        source: Source,
-        spawn: impl FnOnce(&TaskTracker, &CancellationToken, Outlet),
-    ) -> Health {
-        spawn(&self.tracker, &self.cancel, Outlet::new(source, self.sender.clone()));
+    pub(crate) async fn start(&mut self, source: Source, spawn: impl FnOnce(&Site)) -> Health {
+        spawn(&Site::new(self.group.clone(), self.sender.clone()));
         self.until(|seen| match &seen.fact {
             Fact::Health(of, health) if *of == source => Some(health.clone()),
             _ => None,
@@ -79,11 +78,9 @@ impl Running {
 
     /// Stops the sources and waits for their end.
     pub(crate) async fn stop(mut self) {
-        self.cancel.cancel();
-        self.tracker.close();
         self.receiver.close();
-        while self.receiver.recv().await.is_some() {}
-        tokio::time::timeout(PATIENCE, self.tracker.wait()).await.expect("sources end when they are told to");
+        drop(self.receiver);
+        assert_eq!(self.group.stop(PATIENCE).await, [""; 0], "sources end when they are asked to");
     }
 }
 

@@ -1,7 +1,6 @@
 //! An agent's outbox and uplink, fed with numbered diagnoses.
 
 use std::path::Path;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -10,8 +9,10 @@ use coroner_agent::outbox::{self, Closed, Keeper, Limit, Outbox, Record};
 use coroner_agent::status::{Board, OUTBOX};
 use coroner_agent::uplink::{Pace, Uplink};
 use coroner_proto::v1::{Diagnosis, Severity, SourceHealth};
+use coroner_runtime::metrics::Metrics;
+use coroner_runtime::tasks::{Group, Supervisor};
 use coroner_tests::flow::{self, name};
-use coroner_tests::until;
+use coroner_tests::{PATIENCE, until};
 use tokio::task;
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +28,8 @@ pub(crate) struct Feeder {
     keeper: Keeper,
     board: Board,
     uplink: task::JoinHandle<Result<(), Closed>>,
-    thread: JoinHandle<()>,
+    supervisor: Supervisor,
+    owner: Group,
     /// The last number that was told.
     last: u64,
 }
@@ -52,11 +54,13 @@ impl Feeder {
     pub(crate) fn start(node: u16, url: String, outbox: &Path, max_bytes: u64) -> Result<Self> {
         let board = Board::default();
         let outbox = Outbox::open(outbox, max_bytes, &name(node), board.clone())?;
-        let (keeper, thread) = outbox::spawn(outbox).context("starting the outbox")?;
+        let supervisor = Supervisor::new(&Metrics::default());
+        let owner = supervisor.group();
+        let keeper = outbox::start(outbox, &owner);
         let aggregator = Aggregator { url, tls: None, token: None };
         let uplink = Uplink::new(name(node), aggregator, keeper.clone(), board.clone(), PACE);
         let uplink = tokio::spawn(uplink.run(CancellationToken::new()));
-        Ok(Self { node, keeper, board, uplink, thread, last: 0 })
+        Ok(Self { node, keeper, board, uplink, supervisor, owner, last: 0 })
     }
 
     /// Goes on behind what an earlier one has told.
@@ -106,12 +110,12 @@ impl Feeder {
 
     /// Ends it and closes the file; what it had in memory alone is gone.
     pub(crate) async fn end(self) -> Result<()> {
-        let Self { keeper, uplink, thread, .. } = self;
+        let Self { keeper, uplink, supervisor, owner, .. } = self;
         uplink.abort();
         ensure!(uplink.await.is_err_and(|error| error.is_cancelled()), "the uplink has ended by itself");
         drop(keeper);
-        let joined = task::spawn_blocking(|| thread.join()).await?;
-        ensure!(joined.is_ok(), "the outbox has panicked");
+        let late = owner.stop(PATIENCE).await;
+        ensure!(late.is_empty() && supervisor.failure().is_none(), "the outbox: {:?}", supervisor.failure());
         Ok(())
     }
 }

@@ -15,6 +15,8 @@ use coroner_proto::v1::diagnosis_service_client::DiagnosisServiceClient;
 use coroner_proto::v1::watch_diagnoses_request::Start;
 use coroner_proto::v1::watch_diagnoses_response::Frame;
 use coroner_proto::v1::{SourceHealth, WatchDiagnosesRequest};
+use coroner_runtime::metrics::Metrics;
+use coroner_runtime::tasks::Supervisor;
 use coroner_tests::flow::{diagnosis, name, number_of};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Endpoint;
@@ -63,7 +65,7 @@ pub(crate) fn play(role: &str) -> Result<()> {
 async fn tell(url: String, node: u16, numbers: Vec<u64>) -> Result<()> {
     let board = Board::default();
     let outbox = Outbox::open(Path::new(&format!("outbox-{node}.db")), 1 << 30, &name(node), board.clone())?;
-    let (keeper, _thread) = outbox::spawn(outbox).context("starting the outbox")?;
+    let keeper = outbox::start(outbox, &Supervisor::new(&Metrics::default()).group());
     let aggregator = Aggregator { url, tls: None, token: None };
     let uplink = Uplink::new(name(node), aggregator, keeper.clone(), board.clone(), PACE);
     let uplink = tokio::spawn(uplink.run(CancellationToken::new()));

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use coroner_agent::{
     host::HostRoot,
-    sources::{cgroups, container_names, containerd, cri, outlet::Outlet},
+    sources::{cgroups, container_names, containerd, cri, site::Site, socket::Socket},
 };
 use coroner_diagnosis::observation::{
     Fact, Gap, GapReason, Health, Observation, Source,
@@ -13,14 +13,16 @@ use coroner_diagnosis::observation::{
     containerd::TaskEventKind,
     cri::{Container, State},
 };
+use coroner_runtime::{
+    metrics::Metrics,
+    tasks::{Group, Supervisor},
+};
 use coroner_tests::{ContainerSpec, MIB, Node, PATIENCE, PodSpec};
 use tokio::sync::mpsc;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The sources of a node, and all that they have said.
 struct Sources {
-    cancel: CancellationToken,
-    tracker: TaskTracker,
+    group: Group,
     receiver: mpsc::Receiver<Observation>,
     said: Vec<Observation>,
 }
@@ -34,18 +36,21 @@ impl Sources {
     /// The same with or without containerd's own events.
     fn start_with(node: &Node, room: usize, with_containerd: bool) -> Self {
         let (sender, receiver) = mpsc::channel(room);
-        let (cancel, tracker) = (CancellationToken::new(), TaskTracker::new());
-        let outlet = |source| Outlet::new(source, sender.clone());
-        let endpoint = Some(format!("unix://{}", node.socket().display()));
-        let (hints, hinted) = cri::hints();
-        let own_events = endpoint.clone().filter(|_| with_containerd);
-        let config = containerd::Config { endpoint: own_events, namespace: "k8s.io".to_owned() };
-        containerd::spawn(&tracker, cancel.clone(), outlet(Source::Containerd), config, hints);
-        cri::spawn(&tracker, cancel.clone(), outlet(Source::Cri), endpoint, hinted);
-        cgroups::spawn(&tracker, &cancel, outlet(Source::Cgroups), HostRoot::at("/".as_ref()));
+        let group = Supervisor::new(&Metrics::default()).group();
+        let site = Site::new(group.clone(), sender);
+        let socket = Socket::At(format!("unix://{}", node.socket().display()));
+        let hints = cri::Hints::default();
+        let own_events = if with_containerd { socket.clone() } else { Socket::Off };
+        containerd::spawn(
+            &site,
+            containerd::Config { socket: own_events, namespace: "k8s.io".to_owned() },
+            hints.clone(),
+        );
+        cri::spawn(&site, socket, hints);
+        cgroups::spawn(&site, HostRoot::at("/".as_ref()));
         let links = node.kubelet().container_logs().clone();
-        container_names::spawn(&tracker, &cancel, outlet(Source::ContainerLogs), links);
-        Self { cancel, tracker, receiver, said: vec![] }
+        container_names::spawn(&site, links);
+        Self { group, receiver, said: vec![] }
     }
 
     /// Waits until something like that is said, or was said before.
@@ -80,10 +85,10 @@ impl Sources {
     }
 
     async fn stop(self) -> Result<()> {
-        self.cancel.cancel();
-        self.tracker.close();
         drop(self.receiver);
-        tokio::time::timeout(Duration::from_secs(30), self.tracker.wait()).await.context("the sources end when told")
+        let late = self.group.stop(Duration::from_secs(30)).await;
+        ensure!(late.is_empty(), "these do not end when they are asked to: {late:?}");
+        Ok(())
     }
 }
 

@@ -14,19 +14,19 @@ mod watcher;
 
 use std::{convert::Infallible, time::Instant};
 
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use coroner_diagnosis::observation::Source;
 
 use self::{hierarchy::Hierarchy, watcher::Watcher};
 use super::{
-    outlet::Outlet,
+    site::Site,
     worker::{End, Worker},
 };
 use crate::host::HostRoot;
 
 /// Starts the source.
-pub fn spawn(tracker: &TaskTracker, cancel: &CancellationToken, outlet: Outlet, host: HostRoot) {
+pub fn spawn(site: &Site, host: HostRoot) {
     let sys = host.sys;
-    Worker::spawn(tracker, cancel, outlet, "cgroups", move |worker| {
+    site.thread(&site.outlet(Source::Cgroups), move |worker| {
         let mut watcher = Watcher::new(Hierarchy::find(&sys).map_err(End::Absent)?)?;
         watch(&mut watcher, worker)
     });

@@ -12,6 +12,10 @@ use coroner_diagnosis::observation::{
     Fact, Health, Observation, Source,
     cgroup::{Limit, Sample},
 };
+use coroner_runtime::{
+    metrics::Metrics,
+    tasks::{Group, Supervisor},
+};
 use tokio::sync::mpsc;
 
 use super::*;
@@ -21,15 +25,14 @@ const ID: &str = "8ac0a4e1bd1f35ba4d6cf12f1b7b6d1e8ac0a4e1bd1f35ba4d6cf12f1b7b6d
 
 /// The source and what it says.
 struct Running {
-    cancel: CancellationToken,
-    tracker: TaskTracker,
+    group: Group,
     receiver: mpsc::Receiver<Observation>,
 }
 
 impl Running {
     fn start(sys: &Path) -> Self {
         let (sender, receiver) = mpsc::channel(4096);
-        let (cancel, tracker) = (CancellationToken::new(), TaskTracker::new());
+        let group = Supervisor::new(&Metrics::default()).group();
         let none = PathBuf::from("/nonexistent");
         let host = HostRoot {
             sys: sys.to_owned(),
@@ -39,8 +42,8 @@ impl Running {
             log: none.clone(),
             etc: none,
         };
-        spawn(&tracker, &cancel, Outlet::new(Source::Cgroups, sender), host);
-        Self { cancel, tracker, receiver }
+        spawn(&Site::new(group.clone(), sender), host);
+        Self { group, receiver }
     }
 
     /// Waits for something like that.
@@ -65,9 +68,7 @@ impl Running {
     }
 
     async fn stop(self) {
-        self.cancel.cancel();
-        self.tracker.close();
-        tokio::time::timeout(Duration::from_secs(20), self.tracker.wait()).await.expect("the source ends when told");
+        assert_eq!(self.group.stop(Duration::from_secs(20)).await, [""; 0], "the source ends when it is asked to");
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use coroner_diagnosis::observation::{Fact, Gap, GapReason, Health, cgroup::Path};
+use coroner_diagnosis::observation::{Fact, GapReason, Health, cgroup::Path};
 use jiff::Timestamp;
 use nix::{
     errno::Errno,
@@ -327,9 +327,7 @@ impl Watcher {
     /// inotify's queue was full: everything is searched and read again.
     fn overrun(&mut self, worker: &Worker) -> Result<(), End> {
         let (from, to) = (self.complete, Timestamp::now());
-        let gap =
-            Gap { source: worker.outlet.source(), reason: GapReason::Overrun, from: from.min(to), to, lost: None };
-        worker.send(worker.outlet.now(Fact::Gap(gap)))?;
+        worker.send(worker.outlet.gap(GapReason::Overrun, from.min(to), to, None))?;
         self.search(worker)?;
         let now = Instant::now();
         let paths: Vec<_> = self.groups.paths().cloned().collect();

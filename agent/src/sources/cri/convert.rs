@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use k8s_cri::v1;
 use serde::Deserialize;
 
-use super::super::runtime::cut;
+use super::super::connection::cut;
 
 /// Ids, names and other short texts are cut to this. Kubernetes' own names have at most 253 bytes, a file name 255.
 const MAX_NAME: usize = 256;

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::transport::Channel;
 
-use super::{super::runtime::RuntimeError, convert};
+use super::{super::connection::RuntimeError, convert};
 
 /// Events that may wait. One holds the containers of one pod, a few KiB.
 const QUEUE: usize = 256;

@@ -11,20 +11,24 @@ mod events;
 mod followups;
 mod register;
 
-use std::{collections::BTreeSet, convert::Infallible, future::pending, time::Duration};
+use std::{collections::BTreeSet, convert::Infallible, future::pending, sync::Arc, time::Duration};
 
 use coroner_diagnosis::observation::{
-    Fact, Gap, GapReason, Health, Observation,
+    GapReason, Health, Observation, Source,
     containerd::TaskEvent,
     cri::{ContainerId, State},
 };
+use coroner_runtime::error::chain;
 use jiff::Timestamp;
 use k8s_cri::v1::{
     ContainerStatusRequest, ListContainersRequest, ListPodSandboxRequest, VersionRequest, VersionResponse,
     runtime_service_client::RuntimeServiceClient,
 };
-use tokio::{select, sync::mpsc, time::Instant};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::{
+    select,
+    sync::{Mutex, OwnedMutexGuard, mpsc},
+    time::Instant,
+};
 use tonic::{Code, transport::Channel};
 
 use self::{
@@ -33,8 +37,10 @@ use self::{
     register::Register,
 };
 use super::{
+    connection::{self, Connection, RuntimeError},
     outlet::Outlet,
-    runtime::{self, Connection, RuntimeError},
+    site::Site,
+    socket::Socket,
 };
 
 /// How often everything is listed where the runtime tells what changes.
@@ -47,39 +53,40 @@ const LISTING_SOON: Duration = Duration::from_millis(100);
 /// Hints that may wait; what is lost shows in the next listing.
 const HINTS: usize = 1024;
 
-/// The way of containerd's events to this source.
-pub fn hints() -> (mpsc::Sender<TaskEvent>, mpsc::Receiver<TaskEvent>) {
-    mpsc::channel(HINTS)
+/// The way of containerd's events to this source. Cloned freely; all clones are one.
+#[derive(Clone, Debug)]
+pub struct Hints {
+    sender: mpsc::Sender<TaskEvent>,
+    receiver: Arc<Mutex<mpsc::Receiver<TaskEvent>>>,
 }
 
-/// Starts the source. `endpoint` is `unix:///path`, `None` where the node has no CRI.
-pub fn spawn(
-    tracker: &TaskTracker,
-    cancel: CancellationToken,
-    outlet: Outlet,
-    endpoint: Option<String>,
-    hints: mpsc::Receiver<TaskEvent>,
-) {
-    tracker.spawn(async move {
-        select! {
-            () = cancel.cancelled() => {}
-            () = run(outlet, endpoint, hints) => {}
-        }
-    });
+impl Default for Hints {
+    fn default() -> Self {
+        let (sender, receiver) = mpsc::channel(HINTS);
+        Self { sender, receiver: Arc::new(Mutex::new(receiver)) }
+    }
 }
 
-async fn run(outlet: Outlet, endpoint: Option<String>, hints: mpsc::Receiver<TaskEvent>) {
-    let mut connection = Connection::new(outlet.clone());
-    let Some(endpoint) = endpoint else {
-        return connection.tell(Health::Absent("this node has no CRI socket".to_owned())).await;
-    };
+impl Hints {
+    /// Gives a hint, which may be lost.
+    pub(super) fn give(&self, event: TaskEvent) {
+        let _lost = self.sender.try_send(event);
+    }
+}
+
+/// Starts the source.
+pub fn spawn(site: &Site, socket: Socket, hints: Hints) {
+    let outlet = site.outlet(Source::Cri);
+    site.task(&outlet.clone(), move || run(outlet.clone(), socket.clone(), hints.clone()));
+}
+
+async fn run(outlet: Outlet, socket: Socket, hints: Hints) -> Infallible {
+    let connection = Connection::new(outlet.clone());
     let (register, followups) = (Register::default(), Followups::default());
+    let hints = hints.receiver.lock_owned().await;
     let mut cri = Cri { outlet, connection, hints, register, followups, listing_at: Instant::now() };
     loop {
-        let broken = match cri.session(&endpoint).await {
-            Ok(never) => match never {},
-            Err(broken) => broken,
-        };
+        let Err(broken) = cri.session(&socket).await;
         cri.connection.broke(&broken).await;
     }
 }
@@ -88,7 +95,7 @@ async fn run(outlet: Outlet, endpoint: Option<String>, hints: mpsc::Receiver<Tas
 struct Cri {
     outlet: Outlet,
     connection: Connection,
-    hints: mpsc::Receiver<TaskEvent>,
+    hints: OwnedMutexGuard<mpsc::Receiver<TaskEvent>>,
     register: Register,
     followups: Followups,
     /// When everything is listed next.
@@ -99,10 +106,11 @@ type Client = RuntimeServiceClient<Channel>;
 
 impl Cri {
     /// Connects and goes on until something breaks.
-    async fn session(&mut self, endpoint: &str) -> Result<Infallible, RuntimeError> {
-        let channel = runtime::connect(endpoint).await?;
-        let mut client = Client::new(channel).max_decoding_message_size(runtime::MAX_MESSAGE);
-        let version = runtime::answer("Version", client.version(VersionRequest { version: "v1".to_owned() })).await?;
+    async fn session(&mut self, socket: &Socket) -> Result<Infallible, RuntimeError> {
+        let channel = connection::connect(&socket.find("CRI")?).await?;
+        let mut client = Client::new(channel).max_decoding_message_size(connection::MAX_MESSAGE);
+        let version =
+            connection::answer("Version", client.version(VersionRequest { version: "v1".to_owned() })).await?;
         tracing::debug!(runtime = %version.runtime_name, version = %version.runtime_version, "Connected to the runtime");
         let mut events = may_subscribe(&version).then(|| Events::subscribe(client.clone()));
         self.list(&mut client, events.is_some()).await?;
@@ -114,7 +122,7 @@ impl Cri {
                     Ok(event) => self.event(&mut client, event, events.as_ref().map_or(0, Events::take_lost)).await?,
                     Err(error) if events.as_ref().is_some_and(|events| events.proven) => return Err(error),
                     Err(error) => {
-                        tracing::debug!(reason = %error.chain(), "The runtime has no stream of events");
+                        tracing::debug!(reason = %chain(&error), "The runtime has no stream of events");
                         events = None;
                         self.list_within(LISTING);
                     }
@@ -131,8 +139,8 @@ impl Cri {
                         self.follow_up(&mut client, &id).await?;
                     } else if self.listing_at <= Instant::now() {
                         self.list(&mut client, events.is_some()).await?;
-                        self.connection.heard();
-                        self.connection.tell(self.health()).await;
+                        self.connection.answered();
+                        self.outlet.health(self.health()).await;
                     }
                 }
             }
@@ -146,9 +154,9 @@ impl Cri {
     /// Lists everything and asks for what is new or changed.
     async fn list(&mut self, client: &mut Client, with_events: bool) -> Result<(), RuntimeError> {
         let sandboxes = client.list_pod_sandbox(ListPodSandboxRequest { filter: None });
-        let sandboxes = runtime::answer("ListPodSandbox", sandboxes).await?.items;
+        let sandboxes = connection::answer("ListPodSandbox", sandboxes).await?.items;
         let containers = client.list_containers(ListContainersRequest { filter: None });
-        let containers = runtime::answer("ListContainers", containers).await?.containers;
+        let containers = connection::answer("ListContainers", containers).await?.containers;
         let seen_at = Timestamp::now();
         let listed =
             sandboxes.iter().map(|sandbox| &sandbox.id).chain(containers.iter().map(|container| &container.id));
@@ -182,17 +190,10 @@ impl Cri {
 
     /// Takes an event of the CRI's own stream.
     async fn event(&mut self, client: &mut Client, event: Event, lost: u64) -> Result<(), RuntimeError> {
-        self.connection.heard();
+        self.connection.answered();
         let seen_at = Timestamp::now();
         if lost > 0 {
-            let gap = Gap {
-                source: self.outlet.source(),
-                reason: GapReason::Overload,
-                from: seen_at,
-                to: seen_at,
-                lost: Some(lost),
-            };
-            self.tell(Some(self.outlet.now(Fact::Gap(gap)))).await;
+            self.tell(Some(self.outlet.gap(GapReason::Overload, seen_at, seen_at, Some(lost)))).await;
             self.list_within(Duration::ZERO);
         }
         let sandbox_id = event.sandbox.as_ref().map(|sandbox| sandbox.id.clone());
@@ -237,7 +238,7 @@ impl Cri {
     ) -> Result<Option<(State, String)>, RuntimeError> {
         let verbose = self.register.wants_details(id);
         let request = ContainerStatusRequest { container_id: id.0.clone(), verbose };
-        let response = match runtime::answer("ContainerStatus", client.container_status(request)).await {
+        let response = match connection::answer("ContainerStatus", client.container_status(request)).await {
             Ok(response) => response,
             Err(error) => match error.code() {
                 Some(Code::NotFound) => {
@@ -247,7 +248,7 @@ impl Cri {
                     return Ok(None);
                 }
                 Some(Code::Unknown | Code::Internal) => {
-                    tracing::debug!(container = %id, reason = %error.chain(), "The runtime cannot tell about a container");
+                    tracing::debug!(container = %id, reason = %chain(&error), "The runtime cannot tell about a container");
                     return Ok(None);
                 }
                 _ => return Err(error),

@@ -22,6 +22,7 @@ use bollard::{
     query_parameters::{EventsOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder},
 };
 use coroner_diagnosis::{observation::cri::ContainerId, text};
+use coroner_runtime::error::chain;
 use futures::{Stream, TryStreamExt};
 use http::{HeaderValue, Uri, header::HOST};
 use hyper::{Response, body::Incoming, client::conn::http1};
@@ -33,7 +34,7 @@ use tokio::{
 };
 
 use super::{
-    super::runtime::{self, RuntimeError},
+    super::connection::{self, RuntimeError},
     CAPACITY,
 };
 
@@ -55,7 +56,7 @@ pub(super) struct Client {
 impl Client {
     /// For questions that are answered once.
     pub(super) fn for_questions(endpoint: &str) -> Result<Self, RuntimeError> {
-        Self::new(endpoint, runtime::MAX_MESSAGE)
+        Self::new(endpoint, connection::MAX_MESSAGE)
     }
 
     /// For [`events`](Self::events).
@@ -120,7 +121,7 @@ async fn answer<T>(call: &'static str, asked: impl Future<Output = Result<T, Err
 }
 
 fn failed(call: &'static str, error: &Error) -> RuntimeError {
-    RuntimeError::Docker { call, reason: text::clean(&runtime::chain(error), 256) }
+    RuntimeError::Docker { call, reason: text::clean(&chain(error), 256) }
 }
 
 /// One request over a connection of its own.

@@ -12,7 +12,7 @@ use coroner_diagnosis::observation::{
 };
 use jiff::Timestamp;
 
-use super::{super::runtime::cut, client::TYPE_LABEL};
+use super::{super::connection::cut, client::TYPE_LABEL};
 
 /// Ids, names and other short texts are cut to this. Kubernetes' own names have at most 253 bytes.
 const MAX_NAME: usize = 256;

@@ -21,22 +21,24 @@ use std::{
 };
 
 use coroner_diagnosis::observation::{
-    Fact, GapReason, Health, Observation,
+    Fact, GapReason, Health, Observation, Source,
     cri::{ContainerId, State},
     docker::{Event, Word},
 };
+use coroner_runtime::error::chain;
 use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use tokio::{select, sync::mpsc, time::Instant};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     client::Client,
     convert::{Told, What},
 };
 use super::{
+    connection::{Connection, RuntimeError},
     outlet::Outlet,
-    runtime::{Connection, RuntimeError},
+    site::Site,
+    socket::Socket,
 };
 
 /// Containers and sandboxes that are followed.
@@ -50,27 +52,17 @@ const FAILURES: usize = 3;
 /// How far before the last contact events are asked for again. What is told twice is the same statement.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(1);
 
-/// Starts the source. `endpoint` is `unix:///path`, `None` where the node has no Docker.
-pub fn spawn(tracker: &TaskTracker, cancel: CancellationToken, outlet: Outlet, endpoint: Option<String>) {
-    tracker.spawn(async move {
-        select! {
-            () = cancel.cancelled() => {}
-            () = run(outlet, endpoint) => {}
-        }
-    });
+/// Starts the source.
+pub fn spawn(site: &Site, socket: Socket) {
+    let outlet = site.outlet(Source::Docker);
+    site.task(&outlet.clone(), move || run(outlet.clone(), socket.clone()));
 }
 
-async fn run(outlet: Outlet, endpoint: Option<String>) {
-    let mut connection = Connection::new(outlet.clone());
-    let Some(endpoint) = endpoint else {
-        return connection.tell(Health::Absent("this node has no Docker socket".to_owned())).await;
-    };
-    let mut docker = Docker { outlet, connection, known: BTreeMap::new(), heard: Timestamp::now() };
+async fn run(outlet: Outlet, socket: Socket) -> Infallible {
+    let connection = Connection::new(outlet.clone());
+    let mut docker = Docker { outlet, connection, known: BTreeMap::new(), answered: Timestamp::now() };
     loop {
-        let broken = match docker.session(&endpoint).await {
-            Ok(never) => match never {},
-            Err(broken) => broken,
-        };
+        let Err(broken) = docker.session(&socket).await;
         docker.connection.broke(&broken).await;
     }
 }
@@ -81,7 +73,7 @@ struct Docker {
     connection: Connection,
     known: BTreeMap<ContainerId, Known>,
     /// When Docker last answered.
-    heard: Timestamp,
+    answered: Timestamp,
 }
 
 /// A container or sandbox that was told.
@@ -94,12 +86,13 @@ struct Known {
 
 impl Docker {
     /// Connects and goes on until something breaks.
-    async fn session(&mut self, endpoint: &str) -> Result<Infallible, RuntimeError> {
-        let (events, client) = (Client::for_events(endpoint)?, Client::for_questions(endpoint)?);
+    async fn session(&mut self, socket: &Socket) -> Result<Infallible, RuntimeError> {
+        let endpoint = socket.find("Docker")?;
+        let (events, client) = (Client::for_events(&endpoint)?, Client::for_questions(&endpoint)?);
         let (sender, queue) = mpsc::channel(QUEUE);
         let lost = AtomicU64::new(0);
         select! {
-            broken = read(&events, self.heard - OVERLAP, sender, &lost) => broken,
+            broken = read(&events, self.answered - OVERLAP, sender, &lost) => broken,
             broken = self.follow(&client, queue, &lost) => broken,
         }
     }
@@ -117,14 +110,14 @@ impl Docker {
         loop {
             select! {
                 Some(told) = queue.recv() => {
-                    self.heard();
+                    self.answered();
                     if self.event(client, told).await.is_err() {
                         listing_at = Instant::now(); // tells whether Docker answers at all
                     }
                 }
                 () = tokio::time::sleep_until(listing_at) => {
                     let health = self.list(client).await?;
-                    self.connection.tell(health).await;
+                    self.outlet.health(health).await;
                     listing_at = Instant::now() + LISTING;
                 }
             }
@@ -137,15 +130,15 @@ impl Docker {
         }
     }
 
-    fn heard(&mut self) {
-        self.heard = Timestamp::now();
-        self.connection.heard();
+    fn answered(&mut self) {
+        self.answered = Timestamp::now();
+        self.connection.answered();
     }
 
     /// Lists everything and asks about what is not known as it is listed.
     async fn list(&mut self, client: &Client) -> Result<Health, RuntimeError> {
         let listed = client.list().await?;
-        self.heard();
+        self.answered();
         let beyond = listed.len() > CAPACITY;
         let listed: BTreeMap<ContainerId, bool> =
             listed.into_iter().take(CAPACITY).filter_map(convert::listed).collect();
@@ -166,7 +159,7 @@ impl Docker {
             if let Err(error) = self.inspect(client, &id).await {
                 failures += 1;
                 if failures == FAILURES {
-                    return Ok(Health::Degraded(error.chain()));
+                    return Ok(Health::Degraded(chain(&error)));
                 }
             }
         }
@@ -203,7 +196,7 @@ impl Docker {
     /// Asks about one container or sandbox and tells it.
     async fn inspect(&mut self, client: &Client, id: &ContainerId) -> Result<(), RuntimeError> {
         let answer = client.inspect(id).await.inspect_err(|error| {
-            tracing::debug!(container = %id, reason = %error.chain(), "Docker cannot tell about a container");
+            tracing::debug!(container = %id, reason = chain(error), "Docker cannot tell about a container");
         })?;
         let Some(inspected) = answer.and_then(convert::inspected) else {
             self.removed(id).await;

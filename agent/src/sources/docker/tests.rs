@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use coroner_diagnosis::observation::{Fact, Health, Source, cri::ContainerId};
+use coroner_runtime::error::chain;
 use futures::StreamExt;
 use jiff::Timestamp;
 use tempfile::TempDir;
@@ -71,7 +72,7 @@ async fn an_answer_without_end_breaks_off() {
             pour(&mut stream, byte).await;
         };
         let (_, answer) = tokio::join!(pouring, client.inspect(&id));
-        assert!(answer.unwrap_err().chain().contains("too large"));
+        assert!(answer.unwrap_err().to_string().contains("too large"));
     }
 }
 
@@ -97,7 +98,7 @@ async fn an_event_without_end_breaks_off_and_many_small_ones_do_not() {
         loop {
             match events.next().await.expect("an error comes before the end") {
                 Ok(_event) => count += 1,
-                Err(error) => return (count, error.chain()),
+                Err(error) => return (count, chain(&error)),
             }
         }
     };
@@ -152,7 +153,7 @@ async fn bytes_that_are_no_answer_make_the_source_absent_with_the_reason() {
             let _gone = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[{\"Id\":7}").await;
         }
     });
-    let health = running.start(Source::Docker, |t, c, o| super::spawn(t, c.clone(), o, Some(endpoint))).await;
+    let health = running.start(Source::Docker, |site| super::spawn(site, super::Socket::At(endpoint))).await;
     assert!(matches!(&health, Health::Absent(reason) if reason.contains("JSON")), "{health:?}");
     garbage.abort();
     running.stop().await;
@@ -161,7 +162,7 @@ async fn bytes_that_are_no_answer_make_the_source_absent_with_the_reason() {
 #[tokio::test]
 async fn a_node_without_docker_is_told_as_one() {
     let mut running = Running::new();
-    let health = running.start(Source::Docker, |t, c, o| super::spawn(t, c.clone(), o, None)).await;
+    let health = running.start(Source::Docker, |site| super::spawn(site, super::Socket::FirstOf(Vec::new()))).await;
     assert_eq!(health, Health::Absent("this node has no Docker socket".to_owned()));
     assert!(running.seen.iter().all(|seen| matches!(seen.fact, Fact::Health(..))));
     running.stop().await;

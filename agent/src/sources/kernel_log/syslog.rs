@@ -4,7 +4,7 @@
 //! last line seen is no longer there tells that something was. Every line carries priority and time of its own, the lines of
 //! one record too, so nobody can forge a record by a line break.
 
-use std::{convert::Infallible, io, time::Duration};
+use std::{io, time::Duration};
 
 use coroner_diagnosis::observation::{GapReason, Health, kernel_log::Record};
 use coroner_sys::{syslog_buffer_size, syslog_read_all};
@@ -17,18 +17,28 @@ use crate::{
 
 /// Time between two looks. Each costs the kernel a walk over all records.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// After so many looks it is tried whether the device can be had.
+const DEVICE_EVERY: u32 = 60;
 /// What is read at first: seldom is more written within [`INTERVAL`].
 const TAIL: usize = 16 * 1024;
 /// All is read up to this size. As text, records take more room than in the kernel's buffer, hence more than the buffer's size is asked for.
 const ALL_MAX: usize = 8 * 1024 * 1024;
 
-/// Polls until told to stop. `refusal`: why the device cannot be had.
-pub(super) fn poll(refusal: &str, log: &mut Log, worker: &mut Worker) -> Result<Infallible, End> {
+/// Polls until the device can be had after all. `refusal`: why it could not.
+pub(super) fn poll(
+    refusal: &str,
+    log: &mut Log,
+    worker: &mut Worker,
+    device_is_there: impl Fn() -> bool,
+) -> Result<(), End> {
     let absent = |error: io::Error| End::Absent(format!("{refusal}; syslog(2): {error}"));
     let all = syslog_buffer_size().map_err(absent)?.saturating_mul(2).min(ALL_MAX);
     let mut last: Option<Vec<u8>> = None;
     let mut looked = Anchor::now().wall;
-    loop {
+    for look in 0_u32.. {
+        if look % DEVICE_EVERY == DEVICE_EVERY - 1 && device_is_there() {
+            break;
+        }
         let mut snapshot = Vec::new();
         syslog_read_all(&mut snapshot, TAIL).map_err(absent)?;
         if following(&snapshot, last.as_deref()).is_none() {
@@ -66,6 +76,7 @@ pub(super) fn poll(refusal: &str, log: &mut Log, worker: &mut Worker) -> Result<
         }
         worker.pause(INTERVAL)?;
     }
+    Ok(())
 }
 
 fn lines(text: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {

@@ -15,7 +15,7 @@ fn write(text: &str) {
 }
 
 async fn start(running: &mut Running, host: HostRoot, lookback: Duration) -> Health {
-    running.start(Source::KernelLog, |tracker, cancel, outlet| spawn(tracker, cancel, outlet, host, lookback)).await
+    running.start(Source::KernelLog, |site| spawn(site, host, lookback)).await
 }
 
 async fn find(running: &mut Running, text: &str) -> (Observation, Record) {

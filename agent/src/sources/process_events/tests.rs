@@ -11,11 +11,7 @@ use super::*;
 use crate::sources::testing::{ContainerCgroup, Running, elsewhere, line_from, node, pid_of, reap};
 
 async fn started(running: &mut Running, host: HostRoot) -> Health {
-    running
-        .start(Source::ProcessEvents, |tracker, cancel, outlet| {
-            spawn(tracker, cancel, outlet, host, Connector::default());
-        })
-        .await
+    running.start(Source::ProcessEvents, |site| spawn(site, host, Connector::default())).await
 }
 
 async fn end_of(running: &mut Running, pid: i32) -> WaitStatus {

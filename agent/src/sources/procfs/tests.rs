@@ -6,9 +6,7 @@ use super::*;
 use crate::sources::testing::{ContainerCgroup, Running, elsewhere, line_from, node, pid_of, reap};
 
 async fn started(running: &mut Running, host: HostRoot) -> Health {
-    running
-        .start(Source::Procfs, |tracker, cancel, outlet| spawn(tracker, cancel, outlet, host, Connector::default()))
-        .await
+    running.start(Source::Procfs, |site| spawn(site, host, Connector::default())).await
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::sources::testing::{ContainerCgroup, Running, elsewhere, line_from, no
 
 async fn started() -> Running {
     let mut running = Running::new();
-    let health = running.start(Source::Signals, |tracker, cancel, outlet| spawn(tracker, cancel, outlet, node())).await;
+    let health = running.start(Source::Signals, |site| spawn(site, node())).await;
     assert_eq!(health, Health::Ok);
     running
 }
@@ -81,7 +81,7 @@ async fn a_sender_that_is_gone_at_once_is_known_by_its_thread() {
 #[ignore = "run in other circumstances by the test below"]
 async fn probe() {
     let mut running = Running::new();
-    let health = running.start(Source::Signals, |tracker, cancel, outlet| spawn(tracker, cancel, outlet, node())).await;
+    let health = running.start(Source::Signals, |site| spawn(site, node())).await;
     println!("{health:?}");
     running.stop().await;
 }

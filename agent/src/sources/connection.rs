@@ -1,13 +1,17 @@
 //! The way to a container runtime's socket, shared by [`cri`](super::cri), [`containerd`](super::containerd) and
-//! [`docker`](super::docker): deadlines on everything, patience between attempts.
+//! [`docker`](super::docker): deadlines on everything, delays between attempts.
 //!
 //! No HTTP/2 keepalive: grpc-go's servers (containerd, CRI-O) take pings more often than every five minutes for an abuse and
 //! close the connection (`keepalive.EnforcementPolicy`), which would break every quiet event stream. That the runtime still
 //! answers is learned by asking it.
 
-use std::{error::Error, fmt::Write, time::Duration};
+use std::time::Duration;
 
-use coroner_diagnosis::observation::{Fact, Gap, GapReason, Health};
+use coroner_diagnosis::observation::{GapReason, Health};
+use coroner_runtime::{
+    backoff::{Backoff, jittered},
+    error::chain,
+};
 use jiff::Timestamp;
 use tonic::{
     Code, Response, Status,
@@ -21,6 +25,13 @@ const CONNECT: Duration = Duration::from_secs(2);
 
 /// How long a call may take.
 const CALL: Duration = Duration::from_secs(5);
+
+/// The first delay before another attempt,
+const FIRST_DELAY: Duration = Duration::from_millis(200);
+/// the longest,
+const LONGEST_DELAY: Duration = Duration::from_secs(5);
+/// and that after an answer which will hardly change.
+const LASTING_DELAY: Duration = Duration::from_mins(1);
 
 /// The largest message taken from a runtime, as the kubelet does: lists of busy nodes pass gRPC's usual 4 MiB.
 pub const MAX_MESSAGE: usize = 16 << 20;
@@ -37,6 +48,12 @@ pub enum RuntimeError {
         #[source]
         source: tonic::transport::Error,
     },
+    /// There is nothing to connect to.
+    #[error("this node has no {0} socket")]
+    NoSocket(&'static str),
+    /// It is not to be asked.
+    #[error("{0} is switched off")]
+    Off(&'static str),
     /// No connection or answer in time.
     #[error("{call} was not answered within {} s", .limit.as_secs())]
     Deadline {
@@ -74,35 +91,21 @@ impl RuntimeError {
     pub fn code(&self) -> Option<Code> {
         match self {
             Self::Call { status, .. } => Some(status.code()),
-            Self::Connect { .. } | Self::Deadline { .. } | Self::Docker { .. } | Self::Ended(_) | Self::Reader(_) => {
-                None
-            }
+            Self::Connect { .. }
+            | Self::NoSocket(_)
+            | Self::Off(_)
+            | Self::Deadline { .. }
+            | Self::Docker { .. }
+            | Self::Ended(_)
+            | Self::Reader(_) => None,
         }
-    }
-
-    /// The error with its causes, in one line.
-    pub fn chain(&self) -> String {
-        chain(self)
     }
 
     /// Whether asking again soon is of no use: it is not that kind of runtime, or not for us.
     fn is_lasting(&self) -> bool {
-        matches!(self.code(), Some(Code::Unimplemented | Code::PermissionDenied | Code::Unauthenticated))
+        matches!(self, Self::Off(_))
+            || matches!(self.code(), Some(Code::Unimplemented | Code::PermissionDenied | Code::Unauthenticated))
     }
-}
-
-/// An error with its causes, in one line.
-pub fn chain(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !line.ends_with(&text) {
-            let _infallible = write!(line, ": {text}");
-        }
-        cause = error.source();
-    }
-    line
 }
 
 /// Connects to `unix:///path`.
@@ -127,63 +130,49 @@ pub async fn answer<T>(
     }
 }
 
-/// Where the connection of one source stands: tells its health at each change, and what a broken connection may have lost.
+/// Where the connection of one source stands: reports its health at each change, and what a broken connection may have lost.
 #[derive(Debug)]
 pub struct Connection {
     outlet: Outlet,
-    health: Option<Health>,
-    /// The last moment at which nothing could have been missed; `None` before the first connection.
-    contact: Option<Timestamp>,
-    attempts: u32,
+    /// Whether there was a connection ever.
+    stood: bool,
+    /// Up to when nothing was missed, while there is no connection any more.
+    lost_since: Option<Timestamp>,
+    delays: Backoff,
 }
 
 impl Connection {
     /// Not connected yet.
     pub fn new(outlet: Outlet) -> Self {
-        Self { outlet, health: None, contact: None, attempts: 0 }
+        Self { outlet, stood: false, lost_since: None, delays: Backoff::new(FIRST_DELAY, LONGEST_DELAY) }
     }
 
-    /// The runtime has just been heard.
-    pub fn heard(&mut self) {
-        self.contact = Some(Timestamp::now());
+    /// The runtime has just answered: nothing was missed up to now.
+    pub fn answered(&mut self) {
+        self.outlet.touch_now();
     }
 
-    /// The connection stands and will miss nothing from now on: tells the gap since it was lost, if it was, and the health.
+    /// The connection stands and will miss nothing from now on: reports the gap since it was lost, if it was, and the health.
     pub async fn stands(&mut self, health: Health) {
         let now = Timestamp::now();
-        if let (Some(from), Some(Health::Absent(_))) = (self.contact, &self.health) {
-            let gap = Gap {
-                source: self.outlet.source(),
-                reason: GapReason::Disconnected,
-                from: from.min(now),
-                to: now,
-                lost: None,
-            };
-            let _closed = self.outlet.send(self.outlet.now(Fact::Gap(gap))).await;
+        if let Some(from) = self.lost_since.take() {
+            let gap = self.outlet.gap(GapReason::Disconnected, from.min(now), now, None);
+            let _closed = self.outlet.send(gap).await;
         }
-        self.contact = Some(now);
-        self.attempts = 0;
-        self.tell(health).await;
+        self.stood = true;
+        self.outlet.touch_now();
+        self.delays.reset();
+        self.outlet.health(health).await;
     }
 
     /// The connection broke or could not be had; waits until it is time for another attempt.
     pub async fn broke(&mut self, error: &RuntimeError) {
-        self.tell(Health::Absent(error.chain())).await;
-        let patience = if error.is_lasting() {
-            Duration::from_secs(60)
-        } else {
-            Duration::from_millis(100 << self.attempts).min(Duration::from_secs(5))
-        };
-        self.attempts = (self.attempts + 1).min(6);
-        tokio::time::sleep(patience).await;
-    }
-
-    /// Tells the health if it is news.
-    pub async fn tell(&mut self, health: Health) {
-        if self.health.as_ref() != Some(&health) {
-            self.health = Some(health.clone());
-            self.outlet.health(health).await;
+        if self.stood {
+            self.lost_since.get_or_insert_with(|| self.outlet.contact());
         }
+        self.outlet.health(Health::Absent(chain(error))).await;
+        let delay = if error.is_lasting() { jittered(LASTING_DELAY) } else { self.delays.next() };
+        tokio::time::sleep(delay).await;
     }
 }
 

@@ -1,0 +1,79 @@
+//! What made the pods that are being deleted: asked for once, so that a rollout is told from a deletion.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use coroner_diagnosis::observation::{
+    Fact,
+    kube::{Change, Controller, Object, Pod, Workload, WorkloadKind},
+};
+use k8s_openapi::api::{apps::v1 as apps, batch::v1 as batch};
+use kube::{Api, Client};
+use tokio::time::{Instant, timeout};
+
+use crate::sources::outlet::Outlet;
+
+/// How long one question may take.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// How long a controller's state counts as known.
+const FRESH: Duration = Duration::from_secs(5);
+/// Controllers whose state counts as known. While there are so many, no further one is asked for.
+const CAPACITY: usize = 256;
+
+/// Asks for controllers.
+pub(super) struct Owners {
+    client: Client,
+    /// By uid, when it was asked for.
+    asked: BTreeMap<String, Instant>,
+}
+
+impl Owners {
+    pub(super) fn new(client: Client) -> Self {
+        Self { client, asked: BTreeMap::new() }
+    }
+
+    /// Reports the controller of a pod that is being deleted, and the controller's own.
+    pub(super) async fn report(&mut self, pod: &Pod, outlet: &Outlet) {
+        let Some(controller) = &pod.meta.controller else { return };
+        let now = Instant::now();
+        self.asked.retain(|_, at| now.duration_since(*at) < FRESH);
+        if self.asked.len() >= CAPACITY || self.asked.insert(controller.uid.clone(), now).is_some() {
+            return;
+        }
+        // Without permission, or without an answer in time, nobody learns who asked; that is all.
+        let Ok(Some(workload)) = timeout(DEADLINE, self.ask(&pod.meta.namespace, controller)).await else { return };
+        let above = workload.meta.controller.clone();
+        let _sent = outlet.send(outlet.now(Fact::Object(Change::Applied, Object::Workload(Box::new(workload))))).await;
+        let Some(above) = above else { return };
+        if let Ok(Some(top)) = timeout(DEADLINE, self.ask(&pod.meta.namespace, &above)).await {
+            let _sent = outlet.send(outlet.now(Fact::Object(Change::Applied, Object::Workload(Box::new(top))))).await;
+        }
+    }
+
+    async fn ask(&self, namespace: &str, of: &Controller) -> Option<Workload> {
+        let client = self.client.clone();
+        let kinds = [
+            WorkloadKind::Deployment,
+            WorkloadKind::ReplicaSet,
+            WorkloadKind::StatefulSet,
+            WorkloadKind::DaemonSet,
+            WorkloadKind::Job,
+        ];
+        let kind = kinds.into_iter().find(|kind| kind.name() == of.kind)?;
+        let workload = match kind {
+            WorkloadKind::Deployment => {
+                (&Api::<apps::Deployment>::namespaced(client, namespace).get(&of.name).await.ok()?).into()
+            }
+            WorkloadKind::ReplicaSet => {
+                (&Api::<apps::ReplicaSet>::namespaced(client, namespace).get(&of.name).await.ok()?).into()
+            }
+            WorkloadKind::StatefulSet => {
+                (&Api::<apps::StatefulSet>::namespaced(client, namespace).get(&of.name).await.ok()?).into()
+            }
+            WorkloadKind::DaemonSet => {
+                (&Api::<apps::DaemonSet>::namespaced(client, namespace).get(&of.name).await.ok()?).into()
+            }
+            WorkloadKind::Job => (&Api::<batch::Job>::namespaced(client, namespace).get(&of.name).await.ok()?).into(),
+        };
+        Some(workload)
+    }
+}

@@ -1,0 +1,31 @@
+//! The pods of this node.
+
+use std::convert::Infallible;
+
+use coroner_diagnosis::observation::kube::{Change, Kind, Object};
+use coroner_watch::Told;
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1 as core;
+use kube::{Api, Client};
+
+use super::{PAGE, events::Troubles, owners::Owners, report, trouble};
+use crate::sources::outlet::Outlet;
+
+pub(super) async fn watch(client: Client, outlet: &Outlet, node: &str, troubles: &Troubles) -> Infallible {
+    let api: Api<core::Pod> = Api::all(client.clone());
+    let selector = format!("spec.nodeName={node}");
+    let prune = |pod: &core::Pod| Object::Pod(Box::new(pod.into()));
+    let mut told = coroner_watch::watch(api, &selector, PAGE, Kind::Pods, prune).boxed();
+    let mut owners = Owners::new(client);
+    loop {
+        let Some(told) = told.next().await else { continue };
+        if let Told::Object(change, Object::Pod(pod)) = &told {
+            troubles.set(&pod.meta.uid, trouble::of(*change, pod, Timestamp::now()));
+            if pod.deletion.is_some() && *change == Change::Applied {
+                owners.report(pod, outlet).await;
+            }
+        }
+        report(outlet, told).await;
+    }
+}

@@ -1,0 +1,105 @@
+//! The way to the kubelet's HTTPS endpoints: authentication, deadlines and bounds.
+
+use std::{fmt::Display, path::PathBuf, time::Duration};
+
+use coroner_diagnosis::text;
+use coroner_runtime::error::chain;
+use http::{Request, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Limited};
+use kube::client::Body;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+use tokio::time::timeout;
+use tracing::warn;
+
+/// How long an answer may take.
+const DEADLINE: Duration = Duration::from_secs(4);
+/// The most that an answer may hold: 500 pods of 30 KiB.
+const ANSWER_MAX: usize = 16 << 20;
+/// Bytes of a reason that are kept.
+const REASON_MAX: usize = 256;
+
+/// How the kubelet is reached.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `https://NODE:10250`; `None` where the node's address is not known.
+    pub url: Option<String>,
+    /// Its certificate authority, PEM; without one, that of the cluster.
+    pub ca: Option<PathBuf>,
+    /// Its certificate is not checked.
+    pub insecure: bool,
+    /// A kubeconfig with the credentials, for agents outside of pods.
+    pub kubeconfig: Option<PathBuf>,
+}
+
+/// Why a question got no answer that can be used.
+#[derive(Debug, Error)]
+pub(super) enum Failure {
+    #[error("no answer within {DEADLINE:?}")]
+    Timeout,
+    #[error("{0}")]
+    Client(#[from] kube::Error),
+    #[error("status {0}")]
+    Status(StatusCode),
+    #[error("the answer cannot be read: {0}")]
+    Body(Box<dyn std::error::Error + Send + Sync>),
+    #[error("the answer is not what it should be: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Failure {
+    /// The failure with its causes, in one line, fit to be shown: some of it are the kubelet's own words.
+    pub(super) fn reason(&self) -> String {
+        text::clean(&chain(self), REASON_MAX)
+    }
+}
+
+/// Asks the kubelet.
+pub(super) struct Client(kube::Client);
+
+impl Client {
+    /// A client by this configuration. Its files are read now, and no connection is made.
+    pub(super) async fn new(url: &str, config: &Config) -> Result<Self, String> {
+        let bad = |error: &dyn Display| format!("{url}: {error}");
+        let mut reached =
+            coroner_watch::config(config.kubeconfig.as_deref()).await.map_err(|error| bad(&chain(&error)))?;
+        reached.cluster_url = url.parse::<Uri>().map_err(|error| bad(&error))?;
+        // The name in its certificate is the node's, not the API server's.
+        reached.tls_server_name = None;
+        if let Some(ca) = &config.ca {
+            let read = tokio::fs::read(ca).await.map_err(|error| format!("{}: {error}", ca.display()))?;
+            reached.root_cert = Some(certificates(&read).map_err(|error| format!("{}: {error}", ca.display()))?);
+        }
+        if config.insecure {
+            warn!(url, "The kubelet's certificate is not checked");
+            reached.accept_invalid_certs = true;
+        }
+        kube::Client::try_from(reached).map(Self).map_err(|error| bad(&chain(&error)))
+    }
+
+    /// The JSON at this path.
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        Ok(serde_json::from_slice(&self.bytes(path).await?)?)
+    }
+
+    /// The bytes at this path.
+    pub(super) async fn bytes(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        let asked = async {
+            let request = Request::get(path).body(Body::empty()).map_err(|error| Failure::Body(error.into()))?;
+            let response = self.0.send(request).await?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), ANSWER_MAX).collect().await.map_err(Failure::Body)?;
+            if status.is_success() { Ok(body.to_bytes().to_vec()) } else { Err(Failure::Status(status)) }
+        };
+        timeout(DEADLINE, asked).await.map_err(|_| Failure::Timeout)?
+    }
+}
+
+/// The certificates of a PEM file, as DER.
+fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+    use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+    let read =
+        CertificateDer::pem_slice_iter(pem).map(|one| one.map(|der| der.to_vec())).collect::<Result<Vec<_>, _>>();
+    let read = read.map_err(|error| error.to_string())?;
+    if read.is_empty() { Err("no certificate in it".to_owned()) } else { Ok(read) }
+}

@@ -1,0 +1,111 @@
+//! Where sources are started: each runs as a task under supervision.
+//!
+//! A source whose task panics or ends is degraded at once, and what it may have lost is a gap: what it would have seen must not pass
+//! for what did not happen. Then it is run again. What its interface does (a socket that is not there, a daemon that restarts) is
+//! the source's own business, and no end of its task.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+};
+
+use coroner_diagnosis::observation::{Observation, Source};
+use coroner_runtime::tasks::{Ending, Group, Need, caught};
+use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    outlet::Outlet,
+    worker::{self, End, Worker},
+};
+
+/// The group that runs the sources, and the channel that takes what they see.
+#[derive(Clone, Debug)]
+pub struct Site {
+    group: Group,
+    sender: mpsc::Sender<Observation>,
+}
+
+/// Why a source's task ended.
+#[derive(Debug, Error)]
+#[error("{0}")]
+struct Ended(String);
+
+impl Site {
+    /// Sources in this group, which send into this channel.
+    pub fn new(group: Group, sender: mpsc::Sender<Observation>) -> Self {
+        Self { group, sender }
+    }
+
+    /// An outlet for one source.
+    pub fn outlet(&self, source: Source) -> Outlet {
+        Outlet::new(source, self.sender.clone())
+    }
+
+    /// Runs a source as an async task; it is dropped when the agent stops. What `run` captures lives on from one run to the next.
+    pub(crate) fn task<R>(&self, outlet: &Outlet, run: impl FnMut() -> R + Send + 'static)
+    where
+        R: Future<Output: Ending> + Send + 'static,
+    {
+        self.task_of_many(outlet.source().name(), std::slice::from_ref(outlet), run);
+    }
+
+    /// The same for sources that share a task.
+    pub(crate) fn task_of_many<R>(
+        &self,
+        name: &'static str,
+        outlets: &[Outlet],
+        mut run: impl FnMut() -> R + Send + 'static,
+    ) where
+        R: Future<Output: Ending> + Send + 'static,
+    {
+        self.supervise(name, outlets, move |stop| {
+            // Boxed, for it is large, and moves through every layer above otherwise.
+            let run = Box::pin(run());
+            async move {
+                match stop.run_until_cancelled(run).await {
+                    Some(ended) => ended.failure(),
+                    None => None,
+                }
+            }
+        });
+    }
+
+    /// Runs a source on an OS thread. `run` ends only by an [`End`], and is then called again after a while.
+    pub(crate) fn thread<F>(&self, outlet: &Outlet, run: F)
+    where
+        F: FnMut(&mut Worker) -> Result<Infallible, End> + Send + 'static,
+    {
+        let (run, of) = (Arc::new(Mutex::new(run)), outlet.clone());
+        self.supervise(outlet.source().name(), std::slice::from_ref(outlet), move |stop| {
+            let run = worker::run_on_thread(of.clone(), Arc::clone(&run), stop);
+            async { run.await.failure() }
+        });
+    }
+
+    fn supervise<R>(
+        &self,
+        name: &'static str,
+        outlets: &[Outlet],
+        mut run: impl FnMut(CancellationToken) -> R + Send + 'static,
+    ) where
+        R: Future<Output = Option<String>> + Send + 'static,
+    {
+        let outlets = outlets.to_vec();
+        self.group.restarting(name, Need::Optional, move |stop| {
+            let (run, outlets) = (Box::pin(run(stop.clone())), outlets.clone());
+            async move {
+                let reason = match caught(run).await {
+                    Ok(None) if stop.is_cancelled() => return Ok(()),
+                    Ok(failure) => failure.unwrap_or_else(|| "it ended".to_owned()),
+                    Err(panicked) => panicked.to_string(),
+                };
+                for outlet in &outlets {
+                    outlet.fell(&reason).await;
+                }
+                Err(Ended(reason))
+            }
+        });
+    }
+}
