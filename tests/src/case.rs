@@ -67,6 +67,21 @@ impl Case {
         })
     }
 
+    /// What the case would lead to if its objects had other names: each pair is what is replaced, and by what.
+    ///
+    /// # Errors
+    /// If a line cannot be used.
+    pub fn diagnoses_renamed(&self, names: &[(&str, &str)]) -> Result<Vec<Diagnosis>> {
+        let rename = |text: &str| names.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
+        let files: Vec<_> = self.files.iter().map(|(name, text)| (rename(name), rename(text))).collect();
+        let files = files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+        let observations = self.recording.observations(files)?;
+        let mut diagnoses = replay(Node::from(&self.recording.node), observations, self.recording.end);
+        let namespace = rename(&self.recording.namespace);
+        diagnoses.retain(|d| d.subject.as_ref().is_some_and(|s| s.namespace == namespace));
+        Ok(diagnoses)
+    }
+
     /// All that was seen, in the order in which it was seen.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
+use coroner_proto::v1::Diagnosis;
 use coroner_tests::case::Case;
 
 /// Cases whose verdict is not right yet, and why. A case that has become right must leave the list.
@@ -51,4 +52,63 @@ fn every_case_gets_its_true_cause_and_nothing_else() -> Result<()> {
     }
     ensure!(complaints.is_empty(), "{} complaints\n{}", complaints.len(), complaints.join("\n"));
     Ok(())
+}
+
+/// Names that hold what rules look for, as far as names may be chosen.
+const NAMES: &[&str] = &[
+    "not-found",
+    "secret-not-found",
+    "configmap-x-not-found",
+    "denied",
+    "unauthorized",
+    "no-such-host",
+    "x509",
+    "tls",
+    "eof",
+    "dial-tcp",
+    "429",
+    "manifest-unknown",
+    "no-space-left-on-device",
+    "exec-format-error",
+    "permission-denied",
+    "oom-killed",
+    "unschedulable",
+    "insufficient-cpu",
+    "untolerated-taint",
+    "node-affinity",
+    "persistentvolumeclaim",
+    "exceeded-quota",
+    "forbidden",
+    "failed-calling-webhook",
+    "etcdserver",
+    "failed-to-setup-network",
+    "low-on-resource-memory",
+    "failed-liveness-probe",
+    "timed-out-waiting",
+];
+
+#[test]
+fn the_names_of_objects_decide_nothing() -> Result<()> {
+    let mut complaints = vec![];
+    for case in Case::rebuilt()? {
+        let before = essence(&case.diagnoses(case.observations()?));
+        for name in NAMES {
+            let (image, volume) = (format!("{name}/{name}"), format!("{name}-1"));
+            let names = [("web-0", *name), ("ns1", name), ("team/app", &image), ("pvc-1", &volume), ("web-tls", name)];
+            let after = essence(&case.diagnoses_renamed(&names)?);
+            if before != after {
+                complaints.push(format!("{} with {name}: {before:?} became {after:?}", case.name));
+            }
+        }
+    }
+    ensure!(complaints.is_empty(), "{} complaints\n{}", complaints.len(), complaints.join("\n"));
+    Ok(())
+}
+
+/// What must not change.
+fn essence(diagnoses: &[Diagnosis]) -> Vec<(&'static str, &'static str, bool)> {
+    let mut essence: Vec<_> =
+        diagnoses.iter().map(|d| (d.cause().as_str_name(), d.confidence().as_str_name(), d.fatal)).collect();
+    essence.sort_unstable();
+    essence
 }
