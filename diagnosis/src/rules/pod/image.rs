@@ -14,9 +14,8 @@ use crate::{
     verdict::Verdict,
 };
 
-/// The kubelet's reasons of a container whose image it could not get (`pkg/kubelet/images/types.go`, `cri-api/pkg/errors`).
-const PULLING: [&str; 5] =
-    ["ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "SignatureValidationFailed", "ImageInspectError"];
+/// The kubelet's reasons of a container whose image it could not pull (`pkg/kubelet/images/types.go`, `cri-api/pkg/errors`).
+const PULLING: [&str; 3] = ["ErrImagePull", "ImagePullBackOff", "RegistryUnavailable"];
 
 pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
     waiting(case).filter_map(|(status, reason, message)| finding(case, status, reason, message)).collect()
@@ -30,6 +29,12 @@ fn finding(case: PodCase<'_>, status: &ContainerStatus, reason: &str, message: &
         "ErrImageNeverPull" => (Cause::ImageNeverPull, String::new()),
         "InvalidImageName" => (Cause::ImageNameInvalid, String::new()),
         "SignatureValidationFailed" => (Cause::ImageRejectedByPolicy, text::clean(pulled().words, 768)),
+        // The runtime was asked for an image that it may have: nothing was pulled yet.
+        "ImageInspectError" => {
+            let pull = pulled();
+            let known = pull.failure.filter(|failure| *failure == Failure::Name);
+            (known.map_or(Cause::Unattributed, cause), text::clean(pull.words, 768))
+        }
         _ if PULLING.contains(&reason) => {
             let pull = pulled();
             (pull.failure.map_or(Cause::Unattributed, cause), text::clean(pull.words, 768))

@@ -54,6 +54,10 @@ pub fn refusal(message: &str) -> Option<Refusal<'_>> {
             service: rest.iter().find_map(|l| service(l)),
         });
     }
+    // All webhooks together took too long.
+    if let Some(found) = names(first, "admission plugin {} failed to complete {} in {}") {
+        return Some(Refusal::WebhookFailed { webhook: bare(found.first()?), service: None });
+    }
     if is_any(first, &["Pod {} is invalid", "{} {} is invalid", "Pod in version {} cannot be handled as a Pod"]) {
         return Some(Refusal::Invalid);
     }
@@ -176,6 +180,25 @@ mod tests {
             ),
             ("Pod \"a\" is invalid: spec.containers[0].image: Required value", Some(Invalid)),
             ("etcdserver: request timed out", Some(Server)),
+            ("Error creating: etcdserver: mvcc: database space exceeded", Some(Server)),
+            (
+                "Internal error occurred: admission plugin \"MutatingAdmissionWebhook\" failed to complete mutation in 13s",
+                Some(WebhookFailed { webhook: "MutatingAdmissionWebhook", service: None }),
+            ),
+            (
+                "Error creating: Operation cannot be fulfilled on resourcequotas \"q\": the object has been modified; \
+                 please apply your changes to the latest version and try again",
+                Some(Server),
+            ),
+            (
+                "pods \"a\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: failed",
+                Some(Denied),
+            ),
+            (
+                "pods \"a\" is forbidden: [cpu max limit to request ratio per Container is 5, but no request is specified \
+                 or request is 0]",
+                Some(LimitRange),
+            ),
             ("Timeout: request did not complete within requested timeout - context deadline exceeded", Some(Server)),
             ("the clerk is out for lunch", None),
         ] {

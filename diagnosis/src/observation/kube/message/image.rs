@@ -122,6 +122,7 @@ fn known(link: &str) -> Option<Failure> {
 fn status(before: &str, link: &str) -> Option<Failure> {
     let announced = [
         "unexpected status from {} request to {}",
+        "unexpected status code",
         "unexpected status code {}",
         "unexpected status code [{*}]",
         "unexpected status",
@@ -138,11 +139,12 @@ fn status(before: &str, link: &str) -> Option<Failure> {
         phrases.iter().find_map(|phrase| names(link, phrase))?.first().copied()?
     };
     Some(match code.parse().ok()? {
-        401 | 403 | 407 => Failure::Unauthorized,
+        401 | 403 => Failure::Unauthorized,
         404 | 410 => Failure::NotFound,
         412 | 451 => Failure::Policy,
         429 => Failure::Throttled,
-        408 | 500..=599 => Failure::Unreachable,
+        // 407 is a proxy's on the way.
+        407 | 408 | 500..=599 => Failure::Unreachable,
         _ => return None,
     })
 }
@@ -170,6 +172,8 @@ const POLICY: &[&str] = &[
     "A signature was required, but no signature exists",
     "signature for identity {} is not accepted",
     "signature validation failed",
+    "image pull failed for {} because the signature validation failed",
+    "image pull failed for {} because the signature validation failed.",
     "remote trust data does not exist for {}",
     "remote trust data does not exist",
 ];
@@ -206,6 +210,7 @@ const FORMAT: &[&str] = &[
     "invalid manifest type {}",
     "missing signature key",
     "mismatched image rootfs and manifest layers",
+    "layers from manifest don't match image configuration",
     "no processor for media-type",
     "failed to get stream processor for {}",
     "unexpected media type {} for {}",
@@ -227,6 +232,7 @@ const STORAGE: &[&str] = &[
     "stale NFS file handle",
     "stale file handle",
     "too many links",
+    "devmapper",
     "{} failed size validation",
     "unexpected commit digest {}, expected {}",
     "unexpected commit size {}, expected {}",
@@ -262,6 +268,8 @@ const UNPACK: &[&str] = &[
     "failed to mount {}",
     "failed to create temp dir",
     "failed to get reader from content store",
+    "creating layer with ID {}",
+    "error creating layer with ID {}",
     "adding layer with blob {}",
     "Error adding layer with blob {}",
     "adding layer with blob {} {*}",
@@ -321,6 +329,8 @@ const TRANSPORT: &[&str] = &[
     "unexpected EOF",
     "happened during read",
     "RegistryUnavailable",
+    "image pull failed for {} because the registry is unavailable",
+    "image pull failed for {} because the registry is unavailable.",
     "500 Internal Server Error{*}",
     "502 Bad Gateway{*}",
     "503 Service Unavailable{*}",
@@ -447,6 +457,55 @@ mod tests {
                 NotFound,
             ),
             ("Error parsing HTTP response: invalid character: net/http: TLS handshake timeout", Unreachable),
+        ] {
+            assert_eq!(pull(message).failure, Some(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn knows_the_words_of_other_runtimes_and_registries() {
+        use Failure::*;
+        for (message, expected) in [
+            (
+                "Error response from daemon: manifest for nginx:foo not found: manifest unknown: manifest unknown",
+                NotFound,
+            ),
+            (
+                "failed to resolve reference \"r/a:1\": failed to authorize: failed to fetch anonymous token: Get \
+                 \"https://auth/token\": dial tcp: lookup auth on 10.0.0.2:53: read udp 10.0.0.3:1->10.0.0.2:53: i/o \
+                 timeout",
+                Unreachable,
+            ),
+            (
+                "failed to do request: Head \"https://r/v2/\": tls: first record does not look like a TLS handshake",
+                Unreachable,
+            ),
+            ("unexpected status from HEAD request to https://r/v2/a: 407 Proxy Authentication Required", Unreachable),
+            ("unexpected status code [manifests 1.0]: 401 Unauthorized", Unauthorized),
+            (
+                "failed to copy: httpReadSeeker: failed open: unexpected status code https://r/v2/a/blobs/x: 500 Internal \
+                 Server Error - Server message: unknown: unknown error",
+                Unreachable,
+            ),
+            (
+                "Error response from daemon: error parsing HTTP 403 response body: invalid character '<' looking for \
+                 beginning of value: \"<html>\"",
+                Unauthorized,
+            ),
+            (
+                "reading blob sha256:1: fetching blob: received unexpected HTTP status: 503 Service Unavailable",
+                Unreachable,
+            ),
+            (
+                "failed to unpack image on snapshotter overlayfs: unexpected media type text/html for sha256:1: not found",
+                Format,
+            ),
+            ("failed to extract layer sha256:1: archive/tar: invalid tar header: unknown", Unpack),
+            ("denied: Permission \"artifactregistry.repositories.downloadArtifacts\" denied on resource", Unauthorized),
+            ("copying config: image pull failed for r/a because the registry is unavailable.", Unreachable),
+            ("failed to register layer: devmapper: Thin Pool has 27 free data blocks", Unpack),
+            ("rpc error: code = DeadlineExceeded desc = context deadline exceeded", TimedOut),
+            ("429 Too Many Requests - Server message: toomanyrequests: Rate exceeded", Throttled),
         ] {
             assert_eq!(pull(message).failure, Some(expected), "{message}");
         }

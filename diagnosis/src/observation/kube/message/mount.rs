@@ -137,6 +137,21 @@ mod tests {
                 Some(NotReady),
             ),
             ("Multi-Attach error for volume \"pvc-1\" Volume is already used by pod(s) a", Some(Failed)),
+            (
+                "MountVolume.SetUp failed for volume \"kube-api-access-x\" : [failed to fetch token: serviceaccounts \
+                 \"default\" not found, failed to sync configmap cache: timed out waiting for the condition]",
+                Some(Failed),
+            ),
+            ("AttachVolume.FindAttachablePluginBySpec failed for volume \"v\"", Some(Failed)),
+            (
+                "MountVolume.SetUp failed for volume \"h\" : hostPath type check failed: /x is not a directory",
+                Some(Failed),
+            ),
+            (
+                "Unable to mount volumes for pod \"web-0_ns(u)\": timeout expired waiting for volumes to attach or mount \
+                 for pod \"ns\"/\"web-0\"",
+                Some(Waiting),
+            ),
             ("the disk sulks", None),
         ] {
             assert_eq!(failure(message), expected, "{message}");

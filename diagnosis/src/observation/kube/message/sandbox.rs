@@ -124,6 +124,12 @@ mod tests {
                 Some(Failure::Create),
             ),
             ("failed to get sandbox runtime: no runtime for \"network\" is configured", Some(Failure::Create)),
+            (
+                "failed to start sandbox container for pod \"web-0\": operation timeout: context deadline exceeded",
+                Some(Failure::Create),
+            ),
+            ("NetworkPlugin cni failed to set up pod \"web-0_ns\" network: x", Some(Failure::Network)),
+            ("failed pulling image \"k8s.gcr.io/pause:3.2\": dial tcp: i/o timeout", Some(Failure::Create)),
             ("context deadline exceeded", None),
         ] {
             assert_eq!(failure(&format!("{OF_KUBELET}{message}")), expected, "{message}");

@@ -166,6 +166,7 @@ const FILTERS: &[(Reason<'static>, &[&str])] = &[
             "node(s) had volume node affinity conflict",
             "node(s) didn't match PersistentVolume's node affinity",
             "node(s) had no available volume zone",
+            "pv {} node affinity doesn't match node {}",
             "node(s) did not have enough free storage",
             "node(s) exceed max volume count",
             "node(s) had no available disk",
@@ -363,6 +364,26 @@ mod tests {
                 Reason::ClaimUnbound,
             ),
             ("running PreFilter plugin \"Mystery\": no", Reason::Unknown),
+            (
+                "running \"VolumeBinding\" filter plugin for pod \"web-0\": pod has unbound immediate \
+                 PersistentVolumeClaims",
+                Reason::ClaimUnbound,
+            ),
+            (
+                "running PreBind plugin \"VolumeBinding\": binding volumes: pv \"pvc-1\" node affinity doesn't match \
+                 node \"a\": no matching NodeSelectorTerms",
+                Reason::Volume,
+            ),
+            ("pod has unbound immediate PersistentVolumeClaims (repeated 3 times)", Reason::ClaimUnbound),
+            (
+                "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found",
+                Reason::ClaimUnbound,
+            ),
+            ("Operation cannot be fulfilled on pods/binding \"a\": pod a is being deleted", Reason::Unknown),
+            (
+                "0/7 nodes are available: 7 node(s) didn't satisfy plugin(s) [NodeAffinity]. preemption: x",
+                Reason::NodeLabels,
+            ),
             (
                 "3/6 tasks in gang unschedulable: pod group is not ready, 6 Pending, 6 minAvailable; Pending: 1 \
                  Unschedulable",

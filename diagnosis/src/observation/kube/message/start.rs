@@ -165,6 +165,7 @@ const WRAPPERS: &[&str] = &[
     "OCI runtime start failed",
     "OCI runtime exec failed",
     "OCI runtime error",
+    "oci runtime error",
     "runc create failed",
     "runc run failed",
     "runc did not terminate successfully",
@@ -267,6 +268,12 @@ mod tests {
     fn knows_crun_and_others() {
         use Refusal::*;
         for (message, expected) in [
+            (
+                r#"oci runtime error: container_linux.go:247: starting container process caused "exec: \"foo\": executable file not found in $PATH""#,
+                NotFound,
+            ),
+            ("crun: cannot find `` in $PATH: No such file or directory", NotFound),
+            ("failed to create shim task: the file sh was not found: unknown", NotFound),
             (
                 "container create failed: executable file `serve` not found in $PATH: No such file or directory",
                 NotFound,
