@@ -6,36 +6,20 @@ use crate::{
     case::{ContainerFile, NodeFile, Occurrences, PodFile},
     observation::{
         Source,
-        kube::{Kind, Probe},
+        kube::{
+            Kind, Probe,
+            message::probe::{Which, result},
+        },
     },
 };
 
-/// Which probe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Which {
-    Liveness,
-    Startup,
-    Readiness,
-}
-
-impl Which {
-    /// How the kubelet's events call it (`pkg/kubelet/prober/prober.go`, `pkg/kubelet/kuberuntime/kuberuntime_manager.go`).
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Liveness => "liveness",
-            Self::Startup => "startup",
-            Self::Readiness => "readiness",
-        }
-    }
-
-    /// The probe as the Pod has it.
-    pub(super) fn of(self, pod: &PodFile, container: &str) -> Option<Probe> {
-        let probes = &pod.object()?.container(container)?.probes;
-        match self {
-            Self::Liveness => probes.liveness.clone(),
-            Self::Startup => probes.startup.clone(),
-            Self::Readiness => probes.readiness.clone(),
-        }
+/// A probe as the Pod has it.
+pub(super) fn wanted(pod: &PodFile, container: &str, which: Which) -> Option<Probe> {
+    let probes = &pod.object()?.container(container)?.probes;
+    match which {
+        Which::Liveness => probes.liveness.clone(),
+        Which::Startup => probes.startup.clone(),
+        Which::Readiness => probes.readiness.clone(),
     }
 }
 
@@ -53,23 +37,16 @@ impl Occurrences {
 
 /// Failures of a probe of a container, the oldest first.
 pub(super) fn results<'a>(pod: &'a PodFile, container: &str, which: Which) -> Vec<&'a Occurrences> {
-    let prefix = which.name();
     let of_probe = |known: &&Occurrences| {
-        let begins = known.event.message.get(..prefix.len());
         known.event.about.container() == Some(container)
-            && begins.is_some_and(|begins| begins.eq_ignore_ascii_case(prefix))
+            && result(&known.event.message).is_some_and(|(probe, _)| probe == which)
     };
     pod.events("Unhealthy").filter(of_probe).collect()
 }
 
-/// What the probe got, of `Liveness probe failed: …` or `Liveness probe errored: …`.
+/// What the probe got.
 pub(super) fn answer(message: &str) -> &str {
-    message.split_once(": ").map_or(message, |(_, answer)| answer).trim()
-}
-
-/// Whether that is that no answer came in time.
-pub(super) fn timed_out(answer: &str) -> bool {
-    ["timed out", "deadline exceeded", "Client.Timeout", "i/o timeout"].iter().any(|words| answer.contains(words))
+    result(message).map_or(message, |(_, answer)| answer)
 }
 
 /// That the container was throttled most of the time, in words, where it was.

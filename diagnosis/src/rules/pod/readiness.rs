@@ -6,8 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Finding, PodCase};
 use crate::{
     aspect::Aspect,
-    observation::kube::{ContainerStatus, State},
-    rules::probe::{self, Which},
+    observation::kube::{
+        ContainerStatus, State,
+        message::probe::{Which, timed_out},
+    },
+    rules::probe,
     text,
     verdict::Verdict,
 };
@@ -43,7 +46,7 @@ fn finding(case: PodCase<'_>, status: &ContainerStatus) -> Option<Finding> {
         |answer| format!("What it got: {}.", text::clean(answer, 512)),
     );
     let throttled = answer
-        .filter(|answer| probe::timed_out(answer))
+        .filter(|answer| timed_out(answer))
         .and_then(|_| case.instance(&status.name))
         .and_then(|file| probe::throttling(case.node, file, began, case.now));
     let mut verdict = Verdict::new(Cause::ReadinessProbeFailed, confidence, began)

@@ -6,10 +6,16 @@ use jiff::SignedDuration;
 use super::Request;
 use crate::{
     case::PodFile,
-    observation::Source,
+    observation::{
+        Source,
+        kube::message::{
+            self,
+            probe::{Which, timed_out},
+        },
+    },
     rules::{
         death::{CLOCKS, Death},
-        probe::{Which, answer, results, throttling, timed_out},
+        probe::{answer, results, throttling, wanted},
     },
     text,
 };
@@ -19,15 +25,11 @@ pub(super) fn kill(death: &Death<'_>, pod: &PodFile) -> Option<Request> {
     let container = death.file.name()?;
     let (from, to) = (death.file.first_seen - CLOCKS, death.at + CLOCKS);
     let kills = pod.events("Killing").filter(|known| known.event.about.container() == Some(container));
-    // `Container web failed liveness probe, will be restarted`.
-    let decided = kills.filter_map(|known| {
-        let failed = |which: Which| known.event.message.contains(&format!("failed {} probe", which.name()));
-        let which = [Which::Liveness, Which::Startup].into_iter().find(|which| failed(*which))?;
-        Some((which, known, known.last_between(from, to)?))
-    });
+    let decided = kills
+        .filter_map(|known| Some((message::probe::kill(&known.event.message)?, known, known.last_between(from, to)?)));
     let (which, killing, at) = decided.max_by_key(|(_, _, at)| *at)?;
     let mut said = vec![(killing.source(), at, killing.event.message.clone())];
-    let probe = which.of(pod, container);
+    let probe = wanted(pod, container, which);
     let results = results(pod, container, which);
     let got = results.iter().rev().find_map(|known| Some((*known, known.last_between(from, at + CLOCKS)?)));
     if let Some((known, last)) = got {

@@ -9,6 +9,7 @@ pub mod eviction;
 pub mod image;
 pub mod mount;
 mod phrase;
+pub mod probe;
 pub mod sandbox;
 pub mod scheduler;
 pub mod start;
