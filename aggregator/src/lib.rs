@@ -18,6 +18,7 @@ pub mod key;
 mod lease;
 pub mod ledger;
 pub mod mask;
+mod memory;
 pub mod net;
 pub mod nodes;
 pub mod program;

@@ -50,6 +50,13 @@ pub fn give_memory_back() {
     }
 }
 
+/// Gives back to the kernel what the allocator holds and nothing uses: after much was freed that will not be needed soon.
+pub fn release_free_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes a number and touches only what is free, under the allocator's locks.
+    let _released = unsafe { libc::malloc_trim(0) };
+}
+
 /// Blocks of this size are mapped by themselves, as glibc begins; set, it stays so.
 #[cfg(target_env = "gnu")]
 const LARGE_BYTES: libc::c_int = 128 << 10;

@@ -17,6 +17,7 @@ mod http;
 mod image;
 mod kubelet;
 pub mod kubelet_server;
+pub mod large_cluster;
 pub mod machine;
 mod node;
 mod scratch;

@@ -1,26 +1,28 @@
 //! Watches of the API server: what an agent asks of its node's objects, and the aggregator of all.
 //!
 //! Objects are pruned as they arrive. A broken watch resumes where it was; where the API server no longer knows that point (410), it
-//! lists anew, and what is gone since is told as deleted. While the API server is away nothing is told but that: the last
+//! lists anew, and what is gone since is reported as deleted. While the API server is away nothing is reported but that: the last
 //! state stays the last that is known.
 
+mod changes;
 mod client;
-mod state;
+mod cluster_pod;
+mod reports;
 
 use std::fmt::Debug;
 
 pub use client::{NoCluster, client, config};
+pub use cluster_pod::ClusterPod;
 use coroner_diagnosis::observation::{
     Health,
     kube::{Change, Kind, Object},
 };
 use futures::{Stream, StreamExt as _, stream};
-use kube::{
-    Api,
-    runtime::{WatchStreamExt as _, watcher},
-};
+use kube::{Api, ResourceExt as _};
+pub use reports::{Report, reports};
 use serde::de::DeserializeOwned;
-use state::State;
+
+use changes::Changes;
 
 /// What a watch tells.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,8 +33,8 @@ pub enum Told {
     Health(Health),
 }
 
-/// Watches the objects that `fields` selects (all, if it is empty), for ever. A list is asked for in pages of so many objects: what
-/// of them is not kept is in memory until the next. `prune` takes of each what the examiners read.
+/// Watches as [`reports`] does, and keeps what `prune` takes of each object: only changes of that are reported, and what is gone as it
+/// was last.
 pub fn watch<K>(
     api: Api<K>,
     fields: &str,
@@ -43,9 +45,7 @@ pub fn watch<K>(
 where
     K: kube::Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let config = watcher::Config::default().page_size(page);
-    let config = if fields.is_empty() { config } else { config.fields(fields) };
-    let mut state = State::new(kind);
-    let events = watcher(api, config).default_backoff();
-    events.flat_map(move |event| stream::iter(state.take(event, &prune)))
+    let mut changes = Changes::default();
+    let prune = move |object: &K| (object.uid().unwrap_or_default(), prune(object));
+    reports(api, fields, page, kind, prune).flat_map(move |report| stream::iter(changes.take(report)))
 }

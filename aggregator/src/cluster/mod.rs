@@ -1,20 +1,29 @@
 //! The watch of the whole cluster: what only the API server knows becomes diagnoses like those of the agents.
 //!
 //! It reports to the intake as an agent does, under a name that no node can have, so that readers, retention and status treat it as
-//! one. One aggregator of a cluster watches; it holds nothing that another could not read anew.
+//! one. One aggregator of a cluster watches; it holds nothing that another could not read anew. So it is what gives way when memory
+//! comes near its limit: ledger and feed go on, less of the cluster is watched, and the status says so.
 
 mod earlier;
+mod extent;
 mod objects;
 mod reporter;
 mod uid;
 mod watcher;
 
+use coroner_proto::v1::SourceHealth;
 use coroner_runtime::{error::chain, tasks::caught};
 use kube::Client;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use self::{earlier::Earlier, reporter::Reporter, watcher::Watcher};
-use crate::{intake::Intake, ledger};
+use self::{
+    earlier::Earlier,
+    extent::Extent,
+    reporter::Reporter,
+    watcher::{End, LOOK, Watcher},
+};
+use crate::{intake::Intake, ledger, memory::Limits};
 
 /// Why the watch has ended.
 #[derive(Debug, thiserror::Error)]
@@ -39,9 +48,45 @@ pub async fn run(intake: Intake, client: Client, stop: CancellationToken) -> Res
     Err(Failed(reason))
 }
 
+/// Watches as much as memory allows, until all watches have ended.
 async fn watch(intake: Intake, client: Client, reporter: &mut Reporter) -> Result<(), ledger::Error> {
-    let earlier = Earlier::read(intake.ledger()).await?;
-    let uid = uid::find(&client, earlier.cluster_uid(), reporter).await;
-    Watcher::new(uid, earlier, reporter).watch(objects::all(&client)).await;
-    Ok(())
+    let limits = Limits::find();
+    let mut extent = Extent::ALL;
+    loop {
+        let earlier = Earlier::read(intake.ledger()).await?;
+        let uid = uid::find(&client, earlier.cluster_uid(), reporter).await;
+        let end = match extent.scope {
+            Some(scope) => {
+                let mut watcher = Watcher::new(&uid, scope, earlier, reporter, extent);
+                watcher.watch(objects::all(&client, scope), &limits).await
+            }
+            None => nothing(reporter, extent, &limits).await,
+        };
+        coroner_sys::release_free_memory();
+        extent = match end {
+            End::Streams => return Ok(()),
+            End::Room => {
+                tracing::info!("All of the cluster is watched again");
+                Extent::ALL
+            }
+            End::Memory(memory) => {
+                let narrower = extent.narrower(memory);
+                tracing::error!(%memory, watched = ?narrower.scope, "Memory is near its limit: less of the cluster is watched");
+                narrower
+            }
+        };
+    }
+}
+
+/// Watches nothing until there may be memory for it.
+async fn nothing(reporter: &mut Reporter, extent: Extent, limits: &Limits) -> End {
+    for kind in objects::WATCHED {
+        let reason = extent.limitation(kind).unwrap_or_default();
+        reporter.set_status(kind.name(), SourceHealth::Degraded, &reason);
+    }
+    reporter.push().await;
+    while !extent.may_widen(limits) {
+        sleep(LOOK).await;
+    }
+    End::Room
 }

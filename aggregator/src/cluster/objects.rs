@@ -1,18 +1,24 @@
 //! The objects that are watched, of which kinds, and pruned to what.
 
-use coroner_diagnosis::observation::kube::{Kind, Object};
-use coroner_watch::{Told, watch};
+use std::fmt::Debug;
+
+use coroner_diagnosis::{
+    cluster::Scope,
+    observation::kube::{Kind, Object},
+};
+use coroner_watch::{ClusterPod, Report, reports};
 use futures::{
     StreamExt as _,
-    stream::{BoxStream, SelectAll},
+    stream::{BoxStream, SelectAll, select_all},
 };
 use k8s_openapi::api::{
     apps::v1 as apps, batch::v1 as batch, core::v1 as core, discovery::v1 as discovery, networking::v1 as networking,
 };
-use kube::{Api, Client};
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
 
-/// Objects of one answer to a list.
-const LISTED: u32 = 250;
+/// Objects of one answer to a list: pods of usual size take 2.5 MiB until they are decoded.
+const PAGE: u32 = 250;
 
 /// The kinds that are watched: what quotas and limit ranges refuse is in the events of those whom they refuse.
 pub(super) const WATCHED: [Kind; 12] = [
@@ -30,40 +36,61 @@ pub(super) const WATCHED: [Kind; 12] = [
     Kind::Events,
 ];
 
-/// What the watches of all kinds report, each with its kind.
-pub(super) type Watches = SelectAll<BoxStream<'static, (Kind, Told)>>;
+/// One of the watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Watch {
+    pub(super) kind: Kind,
+    /// Of events, the reason that is watched: what a controller could not create or bind. The others are the agents'.
+    pub(super) reason: &'static str,
+}
 
-/// Watches all of them.
-pub(super) fn all(client: &Client) -> Watches {
+/// What all watches report.
+pub(super) type Watches = SelectAll<BoxStream<'static, (Watch, Report<Object>)>>;
+
+/// Watches all that is in a scope.
+pub(super) fn all(client: &Client, scope: Scope) -> Watches {
     macro_rules! of {
         ($kind:ident, $type:ty, $object:ident) => {
-            of!($kind, $type, $object, "")
+            of!($kind, $type, $object, "", "")
         };
-        ($kind:ident, $type:ty, $object:ident, $fields:expr) => {{
-            let api: Api<$type> = Api::all(client.clone());
-            let prune = |object: &$type| Object::$object(Box::new(object.into()));
-            watch(api, $fields, LISTED, Kind::$kind, prune).map(|told| (Kind::$kind, told)).boxed()
-        }};
+        ($kind:ident, $type:ty, $object:ident, $reason:expr, $fields:expr) => {
+            watch(client, Watch { kind: Kind::$kind, reason: $reason }, $fields, |object: &$type| {
+                Object::$object(Box::new(object.into()))
+            })
+        };
     }
-    // Of events, only what a controller could not create or bind: the others are the agents'.
-    let failed = |reason: &'static str| {
-        let api: Api<core::Event> = Api::all(client.clone());
-        let prune = |event: &core::Event| Object::Event(Box::new(event.into()));
-        watch(api, reason, LISTED, Kind::Events, prune).map(|told| (Kind::Events, told)).boxed()
-    };
-    futures::stream::select_all([
-        of!(Pods, core::Pod, Pod),
+    let mut watches = vec![
         of!(Nodes, core::Node, Node),
         of!(Deployments, apps::Deployment, Workload),
         of!(ReplicaSets, apps::ReplicaSet, Workload),
         of!(StatefulSets, apps::StatefulSet, Workload),
         of!(DaemonSets, apps::DaemonSet, Workload),
         of!(Jobs, batch::Job, Workload),
-        of!(Services, core::Service, Service),
-        of!(EndpointSlices, discovery::EndpointSlice, EndpointSlice),
-        of!(Ingresses, networking::Ingress, Ingress),
         of!(Claims, core::PersistentVolumeClaim, Claim),
-        failed("reason=FailedCreate"),
-        failed("reason=ProvisioningFailed"),
-    ])
+        of!(Events, core::Event, Event, "FailedCreate", "reason=FailedCreate"),
+        of!(Events, core::Event, Event, "ProvisioningFailed", "reason=ProvisioningFailed"),
+    ];
+    match scope {
+        Scope::All => watches.extend([
+            of!(Pods, ClusterPod, Pod),
+            of!(Services, core::Service, Service),
+            of!(EndpointSlices, discovery::EndpointSlice, EndpointSlice),
+            of!(Ingresses, networking::Ingress, Ingress),
+        ]),
+        Scope::Unscheduled => watches.push(of!(Pods, ClusterPod, Pod, "", "spec.nodeName=")),
+    }
+    select_all(watches)
+}
+
+fn watch<K>(
+    client: &Client,
+    watch: Watch,
+    fields: &str,
+    prune: impl Fn(&K) -> Object + Send + 'static,
+) -> BoxStream<'static, (Watch, Report<Object>)>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let api: Api<K> = Api::all(client.clone());
+    reports(api, fields, PAGE, watch.kind, prune).map(move |report| (watch, report)).boxed()
 }

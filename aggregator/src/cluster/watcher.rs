@@ -3,12 +3,15 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use coroner_diagnosis::{
-    cluster::ClusterExaminer,
+    cluster::{ClusterExaminer, Scope},
     continuation::Continuation,
-    observation::{Fact, Health, Observation, Source, kube::Kind},
+    observation::{
+        Fact, Health, Observation, Source,
+        kube::{Change, Kind, Object},
+    },
 };
 use coroner_proto::v1::{Diagnosis, SourceHealth};
-use coroner_watch::Told;
+use coroner_watch::Report;
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use tokio::{
@@ -18,15 +21,30 @@ use tokio::{
 
 use super::{
     earlier::Earlier,
-    objects::{WATCHED, Watches},
+    extent::Extent,
+    objects::{WATCHED, Watch, Watches},
     reporter::Reporter,
 };
+use crate::memory::{Limits, Memory};
 
 /// What was reported before a restart and is not found again so long after all was listed, is over. The examiner needs at most ten
 /// seconds to be sure of a state.
 const FOUND_AGAIN: Duration = Duration::from_secs(30);
 /// The status is pushed at least so often.
 const STATUS: Duration = Duration::from_mins(1);
+/// How often memory is looked at: while all is listed, it may grow by 10 MiB in a second.
+pub(super) const LOOK: Duration = Duration::from_secs(1);
+
+/// Why a watch has ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum End {
+    /// All streams have.
+    Streams,
+    /// Memory comes near its limit.
+    Memory(Memory),
+    /// There may be memory for more.
+    Room,
+}
 
 /// The state of one run.
 pub(super) struct Watcher<'a> {
@@ -35,22 +53,28 @@ pub(super) struct Watcher<'a> {
     continuation: Continuation,
     /// Reported before a restart, not over then, and not found again yet.
     open: BTreeMap<String, Diagnosis>,
+    extent: Extent,
+    /// As the watches reported it last.
+    health: BTreeMap<Watch, Health>,
 }
 
 impl<'a> Watcher<'a> {
     /// A watch of the cluster of this uid.
-    pub(super) fn new(uid: String, earlier: Earlier, reporter: &'a mut Reporter) -> Self {
+    pub(super) fn new(uid: &str, scope: Scope, earlier: Earlier, reporter: &'a mut Reporter, extent: Extent) -> Self {
+        let (continuation, open) = earlier.of_cluster(uid);
+        let examiner = ClusterExaminer::with_scope(uid, scope);
+        let mut watcher = Self { examiner, reporter, continuation, open, extent, health: BTreeMap::new() };
         for kind in WATCHED {
-            reporter.set_status(kind.name(), SourceHealth::Unspecified, "not listed yet");
+            watcher.show(kind);
         }
-        let (continuation, open) = earlier.of_cluster(&uid);
-        Self { examiner: ClusterExaminer::new(uid), reporter, continuation, open }
+        watcher
     }
 
-    /// Watches until it is dropped, or all watches have ended.
-    pub(super) async fn watch(&mut self, mut watches: Watches) {
+    /// Watches until memory asks for less or allows more, or all watches have ended.
+    pub(super) async fn watch(&mut self, mut watches: Watches, limits: &Limits) -> End {
         let mut changed = true;
         let mut pushed = Instant::now();
+        let mut looked = Instant::now();
         let mut listed = None;
         loop {
             if listed.is_none() && self.reporter.is_healthy(WATCHED.into_iter().map(Kind::name)) {
@@ -59,9 +83,9 @@ impl<'a> Watcher<'a> {
             let over = listed.filter(|_| !self.open.is_empty()).map(|listed| listed + FOUND_AGAIN);
             let due = self.examiner.next_tick().map(until);
             select! {
-                change = watches.next() => match change {
-                    Some((kind, told)) => changed |= self.observe(kind, told),
-                    None => return,
+                report = watches.next() => match report {
+                    Some((watch, report)) => changed |= self.observe(watch, report),
+                    None => return End::Streams,
                 },
                 () = sleep(due.unwrap_or_default()), if due.is_some() => {
                     let diagnoses = self.examiner.tick(Timestamp::now());
@@ -69,6 +93,14 @@ impl<'a> Watcher<'a> {
                 }
                 () = sleep_until(over.unwrap_or_else(Instant::now)), if over.is_some() => self.close(),
                 () = sleep_until(pushed + STATUS) => changed = true,
+                () = sleep_until(looked + LOOK) => {}
+            }
+            if looked.elapsed() >= LOOK {
+                looked = Instant::now();
+                if let Some(end) = self.look(limits) {
+                    return end;
+                }
+                changed |= WATCHED.into_iter().fold(false, |changed, kind| self.show(kind) | changed);
             }
             if changed || self.reporter.has_waiting() {
                 // Nothing more is observed before that is stored: the watches wait, and list anew if it takes long.
@@ -79,24 +111,70 @@ impl<'a> Watcher<'a> {
         }
     }
 
+    /// Whether memory asks for another extent.
+    fn look(&self, limits: &Limits) -> Option<End> {
+        let near = limits.memory().filter(|memory| memory.is_near_limit());
+        let has_room = || self.extent.may_widen(limits).then_some(End::Room);
+        near.map(End::Memory).or_else(has_room)
+    }
+
     /// Whether the health of a kind has changed.
-    fn observe(&mut self, kind: Kind, told: Told) -> bool {
+    fn observe(&mut self, watch: Watch, report: Report<Object>) -> bool {
         let now = Timestamp::now();
-        let (fact, changed) = match told {
-            Told::Object(change, object) => (Fact::Object(change, object), false),
-            Told::Health(health) => {
-                let (code, reason) = match &health {
-                    Health::Ok => (SourceHealth::Ok, ""),
-                    Health::Degraded(reason) => (SourceHealth::Degraded, reason.as_str()),
-                    Health::Absent(reason) => (SourceHealth::Absent, reason.as_str()),
-                };
-                let changed = self.reporter.set_status(kind.name(), code, reason);
-                (Fact::Health(Source::Api(kind), health), changed)
+        let Watch { kind, reason } = watch;
+        let (fact, changed) = match report {
+            Report::ListBegun => {
+                self.examiner.begin_list(kind, reason);
+                return false;
+            }
+            Report::ListDone => {
+                self.examiner.end_list(now, kind, reason);
+                return false;
+            }
+            Report::Applied(object) => (Fact::Object(Change::Applied, object), false),
+            Report::Deleted(object) => (Fact::Object(Change::Deleted, object), false),
+            Report::Health(health) => {
+                self.health.insert(watch, health);
+                let changed = self.show(kind);
+                let Some(health) = self.health_of(kind) else { return changed };
+                (Fact::Health(Source::Api(kind), health.clone()), changed)
             }
         };
         let diagnoses = self.examiner.observe(Observation { seen_at: now, happened_at: now, fact });
         self.report(diagnoses);
         changed
+    }
+
+    /// The worst of a kind's watches.
+    fn health_of(&self, kind: Kind) -> Option<&Health> {
+        let of_kind = self.health.iter().filter(|(watch, _)| watch.kind == kind).map(|(_, health)| health);
+        of_kind.max_by_key(|health| match health {
+            Health::Ok => 0,
+            Health::Degraded(_) => 1,
+            Health::Absent(_) => 2,
+        })
+    }
+
+    /// Shows in the status how well a kind is watched. True if that is news.
+    fn show(&mut self, kind: Kind) -> bool {
+        let limitation = || {
+            let overfull = self.examiner.overfull().any(|full| full == kind);
+            let overfull = overfull.then(|| "there are more than are held".to_owned());
+            self.extent.limitation(kind).or(overfull)
+        };
+        let (health, reason) = match self.health_of(kind) {
+            Some(Health::Absent(reason)) => (SourceHealth::Absent, reason.clone()),
+            Some(Health::Degraded(reason)) => (SourceHealth::Degraded, reason.clone()),
+            Some(Health::Ok) => match limitation() {
+                Some(reason) => (SourceHealth::Degraded, reason),
+                None => (SourceHealth::Ok, String::new()),
+            },
+            None => match limitation() {
+                Some(reason) => (SourceHealth::Degraded, reason),
+                None => (SourceHealth::Unspecified, "not listed yet".to_owned()),
+            },
+        };
+        self.reporter.set_status(kind.name(), health, &reason)
     }
 
     fn report(&mut self, diagnoses: Vec<Diagnosis>) {

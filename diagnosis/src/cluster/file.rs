@@ -70,6 +70,8 @@ pub(super) struct ClusterFile {
     pub(super) failures: Failures,
     /// The newest report.
     pub(super) now: Timestamp,
+    /// Objects that are held of each kind.
+    most: usize,
     /// Kinds that are watched without loss.
     watched: BTreeSet<Kind>,
     /// Kinds of which there are more objects than are held.
@@ -103,6 +105,7 @@ impl ClusterFile {
             workloads: BTreeMap::new(),
             failures: Failures::default(),
             now: Timestamp::MIN,
+            most: OBJECTS,
             watched: BTreeSet::new(),
             overfull: BTreeSet::new(),
             counts: BTreeMap::new(),
@@ -208,7 +211,7 @@ impl ClusterFile {
                 let uid = self.pods.uid(&pod.meta.uid);
                 self.list(Kind::Pods, "", || Arc::clone(&uid));
                 let known = self.pods.get(&uid);
-                if known.is_none() && is_there && self.pods.len() >= OBJECTS {
+                if known.is_none() && is_there && self.pods.len() >= self.most {
                     self.overfull.insert(Kind::Pods);
                     return Concerned::new();
                 }
@@ -219,7 +222,7 @@ impl ClusterFile {
             Object::Node(node) => {
                 let name = self.shared.texts.share(node.meta.name.as_str());
                 self.list(Kind::Nodes, "", || Arc::clone(&name));
-                if is_there && self.nodes.len() >= OBJECTS && !self.nodes.contains_key(&name) {
+                if is_there && self.nodes.len() >= self.most && !self.nodes.contains_key(&name) {
                     self.overfull.insert(Kind::Nodes);
                     return Concerned::new();
                 }
@@ -234,7 +237,7 @@ impl ClusterFile {
                 let uid: Arc<str> = workload.meta.uid.as_str().into();
                 let kind = workload.kind.into();
                 self.list(kind, "", || Arc::clone(&uid));
-                if is_there && self.workloads.len() >= OBJECTS && !self.workloads.contains_key(&uid) {
+                if is_there && self.workloads.len() >= self.most && !self.workloads.contains_key(&uid) {
                     self.overfull.insert(kind);
                     return Concerned::new();
                 }
@@ -428,7 +431,7 @@ impl ClusterFile {
         };
         let count = self.counts.entry(kind).or_default();
         match (was_there, is_there) {
-            (false, true) if *count >= OBJECTS => {
+            (false, true) if *count >= self.most => {
                 self.overfull.insert(kind);
                 self.close(&namespace);
                 return concerned;
@@ -576,4 +579,90 @@ fn ingress(namespace: &Arc<str>, name: &Arc<str>) -> Subject {
 /// Neither namespaces nor names hold a slash.
 fn path(namespace: &str, name: &str) -> String {
     format!("{namespace}/{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meta(name: &str) -> Meta {
+        Meta { namespace: "shop".to_owned(), name: name.to_owned(), uid: format!("uid-of-{name}"), ..Meta::default() }
+    }
+
+    fn labels(app: usize) -> BTreeMap<String, String> {
+        [("app".to_owned(), format!("app-{app}")), ("tier".to_owned(), "web".to_owned())].into()
+    }
+
+    fn pod(name: &str, app: usize) -> kube::Pod {
+        kube::Pod { meta: meta(name), labels: labels(app), phase: "Running".to_owned(), ..kube::Pod::default() }
+    }
+
+    /// A namespace with a hundred Services.
+    fn file() -> ClusterFile {
+        let mut file = ClusterFile::new(Scope::All);
+        for app in 0..100 {
+            let service =
+                kube::Service { meta: meta(&format!("svc-{app}")), selector: labels(app), ..kube::Service::default() };
+            file.record(Timestamp::UNIX_EPOCH, Change::Applied, Object::Service(Box::new(service)));
+        }
+        file
+    }
+
+    fn record(file: &mut ClusterFile, change: Change, pod: kube::Pod) -> Vec<Subject> {
+        file.record(Timestamp::UNIX_EPOCH, change, Object::Pod(Box::new(pod))).into_keys().collect()
+    }
+
+    #[test]
+    fn a_pod_concerns_only_services_that_select_it_and_only_as_first_or_last_of_its_kind() {
+        let mut file = file();
+        let selecting = vec![service(&"shop".into(), &"svc-7".into())];
+        assert_eq!(record(&mut file, Change::Applied, pod("a", 7)), selecting);
+        assert_eq!(record(&mut file, Change::Applied, pod("b", 7)), []);
+        let other_status = kube::Pod { reason: "NotRead".to_owned(), ..pod("b", 7) };
+        assert_eq!(record(&mut file, Change::Applied, other_status), []);
+        assert_eq!(record(&mut file, Change::Deleted, pod("a", 7)), []);
+        assert_eq!(record(&mut file, Change::Deleted, pod("b", 7)), selecting);
+        assert_eq!(record(&mut file, Change::Applied, pod("c", 100)), [], "no Service selects it");
+    }
+
+    #[test]
+    fn nothing_is_left_of_what_is_gone() {
+        let mut file = file();
+        for number in 0..50 {
+            record(&mut file, Change::Applied, pod(&number.to_string(), number));
+        }
+        for number in 0..49 {
+            record(&mut file, Change::Deleted, pod(&number.to_string(), number));
+        }
+        record(&mut file, Change::Applied, kube::Pod { phase: "Succeeded".to_owned(), ..pod("49", 49) });
+        for app in 0..100 {
+            let service = kube::Service { meta: meta(&format!("svc-{app}")), ..kube::Service::default() };
+            file.record(Timestamp::UNIX_EPOCH, Change::Deleted, Object::Service(Box::new(service)));
+        }
+        assert!(file.namespaces.is_empty() && file.pods.len() == 0);
+    }
+
+    #[test]
+    fn absence_means_nothing_where_more_pods_live_than_are_held() {
+        let mut file = ClusterFile { most: 100, ..ClusterFile::new(Scope::All) };
+        file.record_health(Timestamp::UNIX_EPOCH, Source::Api(Kind::Pods), &Health::Ok);
+        for number in 0..100 {
+            record(&mut file, Change::Applied, pod(&number.to_string(), 1));
+        }
+        assert!(file.watched(Kind::Pods));
+        record(&mut file, Change::Applied, pod("one-more", 1));
+        assert_eq!((file.pods.len(), file.watched(Kind::Pods)), (100, false));
+        assert_eq!(file.overfull().collect::<Vec<_>>(), [Kind::Pods]);
+        record(&mut file, Change::Applied, pod("7", 2));
+        assert!(file.pods.get("uid-of-7").is_some_and(|pod| pod.shape.labels.value("app") == Some("app-2")));
+        // Only the next list shows whether there is room for all.
+        file.begin_list(Kind::Pods, "");
+        record(&mut file, Change::Applied, pod("one-more", 1));
+        file.end_list(Timestamp::UNIX_EPOCH, Kind::Pods, "");
+        assert_eq!(file.overfull().collect::<Vec<_>>(), [Kind::Pods], "it came before the others had gone");
+        file.begin_list(Kind::Pods, "");
+        record(&mut file, Change::Applied, pod("one-more", 1));
+        file.end_list(Timestamp::UNIX_EPOCH, Kind::Pods, "");
+        assert!(file.watched(Kind::Pods) && file.pods.len() == 1);
+    }
 }

@@ -1,7 +1,6 @@
 //! The way from agents to readers: what the aggregator takes, durable, beside the disk's own limit and beside NATS JetStream;
 //! what it serves; and what it costs when there is much of either.
 
-mod aggregator;
 mod ceiling;
 mod connected;
 mod jetstream;
@@ -12,8 +11,8 @@ mod stored;
 use anyhow::{Context, Result, bail};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use self::{aggregator::Aggregator, load::Load};
-use crate::table;
+use self::load::Load;
+use crate::{aggregator::Aggregator, table};
 
 /// How much; each can be set by an argument, as `stored=10000000`.
 #[derive(Debug)]

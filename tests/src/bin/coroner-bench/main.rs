@@ -1,6 +1,8 @@
 //! Measures what Coroner costs and how fast it is, on the machine at hand, beside what was there before it. Prints
 //! Markdown; docs/benchmarks.md keeps results.
 
+mod aggregator;
+mod cluster;
 mod delay;
 mod full_node;
 mod idle;
@@ -30,6 +32,9 @@ async fn main() -> Result<()> {
     }
     if is_wanted("storm") {
         println!("{}", storm::measure().await.context("measuring a storm of OOM kills")?);
+    }
+    if is_wanted("cluster") {
+        println!("{}", cluster::measure().await.context("measuring the watch of a large cluster")?);
     }
     if is_wanted("ingest") {
         println!("{}", ingest::measure(&scale).await.context("measuring ingest and feed")?);

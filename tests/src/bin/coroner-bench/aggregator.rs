@@ -14,19 +14,26 @@ use tonic::transport::{Channel, Endpoint};
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 /// A running aggregator; its ledger goes with it.
-pub(super) struct Aggregator {
+pub(crate) struct Aggregator {
     child: Child,
     endpoint: Endpoint,
     _directory: TempDir,
 }
 
 impl Aggregator {
-    pub(super) async fn start() -> Result<Self> {
+    /// One that watches no cluster.
+    pub(crate) async fn start() -> Result<Self> {
+        Self::start_with(&["--cluster-watch", "off"]).await
+    }
+
+    /// One with these arguments beside those that each has.
+    pub(crate) async fn start_with(arguments: &[&str]) -> Result<Self> {
         let directory = tempfile::tempdir().context("making a directory for the ledger")?;
         let log = directory.path().join("aggregator.log");
         let mut child = Command::new(coroner_tests::coroner::aggregator()?)
-            .args(["--listen", "127.0.0.1:0", "--cluster-watch", "off", "--retain-bytes", "1TiB", "--ledger"])
+            .args(["--listen", "127.0.0.1:0", "--retain-bytes", "1TiB", "--ledger"])
             .arg(directory.path().join("ledger.db"))
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log).with_context(|| format!("creating {log:?}"))?)
@@ -49,22 +56,22 @@ impl Aggregator {
         Ok(Self { child, endpoint, _directory: directory })
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// An agent's client on a connection of its own.
-    pub(super) async fn ingest(&self) -> Result<IngestServiceClient<Channel>> {
+    pub(crate) async fn ingest(&self) -> Result<IngestServiceClient<Channel>> {
         Ok(IngestServiceClient::new(self.connect().await?))
     }
 
     /// A reader's client on a connection of its own.
-    pub(super) async fn feed(&self) -> Result<DiagnosisServiceClient<Channel>> {
+    pub(crate) async fn feed(&self) -> Result<DiagnosisServiceClient<Channel>> {
         Ok(DiagnosisServiceClient::new(self.connect().await?).max_decoding_message_size(MAX_ANSWER_BYTES))
     }
 
     /// Waits until all that is stored can be read.
-    pub(super) async fn settled(&self) -> Result<()> {
+    pub(crate) async fn settled(&self) -> Result<()> {
         let mut client = self.feed().await?;
         coroner_tests::until("all that is stored can be read", async || {
             let status = client.get_status(GetStatusRequest {}).await.context("GetStatus")?.into_inner();

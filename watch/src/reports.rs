@@ -1,0 +1,85 @@
+//! What a watch reports, object by object and as it comes.
+
+use std::fmt::Debug;
+
+use coroner_diagnosis::{
+    observation::{Health, kube::Kind},
+    text,
+};
+use futures::{Stream, StreamExt as _, stream};
+use kube::{
+    Api,
+    runtime::{
+        WatchStreamExt as _,
+        watcher::{self, Error, Event, watcher},
+    },
+};
+use serde::de::DeserializeOwned;
+
+/// Longest reason of a health, in bytes.
+const REASON: usize = 400;
+
+/// A report of a watch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Report<T> {
+    /// All objects are about to be listed.
+    ListBegun,
+    /// An object is there: new, changed, or listed.
+    Applied(T),
+    /// An object is gone; as it was last.
+    Deleted(T),
+    /// All were listed: what was not among them is gone. Without this the list was broken off, and another one begins.
+    ListDone,
+    /// How well the watch works, at start and at each change.
+    Health(Health),
+}
+
+/// Watches the objects that `fields` selects (all, if it is empty), for ever. A list is asked for in pages of so many objects: what
+/// of them is not kept is in memory until the next. `prune` takes of each what is needed. Nothing is kept here.
+pub fn reports<K, T>(
+    api: Api<K>,
+    fields: &str,
+    page: u32,
+    kind: Kind,
+    prune: impl Fn(&K) -> T + Send + 'static,
+) -> impl Stream<Item = Report<T>> + Send + 'static
+where
+    K: kube::Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+    T: Send + 'static,
+{
+    let config = watcher::Config::default().page_size(page);
+    let config = if fields.is_empty() { config } else { config.fields(fields) };
+    let mut last = None;
+    let mut health = move |health: Health| {
+        let is_news = last.as_ref() != Some(&health);
+        last = Some(health.clone());
+        is_news.then_some(Report::Health(health))
+    };
+    watcher(api, config).default_backoff().flat_map(move |event| {
+        let (report, health) = match event {
+            Ok(Event::Init) => (Some(Report::ListBegun), None),
+            Ok(Event::InitApply(object)) => (Some(Report::Applied(prune(&object))), None),
+            Ok(Event::InitDone) => (Some(Report::ListDone), health(Health::Ok)),
+            Ok(Event::Apply(object)) => (Some(Report::Applied(prune(&object))), health(Health::Ok)),
+            Ok(Event::Delete(object)) => (Some(Report::Deleted(prune(&object))), health(Health::Ok)),
+            Err(error) => (None, health(broken(kind, &error))),
+        };
+        stream::iter([report, health].into_iter().flatten())
+    })
+}
+
+fn broken(kind: Kind, error: &Error) -> Health {
+    let code = match error {
+        Error::InitialListFailed(kube::Error::Api(status)) | Error::WatchStartFailed(kube::Error::Api(status)) => {
+            status.code
+        }
+        Error::WatchError(status) => status.code,
+        _ => 0,
+    };
+    let reason = |text: String| text::clean(&text, REASON);
+    match code {
+        401 | 403 => Health::Absent(reason(format!("not allowed to list and watch {}: {error}", kind.name()))),
+        404 => Health::Absent(reason(format!("the API server has no {}", kind.name()))),
+        _ => Health::Degraded(reason(format!("watching {}: {error}", kind.name()))),
+    }
+}
