@@ -101,6 +101,11 @@ impl Nodes {
         self.nodes().values().map(|node| node.status.clone()).collect()
     }
 
+    /// One of them.
+    pub fn of(&self, name: &str) -> Option<NodeStatus> {
+        self.nodes().get(name).map(|node| node.status.clone())
+    }
+
     fn nodes(&self) -> MutexGuard<'_, BTreeMap<String, Node>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

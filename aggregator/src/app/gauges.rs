@@ -2,6 +2,7 @@
 
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
+use coroner_proto::v1::SourceHealth;
 use coroner_runtime::metrics::{Counters, Gauge, Gauges, Metrics};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -10,7 +11,9 @@ use crate::{
     auth::{Reason, Refusals},
     export::Exporter,
     feed::Feed,
+    intake::CLUSTER_WATCH,
     ledger::{self, Ledger},
+    memory::Limits,
     net::Acceptor,
     nodes::Nodes,
     status::Status,
@@ -31,6 +34,9 @@ pub(super) struct Reading {
     connections: Gauge,
     streams: Gauge,
     memory: Gauge,
+    memory_limit: Gauge,
+    limits: Limits,
+    watched: Gauges,
     refused: Counters,
 }
 
@@ -73,6 +79,9 @@ impl Reading {
             connections: metrics.gauge("connections", "Connections of agents and readers over TCP"),
             streams: metrics.gauge("streams", "Streams of readers"),
             memory: metrics.gauge("memory_bytes", "Resident memory of the process"),
+            memory_limit: metrics.gauge("memory_limit_bytes", "Memory limit of its cgroup; 0 without one"),
+            limits: Limits::find(),
+            watched: metrics.gauges("cluster_watched", "kind", "Whether all objects of a kind are watched: 1, else 0"),
             refused: metrics.counters("refused", "reason", "Connections and requests that were refused"),
         }
     }
@@ -120,6 +129,10 @@ impl Reading {
         self.streams.set(signed(self.feed.open_count() as u64));
         if let Some(bytes) = resident_bytes() {
             self.memory.set(signed(bytes));
+        }
+        self.memory_limit.set(signed(self.limits.memory().map_or(0, |memory| memory.limit)));
+        for source in nodes.of(CLUSTER_WATCH).into_iter().flat_map(|watch| watch.sources) {
+            self.watched.set(&source.source, i64::from(source.health() == SourceHealth::Ok));
         }
         for reason in Reason::ALL {
             self.refused.of(reason.name()).inner().store(refusals.of(reason), Relaxed);
