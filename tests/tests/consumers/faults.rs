@@ -32,12 +32,12 @@ use Reaction::*;
 /// What the receiver does, and what is done about it. An exporter's name is its script's, in letters.
 const CASES: &[(&str, Reaction)] = &[
     ("take", Takes),
-    ("first UNAVAILABLE", Retries(1, 0.8)),
-    ("first DEADLINE_EXCEEDED", Retries(1, 0.8)),
-    ("first ABORTED", Retries(1, 0.8)),
-    ("first CANCELLED", Retries(1, 0.8)),
-    ("first INTERNAL", Retries(1, 0.8)),
-    ("first UNKNOWN", Retries(1, 0.8)),
+    ("first UNAVAILABLE", Retries(1, 0.5)),
+    ("first DEADLINE_EXCEEDED", Retries(1, 0.5)),
+    ("first ABORTED", Retries(1, 0.5)),
+    ("first CANCELLED", Retries(1, 0.5)),
+    ("first INTERNAL", Retries(1, 0.5)),
+    ("first UNKNOWN", Retries(1, 0.5)),
     ("first UNAVAILABLE 3", Retries(1, 3.0)),
     ("first RESOURCE_EXHAUSTED 3", Retries(1, 3.0)),
     ("poison INVALID_ARGUMENT", Buries),
