@@ -1,5 +1,5 @@
-//! What other people met: cases rebuilt from public reports, single messages of many versions and runtimes, and cases of
-//! causes that nobody here has recorded, rebuilt from documented texts.
+//! What other people met: cases rebuilt from public reports, single messages of many versions and runtimes, and cases
+//! of causes that nobody here has recorded, rebuilt from documented texts.
 
 use std::collections::BTreeSet;
 

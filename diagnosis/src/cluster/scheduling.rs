@@ -1,8 +1,8 @@
 //! A pod that no node takes.
 //!
-//! The scheduler's message counts nodes by the first filter that each of them failed. Which of several is named as the cause
-//! is a judgement: the one whose removal would make the pod fit, that is, what changes with the room on the nodes before what
-//! is written on them. It is certain only if the others are nodes that are kept free on purpose.
+//! The scheduler's message counts nodes by the first filter that each of them failed. Which of several is named as the
+//! cause is a judgement: the one whose removal would make the pod fit, that is, what changes with the room on the nodes
+//! before what is written on them. It is certain only if the others are nodes that are kept free on purpose.
 
 use std::collections::BTreeSet;
 
@@ -30,8 +30,8 @@ use crate::{
 
 /// A pod counts as unschedulable after so long.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(5);
-/// Taints by which the control plane, a cloud, an autoscaler or a node's agents take a node out of service, by the beginning
-/// or the end of their keys.
+/// Taints by which the control plane, a cloud, an autoscaler or a node's agents take a node out of service, by the
+/// beginning or the end of their keys.
 const OUT_OF_SERVICE: [&str; 6] = [
     "node.kubernetes.io/",
     "node.cloudprovider.kubernetes.io/",
@@ -113,8 +113,8 @@ fn refused(file: &ClusterFile, pod: &Pod, unscheduled: &Unscheduled) -> Option<V
     Some(verdict)
 }
 
-/// The cause that a reason is, and how close to fitting the nodes are that it keeps out: what is true of the pod itself, then
-/// what changes as other pods come and go, then what is fixed on a node.
+/// The cause that a reason is, and how close to fitting the nodes are that it keeps out: what is true of the pod
+/// itself, then what changes as other pods come and go, then what is fixed on a node.
 fn judge(file: &ClusterFile, pod: &Unscheduled, reason: &Reason<'_>) -> (Cause, u8) {
     match reason {
         Reason::ClaimUnbound => (Cause::VolumeClaimUnbound, 8),

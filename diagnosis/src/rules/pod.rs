@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use crate::{
     aspect::Aspect,
     case::{ContainerFile, NodeFile, Occurrences, PodFile},
-    observation::kube::{self, ContainerStatus, State},
+    observation::kube::{self, ContainerStatus, State, Terminated},
     verdict::Verdict,
 };
 
@@ -81,20 +81,25 @@ pub fn pod(node: &NodeFile, file: &PodFile, now: Timestamp) -> Option<Vec<Findin
 impl<'a> PodCase<'a> {
     /// Whether no container has been started yet, or none after the sandbox was lost.
     fn waits_as_a_whole(&self) -> bool {
-        let is_start = |reason: &str| matches!(reason, "" | "ContainerCreating" | "PodInitializing");
         let waits =
             |status: &ContainerStatus| matches!(&status.state, State::Waiting { reason, .. } if is_start(reason));
         !self.file.has_ended() && self.pod.deletion.is_none() && self.pod.statuses.iter().all(waits)
     }
 
-    /// Whether the pod waits for a sandbox that failed at this time: no container runs, or has ended since.
-    fn lost_sandbox_before(&self, failed: Timestamp) -> bool {
-        let before = |status: &ContainerStatus| match &status.state {
-            State::Waiting { .. } => true,
+    /// Whether the pod waits for a sandbox that failed at this time: it has none, and no container has run since.
+    fn waits_for_sandbox(&self, failed: Timestamp) -> bool {
+        // 1.29 on, and what it was called in 1.25.
+        let has_one = ["PodReadyToStartContainers", "PodHasNetwork"]
+            .into_iter()
+            .filter_map(|kind| self.pod.condition(kind))
+            .any(|condition| condition.status == Some(true));
+        let before = |ended: &Terminated| ended.finished.is_none_or(|finished| finished <= failed);
+        let waits = |status: &ContainerStatus| match &status.state {
+            State::Waiting { reason, .. } => is_start(reason) && status.last.as_ref().is_none_or(before),
             State::Running { .. } => false,
-            State::Terminated(ended) => ended.finished.is_none_or(|finished| finished <= failed),
+            State::Terminated(ended) => before(ended),
         };
-        !self.file.has_ended() && self.pod.deletion.is_none() && self.pod.statuses.iter().all(before)
+        !has_one && !self.file.has_ended() && self.pod.deletion.is_none() && self.pod.statuses.iter().all(waits)
     }
 
     /// Events with this reason about a container, the oldest first.
@@ -121,6 +126,11 @@ impl<'a> PodCase<'a> {
             reasons.flat_map(|reason| self.events(reason, container)).filter_map(|known| known.times.first()).min();
         first.copied().or(self.pod.started).or(self.pod.meta.created).unwrap_or(self.file.last_report)
     }
+}
+
+/// Whether a container waits for the pod's start, and not for its own.
+fn is_start(reason: &str) -> bool {
+    matches!(reason, "" | "ContainerCreating" | "PodInitializing")
 }
 
 /// Containers that wait with a reason and a message.

@@ -12,7 +12,8 @@ use crate::{
 
 pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
     let pod = case.pod;
-    // `pkg/kubelet/kubelet.go`, `rejectPod`: phase Failed, with the admission handler's reason, and no status of any container.
+    // `pkg/kubelet/kubelet.go`, `rejectPod`: phase Failed, with the admission handler's reason, and no status of any
+    // container.
     let never_ran = pod.statuses.iter().all(|status| status.id.is_empty() && status.last.is_none());
     let ended = ["DeadlineExceeded", "Terminated", "Preempting", "NodeLost", "Shutdown"].contains(&pod.reason.as_str());
     // The eviction manager also refuses pods, with the reason of its evictions (`pkg/kubelet/eviction`, `Admit`).

@@ -39,7 +39,8 @@ pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
         .collect()
 }
 
-/// What the kubelet could not configure: nothing while its caches are being filled; no cause if the words are not known.
+/// What the kubelet could not configure: nothing while its caches are being filled; no cause if the words are not
+/// known.
 fn by_kubelet(message: &str) -> Option<Option<Cause>> {
     Some(match create::refusal(message) {
         Some(create::Refusal::NotReady) => return None,

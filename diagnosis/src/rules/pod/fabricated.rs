@@ -1,7 +1,7 @@
 //! The kubelet made up how a container ended, because it could not find it any more.
 //!
-//! Mirrors `pkg/kubelet/kubelet_pods.go` and `pkg/kubelet/status/status_manager.go`: reason `ContainerStatusUnknown`, always
-//! with exit code 137, though nobody was sent SIGKILL for it.
+//! Mirrors `pkg/kubelet/kubelet_pods.go` and `pkg/kubelet/status/status_manager.go`: reason `ContainerStatusUnknown`,
+//! always with exit code 137, though nobody was sent SIGKILL for it.
 
 use coroner_proto::v1::{Cause, Confidence, Exit};
 

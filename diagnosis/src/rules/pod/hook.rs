@@ -1,4 +1,5 @@
-//! A hook of a container failed. Where the end of the container is observed, it names a hook after the start that failed.
+//! A hook of a container failed. Where the end of the container is observed, it names a hook after the start that
+//! failed.
 
 use coroner_proto::v1::{Cause, Confidence};
 
@@ -9,7 +10,8 @@ pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
     before_stop(case).into_iter().chain(after_start(case)).collect()
 }
 
-/// `pkg/kubelet/kuberuntime/kuberuntime_container.go`: the container was killed for it, and waits with the hook's error.
+/// `pkg/kubelet/kuberuntime/kuberuntime_container.go`: the container was killed for it, and waits with the hook's
+/// error.
 fn after_start(case: PodCase<'_>) -> Vec<Finding> {
     let failures = waiting(case).filter(|(status, reason, _)| {
         *reason == "PostStartHookError" && case.instances(&status.name) == 0 && status.last.is_none()

@@ -14,7 +14,8 @@ use crate::{
     verdict::Verdict,
 };
 
-/// The kubelet's reasons of a container whose image it could not pull (`pkg/kubelet/images/types.go`, `cri-api/pkg/errors`).
+/// The kubelet's reasons of a container whose image it could not pull (`pkg/kubelet/images/types.go`,
+/// `cri-api/pkg/errors`).
 const PULLING: [&str; 3] = ["ErrImagePull", "ImagePullBackOff", "RegistryUnavailable"];
 
 pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
@@ -58,8 +59,8 @@ fn finding(case: PodCase<'_>, status: &ContainerStatus, reason: &str, message: &
     Some(Finding { aspect: Aspect::Start { container: status.name.clone() }, verdict, ripe: at })
 }
 
-/// What a back-off repeats of the failure before it (1.32 on), or else what the events say of the newest one that failed for a
-/// known reason, or said anything.
+/// What a back-off repeats of the failure before it (1.32 on), or else what the events say of the newest one that
+/// failed for a known reason, or said anything.
 fn newest<'m>(message: &'m str, events: &[&'m Occurrences]) -> Pull<'m> {
     let mut events: Vec<_> = events.iter().collect();
     events.sort_by_key(|known| known.times.last());

@@ -1,4 +1,5 @@
-//! An in-place resize of the pod waits or failed: conditions of 1.33 and later (`pkg/kubelet/status/status_manager.go`).
+//! An in-place resize of the pod waits or failed: conditions of 1.33 and later
+//! (`pkg/kubelet/status/status_manager.go`).
 
 use coroner_proto::v1::{Cause, Confidence};
 use jiff::SignedDuration;

@@ -23,7 +23,7 @@ const QUOTED: usize = 4;
 pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
     let failures = REASONS.into_iter().flat_map(|reason| case.file.events(reason));
     let failures = failures.filter_map(|known| Some((known, *known.times.first()?, *known.times.last()?)));
-    let mut failures: Vec<_> = failures.filter(|(_, _, last)| case.lost_sandbox_before(*last)).collect();
+    let mut failures: Vec<_> = failures.filter(|(_, _, last)| case.waits_for_sandbox(*last)).collect();
     failures.sort_by_key(|(_, first, _)| *first);
     let Some((_, at, _)) = failures.first().copied() else { return Vec::new() };
     // One whose words are known says more than the one that came last.

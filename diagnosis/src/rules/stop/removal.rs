@@ -43,8 +43,8 @@ pub(in crate::rules) fn removal(node: &NodeFile, file: &PodFile) -> Option<Remov
         .or_else(|| by_event(node, file, pod))
 }
 
-/// The kubelet's eviction manager (`pkg/kubelet/eviction/eviction_manager.go`): reason `Evicted`; its words are also those of
-/// the condition.
+/// The kubelet's eviction manager (`pkg/kubelet/eviction/eviction_manager.go`): reason `Evicted`; its words are also
+/// those of the condition.
 fn evicted_by_kubelet(node: &NodeFile, file: &PodFile, pod: &Pod) -> Option<Removal> {
     let event = file.events("Evicted").next_back();
     let by_status = (pod.reason == "Evicted").then_some(pod.message.as_str());
@@ -96,8 +96,8 @@ fn out_of_time(file: &PodFile, pod: &Pod) -> Option<Removal> {
     })
 }
 
-/// The kubelet ended it, by the reason of its status: `pkg/kubelet/preemption`, `pkg/kubelet/nodeshutdown` (`Shutdown` in 1.20
-/// and 1.21, `Terminated` since).
+/// The kubelet ended it, by the reason of its status: `pkg/kubelet/preemption`, `pkg/kubelet/nodeshutdown` (`Shutdown`
+/// in 1.20 and 1.21, `Terminated` since).
 fn by_reason(file: &PodFile, pod: &Pod) -> Option<Removal> {
     let event = file.events("Preempting").next_back().filter(|known| known.event.by == "kubelet");
     let reason = match pod.reason.as_str() {
@@ -166,8 +166,8 @@ const PREEMPTED_BY_KUBELET: &str = "Pod was preempted by Kubelet to accommodate 
 /// `pkg/kubelet/nodeshutdown/nodeshutdown_manager.go`.
 const SHUT_DOWN: &str = "Pod was terminated in response to imminent node shutdown.";
 
-/// Before 1.26 a pod that is deleted had no such condition: what deletes it only reported an event, the scheduler `Preempted`,
-/// the taint manager `TaintManagerEviction`.
+/// Before 1.26 a pod that is deleted had no such condition: what deletes it only reported an event, the scheduler
+/// `Preempted`, the taint manager `TaintManagerEviction`.
 fn by_event(node: &NodeFile, file: &PodFile, pod: &Pod) -> Option<Removal> {
     pod.deletion.as_ref()?;
     let reported = |reason| file.events(reason).next_back().and_then(|known| Some((known, *known.times.first()?)));

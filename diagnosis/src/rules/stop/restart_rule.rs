@@ -1,5 +1,5 @@
-//! A restart rule of the pod: when one container exits as the rule says, the kubelet kills all others at once and starts the
-//! pod's containers anew (`RestartAllContainers`, 1.35 on; `pkg/kubelet/status/generate.go`,
+//! A restart rule of the pod: when one container exits as the rule says, the kubelet kills all others at once and
+//! starts the pod's containers anew (`RestartAllContainers`, 1.35 on; `pkg/kubelet/status/generate.go`,
 //! `GenerateAllContainersRestartingCondition`).
 
 use coroner_proto::v1::{Cause, StopRequester};

@@ -1,7 +1,8 @@
 //! The API server's words on a pod that a controller may not create: event and condition `FailedCreate`.
 //!
 //! `plugin/pkg/admission/{resourcequota,limitranger}`, `pod-security-admission/admission`, webhooks
-//! (`apiserver/pkg/admission/plugin/webhook`), validation (`apimachinery/pkg/api/errors`: `Pod "x" is invalid: …`), etcd.
+//! (`apiserver/pkg/admission/plugin/webhook`), validation (`apimachinery/pkg/api/errors`: `Pod "x" is invalid: …`),
+//! etcd.
 
 use super::phrase::{bare, chain, is, is_any, list, names, said};
 

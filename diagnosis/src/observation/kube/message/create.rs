@@ -1,7 +1,7 @@
 //! The kubelet's words on a container that it could not configure: reason `CreateContainerConfigError`.
 //!
-//! `pkg/kubelet/kubelet_pods.go` (`makeEnvironmentVariables`, `makeMounts`), `pkg/kubelet/kuberuntime/security_context.go`
-//! (`verifyRunAsNonRoot`), `pkg/kubelet/cm/devicemanager/manager.go`.
+//! `pkg/kubelet/kubelet_pods.go` (`makeEnvironmentVariables`, `makeMounts`),
+//! `pkg/kubelet/kuberuntime/security_context.go` (`verifyRunAsNonRoot`), `pkg/kubelet/cm/devicemanager/manager.go`.
 
 use super::phrase::{chain, is_any, said, without_rpc};
 

@@ -1,8 +1,9 @@
 //! The words of the kubelet and of the attach controller on a volume that could not be attached or mounted.
 //!
 //! `pkg/volume/util/operationexecutor/operation_generator.go` (`MountVolume.SetUp failed for volume "x" : …`),
-//! `pkg/kubelet/volumemanager/volume_manager.go` (`Unable to attach or mount volumes: …`), `pkg/volume/{secret,configmap,
-//! projected}`, `pkg/controller/volume/attachdetach`. What a driver of CSI says behind them is its own.
+//! `pkg/kubelet/volumemanager/volume_manager.go` (`Unable to attach or mount volumes: …`),
+//! `pkg/volume/{secret,configmap, projected}`, `pkg/controller/volume/attachdetach`. What a driver of CSI says behind
+//! them is its own.
 
 use super::{
     create,

@@ -1,7 +1,7 @@
 //! The kubelet's words on probes: events `Unhealthy` and `Killing`.
 //!
-//! `pkg/kubelet/prober/prober.go`, `pkg/kubelet/kuberuntime/kuberuntime_manager.go`; what a probe got comes from Go's net and
-//! net/http, `pkg/probe/grpc`, or the runtime's ExecSync.
+//! `pkg/kubelet/prober/prober.go`, `pkg/kubelet/kuberuntime/kuberuntime_manager.go`; what a probe got comes from Go's
+//! net and net/http, `pkg/probe/grpc`, or the runtime's ExecSync.
 
 use super::phrase::{chain, is_any, names, said, without_rpc};
 
@@ -33,7 +33,8 @@ impl Which {
     }
 }
 
-/// What a probe got: `Liveness probe failed: …`, or `… errored and resulted in unknown state: …` where it could not run.
+/// What a probe got: `Liveness probe failed: …`, or `… errored and resulted in unknown state: …` where it could not
+/// run.
 pub fn result(message: &str) -> Option<(Which, &str)> {
     let phrases = [
         "{} probe failed: {*}",
@@ -45,7 +46,8 @@ pub fn result(message: &str) -> Option<(Which, &str)> {
     Some((Which::of(found.first()?)?, found.last()?.trim()))
 }
 
-/// The probe for which the kubelet decided to kill a container: `Container web failed liveness probe, will be restarted`.
+/// The probe for which the kubelet decided to kill a container: `Container web failed liveness probe, will be
+/// restarted`.
 pub fn kill(message: &str) -> Option<Which> {
     let phrases = [
         "Container {} failed {} probe, will be restarted",

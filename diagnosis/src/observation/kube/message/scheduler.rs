@@ -1,8 +1,8 @@
 //! The scheduler's words on a pod that no node takes.
 //!
-//! `pkg/scheduler/framework/types.go`, `FitError`: `0/5 nodes are available: ` with a histogram of the first filter that
-//! each node failed, or the one sentence of a plugin that refused before any node was looked at; then sentences about
-//! preemption. The phrases are those of `pkg/scheduler/framework/plugins/*`; of Volcano's `pkg/scheduler/api/
+//! `pkg/scheduler/framework/types.go`, `FitError`: `0/5 nodes are available: ` with a histogram of the first filter
+//! that each node failed, or the one sentence of a plugin that refused before any node was looked at; then sentences
+//! about preemption. The phrases are those of `pkg/scheduler/framework/plugins/*`; of Volcano's `pkg/scheduler/api/
 //! unschedule_info.go`; and of `kubernetes-sigs/scheduler-plugins`, `pkg/coscheduling`.
 
 use super::phrase::{bare, chain, is, is_any, list, names, sentence};

@@ -1,10 +1,11 @@
-//! The words of OCI runtimes that could not make or start a container, as containerd, CRI-O, dockerd and the kubelet pass
-//! them on.
+//! The words of OCI runtimes that could not make or start a container, as containerd, CRI-O, dockerd and the kubelet
+//! pass them on.
 //!
-//! What counts is what stands first behind the wrappers: `exec: "x": not found` there is the container's command, behind
-//! `running hook` or `get apparmor_parser version` it is a program of the node. Phrases: runc `libcontainer/{init,process,
-//! standard_init}_linux.go` (before 1.0 quoted into each other), crun `src/libcrun/{utils,linux,container}.c`, youki
-//! `crates/libcontainer/src/workload/default.rs`, gVisor `runsc/boot/loader.go`, containerd `pkg/oci/spec_opts.go`.
+//! What counts is what stands first behind the wrappers: `exec: "x": not found` there is the container's command,
+//! behind `running hook` or `get apparmor_parser version` it is a program of the node. Phrases: runc
+//! `libcontainer/{init,process, standard_init}_linux.go` (before 1.0 quoted into each other), crun
+//! `src/libcrun/{utils,linux,container}.c`, youki `crates/libcontainer/src/workload/default.rs`, gVisor
+//! `runsc/boot/loader.go`, containerd `pkg/oci/spec_opts.go`.
 
 use super::phrase::{chain, is, is_any, names, said, unquoted, without_rpc};
 
@@ -33,8 +34,8 @@ pub fn refusal(message: &str) -> Option<Refusal> {
     read(said(message), DEPTH)
 }
 
-/// The same of a line that a runtime's first process wrote into the container's log, when it had become the container and
-/// execve(2) failed. A program's own words about another program are not that.
+/// The same of a line that a runtime's first process wrote into the container's log, when it had become the container
+/// and execve(2) failed. A program's own words about another program are not that.
 pub fn refused_exec(line: &str) -> Option<Refusal> {
     let json = quoted(line.trim()).unwrap_or_else(|| line.trim().to_owned());
     let links = chain(&json);
@@ -61,8 +62,8 @@ pub fn innermost(message: &str) -> &str {
 fn read(message: &str, depth: usize) -> Option<Refusal> {
     let links = core(message);
     let (first, rest) = links.split_first()?;
-    // Before 1.0, runc quoted the cause: `starting container process caused "exec: \"sh\": …"`. CRI-O passes on the line
-    // that runc logged: `time="…" level=error msg="…"`; with `--log-format json`, `{"msg":"…"}`.
+    // Before 1.0, runc quoted the cause: `starting container process caused "exec: \"sh\": …"`. CRI-O passes on the
+    // line that runc logged: `time="…" level=error msg="…"`; with `--log-format json`, `{"msg":"…"}`.
     if depth > 0
         && let Some(inner) = quoted(first)
     {
@@ -89,7 +90,8 @@ fn read(message: &str, depth: usize) -> Option<Refusal> {
         _ => error,
     };
     match *first {
-        // runc: LookPath and execve(2): `exec: "sh": executable file not found in $PATH`, `exec /sh: exec format error`.
+        // runc: LookPath and execve(2): `exec: "sh": executable file not found in $PATH`, `exec /sh: exec format
+        // error`.
         "exec" if rest.first().is_some_and(|program| program.starts_with('"')) => by_error(error),
         "exec user process caused" => by_error(error),
         // crun: find_executable, and its stub for an old one.
