@@ -29,12 +29,14 @@ pub fn failure(message: &str) -> Option<Failure> {
     } else if is_any(first, CREATE) {
         Some(Failure::Create)
     } else {
-        None
+        // Network plugins name themselves, whoever passes it on.
+        links.iter().any(|link| is_any(link, PLUGIN)).then_some(Failure::Network)
     }
 }
 
 const NETWORK: &[&str] = &[
     "network is not ready",
+    "failed to setup network for sandbox",
     "failed to setup network for sandbox {}",
     "failed to setup network for sandbox {} {*}",
     "failed to create network namespace for sandbox {}",
@@ -45,11 +47,17 @@ const NETWORK: &[&str] = &[
     "NetworkPlugin cni failed to set up pod {} network",
     "failed to create pod network sandbox {}",
     "error adding pod {} to CNI network {}",
+    "failed to get network status for pod sandbox {}",
+    "failed to destroy network for sandbox {}",
+];
+
+/// `github.com/containernetworking/cni/pkg/invoke`, `github.com/containerd/go-cni`.
+const PLUGIN: &[&str] = &[
     "plugin type={} failed (add)",
     "plugin type={} name={} failed (add)",
     "cni plugin not initialized",
-    "failed to get network status for pod sandbox {}",
-    "failed to destroy network for sandbox {}",
+    "netplugin failed",
+    "netplugin failed with no error message",
 ];
 
 const CREATE: &[&str] = &[
@@ -130,6 +138,12 @@ mod tests {
             ),
             ("NetworkPlugin cni failed to set up pod \"web-0_ns\" network: x", Some(Failure::Network)),
             ("failed pulling image \"k8s.gcr.io/pause:3.2\": dial tcp: i/o timeout", Some(Failure::Create)),
+            (
+                "failed to setup network for sandbox: plugin type=\"aws-cni\" failed (add): add cmd: failed to assign an IP \
+                 address to container",
+                Some(Failure::Network),
+            ),
+            ("a new wrapper: plugin type=\"calico\" failed (add): no", Some(Failure::Network)),
             ("context deadline exceeded", None),
         ] {
             assert_eq!(failure(&format!("{OF_KUBELET}{message}")), expected, "{message}");
