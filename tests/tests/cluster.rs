@@ -294,6 +294,75 @@ async fn a_source_that_is_not_allowed_says_so_and_the_others_go_on() -> Result<(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_broke_is_well_again_even_if_nothing_happens() -> Result<()> {
+    let cluster = Cluster::start().await?;
+    cluster.api.apply("nodes", node());
+    let coroner = cluster.coroner(&["pods", "nodes", "events"]).await?;
+    cluster.api.forbid("events", true);
+    cluster.api.cut();
+    until_source_is(&coroner, NODE_NAME, "events", SourceHealth::Absent).await?;
+    cluster.api.forbid("events", false);
+    until_source_is(&coroner, NODE_NAME, "events", SourceHealth::Ok).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_that_are_written_after_the_agents_start_are_found() -> Result<()> {
+    let cluster = Cluster::start().await?;
+    cluster.api.apply("nodes", node());
+    let mut surroundings = cluster.surroundings()?;
+    let files = ["kubeconfig", "kubelet-ca.pem"].map(|name| cluster.directory().join(name));
+    let later = files.clone().map(|file| file.with_extension("later"));
+    for (file, later) in files.iter().zip(&later) {
+        let argument = surroundings.agent.iter_mut().find(|argument| **argument == file.display().to_string());
+        *argument.context("the agent is given the file")? = later.display().to_string();
+    }
+    let coroner = cluster.coroner_in(surroundings).await?;
+    let sources = ["pods", "nodes", "events", "kubelet"];
+    for source in sources {
+        until_source_is(&coroner, NODE_NAME, source, SourceHealth::Absent).await?;
+    }
+    for (file, later) in files.iter().zip(&later) {
+        std::fs::copy(file, later)?;
+    }
+    for source in sources {
+        until_source_is(&coroner, NODE_NAME, source, SourceHealth::Ok).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_that_were_deleted_keep_nobodys_events_out() -> Result<()> {
+    let cluster = Cluster::start().await?;
+    cluster.api.apply("nodes", node());
+    let coroner = cluster.coroner(&["pods", "nodes", "events"]).await?;
+    for n in 0..200 {
+        cluster.api.apply("pods", pulling(&format!("gone-{n}")));
+        cluster.api.delete("pods", "shop", &format!("gone-{n}"));
+    }
+    cluster.api.apply("pods", pulling("typo"));
+    coroner_tests::until("its events are asked for", async || {
+        let asked = cluster.api.asked();
+        Ok(asked.iter().any(|asked| asked.of == "involvedObject.uid=uid-of-typo").then_some(()))
+    })
+    .await?;
+    until_source_is(&coroner, NODE_NAME, "events", SourceHealth::Ok).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_of_the_kubelet_that_fails_once_degrades_until_it_answers() -> Result<()> {
+    let cluster = Cluster::start().await?;
+    let coroner = cluster.coroner(&["kubelet"]).await?;
+    let summary = std::mem::replace(&mut cluster.kubelet.script().summary, "{".to_owned());
+    let reason = until_source_is(&coroner, NODE_NAME, "kubelet", SourceHealth::Degraded).await?;
+    ensure!(reason.starts_with("it is well, but /stats/summary: "), "{reason}");
+    cluster.kubelet.script().summary = summary;
+    until_source_is(&coroner, NODE_NAME, "kubelet", SourceHealth::Ok).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_kubelet_that_hangs_lies_or_comes_back_is_told_as_such() -> Result<()> {
     let cluster = Cluster::start().await?;
     let coroner = cluster.coroner(&["kubelet"]).await?;

@@ -1,12 +1,13 @@
 //! Watches of the API server: what an agent asks of its node's objects, and the aggregator of all.
 //!
 //! Objects are pruned as they arrive. A broken watch resumes where it was; where the API server no longer knows that point (410), it
-//! lists anew, and what is gone since is reported as deleted. While the API server is away nothing is reported but that: the last
-//! state stays the last that is known.
+//! lists anew, and what is gone since is reported as deleted. A watch that stays quiet after it broke is begun anew. While the API
+//! server is away nothing is reported but that: the last state stays the last that is known.
 
 mod changes;
 mod client;
 mod cluster_pod;
+mod doubt;
 mod reports;
 
 use std::fmt::Debug;

@@ -16,6 +16,8 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 
+use crate::doubt::doubted;
+
 /// Longest reason of a health, in bytes.
 const REASON: usize = 400;
 
@@ -55,7 +57,8 @@ where
         last = Some(health.clone());
         is_news.then_some(Report::Health(health))
     };
-    watcher(api, config).default_backoff().flat_map(move |event| {
+    let begin = move || watcher(api.clone(), config.clone()).default_backoff().boxed();
+    doubted(begin).flat_map(move |event| {
         let (report, health) = match event {
             Ok(Event::Init) => (Some(Report::ListBegun), None),
             Ok(Event::InitApply(object)) => (Some(Report::Applied(prune(&object))), None),
