@@ -10,8 +10,8 @@ use coroner_diagnosis::{
         containerd::{TaskEvent, TaskEventKind},
         cri::{Container, ContainerId, Pod, Sandbox, State},
         kernel_log::Record,
-        process::Process,
-        trace::{OomVictim, Signal, Thread},
+        process::{NodeMemory, Process},
+        trace::{OomVictim, SI_KERNEL, Signal, Thread},
     },
     replay::replay,
 };
@@ -151,6 +151,29 @@ fn the_kernels_word_on_the_main_process_is_told_at_once() {
     assert_eq!(told.len(), 1);
     assert_eq!((told[0].cause(), told[0].fatal), (Cause::OomContainerLimit, true));
     assert_eq!(told[0].confidence(), Confidence::Certain);
+}
+
+/// The tracepoint is there before the kernel has printed. A victim that was ending already is marked too, but gets no SIGKILL.
+#[test]
+fn a_kill_of_the_main_process_is_reported_by_its_tracepoints_before_the_log_is_read() {
+    for (code, at_once) in [(SI_KERNEL, true), (0, false)] {
+        let mut examiner = Examiner::new(Node::default());
+        let roomy = NodeMemory { total: 8 << 30, available: 4 << 30 };
+        for observation in node(EVERYBODY).into_iter().chain([seen(40, Fact::NodeMemory(roomy))]) {
+            assert!(examiner.observe(observation).is_empty());
+        }
+        assert!(examiner.observe(signal(5_000, 9, code, (MAIN, "web"), MAIN)).is_empty());
+        let allocator = Thread { tid: MAIN, comm: "web".to_owned() };
+        let victim = Fact::OomVictim(OomVictim { pid: MAIN, comm: None, allocator });
+        let mut diagnoses = examiner.observe(seen(5_000, victim));
+        let early: Vec<_> = diagnoses.iter().map(|d| (d.cause(), d.confidence())).collect();
+        let expected = at_once.then_some((Cause::OomContainerLimit, Confidence::Likely));
+        assert_eq!(early, Vec::from_iter(expected));
+        diagnoses.extend(oom(5_000, 0, POD, MAIN).into_iter().flat_map(|line| examiner.observe(line)));
+        let last = diagnoses.last().unwrap();
+        assert_eq!((last.cause(), last.confidence()), (Cause::OomContainerLimit, Confidence::Certain));
+        assert!(diagnoses.iter().all(|diagnosis| diagnosis.uid == last.uid), "one kill, one diagnosis");
+    }
 }
 
 #[test]

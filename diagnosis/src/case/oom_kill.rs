@@ -35,6 +35,9 @@ pub struct OomKill<'a> {
     pub legacy: Option<&'a (String, String)>,
     /// The tracepoint `oom:mark_victim`.
     pub victim: Option<&'a trace::OomVictim>,
+    /// The kernel sent SIGKILL along with that tracepoint: a victim that was ending already gets none
+    /// (mm/oom_kill.c, `oom_kill_process`).
+    pub signalled: bool,
     /// Usage and limit of the cgroup that ran out.
     pub limit_usage: Option<(u64, Option<u64>)>,
 }

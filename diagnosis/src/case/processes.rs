@@ -21,6 +21,9 @@ const STATEMENTS: usize = 4608;
 const BESIDE: usize = 256;
 /// The kernel logs all lines of one kill within this time of one another.
 const SAME_KILL: SignedDuration = SignedDuration::from_secs(1);
+/// The kernel marks a victim within microseconds of its SIGKILL (mm/oom_kill.c, `__oom_kill_process`). More time between the
+/// two tracepoints is that of a clock that was adjusted, or the SIGKILL was for another reason.
+const SAME_MOMENT: SignedDuration = SignedDuration::from_millis(1);
 
 /// The kernel's audit reported the end of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,8 +154,15 @@ impl Processes {
             summary: summary.map(|(_, line)| line),
             legacy: legacy.map(|(_, cgroups)| cgroups),
             victim: victim.map(|(_, victim)| victim),
+            signalled: victim.is_some_and(|(at, _)| self.is_killed_by_kernel(pid, at)),
             limit_usage: usage,
         })
+    }
+
+    /// Whether the kernel itself sent a process SIGKILL at this moment.
+    fn is_killed_by_kernel(&self, pid: i32, at: Timestamp) -> bool {
+        let mut signals = self.signals.of(pid, at - SAME_MOMENT, at + SAME_MOMENT).map(|(_, signal)| signal);
+        signals.any(|signal| signal.signal == 9 && signal.code == trace::SI_KERNEL && signal.result == 0)
     }
 
     /// Processes that the OOM killer chose between two moments, by the tracepoint.

@@ -399,8 +399,8 @@ fn by_limits(node: &NodeFile, file: &ContainerFile, memcg: bool) -> Option<Short
                 return None;
             }
             let mut shortage = container(
-                "The container has a limit and its pod none below it; the kernel wrote no summary line about this \
-                 kill.",
+                "The container has a limit and its pod none below it; no summary line of the kernel about this kill has \
+                 been read.",
                 counted && memcg,
             );
             if !shortage.sure {
@@ -496,8 +496,10 @@ fn tell(
     if let (false, Some(victim)) = (by_log, kill.victim) {
         let name = victim.comm.as_deref().unwrap_or("?");
         verdict = verdict.by(Source::Signals, kill.at, format!("mark_victim: pid={} comm={name}", victim.pid));
-        // The tracepoint is faster than the log. Only a victim that was ending anyway gets no line there at all.
-        verdict = verdict.waiting();
+        // The tracepoint is faster than the log. Only a victim that was ending anyway gets no line there at all, and no SIGKILL.
+        if !kill.signalled || shortage.cause == Cause::Unattributed {
+            verdict = verdict.waiting();
+        }
         if !node.covered(Source::KernelLog, kill.at, kill.at) {
             verdict = verdict.without(Source::KernelLog);
         }
