@@ -1,10 +1,11 @@
 //! The one owner of the outbox: a thread, since it waits for the disk. What arrives while it waits goes into the next
-//! transaction together, so that a storm costs few of them and a lone record none of its time.
+//! transaction together, so that a storm costs few of them and a lone record none of its time. Who waits for the next batch
+//! gets it before the disk has synced: the way to the aggregator takes no longer than the disk.
 
 use coroner_proto::v1::Gap;
 use coroner_runtime::tasks::{Group, on_thread};
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use super::{Batch, Limit, Outbox, Record, Sizes};
 
@@ -21,9 +22,21 @@ pub struct Closed;
 enum Request {
     Append(Vec<Record>),
     Batch(Limit, oneshot::Sender<Batch>),
-    Synchronize { stream_id: String, acknowledged: u64 },
-    Acknowledge { stream_id: String, sequence: u64 },
-    Replace { stream_id: String, sequence: u64, gap: Gap },
+    /// The same, as soon as there is a record.
+    Next(Limit, oneshot::Sender<Batch>),
+    Synchronize {
+        stream_id: String,
+        acknowledged: u64,
+    },
+    Acknowledge {
+        stream_id: String,
+        sequence: u64,
+    },
+    Replace {
+        stream_id: String,
+        sequence: u64,
+        gap: Gap,
+    },
     Flush(oneshot::Sender<()>),
     Sizes(oneshot::Sender<Sizes>),
 }
@@ -32,18 +45,18 @@ enum Request {
 #[derive(Clone, Debug)]
 pub struct Keeper {
     requests: mpsc::Sender<Request>,
-    appended: watch::Receiver<()>,
 }
 
 /// Starts the owner as a task of this group. It ends when the last [`Keeper`] is dropped.
 pub fn start(outbox: Outbox, group: &Group) -> Keeper {
     let (requests, waiting) = mpsc::channel(WAITING);
-    let (durable, appended) = watch::channel(());
-    group.fatal("outbox", |_stop| on_thread("outbox", move || keep(outbox, waiting, &durable)));
-    Keeper { requests, appended }
+    group.fatal("outbox", |_stop| on_thread("outbox", move || keep(outbox, waiting)));
+    Keeper { requests }
 }
 
-fn keep(mut outbox: Outbox, mut waiting: mpsc::Receiver<Request>, durable: &watch::Sender<()>) {
+fn keep(mut outbox: Outbox, mut waiting: mpsc::Receiver<Request>) {
+    // Who waits for a record, as long as there is none.
+    let mut reader: Option<(Limit, oneshot::Sender<Batch>)> = None;
     while let Some(request) = waiting.blocking_recv() {
         let mut next = Some(request);
         while let Some(request) = next.take() {
@@ -59,10 +72,21 @@ fn keep(mut outbox: Outbox, mut waiting: mpsc::Receiver<Request>, durable: &watc
                         }
                     }
                     outbox.append(records);
-                    durable.send_replace(());
+                    if let Some((limit, reply)) = reader.take() {
+                        let _gone = reply.send(outbox.batch(limit));
+                    }
+                    outbox.sync();
                 }
                 Request::Batch(limit, reply) => {
                     let _gone = reply.send(outbox.batch(limit));
+                }
+                Request::Next(limit, reply) => {
+                    let batch = outbox.batch(limit);
+                    if batch.records.is_empty() {
+                        reader = Some((limit, reply));
+                    } else {
+                        let _gone = reply.send(batch);
+                    }
                 }
                 Request::Synchronize { stream_id, acknowledged } => outbox.synchronize(&stream_id, acknowledged),
                 Request::Acknowledge { stream_id, sequence } => outbox.acknowledge(&stream_id, sequence),
@@ -137,12 +161,12 @@ impl Keeper {
         self.ask(Request::Sizes).await
     }
 
-    /// Waits until something was appended since the last such wait.
+    /// The same, but waits until there is a record. It may not be durable yet. Of several who wait, the last is answered.
     ///
     /// # Errors
-    /// If the owner has ended.
-    pub async fn appended(&mut self) -> Result<(), Closed> {
-        self.appended.changed().await.map_err(|_| Closed)
+    /// If the owner has ended, or somebody else waits.
+    pub async fn next_batch(&self, limit: Limit) -> Result<Batch, Closed> {
+        self.ask(|reply| Request::Next(limit, reply)).await
     }
 
     async fn send(&self, request: Request) -> Result<(), Closed> {
