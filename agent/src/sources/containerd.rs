@@ -90,6 +90,7 @@ impl Stream {
             answered = ask(&channel) => answered?,
         }
         connection.stands(Health::Ok).await;
+        let _hints = self.hints.flowing();
         loop {
             select! {
                 biased;

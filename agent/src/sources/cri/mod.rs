@@ -11,7 +11,16 @@ mod events;
 mod followups;
 mod register;
 
-use std::{collections::BTreeSet, convert::Infallible, future::pending, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use coroner_diagnosis::observation::{
     GapReason, Health, Observation, Source,
@@ -45,7 +54,9 @@ use super::{
 
 /// How often everything is listed where the runtime tells what changes.
 const LISTING_WITH_EVENTS: Duration = Duration::from_secs(30);
-/// How often everything is listed where it does not.
+/// How often everything is listed where only containerd's events tell of tasks: a container that never starts has none.
+const LISTING_WITH_HINTS: Duration = Duration::from_secs(10);
+/// How often everything is listed where nobody does.
 const LISTING: Duration = Duration::from_secs(2);
 /// How soon everything is listed when something unknown turned up: long enough to gather a burst.
 const LISTING_SOON: Duration = Duration::from_millis(100);
@@ -58,12 +69,14 @@ const HINTS: usize = 1024;
 pub struct Hints {
     sender: mpsc::Sender<TaskEvent>,
     receiver: Arc<Mutex<mpsc::Receiver<TaskEvent>>>,
+    /// Whether containerd's events are subscribed to just now.
+    flow: Arc<AtomicBool>,
 }
 
 impl Default for Hints {
     fn default() -> Self {
         let (sender, receiver) = mpsc::channel(HINTS);
-        Self { sender, receiver: Arc::new(Mutex::new(receiver)) }
+        Self { sender, receiver: Arc::new(Mutex::new(receiver)), flow: Arc::default() }
     }
 }
 
@@ -71,6 +84,22 @@ impl Hints {
     /// Gives a hint, which may be lost.
     pub(super) fn give(&self, event: TaskEvent) {
         let _lost = self.sender.try_send(event);
+    }
+
+    /// Hints flow for as long as this lives.
+    pub(super) fn flowing(&self) -> Flowing<'_> {
+        self.flow.store(true, Ordering::Relaxed);
+        Flowing(self)
+    }
+}
+
+/// Hints flow.
+#[derive(Debug)]
+pub(super) struct Flowing<'a>(&'a Hints);
+
+impl Drop for Flowing<'_> {
+    fn drop(&mut self) {
+        self.0.flow.store(false, Ordering::Relaxed);
     }
 }
 
@@ -83,8 +112,9 @@ pub fn spawn(site: &Site, socket: Socket, hints: Hints) {
 async fn run(outlet: Outlet, socket: Socket, hints: Hints) -> Infallible {
     let connection = Connection::new(outlet.clone());
     let (register, followups) = (Register::default(), Followups::default());
+    let flow = hints.flow;
     let hints = hints.receiver.lock_owned().await;
-    let mut cri = Cri { outlet, connection, hints, register, followups, listing_at: Instant::now() };
+    let mut cri = Cri { outlet, connection, hints, flow, register, followups, listing_at: Instant::now() };
     loop {
         let Err(broken) = cri.session(&socket).await;
         cri.connection.broke(&broken).await;
@@ -96,6 +126,8 @@ struct Cri {
     outlet: Outlet,
     connection: Connection,
     hints: OwnedMutexGuard<mpsc::Receiver<TaskEvent>>,
+    /// Whether hints come.
+    flow: Arc<AtomicBool>,
     register: Register,
     followups: Followups,
     /// When everything is listed next.
@@ -175,7 +207,12 @@ impl Cri {
                 self.ask(client, &id, convert::id(container.pod_sandbox_id)).await?;
             }
         }
-        self.listing_at = Instant::now() + if with_events { LISTING_WITH_EVENTS } else { LISTING };
+        let wait = match (with_events, self.flow.load(Ordering::Relaxed)) {
+            (true, _) => LISTING_WITH_EVENTS,
+            (false, true) => LISTING_WITH_HINTS,
+            (false, false) => LISTING,
+        };
+        self.listing_at = Instant::now() + wait;
         Ok(())
     }
 

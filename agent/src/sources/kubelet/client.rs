@@ -88,8 +88,13 @@ impl Client {
             let request = Request::get(path).body(Body::empty()).map_err(|error| Failure::Body(error.into()))?;
             let response = self.0.send(request).await?;
             let status = response.status();
-            let body = Limited::new(response.into_body(), ANSWER_MAX).collect().await.map_err(Failure::Body)?;
-            if status.is_success() { Ok(body.to_bytes().to_vec()) } else { Err(Failure::Status(status)) }
+            // Frame by frame, so that a long answer is in memory once.
+            let mut body = Limited::new(response.into_body(), ANSWER_MAX);
+            let mut bytes = Vec::new();
+            while let Some(frame) = body.frame().await {
+                bytes.extend(frame.map_err(Failure::Body)?.into_data().unwrap_or_default());
+            }
+            if status.is_success() { Ok(bytes) } else { Err(Failure::Status(status)) }
         };
         timeout(DEADLINE, asked).await.map_err(|_| Failure::Timeout)?
     }
