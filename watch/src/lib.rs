@@ -34,7 +34,7 @@ pub enum Told {
     Health(Health),
 }
 
-/// Watches as [`reports`] does, and keeps what `prune` takes of each object: only changes of that are reported, and what is gone as it
+/// Watches as [`reports()`] does, and keeps what `prune` takes of each object: only changes of that are reported, and what is gone as it
 /// was last.
 pub fn watch<K>(
     api: Api<K>,
