@@ -8,12 +8,13 @@ BUF   := target/tools/node_modules/.bin/buf
 NODE  := containerd=containerd runc=runc busybox-static
 TESTS := $(NODE) dockerd=docker.io qemu-system-x86_64=qemu-system-x86 cpio binutils buildah=buildah ip=iproute2 mkfs.ext4=e2fsprogs openssl faketime rsyslogd=rsyslog rsyslog-gnutls nats-server python3-venv
 
-.PHONY: help demo test lint bench released
+.PHONY: help demo test soak lint bench released
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    kill processes in cgroups of their own and explain each death as it comes (root)"
 	@echo "make test    formatting, lints and every test: on this kernel, and in a virtual machine with cgroup v2 (root)"
+	@echo "make soak    what takes too long for make test: every recorded case over days, a year of a busy node, 2,000 containers (root)"
 	@echo "make lint    formatting, lints, documentation and the protocol only"
 	@echo "make released   record proto/ as it is: from then on nothing in it may break for those who use it"
 	@echo "make bench   delay, memory and CPU of agent and aggregator, measured on this machine (root)"
@@ -29,6 +30,13 @@ test: root lint
 	@scripts/tools python nginx
 	cargo build --locked --workspace --all-targets
 	cargo test --locked --workspace --no-fail-fast
+
+# In a profile that is built fast and runs fast. Of the tests of a node, only those that no other target runs.
+soak: root
+	@scripts/need $(BUILD) $(NODE)
+	cargo build --locked --profile soak --workspace --bins
+	cargo test --locked --profile soak --package coroner-tests --test long -- --include-ignored --nocapture
+	cargo test --locked --profile soak --package coroner-tests --test node -- --ignored two_thousand
 
 lint:
 	@scripts/need $(BUILD) npm=npm

@@ -1,11 +1,12 @@
 //! Recorded cases with their truth, and how verdicts are compared with it: the same measure as `tests/corpus/score`.
 
-use std::{collections::BTreeMap, fs, io, path::PathBuf};
+use std::{collections::BTreeMap, fs, io, path::PathBuf, sync::LazyLock};
 
 use anyhow::{Context, Result};
 use coroner_cli::case_dir::{CaseDir, Lines};
 use coroner_diagnosis::{observation::Observation, recording::Recording, replay::replay};
 use coroner_proto::v1::{Cause, Confidence, Diagnosis, Node};
+use regex::{Captures, Regex};
 use serde_json::Value;
 
 /// A recorded case.
@@ -49,6 +50,29 @@ impl Case {
             .collect::<Result<Vec<_>>>()?;
         paths.sort();
         paths.into_iter().map(Self::read).collect()
+    }
+
+    /// The same case as it happens another time, to pods of other names and ids, in a namespace of their own. Pids and times are the
+    /// same, and so is the node.
+    ///
+    /// # Errors
+    /// If what is made is no case any more.
+    pub fn again(&self) -> Result<Self> {
+        let namespace = format!("{}-again", self.recording.namespace);
+        let files = self.files.iter().map(|(name, text)| {
+            let of_node = ["nodes", "leases", "node_events", "kubelet_configz"].contains(&stem(name));
+            let text =
+                if of_node { text.clone() } else { other_ids(text).replace(&self.recording.namespace, &namespace) };
+            (other_ids(name).replace(&self.recording.namespace, &namespace), text)
+        });
+        Ok(Self {
+            name: self.name.clone(),
+            recording: Recording { namespace: namespace.clone(), ..self.recording.clone() },
+            files: files.collect(),
+            truth: self.truth.clone(),
+            also: self.also.clone(),
+            never: self.never.clone(),
+        })
     }
 
     fn read(path: PathBuf) -> Result<Self> {
@@ -95,8 +119,7 @@ impl Case {
     /// # Errors
     /// If a line cannot be used.
     pub fn observations_without(&self, file: &str) -> Result<Vec<Observation>> {
-        let of = |name: &str| name.split(['.', '/']).next() == Some(file);
-        let files = self.files.iter().filter(|(name, _)| !of(name));
+        let files = self.files.iter().filter(|(name, _)| stem(name) != file);
         Ok(self.recording.observations(files.map(|(name, text)| (name.as_str(), text.as_str())))?)
     }
 
@@ -140,6 +163,21 @@ impl Case {
         };
         diagnoses.iter().filter(|d| !accounted(d)).map(describe).collect()
     }
+}
+
+/// `kmsg` of `kmsg.ndjson`, `pod_logs` of whatever lies in that folder.
+fn stem(name: &str) -> &str {
+    name.split(['.', '/']).next().unwrap_or_default()
+}
+
+/// Another id for each container id (64 hex digits) and each uid (a UUID, in names of systemd's cgroups with underscores).
+fn other_ids(text: &str) -> String {
+    static IDS: LazyLock<Regex> = LazyLock::new(|| {
+        let uuid = "[0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}";
+        Regex::new(&format!("[0-9a-f]{{64}}|{uuid}")).unwrap_or_else(|error| panic!("a fixed pattern: {error}"))
+    });
+    let next = |c: char| c.to_digit(16).map_or(c, |digit| char::from_digit((digit + 1) % 16, 16).unwrap_or(c));
+    IDS.replace_all(text, |found: &Captures<'_>| found[0].chars().map(next).collect::<String>()).into_owned()
 }
 
 fn bare(cause: Cause) -> &'static str {

@@ -18,6 +18,7 @@ mod image;
 mod kubelet;
 pub mod kubelet_server;
 pub mod large_cluster;
+pub mod life;
 pub mod machine;
 mod node;
 mod scratch;

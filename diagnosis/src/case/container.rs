@@ -250,10 +250,11 @@ impl ContainerFile {
         }
     }
 
-    /// Its processes that the OOM killer is said to have chosen between two moments, as far as remembered.
-    pub fn kills(&self, from: Timestamp, to: Timestamp) -> BTreeSet<i32> {
+    /// When the OOM killer is said to have chosen which of its processes, between two moments, as far as remembered. Of one kill there
+    /// may be several times.
+    pub fn kills(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = (Timestamp, i32)> {
         let range = if from <= to { Some(self.kills.range((from, i32::MIN)..=(to, i32::MAX))) } else { None };
-        range.into_iter().flatten().map(|(_, pid)| *pid).collect()
+        range.into_iter().flatten().copied()
     }
 
     /// Records that the kernel killed the whole cgroup.

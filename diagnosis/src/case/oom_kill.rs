@@ -49,14 +49,12 @@ impl OomKill<'_> {
         by_summary.or_else(|| self.legacy.map(|(_, limit)| limit.as_str()))
     }
 
-    /// The container that the victim was in, as the kernel names it.
-    pub fn victim_container(&self) -> Option<ContainerId> {
+    /// Whether the victim was in this container, as the kernel names its cgroup; `None` where it names none.
+    pub fn is_in(&self, id: &ContainerId) -> Option<bool> {
         let by_summary = self.summary.and_then(|line| line.event.victim_cgroup.as_deref());
         let path = by_summary.or_else(|| self.legacy.map(|(victim, _)| victim.as_str()))?;
-        match cgroup::Path(path.to_owned()).level() {
-            Level::Container { container_id, .. } => Some(ContainerId(container_id)),
-            Level::Root | Level::Kubepods | Level::Pod { .. } | Level::Other => None,
-        }
+        let level = cgroup::Path(path.to_owned()).level();
+        Some(matches!(level, Level::Container { container_id, .. } if container_id == id.0))
     }
 
     /// The victim's name, where any source gave it.

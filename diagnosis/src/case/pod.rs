@@ -1,6 +1,6 @@
 //! The case file of one pod.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -21,6 +21,8 @@ const TIMES: usize = 64;
 const EVENT_DELAY: SignedDuration = SignedDuration::from_secs(3);
 /// Ends of logs that are remembered.
 const LOGS: usize = 8;
+/// Ended containers that are remembered after their files were closed: more than runtime and kubelet list of one pod.
+const CLOSED: usize = 32;
 
 /// An event, and when it was said each time.
 #[derive(Debug, Default)]
@@ -58,6 +60,8 @@ pub struct PodFile {
     pub(super) indexed: Option<Timestamp>,
     /// Its containers whose files are kept.
     pub containers: BTreeSet<ContainerId>,
+    /// Its containers that have ended and whose files were closed, the newest last.
+    pub(super) closed: VecDeque<ContainerId>,
     /// Its sandboxes.
     pub sandboxes: BTreeMap<ContainerId, SandboxFile>,
     /// Its cgroup.
@@ -147,16 +151,20 @@ impl PodFile {
         self.stats = Some(Said { at, what: stats });
     }
 
-    /// Whether a container is in the object's status, alive or not.
-    pub(super) fn lists(&self, id: &str) -> bool {
-        self.statuses().any(|status| status.id == id) || self.lists_end_of(id)
+    /// Records that the file of a container that has ended is closed.
+    pub(super) fn record_closed(&mut self, id: ContainerId) {
+        self.closed.push_back(id);
+        if self.closed.len() > CLOSED {
+            self.closed.pop_front();
+        }
     }
 
-    /// Whether the end of a container is in the object's status.
-    pub(super) fn lists_end_of(&self, id: &str) -> bool {
+    /// Whether a container is in the object's status, alive or not.
+    pub(super) fn lists(&self, id: &str) -> bool {
         let now =
             |status: &kube::ContainerStatus| matches!(&status.state, kube::State::Terminated(ended) if ended.id == id);
-        self.statuses().any(|status| now(status) || status.last.as_ref().is_some_and(|last| last.id == id))
+        let before = |status: &kube::ContainerStatus| status.last.as_ref().is_some_and(|last| last.id == id);
+        self.statuses().any(|status| status.id == id || now(status) || before(status))
     }
 
     fn statuses(&self) -> impl Iterator<Item = &kube::ContainerStatus> {

@@ -19,6 +19,9 @@ use crate::observation::{
 const STATEMENTS: usize = 4608;
 /// Lines that belong to the kill beside them and name no pid, of each kind.
 const BESIDE: usize = 256;
+/// How long a statement is kept at least: longer than a container may take to obey a request to stop, all but the longest grace
+/// periods.
+const AGE: SignedDuration = SignedDuration::from_hours(6);
 /// The kernel logs all lines of one kill within this time of one another.
 const SAME_KILL: SignedDuration = SignedDuration::from_secs(1);
 /// The kernel marks a victim within microseconds of its SIGKILL (mm/oom_kill.c, `__oom_kill_process`). More time between the
@@ -54,6 +57,8 @@ pub struct Processes {
     pub signals: ByPid<trace::Signal>,
     /// Ends reported by the kernel, by pid.
     pub exits: ByPid<WaitStatus>,
+    /// When they age next.
+    ages_at: Timestamp,
 }
 
 impl Default for Processes {
@@ -69,11 +74,27 @@ impl Default for Processes {
             audits: ByPid::new(STATEMENTS),
             signals: ByPid::new(STATEMENTS),
             exits: ByPid::new(STATEMENTS),
+            ages_at: Timestamp::MIN,
         }
     }
 }
 
 impl Processes {
+    /// Lets time pass: forgets statements that were recorded [`AGE`] to twice as long ago.
+    pub(super) fn expire(&mut self, now: Timestamp) {
+        if now < self.ages_at {
+            return;
+        }
+        self.ages_at = now.saturating_add(AGE).unwrap_or(now);
+        self.kills.age();
+        self.summaries.age();
+        self.victims.age();
+        self.faults.age();
+        self.audits.age();
+        self.signals.age();
+        self.exits.age();
+    }
+
     pub(super) fn record_kill(&mut self, pid: i32, at: Timestamp, line: Line<Killed>) {
         self.kills.add(pid, at, line);
     }
@@ -123,10 +144,10 @@ impl Processes {
         near.all(|other| other == first).then_some(first)
     }
 
-    /// When the OOM killer is said to have chosen a process of this pid.
-    pub(super) fn kill_times(&self, pid: i32) -> impl Iterator<Item = Timestamp> {
-        let lines = self.kills.of(pid, Timestamp::MIN, Timestamp::MAX).map(|(at, _)| at);
-        lines.chain(self.victims.of(pid, Timestamp::MIN, Timestamp::MAX).map(|(at, _)| at))
+    /// When the OOM killer is said to have chosen a process of this pid, from a moment on.
+    pub(super) fn kill_times(&self, pid: i32, from: Timestamp) -> impl Iterator<Item = Timestamp> {
+        let lines = self.kills.of(pid, from, Timestamp::MAX).map(|(at, _)| at);
+        lines.chain(self.victims.of(pid, from, Timestamp::MAX).map(|(at, _)| at))
     }
 
     /// Whether, and how, the kernel last killed a process of this pid for memory between two moments.

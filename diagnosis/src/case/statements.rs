@@ -19,6 +19,9 @@ pub struct Said<T> {
 pub struct ByPid<T> {
     statements: BTreeMap<(i32, Timestamp), Vec<T>>,
     times: BTreeSet<(Timestamp, i32)>,
+    /// Which were added since [`age`](Self::age) was last called, and which between the last two calls.
+    fresh: Vec<(i32, Timestamp)>,
+    aged: Vec<(i32, Timestamp)>,
     kept: usize,
     capacity: usize,
 }
@@ -26,7 +29,14 @@ pub struct ByPid<T> {
 impl<T: PartialEq> ByPid<T> {
     /// Room for `capacity` statements.
     pub fn new(capacity: usize) -> Self {
-        Self { statements: BTreeMap::new(), times: BTreeSet::new(), kept: 0, capacity }
+        Self {
+            statements: BTreeMap::new(),
+            times: BTreeSet::new(),
+            fresh: Vec::new(),
+            aged: Vec::new(),
+            kept: 0,
+            capacity,
+        }
     }
 
     /// Adds one. False if the same was said before.
@@ -36,7 +46,9 @@ impl<T: PartialEq> ByPid<T> {
             return false;
         }
         here.push(what);
-        self.times.insert((at, pid));
+        if self.times.insert((at, pid)) {
+            self.fresh.push((pid, at));
+        }
         self.kept += 1;
         while self.kept > self.capacity
             && let Some((at, pid)) = self.times.pop_first()
@@ -44,6 +56,15 @@ impl<T: PartialEq> ByPid<T> {
             self.kept -= self.statements.remove(&(pid, at)).map_or(0, |oldest| oldest.len());
         }
         true
+    }
+
+    /// Forgets what was added before the last call of this.
+    pub fn age(&mut self) {
+        let fresh = std::mem::take(&mut self.fresh);
+        for (pid, at) in std::mem::replace(&mut self.aged, fresh) {
+            self.kept -= self.statements.remove(&(pid, at)).map_or(0, |aged| aged.len());
+            self.times.remove(&(at, pid));
+        }
     }
 
     /// What was said about a pid between two moments, both included, in order of time.

@@ -4,6 +4,8 @@
 //! that is the pod's, from how the pod's limit compares with those of its containers: the kubelet gives a pod the sum of
 //! its containers' limits, so that a pod of one limited container runs out one level above it.
 
+use std::collections::BTreeSet;
+
 use coroner_proto::v1::{Cause, Confidence, Exit, Memory, OomScope, Process};
 use jiff::{SignedDuration, Timestamp};
 
@@ -81,18 +83,22 @@ pub fn children(node: &NodeFile, file: &ContainerFile) -> Vec<ChildKilled> {
     newest.iter().map(told).collect()
 }
 
-/// The processes of a container that were killed for memory. A pid that has since passed on to another container counts
-/// only where the kernel named this one's cgroup.
+/// The processes of a container that were killed for memory. A pid may have been another process' before, and may have passed on
+/// since: it counts where the kernel named the container's cgroup, or no cgroup and the pid is still the container's.
 fn victims<'a>(
     node: &'a NodeFile,
     file: &'a ContainerFile,
     from: Timestamp,
     to: Timestamp,
 ) -> impl Iterator<Item = OomKill<'a>> {
-    let kills = file.kills(from, to).into_iter().filter_map(move |pid| node.oom_kill(pid, from, to));
-    kills.filter(|kill| match kill.victim_container() {
-        Some(id) => id == file.id,
-        None => node.owner(kill.pid).is_some_and(|id| *id == file.id),
+    let mut known = BTreeSet::new();
+    let kills = file.kills(from, to).filter_map(move |(at, pid)| {
+        let kill = node.oom_kill(pid, from.max(at - MOMENT), to.min(at.saturating_add(MOMENT).unwrap_or(to)))?;
+        known.insert((kill.pid, kill.at)).then_some(kill)
+    });
+    kills.filter(|kill| {
+        let is_owner = || node.owner(kill.pid).is_some_and(|id| *id == file.id);
+        kill.is_in(&file.id).unwrap_or_else(is_owner)
     })
 }
 

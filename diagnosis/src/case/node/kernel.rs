@@ -1,6 +1,6 @@
 //! What the kernel reports: its log, tracepoints, processes and cgroups.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Concerned, NodeFile};
 use crate::{
@@ -13,6 +13,9 @@ use crate::{
         trace::OomVictim,
     },
 };
+
+/// How long after a process was killed for memory a source may first report whose it was.
+const REPORTED_LATE: SignedDuration = SignedDuration::from_mins(1);
 
 impl NodeFile {
     pub(super) fn record_kernel(&mut self, at: Timestamp, record: Record, concerned: &mut Concerned) {
@@ -203,8 +206,10 @@ impl NodeFile {
     pub(super) fn enrol(&mut self, id: &ContainerId, pid: i32, process: &ProcessFile) -> bool {
         let is_new = self.registry.record_process(id, pid, process);
         if is_new && self.registry.container(id).is_some() {
-            let times: Vec<_> = self.processes.kill_times(pid).collect();
-            for at in times {
+            // Reported before the process was. A kill long before was that of another process, whose pid it has now.
+            let times =
+                self.processes.kill_times(pid, process.seen.saturating_sub(REPORTED_LATE).unwrap_or(process.seen));
+            for at in times.collect::<Vec<_>>() {
                 self.registry.record(id, at, |file| file.record_kill(at, pid));
             }
         }

@@ -87,10 +87,12 @@ impl NodeFile {
                 let id = ContainerId(id);
                 // The status repeats an end as long as the pod is there: nothing new, no sign of life, and no reason to open a
                 // file again that has been closed.
-                let file = self.registry.container(&id);
-                let is_known = file.and_then(|file| file.kubelet.as_ref()).is_some_and(|status| status.ended.is_some());
-                let listed = || self.registry.pod(&uid).is_some_and(|pod| pod.lists_end_of(&id.0));
-                if is_known || ended.is_some() && file.is_none() && listed() {
+                let is_known = self
+                    .registry
+                    .container(&id)
+                    .and_then(|file| file.kubelet.as_ref())
+                    .is_some_and(|status| status.ended.is_some());
+                if is_known || ended.is_some() && self.registry.was_closed(&id, &uid) {
                     continue;
                 }
                 let born = ended.as_ref().and_then(|ended| ended.started).map_or(at, |started| started.min(at));

@@ -110,6 +110,7 @@ impl NodeFile {
     pub fn expire(&mut self, now: Timestamp) {
         self.registry.advance(now);
         self.registry.expire(&self.coverage);
+        self.processes.expire(now);
         let registry = &self.registry;
         self.objects.expire(now, |uid| registry.controlled_by(uid).next().is_some());
     }

@@ -23,6 +23,9 @@ impl NodeFile {
     ) {
         let id = status.id.clone();
         let uid = status.pod.uid.clone();
+        if status.state == State::Exited && self.registry.was_closed(&id, &uid) {
+            return;
+        }
         let running = status.pid.filter(|_| status.state == State::Running);
         let born = status.started_at.or(status.created_at).unwrap_or(at);
         self.registry.record(&id, born.min(at), |file| {

@@ -85,10 +85,14 @@ impl Registry {
         let subject = Subject::Container(id.clone());
         self.reviews.remove(&subject);
         self.closed.push(subject);
+        let has_ended = file.ended_at().is_some();
         if let Some(uid) = file.filed_under
             && let Some(pod) = self.pods.get_mut(&uid)
         {
             pod.containers.remove(id);
+            if has_ended {
+                pod.record_closed(id.clone());
+            }
             if !pod.runs() {
                 self.reviews.wait(&Subject::Pod(uid.clone()), self.now);
             }

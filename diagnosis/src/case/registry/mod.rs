@@ -133,6 +133,12 @@ impl Registry {
         self.controlled.get(uid).into_iter().flatten()
     }
 
+    /// Whether there was a file of a container of this pod, which has ended. Whoever lists the container again, as the runtime does
+    /// until it is removed and the kubelet as long as the pod is there, reports nothing new.
+    pub(super) fn was_closed(&self, id: &ContainerId, pod: &str) -> bool {
+        !self.containers.contains_key(id) && self.pods.get(pod).is_some_and(|pod| pod.closed.contains(id))
+    }
+
     /// How many files of containers and of pods there are, and how many were refused because all others live.
     pub fn counts(&self) -> (usize, usize, u64) {
         (self.containers.len(), self.pods.len(), self.refused)
