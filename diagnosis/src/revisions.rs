@@ -17,6 +17,9 @@ const ASPECTS: usize = 64;
 /// What happens again so much later is another occurrence, and not the same one by a better clock.
 const RECURRENCE: SignedDuration = SignedDuration::from_secs(10);
 
+/// At so many times the time to settle, no source has any more to report of it: what differs then is of another time.
+const LATE: i32 = 20;
+
 /// What is reported.
 pub(crate) trait Content: PartialEq {
     /// Whether a reader of `reported` needs this at once.
@@ -66,7 +69,7 @@ impl<C> Reported<C> {
 #[derive(Debug)]
 pub(crate) struct Revisions<S, C> {
     subjects: BTreeMap<S, BTreeMap<Aspect, Reported<C>>>,
-    /// After this time a content that merely differs is reported once more; `None`: only what supersedes is.
+    /// Some time after this, a content that merely differs is reported once more; `None`: only what supersedes is.
     settle: Option<SignedDuration>,
 }
 
@@ -106,7 +109,8 @@ impl<S: Ord + Clone, C: Content> Revisions<S, C> {
         if known.content == content {
             return Outcome::Known;
         }
-        let settles = self.settle.is_some_and(|settle| now >= known.revision.first_seen + settle);
+        let since = now.duration_since(known.revision.first_seen);
+        let settles = self.settle.is_some_and(|settle| since >= settle && since <= settle * LATE);
         if !content.supersedes(&known.content) && (!settles || known.settled) {
             return Outcome::Known;
         }
@@ -229,6 +233,16 @@ mod tests {
         assert_eq!(report(3, Said("b", 1, 0)), Outcome::Revised);
         assert_eq!(report(4, Said("b", 2, 0)), Outcome::Known);
         assert_eq!(report(5, Said("a", 2, 0)), Outcome::Revised);
+    }
+
+    #[test]
+    fn what_merely_differs_much_later_is_of_another_time() {
+        let mut revisions = revisions();
+        let mut report = |now, said| revisions.report(at(now), &1, &Aspect::End, said, 1);
+        assert_eq!(report(0, Said("a", 0, 0)), Outcome::First);
+        assert_eq!(report(3, Said("a", 0, 0)), Outcome::Known);
+        assert_eq!(report(1800, Said("a", 1, 0)), Outcome::Known);
+        assert_eq!(report(1801, Said("b", 1, 0)), Outcome::Revised);
     }
 
     #[test]
