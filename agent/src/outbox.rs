@@ -1,9 +1,7 @@
 //! What the agent has found out and the aggregator has not yet made durable: a bounded queue on disk.
 //!
 //! Invariants, held by `tests/outbox.rs` against a model and by killing a real process:
-//! - What was appended before [`Outbox::sync`] returned is on disk (fsync), unless the board says `outbox: degraded`. It may be
-//!   pushed meanwhile: of a machine that crashes in between, the aggregator then has more than the file, and says so at the
-//!   next connection.
+//! - What [`Outbox::append`] has returned for is on disk (fsync), unless the board says `outbox: degraded`.
 //! - A record leaves only when it is acknowledged, or when it is shed for space, and then a [`Gap`] with how many and of
 //!   when takes its place. Acknowledged records stay until their space is needed, so that an aggregator that has lost its
 //!   ledger gets them again.
@@ -135,7 +133,7 @@ impl Outbox {
         continuation
     }
 
-    /// Appends in this order. They can be read at once, and outlive this process, but not yet a crash of the machine.
+    /// Appends in this order. When it returns, they are durable or the board says why not.
     pub fn append(&mut self, records: Vec<Record>) {
         if self.disk.is_some() && self.memory.is_empty() {
             let Err(error) = self.with_disk(|disk| disk.append(&records)) else { return self.recovered() };
@@ -143,15 +141,6 @@ impl Outbox {
         }
         self.memory.append(records);
         self.settle();
-    }
-
-    /// When it returns, what was appended is durable or the board says why not.
-    pub fn sync(&mut self) {
-        if let Some(Err(error)) = self.disk.as_ref().map(Disk::sync) {
-            // What the disk has of it shows when it is opened again.
-            self.disk = None;
-            self.fell_out(&error);
-        }
     }
 
     /// The oldest records that are not acknowledged. Those on disk come before those in memory.
@@ -287,7 +276,7 @@ impl Outbox {
             return;
         }
         let records = self.memory.to_records(&self.node);
-        match self.with_disk(|disk| disk.append(&records).and_then(|()| disk.sync())) {
+        match self.with_disk(|disk| disk.append(&records)) {
             Ok(()) => {
                 self.memory.clear();
                 self.board.set(OUTBOX, &Health::Ok);

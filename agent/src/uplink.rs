@@ -34,7 +34,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     config::{Aggregator, Tls},
-    outbox::{Batch, Closed, Keeper, Limit},
+    outbox::{Closed, Keeper, Limit},
     status::{Board, Changes, OUTBOX, wire_time},
 };
 
@@ -145,10 +145,9 @@ impl Uplink {
     /// # Errors
     /// If the outbox' owner has ended.
     pub async fn run(mut self, finish: CancellationToken) -> Result<(), Closed> {
-        let mut step = Step::More;
         loop {
-            step = match step {
-                Step::More => self.step().await?,
+            match self.step().await? {
+                Step::More => {}
                 Step::Done => {
                     let (heartbeat, next_news) = (self.until(HEARTBEAT), self.until(NEWS));
                     let changed = async {
@@ -156,14 +155,14 @@ impl Uplink {
                         self.changes.wait().await;
                     };
                     select! {
-                        batch = self.outbox.next_batch(self.limit()) => self.deliver(batch?).await?,
-                        () = sleep(heartbeat) => Step::More,
-                        () = changed => Step::More,
+                        appended = self.outbox.appended() => appended?,
+                        () = sleep(heartbeat) => {}
+                        () = changed => {}
                         () = finish.cancelled() => break,
                     }
                 }
                 Step::Later(delay) => select! {
-                    () = sleep(delay) => Step::More,
+                    () = sleep(delay) => {}
                     () = finish.cancelled() => break,
                 },
             }
@@ -183,16 +182,7 @@ impl Uplink {
     }
 
     async fn step(&mut self) -> Result<Step, Closed> {
-        let batch = self.outbox.batch(self.limit()).await?;
-        self.deliver(batch).await
-    }
-
-    /// What the next batch may hold.
-    fn limit(&self) -> Limit {
-        Limit { records: self.limit, bytes: MAX_BYTES }
-    }
-
-    async fn deliver(&mut self, batch: Batch) -> Result<Step, Closed> {
+        let batch = self.outbox.batch(Limit { records: self.limit, bytes: MAX_BYTES }).await?;
         let synchronized = self.synchronized.as_ref().is_some_and(|said| said.stream_id == batch.stream_id);
         if !synchronized || (batch.records.is_empty() && self.has_to_report()) {
             return self.synchronize(batch.stream_id).await;

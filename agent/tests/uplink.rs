@@ -391,11 +391,12 @@ async fn what_is_left_is_pushed_before_the_end_even_in_the_middle_of_a_wait() {
 async fn latency_from_append_to_push_is_that_of_the_disk() {
     let (agent, aggregator) = (Agent::start(), Aggregator::new());
     let _server = aggregator.serve(&agent.socket()).await;
+    let mut keeper = agent.keeper.clone();
     let (mut durable, mut pushed) = (Vec::new(), Vec::new());
     for count in 1..=100 {
         let start = Instant::now();
         agent.append(count..count + 1).await;
-        agent.keeper.flush().await.unwrap();
+        keeper.appended().await.unwrap();
         durable.push(start.elapsed());
         aggregator.until_stored(count as usize).await;
         pushed.push(start.elapsed());

@@ -1,13 +1,10 @@
 //! The outbox' file: an SQLite database in WAL mode that one process holds alone.
 //!
-//! One transaction for each append. With synchronous=NORMAL a crash of the machine may take the newest of them, but never
-//! one without those behind it; [`Disk::sync`] then waits until the write-ahead log has reached the disk. How far the
-//! aggregator has acknowledged is written along with the next append; it is a hint, for the aggregator says it again
+//! One transaction for each append, synchronous=FULL: when it returns, the write-ahead log has reached the disk. How far
+//! the aggregator has acknowledged is written along with the next append; it is a hint, for the aggregator says it again
 //! at each connection.
 
 use std::{
-    ffi::OsString,
-    fs::File,
     io,
     path::{Path, PathBuf},
     time::Duration,
@@ -62,8 +59,6 @@ pub(super) enum DiskError {
         #[source]
         error: io::Error,
     },
-    #[error("cannot sync the write-ahead log")]
-    Sync(#[source] io::Error),
     #[error("cannot {doing}")]
     Sqlite {
         doing: &'static str,
@@ -101,7 +96,7 @@ impl DiskError {
                         | SystemIoFailure
                 )
             ),
-            Self::NotOpen | Self::File { .. } | Self::Sync(_) | Self::Foreign { .. } => false,
+            Self::NotOpen | Self::File { .. } | Self::Foreign { .. } => false,
         }
     }
 }
@@ -113,13 +108,6 @@ fn to(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> DiskError {
 /// SQLite's integers are signed. No sequence and no size comes near the difference.
 pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// A file beside this one.
-pub(super) fn suffixed(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    name.into()
 }
 
 pub(super) fn unsigned(number: i64) -> u64 {
@@ -139,8 +127,6 @@ pub(super) fn rank(key: i64) -> Rank {
 #[derive(Debug)]
 pub(super) struct Disk {
     connection: Connection,
-    /// The write-ahead log, which SQLite keeps as long as the connection is open.
-    log: File,
     node: String,
     max_bytes: u64,
     stream_id: String,
@@ -169,11 +155,8 @@ impl Disk {
             check(&connection)?;
         }
         let (stream_id, last, acknowledged) = read_stream(&connection).map_err(to("read the stream's state"))?;
-        let log = suffixed(path, "-wal");
-        let log = File::open(&log).map_err(|error| DiskError::File { path: log, error })?;
         Ok(Self {
             connection,
-            log,
             node: node.to_owned(),
             max_bytes,
             stream_id,
@@ -187,7 +170,7 @@ impl Disk {
         &self.stream_id
     }
 
-    /// Appends all of them or none. They can be read at once; see [`Self::sync`].
+    /// Appends all of them or none.
     pub(super) fn append(&mut self, records: &[Record]) -> Result<(), DiskError> {
         self.state = self.transaction("append", |change| {
             for chunk in records.chunks(CHUNK) {
@@ -197,11 +180,6 @@ impl Disk {
             Ok(())
         })?;
         Ok(())
-    }
-
-    /// When it returns, what was appended is durable.
-    pub(super) fn sync(&self) -> Result<(), DiskError> {
-        self.log.sync_data().map_err(DiskError::Sync)
     }
 
     /// What is not acknowledged yet, the oldest first.
@@ -437,7 +415,7 @@ pub(super) fn connect(path: &Path) -> Result<Connection, DiskError> {
     }
     let use_log = || {
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "wal_autocheckpoint", 256)
     };
     use_log().map_err(to("open the write-ahead log"))?;

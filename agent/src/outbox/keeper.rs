@@ -1,11 +1,10 @@
 //! The one owner of the outbox: a thread, since it waits for the disk. What arrives while it waits goes into the next
-//! transaction together, so that a storm costs few of them and a lone record none of its time. Who waits for the next batch
-//! gets it before the disk has synced: the way to the aggregator takes no longer than the disk.
+//! transaction together, so that a storm costs few of them and a lone record none of its time.
 
 use coroner_proto::v1::Gap;
 use coroner_runtime::tasks::{Group, on_thread};
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Batch, Limit, Outbox, Record, Sizes};
 
@@ -22,21 +21,9 @@ pub struct Closed;
 enum Request {
     Append(Vec<Record>),
     Batch(Limit, oneshot::Sender<Batch>),
-    /// The same, as soon as there is a record.
-    Next(Limit, oneshot::Sender<Batch>),
-    Synchronize {
-        stream_id: String,
-        acknowledged: u64,
-    },
-    Acknowledge {
-        stream_id: String,
-        sequence: u64,
-    },
-    Replace {
-        stream_id: String,
-        sequence: u64,
-        gap: Gap,
-    },
+    Synchronize { stream_id: String, acknowledged: u64 },
+    Acknowledge { stream_id: String, sequence: u64 },
+    Replace { stream_id: String, sequence: u64, gap: Gap },
     Flush(oneshot::Sender<()>),
     Sizes(oneshot::Sender<Sizes>),
 }
@@ -45,18 +32,18 @@ enum Request {
 #[derive(Clone, Debug)]
 pub struct Keeper {
     requests: mpsc::Sender<Request>,
+    appended: watch::Receiver<()>,
 }
 
 /// Starts the owner as a task of this group. It ends when the last [`Keeper`] is dropped.
 pub fn start(outbox: Outbox, group: &Group) -> Keeper {
     let (requests, waiting) = mpsc::channel(WAITING);
-    group.fatal("outbox", |_stop| on_thread("outbox", move || keep(outbox, waiting)));
-    Keeper { requests }
+    let (durable, appended) = watch::channel(());
+    group.fatal("outbox", |_stop| on_thread("outbox", move || keep(outbox, waiting, &durable)));
+    Keeper { requests, appended }
 }
 
-fn keep(mut outbox: Outbox, mut waiting: mpsc::Receiver<Request>) {
-    // Who waits for a record, as long as there is none.
-    let mut reader: Option<(Limit, oneshot::Sender<Batch>)> = None;
+fn keep(mut outbox: Outbox, mut waiting: mpsc::Receiver<Request>, durable: &watch::Sender<()>) {
     while let Some(request) = waiting.blocking_recv() {
         let mut next = Some(request);
         while let Some(request) = next.take() {
@@ -72,21 +59,10 @@ fn keep(mut outbox: Outbox, mut waiting: mpsc::Receiver<Request>) {
                         }
                     }
                     outbox.append(records);
-                    if let Some((limit, reply)) = reader.take() {
-                        let _gone = reply.send(outbox.batch(limit));
-                    }
-                    outbox.sync();
+                    durable.send_replace(());
                 }
                 Request::Batch(limit, reply) => {
                     let _gone = reply.send(outbox.batch(limit));
-                }
-                Request::Next(limit, reply) => {
-                    let batch = outbox.batch(limit);
-                    if batch.records.is_empty() {
-                        reader = Some((limit, reply));
-                    } else {
-                        let _gone = reply.send(batch);
-                    }
                 }
                 Request::Synchronize { stream_id, acknowledged } => outbox.synchronize(&stream_id, acknowledged),
                 Request::Acknowledge { stream_id, sequence } => outbox.acknowledge(&stream_id, sequence),
@@ -161,12 +137,12 @@ impl Keeper {
         self.ask(Request::Sizes).await
     }
 
-    /// The same, but waits until there is a record. It may not be durable yet. Of several who wait, the last is answered.
+    /// Waits until something was appended since the last such wait.
     ///
     /// # Errors
-    /// If the owner has ended, or somebody else waits.
-    pub async fn next_batch(&self, limit: Limit) -> Result<Batch, Closed> {
-        self.ask(|reply| Request::Next(limit, reply)).await
+    /// If the owner has ended.
+    pub async fn appended(&mut self) -> Result<(), Closed> {
+        self.appended.changed().await.map_err(|_| Closed)
     }
 
     async fn send(&self, request: Request) -> Result<(), Closed> {

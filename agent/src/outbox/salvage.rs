@@ -2,6 +2,7 @@
 //! read moves over. The steps can be interrupted anywhere: while `FILE.salvage` is there, the next opening goes on.
 
 use std::{
+    ffi::OsString,
     fs::{self, File},
     io,
     ops::RangeInclusive,
@@ -17,7 +18,7 @@ use tracing::{error, info};
 
 use super::{
     Rank, Record,
-    disk::{Disk, DiskError, connect, key, rank, read_stream, read_version, suffixed},
+    disk::{Disk, DiskError, connect, key, rank, read_stream, read_version},
 };
 use crate::status::{OUTBOX, wire_time};
 
@@ -49,7 +50,6 @@ pub(super) fn open(path: &Path, max_bytes: u64, node: &str) -> Result<Disk, Disk
             lost_count: None,
             text: format!("the outbox was unusable ({why}): {saved} records could be taken over"),
         })])?;
-        disk.sync()?;
     }
     Ok(disk)
 }
@@ -186,6 +186,12 @@ fn take(connection: &Connection, key: i64) -> rusqlite::Result<Option<Record>> {
         let at = Timestamp::from_millisecond(row.get(0)?).unwrap_or_default();
         Ok((is_sound && OutboxRecord::decode(&*body).is_ok()).then_some(Record { rank: rank(key), at, body }))
     })
+}
+
+fn suffixed(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {
