@@ -4,6 +4,7 @@ use std::{io, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use coroner_diagnosis::examiner::Examiner;
 use coroner_runtime::{
+    backoff::Pace,
     health::{HealthPort, Standing},
     metrics::Metrics,
     signals::StopSignals,
@@ -21,7 +22,7 @@ use crate::{
     outbox::{self, OpenError, Outbox},
     sources::{self, outlet::CAPACITY, site::Site, socket::Socket},
     status::Board,
-    uplink::{Pace, Uplink},
+    uplink::Uplink,
 };
 
 /// How long sources may take to stop, and the aggregator to take what is left. With the outbox' own, together well below the

@@ -16,7 +16,7 @@ use coroner_proto::v1::{
     ingest_service_client::IngestServiceClient, outbox_record,
 };
 use coroner_runtime::{
-    backoff::{Backoff, jittered},
+    backoff::{Backoff, Pace, jittered},
     error::chain,
 };
 use jiff::Timestamp;
@@ -48,23 +48,6 @@ const MAX_RECORDS: usize = 500;
 const MAX_BYTES: usize = 1 << 20;
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
-
-/// How long to wait after what went wrong.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// After the first failure; each further one in a row waits twice as long.
-    pub first: Duration,
-    /// The longest of these.
-    pub longest: Duration,
-    /// While only an operator can help.
-    pub hold: Duration,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self { first: Duration::from_secs(1), longest: Duration::from_secs(30), hold: Duration::from_secs(60) }
-    }
-}
 
 /// Pushes what the outbox holds.
 #[derive(Debug)]
@@ -134,7 +117,7 @@ impl Uplink {
             synchronized: None,
             limit: MAX_RECORDS,
             connected: false,
-            delays: Backoff::new(pace.first, pace.longest),
+            delays: pace.backoff(),
             failing: false,
             holding: false,
         }

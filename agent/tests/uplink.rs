@@ -14,7 +14,7 @@ use coroner_agent::{
     config,
     outbox::{self, Keeper, Outbox, Record},
     status::Board,
-    uplink::{HEARTBEAT, Pace, Uplink},
+    uplink::{HEARTBEAT, Uplink},
 };
 use coroner_diagnosis::observation::Health;
 use coroner_proto::v1::{
@@ -23,7 +23,7 @@ use coroner_proto::v1::{
     ingest_service_server::{IngestService, IngestServiceServer},
     outbox_record,
 };
-use coroner_runtime::{metrics::Metrics, tasks::Supervisor};
+use coroner_runtime::{backoff::Pace, metrics::Metrics, tasks::Supervisor};
 use tokio::{net::UnixListener, sync::watch, task::JoinHandle, time::timeout};
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;

@@ -38,6 +38,30 @@ impl Backoff {
     }
 }
 
+/// How long who delivers to a peer waits after what went wrong.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// After the first failure, at most; each further one in a row waits up to twice as long.
+    pub first: Duration,
+    /// The longest of these.
+    pub longest: Duration,
+    /// While only an operator can help, at most.
+    pub hold: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { first: Duration::from_secs(1), longest: Duration::from_secs(30), hold: Duration::from_secs(60) }
+    }
+}
+
+impl Pace {
+    /// The delays of one series of failures.
+    pub fn backoff(self) -> Backoff {
+        Backoff::new(self.first, self.longest)
+    }
+}
+
 /// One delay with jitter, between a half and the whole of `delay`.
 pub fn jittered(delay: Duration) -> Duration {
     Backoff::new(delay, delay).next()

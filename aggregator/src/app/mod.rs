@@ -14,6 +14,7 @@ use std::{
 
 use anyhow::Context;
 use coroner_runtime::{
+    backoff::Pace,
     health::{HealthPort, Standing},
     metrics::Metrics,
     tasks::{Failure, Group, Need, Supervisor},
@@ -93,7 +94,7 @@ impl App {
         let setup = Setup {
             ledger: Arc::clone(&ledger),
             directory: Setup::directory_of(&config.ledger),
-            pace: export::Pace::default(),
+            pace: Pace::default(),
         };
         let mut exporters = Vec::with_capacity(config.export.len());
         for target in config.export {

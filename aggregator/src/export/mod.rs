@@ -21,7 +21,6 @@ mod target;
 pub use self::{
     counters::Counters,
     error::Error,
-    pace::Pace,
     setup::{Setup, check},
     start::{Exporter, start, task_name},
     target::{Filter, Start, Target},

@@ -14,7 +14,10 @@ use std::{
 
 use coroner_diagnosis::text;
 use coroner_proto::v1::ExporterState;
-use coroner_runtime::{backoff::Backoff, error::chain};
+use coroner_runtime::{
+    backoff::{Backoff, Pace},
+    error::chain,
+};
 use tokio::{
     task::spawn_blocking,
     time::{sleep, timeout},
@@ -27,7 +30,7 @@ use super::{
     dead_letter::DeadLetters,
     error::Error,
     item::Item,
-    pace::Pace,
+    pace::delay,
     setup::Setup,
     sink::{Refused, Rejected, Remedy, Sink, Taken},
     target::{Start, Target},
@@ -338,7 +341,7 @@ impl<S: Sink> Runner<S> {
             }
         }
         self.counters.set_reason(&why);
-        let delay = self.pace.delay(remedy, &mut self.backoff);
+        let delay = delay(self.pace, remedy, &mut self.backoff);
         self.wait(delay).await
     }
 

@@ -6,7 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use super::{error::Error, pace::Pace, target::Target};
+use coroner_runtime::backoff::Pace;
+
+use super::{error::Error, target::Target};
 use crate::ledger::Ledger;
 
 /// What all exporters have in common.

@@ -111,13 +111,12 @@ mod tests {
 
     use coroner_proto::v1::{ExporterState, GetStatusResponse};
 
-    use coroner_runtime::{metrics::Metrics, tasks::Supervisor};
+    use coroner_runtime::{backoff::Pace, metrics::Metrics, tasks::Supervisor};
     use tokio::time::{sleep, timeout};
 
     use super::{
         super::{
             item::Item,
-            pace::Pace,
             sink::{Refused, Taken},
         },
         *,

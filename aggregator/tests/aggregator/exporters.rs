@@ -8,8 +8,8 @@ mod support;
 
 use std::{fs, time::Duration};
 
-use coroner_aggregator::export::Pace;
 use coroner_proto::v1::{GapReason, OutboxRecord, outbox_record::Record};
+use coroner_runtime::backoff::Pace;
 use tonic::{Code, Status};
 
 use self::{

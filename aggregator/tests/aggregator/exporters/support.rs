@@ -8,10 +8,11 @@ use std::{
 };
 
 use coroner_aggregator::{
-    export::{self, Pace, Setup},
+    export::{self, Setup},
     ledger::{self, Entry, Identity, Ledger, Push, Retention, Writer},
 };
 use coroner_runtime::{
+    backoff::Pace,
     metrics::Metrics,
     tasks::{Group, Supervisor},
 };
