@@ -14,12 +14,14 @@ mod sandbox;
 mod stuck;
 mod volume;
 
+use coroner_proto::v1::Exit;
 use jiff::Timestamp;
 
 use crate::{
     aspect::Aspect,
     case::{ContainerFile, NodeFile, Occurrences, PodFile},
     observation::kube::{self, ContainerStatus, State, Terminated},
+    text,
     verdict::Verdict,
 };
 
@@ -131,6 +133,20 @@ impl<'a> PodCase<'a> {
 /// Whether a container waits for the pod's start, and not for its own.
 fn is_start(reason: &str) -> bool {
     matches!(reason, "" | "ContainerCreating" | "PodInitializing")
+}
+
+/// The end in a container's status that the kubelet reports for this reason: the present one, else the last.
+fn end_with_reason<'a>(status: &'a ContainerStatus, reason: &str) -> Option<&'a Terminated> {
+    let now = match &status.state {
+        State::Terminated(ended) => Some(ended),
+        State::Waiting { .. } | State::Running { .. } => None,
+    };
+    now.into_iter().chain(&status.last).find(|ended| ended.reason == reason)
+}
+
+/// The exit of an end whose code the kubelet made up.
+fn fabricated_exit(ended: &Terminated) -> Exit {
+    Exit { code: ended.code, signal: 0, fabricated: true, reported_reason: text::clean(&ended.reason, 63) }
 }
 
 /// Containers that wait with a reason and a message.

@@ -3,15 +3,10 @@
 //! Mirrors `pkg/kubelet/kubelet_pods.go` and `pkg/kubelet/status/status_manager.go`: reason `ContainerStatusUnknown`,
 //! always with exit code 137, though nobody was sent SIGKILL for it.
 
-use coroner_proto::v1::{Cause, Confidence, Exit};
+use coroner_proto::v1::{Cause, Confidence};
 
-use super::{Finding, PodCase};
-use crate::{
-    aspect::Aspect,
-    observation::kube::{ContainerStatus, State, Terminated},
-    text,
-    verdict::Verdict,
-};
+use super::{Finding, PodCase, end_with_reason, fabricated_exit};
+use crate::{aspect::Aspect, observation::kube::ContainerStatus, text, verdict::Verdict};
 
 /// The reason that is only given to what was made up.
 const MADE_UP: &str = "ContainerStatusUnknown";
@@ -21,12 +16,7 @@ pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
 }
 
 fn finding(case: PodCase<'_>, status: &ContainerStatus) -> Option<Finding> {
-    let now = match &status.state {
-        State::Terminated(ended) => Some(ended),
-        State::Waiting { .. } | State::Running { .. } => None,
-    };
-    let made_up = |ended: &&Terminated| ended.reason == MADE_UP;
-    let ended = now.filter(made_up).or_else(|| status.last.as_ref().filter(made_up))?;
+    let ended = end_with_reason(status, MADE_UP)?;
     let instance = case.instance(&status.name);
     let at = ended.finished.unwrap_or(case.file.last_report);
     let seen = instance.and_then(|file| Some((file, file.reported_exit()?)));
@@ -45,7 +35,6 @@ fn finding(case: PodCase<'_>, status: &ContainerStatus) -> Option<Finding> {
             ),
         )
         .by(case.file.teller(), at, format!("{} {}: {}", ended.reason, ended.code, text::clean(&ended.message, 512)));
-    verdict.exit =
-        Some(Exit { code: ended.code, signal: 0, fabricated: true, reported_reason: text::clean(&ended.reason, 63) });
+    verdict.exit = Some(fabricated_exit(ended));
     Some(Finding { aspect: Aspect::Status { container: status.name.clone() }, verdict, ripe: at })
 }

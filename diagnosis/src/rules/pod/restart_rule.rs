@@ -1,15 +1,11 @@
 //! A restart rule of the pod removed a container that no source saw end: `pkg/kubelet/kubelet_pods.go` reports
 //! `RestartingAllContainers` with exit code 137 of it.
 
-use coroner_proto::v1::{Cause, Confidence, Exit};
+use coroner_proto::v1::{Cause, Confidence};
 
-use super::{Finding, PodCase};
+use super::{Finding, PodCase, end_with_reason, fabricated_exit};
 use crate::{
-    aspect::Aspect,
-    observation::kube::{ContainerStatus, State},
-    rules::stop::restart_rule::restarting,
-    text,
-    verdict::Verdict,
+    aspect::Aspect, observation::kube::ContainerStatus, rules::stop::restart_rule::restarting, text, verdict::Verdict,
 };
 
 /// The kubelet's reason.
@@ -20,11 +16,7 @@ pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
 }
 
 fn finding(case: PodCase<'_>, status: &ContainerStatus) -> Option<Finding> {
-    let now = match &status.state {
-        State::Terminated(ended) => Some(ended),
-        State::Waiting { .. } | State::Running { .. } => None,
-    };
-    let ended = now.into_iter().chain(&status.last).find(|ended| ended.reason == REASON)?;
+    let ended = end_with_reason(status, REASON)?;
     // Where its end was seen, the diagnosis of the container says why.
     if case.instance(&status.name).is_some_and(|file| file.task_exit.is_some()) {
         return None;
@@ -46,7 +38,6 @@ fn finding(case: PodCase<'_>, status: &ContainerStatus) -> Option<Finding> {
         let said = format!("condition AllContainersRestarting, reason {}: {}", condition.reason, condition.message);
         verdict = verdict.by(case.file.teller(), at, said);
     }
-    verdict.exit =
-        Some(Exit { code: ended.code, signal: 0, fabricated: true, reported_reason: text::clean(&ended.reason, 63) });
+    verdict.exit = Some(fabricated_exit(ended));
     Some(Finding { aspect: Aspect::Status { container: status.name.clone() }, verdict, ripe: at })
 }
