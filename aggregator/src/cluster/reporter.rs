@@ -44,19 +44,26 @@ impl Reporter {
 
     /// The next push says this of a source. True if that is news.
     pub(super) fn set_status(&mut self, source: &str, health: SourceHealth, reason: &str) -> bool {
+        let known = self.sources.iter_mut().find(|known| known.source == source);
         let status = SourceStatus {
             source: source.to_owned(),
             health: health.into(),
             reason: reason.to_owned(),
             since_time: i64::try_from(Timestamp::now().as_nanosecond()).ok().map(crate::time::timestamp),
-            gap_count: 0,
+            gap_count: known.as_ref().map_or(0, |known| known.gap_count),
         };
-        match self.sources.iter_mut().find(|known| known.source == source) {
+        match known {
             Some(known) if known.health == status.health && known.reason == status.reason => return false,
             Some(known) => *known = status,
             None => self.sources.push(status),
         }
         true
+    }
+
+    /// The next push says how often a source has lost something. True if that is news.
+    pub(super) fn set_gap_count(&mut self, source: &str, count: u64) -> bool {
+        let known = self.sources.iter_mut().find(|known| known.source == source && known.gap_count != count);
+        known.map(|known| known.gap_count = count).is_some()
     }
 
     /// All sources that were named so far are degraded.

@@ -174,7 +174,9 @@ impl<'a> Watcher<'a> {
                 None => (SourceHealth::Unspecified, "not listed yet".to_owned()),
             },
         };
-        self.reporter.set_status(kind.name(), health, &reason)
+        let is_news = self.reporter.set_status(kind.name(), health, &reason);
+        let evicted = (kind == Kind::Events).then(|| self.examiner.evicted_failures());
+        evicted.is_some_and(|evicted| self.reporter.set_gap_count(kind.name(), evicted)) || is_news
     }
 
     fn report(&mut self, diagnoses: Vec<Diagnosis>) {
