@@ -208,10 +208,12 @@ async fn a_ledger_in_use_is_not_replaced() {
     assert_done(&backup(&ledger, &copy, &[]));
     let aggregator = Aggregator::start_in(directory, &[], Timing::default()).await;
     // The aggregator may write to its files meanwhile, but they stay the same files.
-    let inode = || fs::metadata(&ledger).unwrap().ino();
-    let before = inode();
+    let paths = || files(aggregator.directory.path()).into_iter().map(|(path, _)| path).collect::<Vec<_>>();
+    let state = || (paths(), fs::metadata(&ledger).unwrap().ino());
+    let before = state();
     assert_fails(1, "in use", &restore(&copy, &ledger));
     assert_fails(1, "in use", &backup(&copy, &ledger, &["--force"]));
-    assert_eq!(inode(), before, "it was replaced");
+    assert_eq!(state(), before, "it was replaced");
     push_numbers(&mut aggregator.ingest().await, 1001..=1001).await;
+    assert_eq!(words(&replay(&mut aggregator.feed().await, from_oldest()).await), numbers(1..=1001));
 }
