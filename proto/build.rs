@@ -4,9 +4,10 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
-const PROTOS: [&str; 4] = [
+const PROTOS: [&str; 5] = [
     "coroner/v1/cause.proto",
     "coroner/v1/diagnosis.proto",
+    "coroner/v1/node_report.proto",
     "coroner/v1/ingest_service.proto",
     "coroner/v1/diagnosis_service.proto",
 ];
