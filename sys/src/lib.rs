@@ -1,16 +1,18 @@
-//! What no kept library wraps: syslog(2), by which the kernel log is read where its device is refused; and a setting of the C
-//! library's allocator.
+//! What no kept library wraps: syslog(2), by which the kernel log is read where its device is refused; the ring buffers
+//! of perf_event_open(2); and a setting of the C library's allocator.
 //!
-//! Mirrors `kernel/printk/printk.c`, `do_syslog()`. Needs CAP_SYSLOG. The destructive actions (READ, READ_CLEAR, CLEAR) are left
-//! out on purpose: another reader of the log would miss what we took.
+//! Of syslog(2), mirrors `kernel/printk/printk.c`, `do_syslog()`. Needs CAP_SYSLOG. The destructive actions (READ,
+//! READ_CLEAR, CLEAR) are left out on purpose: another reader of the log would miss what we took.
+
+pub mod perf;
 
 use std::io;
 
 const SYSLOG_ACTION_READ_ALL: libc::c_int = 3;
 const SYSLOG_ACTION_SIZE_BUFFER: libc::c_int = 10;
 
-/// Reads the newest whole records of the kernel log that fit into `size` bytes, oldest first, into `buffer`, whose former
-/// content is dropped. Records before the last `dmesg --clear` are not among them.
+/// Reads the newest whole records of the kernel log that fit into `size` bytes, oldest first, into `buffer`, whose
+/// former content is dropped. Records before the last `dmesg --clear` are not among them.
 ///
 /// # Errors
 /// EPERM without CAP_SYSLOG, ENOSYS where the kernel has no log.
@@ -18,8 +20,8 @@ pub fn syslog_read_all(buffer: &mut Vec<u8>, size: usize) -> io::Result<()> {
     buffer.clear();
     let length = libc::c_int::try_from(size).map_err(|_| io::ErrorKind::InvalidInput)?;
     buffer.resize(size, 0);
-    // SAFETY: `buffer` is valid for writes of `length` bytes and is borrowed for the time of the call; the kernel writes at
-    // most `length` bytes and keeps no pointer.
+    // SAFETY: `buffer` is valid for writes of `length` bytes and is borrowed for the time of the call; the kernel
+    // writes at most `length` bytes and keeps no pointer.
     let read = unsafe { libc::klogctl(SYSLOG_ACTION_READ_ALL, buffer.as_mut_ptr().cast(), length) };
     let read = usize::try_from(read).map_err(|_| io::Error::last_os_error())?;
     buffer.truncate(read);
@@ -36,21 +38,22 @@ pub fn syslog_buffer_size() -> io::Result<usize> {
     usize::try_from(size).map_err(|_| io::Error::last_os_error())
 }
 
-/// Has the allocator give back what a burst of parsing has taken. By itself glibc gives each thread an arena of its own, keeps in each what
-/// it once held, and after the first large block that is freed takes larger and larger ones from there too. For the begin of `main`,
-/// before there are threads. Other C libraries have one arena anyway.
+/// Has the allocator give back what a burst of parsing has taken. By itself glibc gives each thread an arena of its
+/// own, keeps in each what it once held, and after the first large block that is freed takes larger and larger ones
+/// from there too. For the begin of `main`, before there are threads. Other C libraries have one arena anyway.
 pub fn give_memory_back() {
     #[cfg(target_env = "gnu")]
     for (setting, value) in
         [(libc::M_ARENA_MAX, 1), (libc::M_MMAP_THRESHOLD, LARGE_BYTES), (libc::M_TRIM_THRESHOLD, LARGE_BYTES)]
     {
-        // SAFETY: it takes two numbers and touches nothing but the allocator's own settings, under its lock. That it refuses,
-        // which it says by 0, costs memory and nothing else.
+        // SAFETY: it takes two numbers and touches only the allocator's own settings, under its lock. That it
+        // refuses, which it reports by 0, costs memory and nothing else.
         let _refused = unsafe { libc::mallopt(setting, value) };
     }
 }
 
-/// Gives back to the kernel what the allocator holds and nothing uses: after much was freed that will not be needed soon.
+/// Gives back to the kernel what the allocator holds and nothing uses: after much was freed that will not be needed
+/// soon.
 pub fn release_free_memory() {
     #[cfg(target_env = "gnu")]
     // SAFETY: it takes a number and touches only what is free, under the allocator's locks.
