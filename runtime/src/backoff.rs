@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 
-/// The delays of one series of attempts. Each is drawn from the upper half of its range, so that programs which failed together do
-/// not come back together, and none is longer than the longest.
+/// The delays of one series of attempts. Each is drawn from the upper half of its range, so that programs which failed
+/// together do not come back together, and none is longer than the longest.
 #[derive(Debug)]
 pub struct Backoff {
     shape: ExponentialBuilder,
@@ -15,7 +15,8 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// From `first` to `longest`. The n-th delay is between a half and the whole of `first * 2^(n-1)`, at most `longest`.
+    /// From `first` to `longest`. The n-th delay is between a half and the whole of `first * 2^(n-1)`, at most
+    /// `longest`.
     pub fn new(first: Duration, longest: Duration) -> Self {
         // backon adds a jitter of up to the delay itself.
         let shape = ExponentialBuilder::new()
@@ -75,7 +76,7 @@ mod tests {
     const LONGEST: Duration = Duration::from_secs(60);
 
     #[test]
-    fn delays_double_up_to_the_longest_and_begin_anew_after_a_success() {
+    fn delays_double_up_to_the_longest_and_start_over_after_a_success() {
         let mut backoff = Backoff::new(FIRST, LONGEST);
         for round in 0..2 {
             for n in 0..100 {

@@ -2,8 +2,8 @@
 
 use std::{error::Error, fmt::Write};
 
-/// An error with its causes, in one line: `cannot connect to unix:///a.sock: No such file or directory`. A cause whose text is part
-/// of the line already, as where an error displays its cause itself, is not repeated.
+/// An error with its causes, in one line: `cannot connect to unix:///a.sock: No such file or directory`. A cause whose
+/// text is part of the line already, as where an error displays its cause itself, is not repeated.
 pub fn chain(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();

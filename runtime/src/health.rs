@@ -1,9 +1,10 @@
-//! The health port: `grpc.health.v1` for Kubernetes' probes, and the metrics as `GET /metrics`, in plain text on one listener.
+//! The health port: `grpc.health.v1` for Kubernetes' probes, and the metrics as `GET /metrics`, in plain text on one
+//! listener.
 //!
-//! Whoever reaches it could open connections without end, so it is bounded ([`gate`]): so many connections in all and from one
-//! address, each for so long.
+//! Every client could open connections without end, so it is bounded ([`limiter`]): so many connections in all
+//! and from one address, each for so long.
 
-mod gate;
+mod limiter;
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -29,7 +30,7 @@ use tonic::body::Body;
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tracing::debug;
 
-use self::gate::Gate;
+use self::limiter::Limiter;
 use crate::metrics::{MEDIA_TYPE, Metrics};
 
 /// Connections that may wait to be accepted.
@@ -56,7 +57,7 @@ pub struct Standing {
     pub ready: bool,
 }
 
-/// A bound listener.
+/// A listener for probes that is bound to its address.
 #[derive(Debug)]
 pub struct HealthPort {
     listener: TcpListener,
@@ -82,8 +83,8 @@ impl HealthPort {
         self.address
     }
 
-    /// Serves until stopped: `liveness` (and the empty name) and `readiness`, as `standing` says whenever somebody asks; and the
-    /// metrics.
+    /// Serves until stopped: `liveness` (and the empty name) and `readiness`, as returned by `standing` for each
+    /// request; and the metrics.
     pub async fn serve(
         &self,
         standing: impl Fn() -> Standing + Send + Sync + 'static,
@@ -99,7 +100,7 @@ impl HealthPort {
             standing,
         });
         service.refresh().await;
-        let gate = Gate::default();
+        let limiter = Limiter::default();
         let connections = TaskTracker::new();
         let server = server();
         loop {
@@ -119,7 +120,7 @@ impl HealthPort {
                 },
             };
             // Who has enough of them is closed.
-            let Some(pass) = gate.enter(peer.ip()) else { continue };
+            let Some(pass) = limiter.enter(peer.ip()) else { continue };
             let (service, server, stop) = (Arc::clone(&service), server.clone(), stop.clone());
             connections.spawn(async move {
                 let _until_its_end = pass;

@@ -1,5 +1,5 @@
-//! What the agent and the aggregator need to run, whatever they do: stop signals, logs, supervised tasks, delays between
-//! attempts, health for Kubernetes' probes, and metrics.
+//! What the agent and the aggregator need to run, whatever they do: stop signals, logs, supervised tasks, delays
+//! between attempts, health for Kubernetes' probes, and metrics.
 
 pub mod backoff;
 pub mod error;

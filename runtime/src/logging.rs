@@ -1,8 +1,8 @@
 //! Logs to stderr, as lines of text or of JSON.
 //!
-//! - Whoever logs never fails or waits because of it ([`stderr`]): not when stderr is closed, and not when nobody reads it.
-//! - Only Coroner's own lines are written, unless `RUST_LOG` asks for others: what a library has trouble with comes back as an error,
-//!   and is reported with its context where it is handled.
+//! - Logging never fails or blocks the caller ([`stderr`]): not when stderr is closed, and not when it is not read.
+//! - Only Coroner's own lines are written, unless `RUST_LOG` selects others: failures of a library are returned as
+//!   errors, and are reported with their context where they are handled.
 //! - Lines of one place in the program that repeat are limited ([`limit`]).
 
 mod limit;
@@ -32,8 +32,15 @@ pub enum Format {
     Json,
 }
 
-/// Begins to log. To be called once, by `main`. `RUST_LOG` says which lines, as `coroner_agent=debug,kube=info`; by default
-/// those of Coroner from INFO up.
+/// The variables that name the language of people, in the order in which they count (POSIX.1, 8.2). An unset one is
+/// empty.
+#[allow(clippy::disallowed_methods, reason = "the variables that every program obeys")]
+pub fn locale() -> [String; 3] {
+    ["LC_ALL", "LC_MESSAGES", "LANG"].map(|name| std::env::var(name).unwrap_or_default())
+}
+
+/// Starts logging. To be called once, by `main`. `RUST_LOG` selects lines, for example `coroner_agent=debug,kube=info`;
+/// by default those of Coroner from INFO up.
 pub fn start(log: Format) {
     let (filter, unreadable) = filter(std::env::var("RUST_LOG").ok().as_deref());
     let lines = tracing_subscriber::fmt::layer().log_internal_errors(false).with_writer(Stderr::default);
@@ -88,6 +95,6 @@ mod tests {
         assert_eq!(unreadable, None);
         assert!(asked.would_enable("coroner_agent::app", &Level::DEBUG));
         assert!(asked.would_enable("kube_client::client", &Level::ERROR));
-        assert!(super::filter(Some("coroner=loud")).1.is_some());
+        assert!(super::filter(Some("coroner=verbose")).1.is_some());
     }
 }

@@ -1,11 +1,12 @@
-//! Supervised tasks: every task that a program runs for long has a name, runs under a [`Group`], and never ends unnoticed.
+//! Supervised tasks: every task that a program runs for long has a name, runs under a [`Group`], and never ends
+//! unnoticed.
 //!
 //! - A *restarting* task that panics or ends is run again after a delay ([`Backoff`]); meanwhile it counts as down.
-//! - A *fatal* task is run once; if it panics, fails, or ends before it was asked to, [`Supervisor::failed`] says so, and the program
-//!   has to end with that error.
+//! - A *fatal* task is run once; if it panics, fails, or ends before it was asked to, [`Supervisor::failed`] reports
+//!   it, and the program has to end with that error.
 //!
-//! What a task's work needs (a socket, a peer) may come and go without the task ending: that is the task's own business. An end is
-//! a fault of the program.
+//! What a task's work needs (a socket, a peer) may come and go without the task ending: that is the task's own
+//! business. An end is a fault of the program.
 
 mod caught;
 mod table;
@@ -47,7 +48,7 @@ const GOOD_RUN: Duration = Duration::from_mins(1);
 /// How long an aborted task may take to reach its next point of waiting.
 const ABORT: Duration = Duration::from_secs(1);
 
-/// What a task's end says of its success: `()` has none, an `Err` is a failure.
+/// Whether the result of a task is a success: `()` always is, an `Err` is a failure.
 pub trait Ending {
     /// The failure, in one line.
     fn failure(self) -> Option<String>;
@@ -74,9 +75,9 @@ impl<T, E: Error> Ending for Result<T, E> {
 /// A task without which the program cannot go on has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// Its name.
+    /// The name of the task.
     pub task: String,
-    /// Why it ended.
+    /// Why the task has ended.
     pub reason: String,
 }
 
@@ -157,8 +158,8 @@ pub struct Group {
 }
 
 impl Group {
-    /// Runs a task, and again whenever it panics or ends, until the group stops. `run` gets the token that is cancelled then; after
-    /// that, its end is a regular one.
+    /// Runs a task, and again whenever it panics or ends, until the group stops. `run` gets the token that is cancelled
+    /// then; after that, its end is a regular one.
     pub fn restarting<F, R>(&self, name: impl Into<Cow<'static, str>>, need: Need, mut run: F)
     where
         F: FnMut(CancellationToken) -> R + Send + 'static,
@@ -193,7 +194,7 @@ impl Group {
         });
     }
 
-    /// Runs a task once. If it panics or fails, or ends before the group stops, [`Supervisor::failed`] says so.
+    /// Runs a task once. If it panics or fails, or ends before the group stops, [`Supervisor::failed`] reports it.
     pub fn fatal<R>(
         &self,
         name: impl Into<Cow<'static, str>>,
@@ -220,8 +221,8 @@ impl Group {
         &self.stop
     }
 
-    /// For the short-lived children of a group's tasks, such as connections, which have no name of their own: waited for as tasks
-    /// are.
+    /// For the short-lived children of a group's tasks, such as connections, which have no name of their own: waited
+    /// for as tasks are.
     pub fn children(&self) -> &TaskTracker {
         &self.tracker
     }

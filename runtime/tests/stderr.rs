@@ -1,5 +1,5 @@
-//! Whoever logs never fails or waits because of stderr: processes of this test's own log to a stderr that is broken, or that nobody
-//! reads, or to one that is read.
+//! Logging never fails or blocks because of stderr: child processes of this test log to a stderr that is broken, that
+//! is not read, or that is read.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
@@ -52,7 +52,7 @@ fn a_stderr_whose_reader_is_gone_does_no_harm() {
 }
 
 #[test]
-fn a_stderr_that_nobody_reads_holds_nobody_up() {
+fn a_stderr_without_a_reader_blocks_nothing() {
     let (reader, writer) = pipe().unwrap();
     assert_done(logging_process(writer, false));
     drop(reader);

@@ -1,5 +1,5 @@
-//! No place in the program may flood the log: after a burst of lines, each place gets one line every few seconds. How many were left
-//! out is said with the next one that is written.
+//! No place in the program may flood the log: after a burst of lines, each place gets one line every few seconds. The
+//! next one that is written states how many were left out.
 
 use std::{
     collections::HashMap,
@@ -20,7 +20,7 @@ use tracing_subscriber::{
 
 use super::Format;
 
-/// Lines of one place that may be written at once: each source says at start how it is.
+/// Lines of one place that may be written at once: each source reports its state at start.
 const BURST: u32 = 30;
 /// Time in which one more line may be written.
 const REFILL: Duration = Duration::from_secs(10);
@@ -116,7 +116,7 @@ mod tests {
         let mut place = Place::new(start);
         let written = (0..1000).filter(|_| place.admit(start).is_some()).count();
         assert_eq!(written, 30);
-        assert_eq!(place.admit(start + REFILL), Some(970), "one more, which says how many were left out");
+        assert_eq!(place.admit(start + REFILL), Some(970), "one more, with the number of those left out");
         assert_eq!(place.admit(start + REFILL), None);
         for n in 2..100 {
             assert!(place.admit(start + REFILL * n).is_some(), "{n}");

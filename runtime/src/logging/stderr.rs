@@ -13,7 +13,7 @@ const PIECE: usize = 4096;
 /// How long a reader that has fallen behind is waited for, in milliseconds.
 const PATIENCE: u16 = 50;
 
-/// Nobody read when a line was last due: until somebody does, nobody is waited for.
+/// Stderr was not read when a line was last due: until it is read, nothing waits for it.
 static STUCK: AtomicBool = AtomicBool::new(false);
 
 /// The lock on stderr, for one line.
@@ -37,7 +37,7 @@ impl Stderr {
 }
 
 impl Write for Stderr {
-    /// Writes what can be written; says in any case that all was.
+    /// Writes what can be written; always returns that everything was.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         for piece in line.chunks(PIECE) {
             if !self.takes() || self.0.write_all(piece).is_err() {

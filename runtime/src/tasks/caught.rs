@@ -20,7 +20,8 @@ impl Panicked {
         Self(text.unwrap_or("no message").to_owned())
     }
 
-    /// Runs something that may panic. Whatever it has left half done is not looked at again by the caller, or holds by itself.
+    /// Runs something that may panic. Whatever it has left half done is not looked at again by the caller, or holds by
+    /// itself.
     pub(super) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Self> {
         catch_unwind(AssertUnwindSafe(run)).map_err(|payload| Self::new(&*payload))
     }

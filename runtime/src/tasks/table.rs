@@ -12,7 +12,7 @@ use crate::metrics::{Counters, Gauges, Metrics};
 pub enum Need {
     /// Without it the program is not ready.
     Ready,
-    /// The program does its work without it, if less well, and says so elsewhere.
+    /// The program works without it, with restrictions, and reports that elsewhere.
     Optional,
 }
 
@@ -31,11 +31,11 @@ pub enum TaskState {
 /// A task as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskStatus {
-    /// Its name.
+    /// The name of the task.
     pub name: String,
     /// What it is to the program.
     pub need: Need,
-    /// Whether it runs.
+    /// Whether the task is running.
     pub state: TaskState,
     /// How often it was started again.
     pub restarts: u64,

@@ -18,8 +18,8 @@ pub enum NoThread {
     Panicked(Panicked),
 }
 
-/// Runs `work` on a thread of this name (at most 15 bytes) and waits for its outcome. A thread cannot be aborted: if nobody waits
-/// any more, it goes on until `work` ends.
+/// Runs `work` on a thread of this name (at most 15 bytes) and waits for its outcome. A thread cannot be aborted: if
+/// nothing waits any more, it goes on until `work` ends.
 ///
 /// # Errors
 /// If there is no thread, or the work panics.
@@ -29,7 +29,7 @@ pub async fn on_thread<T: Send + 'static>(
 ) -> Result<T, NoThread> {
     let (sender, outcome) = oneshot::channel();
     let run = move || {
-        let _nobody_waits = sender.send(Panicked::catch(work));
+        let _no_receiver = sender.send(Panicked::catch(work));
     };
     thread::Builder::new().name(name.to_owned()).spawn(run).map_err(NoThread::Refused)?;
     match outcome.await {

@@ -1,4 +1,4 @@
-//! How many connections there may be, in all and from one address, so that nobody keeps the kubelet's probes out.
+//! Limits of connections, in all and from one address, so that the kubelet's probes are never blocked.
 
 use std::{
     collections::BTreeMap,
@@ -13,16 +13,16 @@ const SHARE: usize = 8;
 
 /// Counts connections by their addresses. Cloned freely; all clones are one.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Gate(Arc<Mutex<BTreeMap<IpAddr, usize>>>);
+pub(super) struct Limiter(Arc<Mutex<BTreeMap<IpAddr, usize>>>);
 
 /// One connection's place, given back when dropped.
 #[derive(Debug)]
 pub(super) struct Pass {
-    gate: Gate,
+    limiter: Limiter,
     address: IpAddr,
 }
 
-impl Gate {
+impl Limiter {
     /// A place for a connection from this address; `None` if it has its share, or all are taken.
     pub(super) fn enter(&self, address: IpAddr) -> Option<Pass> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -31,13 +31,13 @@ impl Gate {
         }
         *open.entry(address).or_default() += 1;
         drop(open);
-        Some(Pass { gate: self.clone(), address })
+        Some(Pass { limiter: self.clone(), address })
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        let mut open = self.gate.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.limiter.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = open.get_mut(&self.address) {
             *count -= 1;
             if *count == 0 {
@@ -55,16 +55,16 @@ mod tests {
 
     #[test]
     fn one_address_has_a_share_and_all_together_a_bound() {
-        let gate = Gate::default();
+        let limiter = Limiter::default();
         let address = |n: u8| IpAddr::from([10, 0, 0, n]);
-        let mine: Vec<_> = from_fn(|| gate.enter(address(1))).take(100).collect();
+        let mine: Vec<_> = from_fn(|| limiter.enter(address(1))).take(100).collect();
         assert_eq!(mine.len(), SHARE);
-        assert!(gate.enter(address(2)).is_some(), "another is let in");
-        let others: Vec<_> = (2..100).filter_map(|n| gate.enter(address(n))).collect();
+        assert!(limiter.enter(address(2)).is_some(), "another is let in");
+        let others: Vec<_> = (2..100).filter_map(|n| limiter.enter(address(n))).collect();
         assert_eq!(mine.len() + others.len(), ALL);
         drop(mine);
-        assert!(gate.enter(address(200)).is_some());
+        assert!(limiter.enter(address(200)).is_some());
         drop(others);
-        assert!(gate.0.lock().unwrap().is_empty(), "nothing is kept of who has gone");
+        assert!(limiter.0.lock().unwrap().is_empty(), "nothing is kept of who has gone");
     }
 }
