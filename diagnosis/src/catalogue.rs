@@ -1,5 +1,4 @@
-//! The catalogue of causes: what each means, how loud it is by default, and what to do next, in every language that
-//! Coroner speaks. A text cannot be written without all of them.
+//! The catalogue of causes: what each means, how severe it is by default, and what to do next. The texts are messages.
 
 mod cluster;
 mod contributing;
@@ -10,53 +9,56 @@ mod node;
 mod start;
 mod unwell;
 
-use coroner_proto::v1::{Cause, Severity};
+use coroner_proto::v1::{Cause, Message, Severity, Subject, SubjectKind};
 
-/// A language for people.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Language {
-    /// English.
-    #[default]
-    English,
-    /// Simplified Chinese.
-    Chinese,
-}
+use crate::messages::{causes, next};
 
-/// The same in every language.
-#[derive(Clone, Copy, Debug)]
-pub struct Text {
-    english: &'static str,
-    chinese: &'static str,
-}
-
-impl Text {
-    /// The same text in English and in Chinese.
-    pub const fn new(english: &'static str, chinese: &'static str) -> Self {
-        Self { english, chinese }
-    }
-
-    /// As it is said in that language.
-    pub const fn to(self, language: Language) -> &'static str {
-        match language {
-            Language::English => self.english,
-            Language::Chinese => self.chinese,
-        }
-    }
-}
-
-/// One row.
+/// What holds of one cause, whatever its subject.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// The cause.
+    /// The cause that it is about.
     pub cause: Cause,
-    /// The part of the catalogue it stands in.
+    /// The part of the catalogue that it belongs to.
     pub chapter: Chapter,
-    /// How loud.
+    /// The severity of a diagnosis with this cause that ended something; at most a warning otherwise.
     pub severity: Severity,
     /// What happened, in one sentence.
-    pub what: Text,
-    /// What to do, the cheapest first.
-    pub next: &'static [Text],
+    pub what: fn() -> Message,
+    /// What to do about it at this place, the cheapest first.
+    pub next: fn(&Place<'_>) -> Vec<Message>,
+}
+
+/// The names that commands need. Where one is not known, a placeholder in capitals stands for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    namespace: &'a str,
+    pod: &'a str,
+    container: &'a str,
+    node: &'a str,
+    /// Of the Service or Ingress.
+    name: &'a str,
+}
+
+impl<'a> Place<'a> {
+    /// Where nothing is known.
+    pub const ANYWHERE: Self =
+        Self { namespace: "NAMESPACE", pod: "POD", container: "CONTAINER", node: "NODE", name: "NAME" };
+
+    /// Where this subject is.
+    pub fn of(subject: &'a Subject) -> Self {
+        let or = |name: &'a str, otherwise: &'a str| if name.is_empty() { otherwise } else { name };
+        // The name of a pod that is only known by its uid is that uid, which kubectl does not take.
+        let is_named = !subject.namespace.is_empty();
+        let is_pod = matches!(subject.kind(), SubjectKind::Container | SubjectKind::Pod) && is_named;
+        let is_node = subject.kind() == SubjectKind::Node;
+        Self {
+            namespace: or(&subject.namespace, Self::ANYWHERE.namespace),
+            pod: if is_pod { or(&subject.name, Self::ANYWHERE.pod) } else { Self::ANYWHERE.pod },
+            container: or(&subject.container, Self::ANYWHERE.container),
+            node: or(if is_node { &subject.name } else { &subject.node }, Self::ANYWHERE.node),
+            name: if is_named { or(&subject.name, Self::ANYWHERE.name) } else { Self::ANYWHERE.name },
+        }
+    }
 }
 
 /// The parts of the catalogue.
@@ -81,17 +83,17 @@ pub enum Chapter {
 }
 
 impl Chapter {
-    /// Its heading.
-    pub const fn title(self) -> Text {
+    /// The heading of the chapter.
+    pub fn title(self) -> Message {
         match self {
-            Self::Memory => text("Memory", "内存"),
-            Self::Eviction => text("Eviction and removal", "驱逐与移除"),
-            Self::End => text("Ended by a signal or by itself", "因信号或自行结束"),
-            Self::Start => text("Never started", "未能启动"),
-            Self::Unwell => text("Running but not well, or not ending", "运行异常或无法结束"),
-            Self::Node => text("Node", "节点"),
-            Self::Cluster => text("Cluster", "集群"),
-            Self::Contributing => text("Contributing", "促成因素"),
+            Self::Memory => causes::chapter_memory(),
+            Self::Eviction => causes::chapter_eviction(),
+            Self::End => causes::chapter_end(),
+            Self::Start => causes::chapter_start(),
+            Self::Unwell => causes::chapter_unwell(),
+            Self::Node => causes::chapter_node(),
+            Self::Cluster => causes::chapter_cluster(),
+            Self::Contributing => causes::chapter_contributing(),
         }
     }
 }
@@ -110,17 +112,20 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
     CHAPTERS.into_iter().flatten()
 }
 
-const fn row(cause: Cause, chapter: Chapter, severity: Severity, what: Text, next: &'static [Text]) -> Row {
+const fn row(
+    cause: Cause,
+    chapter: Chapter,
+    severity: Severity,
+    what: fn() -> Message,
+    next: fn(&Place<'_>) -> Vec<Message>,
+) -> Row {
     Row { cause, chapter, severity, what, next }
-}
-
-const fn text(english: &'static str, chinese: &'static str) -> Text {
-    Text::new(english, chinese)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::messages::english;
 
     #[test]
     fn every_cause_of_the_wire_has_exactly_one_row() {
@@ -133,23 +138,31 @@ mod tests {
     fn the_wire_describes_every_cause_as_its_row_does() {
         let wire = include_str!("../../proto/coroner/v1/cause.proto");
         for Row { cause, what, .. } in rows() {
-            let described = format!("\n  // {}\n  {} = {};", what.english, cause.as_str_name(), *cause as i32);
+            let described = format!("\n  // {}\n  {} = {};", english(&what()), cause.as_str_name(), *cause as i32);
             assert!(wire.contains(&described), "cause.proto lacks{described}");
         }
     }
 
     #[test]
-    fn every_row_says_in_every_language_what_happened_and_what_to_do() {
+    fn every_cause_has_next_steps_with_the_names_of_its_place() {
+        let subject = Subject {
+            kind: SubjectKind::Container.into(),
+            namespace: "shop".to_owned(),
+            name: "web-1".to_owned(),
+            node: "worker-3".to_owned(),
+            container: "web".to_owned(),
+            ..Subject::default()
+        };
         for row in rows() {
-            let cause = row.cause.as_str_name();
-            assert!(!row.next.is_empty(), "{cause}");
-            for text in std::iter::once(&row.what).chain(row.next) {
-                assert!(text.english.ends_with('.') && text.english.is_ascii(), "{cause}: {}", text.english);
-                assert!(text.chinese.ends_with('。'), "{cause}: {}", text.chinese);
-                let han = |char: &char| ('\u{4e00}'..='\u{9fff}').contains(char);
-                assert!(text.chinese.chars().filter(han).count() >= 3, "{cause}: {}", text.chinese);
+            let steps = (row.next)(&Place::of(&subject));
+            assert!((1..=4).contains(&steps.len()), "{}", row.cause.as_str_name());
+            for step in steps.iter().map(english) {
+                let placeholders = ["NAMESPACE", "POD", "CONTAINER ", "NODE"];
+                assert!(!placeholders.iter().any(|name| step.contains(name)), "{step}");
             }
         }
+        let [_, trend] = <[Message; 2]>::try_from((rows().next().unwrap().next)(&Place::of(&subject))).unwrap();
+        assert!(english(&trend).ends_with("kubectl -n shop top pod web-1 --containers"), "{trend:?}");
     }
 
     #[test]

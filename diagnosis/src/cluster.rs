@@ -1,10 +1,14 @@
-//! What only the API server knows: pods that no node takes, workloads whose pods cannot be created, Services and Ingresses
-//! through which nothing gets. The sibling of [`Examiner`](crate::examiner::Examiner), for where the whole cluster is watched.
+//! What only the API server knows: pods that no node takes, workloads whose pods cannot be created, Services and
+//! Ingresses through which nothing gets. The sibling of [`Examiner`](crate::examiner::Examiner), for where the whole
+//! cluster is watched.
 
 mod failures;
 mod file;
 mod groups;
+mod held;
 mod intern;
+mod listing;
+mod lost;
 mod namespace;
 mod pods;
 mod route;
@@ -59,6 +63,8 @@ pub(crate) struct Finding {
     meta: Meta,
     /// Its kind.
     kind: SubjectKind,
+    /// The node that it is bound to, where that matters; else empty.
+    node: Box<str>,
     /// The workloads that it belongs to, the nearest first.
     workloads: Vec<Workload>,
     /// What of it.
@@ -110,7 +116,8 @@ impl ClusterExaminer {
         }
     }
 
-    /// Takes in what was seen; only what the API server reports concerns it. Gives the diagnoses that are new or better.
+    /// Takes in what was seen; only what the API server reports concerns it. Gives the diagnoses that are new or
+    /// better.
     pub fn observe(&mut self, observation: Observation) -> Vec<Diagnosis> {
         let Observation { seen_at, fact, .. } = observation;
         self.now = self.now.max(seen_at);
@@ -140,7 +147,7 @@ impl ClusterExaminer {
         self.file.overfull()
     }
 
-    /// How many failures of workloads and claims were forgotten before their end, for want of room.
+    /// How many failures of workloads and claims were forgotten before their end, because there were too many.
     pub fn evicted_failures(&self) -> u64 {
         self.file.failures.evicted()
     }
@@ -149,7 +156,14 @@ impl ClusterExaminer {
     pub fn tick(&mut self, now: Timestamp) -> Vec<Diagnosis> {
         self.now = self.now.max(now);
         let due = self.waiting.take_due(self.now);
-        due.into_iter().filter_map(|subject| self.examine(&subject)).collect()
+        let mut diagnoses = Vec::new();
+        for subject in due {
+            diagnoses.extend(self.examine(&subject));
+            if let Subject::Pod(uid) = &subject {
+                self.examine_removal(uid, &subject, &mut diagnoses);
+            }
+        }
+        diagnoses
     }
 
     /// When [`tick`](Self::tick) should be called next; `None` if nothing waits.
@@ -160,7 +174,7 @@ impl ClusterExaminer {
     fn examine(&mut self, subject: &Subject) -> Option<Diagnosis> {
         let now = self.now;
         let finding = match subject {
-            Subject::Pod(uid) => scheduling::finding(&self.file, uid),
+            Subject::Pod(uid) => scheduling::finding(&self.file, uid).or_else(|| lost::finding(&self.file, uid)),
             Subject::Workload(uid) => workload::finding(&self.file, uid),
             Subject::Service { namespace, name } => route::service(&self.file, namespace, name),
             Subject::Ingress { namespace, name } => route::ingress(&self.file, namespace, name),
@@ -169,7 +183,7 @@ impl ClusterExaminer {
             return None;
         }
         let Some(finding) = finding else {
-            let over = self.revisions.resolve(now, subject, |_| true).pop();
+            let over = self.revisions.resolve(now, subject, Aspect::is_state).pop();
             let diagnosis = over.and_then(|aspect| self.revise(subject, &aspect));
             // What is over and gone need not be kept.
             if !self.file.knows(subject) {
@@ -180,7 +194,7 @@ impl ClusterExaminer {
         // Another object of the same name, or the object that stands above the one that was reported.
         let reported = self.revisions.of(subject).next().map(|(_, known)| &known.content.meta.uid);
         if reported.is_some_and(|uid| *uid != finding.meta.uid) {
-            let over = self.revisions.resolve(now, subject, |_| true).pop();
+            let over = self.revisions.resolve(now, subject, Aspect::is_state).pop();
             let diagnosis = over.and_then(|aspect| self.revise(subject, &aspect));
             self.revisions.forget(subject);
             self.waiting.wait(subject, now + TOGETHER);
@@ -196,6 +210,20 @@ impl ClusterExaminer {
         match self.revisions.report(now, subject, &aspect, finding, 1) {
             Outcome::First | Outcome::Revised => self.revise(subject, &aspect),
             Outcome::Known => None,
+        }
+    }
+
+    /// Reports once that a pod was removed without its node's part, behind the end of its states.
+    fn examine_removal(&mut self, uid: &Arc<str>, subject: &Subject, diagnoses: &mut Vec<Diagnosis>) {
+        let Some(removed) = self.file.removed.get_mut(uid) else { return };
+        if !removed.is_reported {
+            removed.is_reported = true;
+            let finding = removed.finding();
+            self.revisions.report(self.now, subject, &Aspect::Removal, finding, 1);
+            diagnoses.extend(self.revise(subject, &Aspect::Removal));
+        }
+        if self.file.take_gone(uid) {
+            self.revisions.forget(subject);
         }
     }
 
@@ -217,20 +245,21 @@ impl ClusterExaminer {
 }
 
 fn diagnosis(cluster: &str, finding: &Finding, revision: Revision) -> Diagnosis {
-    let Finding { meta, kind, workloads, aspect, verdict, .. } = finding;
+    let Finding { meta, kind, node, workloads, aspect, verdict, .. } = finding;
     let name = |text: &str| text::clean(text, 253);
     let pod = Pod { namespace: name(&meta.namespace), name: name(&meta.name), uid: name(&meta.uid) };
+    let subject = Named {
+        kind: (*kind).into(),
+        namespace: name(&meta.namespace),
+        name: name(&meta.name),
+        node: name(node),
+        ..Named::default()
+    };
     Diagnosis {
         uid: report::object_uid(cluster, &meta.uid, aspect),
-        subject: Some(Named {
-            kind: (*kind).into(),
-            namespace: name(&meta.namespace),
-            name: name(&meta.name),
-            ..Named::default()
-        }),
         node: Some(Node { cluster_uid: cluster.to_owned(), ..Node::default() }),
         pod: (*kind == SubjectKind::Pod).then_some(pod),
         workloads: workloads.clone(),
-        ..report::diagnosis(verdict, revision)
+        ..report::diagnosis(subject, verdict, revision)
     }
 }

@@ -1,7 +1,7 @@
-//! How what is told goes on after a restart: an examiner begins anew, its readers do not.
+//! Continues reports after a restart: an examiner starts over, its readers do not.
 //!
-//! Uids are the same as before, for they come from the facts; revisions must rise. So what was told before is remembered as
-//! far as it is still at hand, and what is told again goes on from there.
+//! Uids are the same as before, because they are derived from the facts; revisions must rise. So earlier reports are
+//! remembered as far as they are still stored, and the same diagnosis continues from there.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use prost::Message as _;
 /// The most diagnoses that are remembered.
 const REMEMBERED: usize = 4096;
 
-/// What was told before the restart.
+/// What was reported before the restart.
 #[derive(Debug, Default)]
 pub struct Continuation {
     before: BTreeMap<String, Before>,
@@ -26,28 +26,32 @@ struct Before {
     confidence: Confidence,
     /// Of all but revision and time of observation.
     essence: u64,
-    /// What this run's revisions are raised by, once it has told the same diagnosis.
+    /// What this run's revisions are raised by, once it has reported the same diagnosis.
     raise: Option<u32>,
 }
 
 impl Continuation {
-    /// Remembers what was told; of each diagnosis the highest revision, of too many the first. False when it is full.
-    pub fn remember(&mut self, told: &Diagnosis) -> bool {
-        if let Some(known) = self.before.get(&told.uid) {
-            if known.revision >= told.revision {
+    /// Remembers a report; of each diagnosis the highest revision, of too many the first. False when it is full.
+    pub fn remember(&mut self, reported: &Diagnosis) -> bool {
+        if let Some(known) = self.before.get(&reported.uid) {
+            if known.revision >= reported.revision {
                 return true;
             }
         } else if self.before.len() >= REMEMBERED {
             return false;
         }
-        let before =
-            Before { revision: told.revision, confidence: told.confidence(), essence: essence(told), raise: None };
-        self.before.insert(told.uid.clone(), before);
+        let before = Before {
+            revision: reported.revision,
+            confidence: reported.confidence(),
+            essence: essence(reported),
+            raise: None,
+        };
+        self.before.insert(reported.uid.clone(), before);
         true
     }
 
-    /// The diagnosis as it follows what was told before; `None` if that was the same, or was surer: who comes back has not seen
-    /// what was seen then, and may only add to it.
+    /// The diagnosis as it continues earlier reports; `None` if the earlier one was the same, or was more certain: a
+    /// restarted examiner has not observed what was observed then, and may only add to it.
     pub fn follow(&mut self, mut diagnosis: Diagnosis) -> Option<Diagnosis> {
         let Some(before) = self.before.get_mut(&diagnosis.uid) else { return Some(diagnosis) };
         let raise = match before.raise {
@@ -85,9 +89,9 @@ mod tests {
         }
     }
 
-    fn after(told: &[Diagnosis]) -> Continuation {
+    fn after(reported: &[Diagnosis]) -> Continuation {
         let mut continuation = Continuation::default();
-        assert!(told.iter().all(|told| continuation.remember(told)));
+        assert!(reported.iter().all(|reported| continuation.remember(reported)));
         continuation
     }
 
@@ -101,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_told_is_not_told_again_and_what_follows_it_goes_on() {
+    fn what_was_reported_is_not_reported_again_and_later_revisions_continue() {
         let mut continuation = after(&[diagnosis(3, "x"), diagnosis(2, "w")]);
         assert_eq!(followed(&mut continuation, diagnosis(1, "x")), None);
         assert_eq!(followed(&mut continuation, diagnosis(2, "y")), Some(4));

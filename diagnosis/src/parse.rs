@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use crate::text;
 
-/// Bytes that are not what their interface promises. Says what was expected and shows the beginning of what came.
+/// Bytes that are not what their interface promises. Contains what was expected and the beginning of what came.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not {expected}: {input:?}")]
 pub struct ParseError {

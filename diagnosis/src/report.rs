@@ -1,22 +1,21 @@
-//! From a verdict to the diagnosis that is reported: names, uid, revision, severity, next steps.
+//! From a verdict to the diagnosis that is reported: names, uid, revision, severity, texts.
 
-use std::collections::BTreeSet;
+mod before;
+mod wording;
 
-use coroner_proto::v1::{
-    Container, ContainerKind, Diagnosis, Node, Pod, Redaction, Severity, Subject, SubjectKind, Workload,
-};
+use coroner_proto::v1::{Container, ContainerKind, Diagnosis, Node, Pod, Severity, Subject, SubjectKind, Workload};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{
     aspect::Aspect,
     case::{ContainerFile, NodeFile, PodFile},
-    catalogue::{self, Language},
+    catalogue::{self, Place},
     observation::{
         cri,
         kube::{self, Controller},
     },
-    redact, text,
+    text,
     verdict::Verdict,
     wire,
 };
@@ -27,7 +26,7 @@ const UIDS: Uuid = Uuid::from_u128(0x6f3c_1b52_8d5e_5a0e_9c57_c0c0_4e52_0001);
 /// What is reported beside the verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Revision {
-    /// Counts from 1.
+    /// The number of the revision, from 1.
     pub number: u32,
     /// When it was first reported.
     pub first_seen: Timestamp,
@@ -37,9 +36,9 @@ pub struct Revision {
     pub resolved: Option<Timestamp>,
 }
 
-/// The uid of what concerns this aspect of this container: the same facts always give the same. A container's id is unique
-/// across restarts of the node, and what the runtime still lists after one has been diagnosed before; the kernel's clock, by
-/// which the kill of a process is known, begins anew with each boot.
+/// The uid of what concerns this aspect of this container: the same facts always give the same. A container's id is
+/// unique across restarts of the node, and what the runtime still lists after one has been diagnosed before; the
+/// kernel's clock, by which the kill of a process is known, begins again with each boot.
 pub fn container_uid(node: &Node, id: &cri::ContainerId, aspect: &Aspect) -> String {
     let machine = if node.machine_id.is_empty() { &node.name } else { &node.machine_id };
     let boot = if matches!(aspect, Aspect::Process { .. }) { node.boot_id.as_str() } else { "" };
@@ -66,17 +65,17 @@ pub fn of_container(
     let node = &file.node;
     let pod = container.pod();
     let kind = kind(file, container);
+    let subject = Subject {
+        kind: SubjectKind::Container.into(),
+        namespace: pod.map(|pod| name(&pod.namespace)).unwrap_or_default(),
+        // Without a name, the uid from its cgroup is what kubectl and the log directory can be searched by.
+        name: pod.map(|pod| name(&pod.name)).or_else(|| container.pod_uid.clone()).unwrap_or_default(),
+        node: node.name.clone(),
+        container: container.name().map(name).unwrap_or_default(),
+        container_kind: kind.into(),
+    };
     Diagnosis {
         uid: container_uid(node, &container.id, aspect),
-        subject: Some(Subject {
-            kind: SubjectKind::Container.into(),
-            namespace: pod.map(|pod| name(&pod.namespace)).unwrap_or_default(),
-            // Without a name, the uid from its cgroup is what kubectl and the log directory can be searched by.
-            name: pod.map(|pod| name(&pod.name)).or_else(|| container.pod_uid.clone()).unwrap_or_default(),
-            node: node.name.clone(),
-            container: container.name().map(name).unwrap_or_default(),
-            container_kind: kind.into(),
-        }),
         node: Some(node.clone()),
         pod: Some(Pod {
             namespace: pod.map(|pod| name(&pod.namespace)).unwrap_or_default(),
@@ -89,8 +88,26 @@ pub fn of_container(
             .and_then(PodFile::object)
             .map(|pod| workloads_of(pod, |uid| file.objects.workload(uid)))
             .unwrap_or_default(),
-        ..diagnosis(verdict, revision)
+        memory: verdict.memory.clone().map(|memory| before::add(memory, file, container, verdict.at)),
+        ..diagnosis(subject, verdict, revision)
     }
+}
+
+/// The same for a state of a node, which outlives its boots.
+pub fn node_uid(node: &Node, aspect: &Aspect) -> String {
+    let machine = if node.machine_id.is_empty() { &node.name } else { &node.machine_id };
+    uid(&[&node.cluster_uid, machine, &aspect.key()])
+}
+
+/// The diagnosis that reports this verdict about a node.
+pub fn of_node(node: &Node, aspect: &Aspect, verdict: &Verdict, revision: Revision) -> Diagnosis {
+    let subject = Subject {
+        kind: SubjectKind::Node.into(),
+        name: name(&node.name),
+        node: name(&node.name),
+        ..Subject::default()
+    };
+    Diagnosis { uid: node_uid(node, aspect), node: Some(node.clone()), ..diagnosis(subject, verdict, revision) }
 }
 
 /// The diagnosis that reports this verdict about a pod, or one of its containers that has no instance.
@@ -102,20 +119,21 @@ pub fn of_pod(
     verdict: &Verdict,
     revision: Revision,
 ) -> Diagnosis {
-    let names = pod.pod.as_ref();
+    // Where neither the object nor its sandbox is known, its containers name it.
+    let names = pod.pod.as_ref().or_else(|| file.registry.instances(pod).find_map(ContainerFile::pod));
     let object = pod.object();
     let container = aspect.container();
     let wanted = object.and_then(|object| object.container(container));
+    let subject = Subject {
+        kind: if container.is_empty() { SubjectKind::Pod } else { SubjectKind::Container }.into(),
+        namespace: names.map(|pod| name(&pod.namespace)).unwrap_or_default(),
+        name: names.map(|pod| name(&pod.name)).unwrap_or_default(),
+        node: file.node.name.clone(),
+        container: name(container),
+        container_kind: wanted.map_or(ContainerKind::Unspecified, |wanted| wanted.kind.into()).into(),
+    };
     Diagnosis {
         uid: object_uid(&file.node.cluster_uid, uid, aspect),
-        subject: Some(Subject {
-            kind: if container.is_empty() { SubjectKind::Pod } else { SubjectKind::Container }.into(),
-            namespace: names.map(|pod| name(&pod.namespace)).unwrap_or_default(),
-            name: names.map(|pod| name(&pod.name)).unwrap_or_default(),
-            node: file.node.name.clone(),
-            container: name(container),
-            container_kind: wanted.map_or(ContainerKind::Unspecified, |wanted| wanted.kind.into()).into(),
-        }),
         node: Some(file.node.clone()),
         pod: Some(Pod {
             namespace: names.map(|pod| name(&pod.namespace)).unwrap_or_default(),
@@ -128,11 +146,11 @@ pub fn of_pod(
             ..Container::default()
         }),
         workloads: object.map(|object| workloads_of(object, |uid| file.objects.workload(uid))).unwrap_or_default(),
-        ..diagnosis(verdict, revision)
+        ..diagnosis(subject, verdict, revision)
     }
 }
 
-/// The workloads of a pod by its own word and that of its controller, where that `is_known` by uid.
+/// The workloads of a pod by its own owner reference and that of its controller, where that `is_known` by uid.
 pub(crate) fn workloads_of<'a>(
     pod: &kube::Pod,
     is_known: impl FnOnce(&str) -> Option<&'a kube::Workload>,
@@ -162,15 +180,20 @@ pub(crate) fn workloads(from_below: [Option<&Controller>; 2]) -> Vec<Workload> {
         .collect()
 }
 
-/// What does not hang on whom it is about.
-pub(crate) fn diagnosis(verdict: &Verdict, revision: Revision) -> Diagnosis {
+/// The diagnosis that reports this verdict about this subject, without the names of its pod, container and node.
+pub(crate) fn diagnosis(subject: Subject, verdict: &Verdict, revision: Revision) -> Diagnosis {
     let row = catalogue::find(verdict.cause);
     let severity = match (row, verdict.fatal) {
+        _ if verdict.usual => Severity::Info,
         (Some(row), true) => row.severity,
+        // Nothing ends by it directly, and much may.
+        (Some(row), false) if row.chapter == catalogue::Chapter::Node => row.severity,
         (Some(row), false) => row.severity.min(Severity::Warning),
         (None, _) => Severity::Warning,
     };
+    let next = row.map(|row| (row.next)(&Place::of(&subject))).unwrap_or_default();
     let mut diagnosis = Diagnosis {
+        subject: Some(subject),
         revision: revision.number,
         cause: verdict.cause.into(),
         contributing: verdict.contributing.iter().map(|cause| (*cause).into()).collect(),
@@ -183,39 +206,14 @@ pub(crate) fn diagnosis(verdict: &Verdict, revision: Revision) -> Diagnosis {
         resolve_time: revision.resolved.map(wire::time),
         occurrence_count: revision.occurrences,
         requested_by: verdict.requested_by.into(),
-        summary: verdict.summary.clone(),
-        explanation: verdict.explanation.clone(),
-        suggestions: row
-            .map(|row| row.next.iter().map(|step| step.to(Language::English).to_owned()).collect())
-            .unwrap_or_default(),
         process: verdict.process.clone(),
         other_victims: verdict.other_victims.clone(),
         memory: verdict.memory.clone(),
-        evidence: verdict.evidence.clone(),
-        against: verdict.against.clone(),
-        candidates: verdict.candidates.clone(),
         missing_sources: verdict.missing.iter().map(|source| source.name().to_owned()).collect(),
         ..Diagnosis::default()
     };
-    withhold_secrets(&mut diagnosis);
+    wording::render(&mut diagnosis, verdict, next);
     diagnosis
-}
-
-/// Takes secrets out of all that somebody else worded, and tells where that was done, here or by the source before.
-fn withhold_secrets(diagnosis: &mut Diagnosis) {
-    let Diagnosis { summary, explanation, exit, evidence, against, candidates, redactions, .. } = diagnosis;
-    let texts = [("summary", summary), ("explanation", explanation)].into_iter();
-    let texts = texts
-        .chain(exit.iter_mut().map(|exit| ("exit.reported_reason", &mut exit.reported_reason)))
-        .chain(evidence.iter_mut().map(|evidence| ("evidence.text", &mut evidence.text)))
-        .chain(against.iter_mut().map(|evidence| ("against.text", &mut evidence.text)))
-        .chain(candidates.iter_mut().map(|candidate| ("candidates.reason", &mut candidate.reason)));
-    let mut withheld = BTreeSet::new();
-    for (field, text) in texts {
-        *text = redact::clean(text).0;
-        withheld.extend(redact::rules_in(text).map(|rule| (field, rule)));
-    }
-    redactions.extend(withheld.into_iter().map(|(field, rule)| Redaction { field: field.into(), rule: rule.into() }));
 }
 
 fn name(text: &str) -> String {
@@ -225,8 +223,8 @@ fn name(text: &str) -> String {
 fn kind(file: &NodeFile, container: &ContainerFile) -> ContainerKind {
     let object = file.pod_of(container).and_then(|pod| pod.object());
     let wanted = object.zip(container.name()).and_then(|(pod, name)| pod.container(name)).map(|wanted| wanted.kind);
-    let told = wanted.or_else(|| container.kubelet.as_ref().map(|word| word.kind));
-    told.map_or(ContainerKind::Unspecified, Into::into)
+    let reported = wanted.or_else(|| container.kubelet.as_ref().map(|status| status.kind));
+    reported.map_or(ContainerKind::Unspecified, Into::into)
 }
 
 impl From<kube::ContainerKind> for ContainerKind {
@@ -243,7 +241,7 @@ impl From<kube::ContainerKind> for ContainerKind {
 fn instance(file: &ContainerFile) -> Container {
     let status = file.status.as_ref();
     let started = status.and_then(|status| status.started_at).or(file.task_started);
-    let image = status.map(|status| &status.image).or_else(|| file.kubelet.as_ref().map(|word| &word.image));
+    let image = status.map(|status| &status.image).or_else(|| file.kubelet.as_ref().map(|status| &status.image));
     Container {
         name: file.name().map(name).unwrap_or_default(),
         id: text::clean(&file.id.0, 128),
@@ -274,21 +272,6 @@ mod tests {
     }
 
     #[test]
-    fn secrets_in_what_others_worded_stay_on_the_node() {
-        let at = Timestamp::UNIX_EPOCH;
-        let verdict =
-            Verdict::new(coroner_proto::v1::Cause::CommandNotFound, coroner_proto::v1::Confidence::Certain, at)
-                .told("Never started", "The runtime said: srv --password=hunter2")
-                .by(crate::observation::Source::Cri, at, "exec: \"srv --password=hunter2\"")
-                .by(crate::observation::Source::Logs, at, "token=[redacted:named]");
-        let revision = Revision { number: 1, first_seen: at, occurrences: 1, resolved: None };
-        let told = diagnosis(&verdict, revision);
-        assert!(!format!("{told:?}").contains("hunter2"), "{told:?}");
-        let redactions: Vec<_> = told.redactions.iter().map(|r| (r.field.as_str(), r.rule.as_str())).collect();
-        assert_eq!(redactions, [("evidence.text", "named"), ("explanation", "named")]);
-    }
-
-    #[test]
     fn a_deployment_is_named_by_its_replica_sets_name_and_the_hash_in_it() {
         let of = |kind: &str, name: &str, hash: &str| workloads_of(&pod(controller(kind, name), hash), |_| None);
         let both = [named("ReplicaSet", "web-5d9c"), named("Deployment", "web")];
@@ -301,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_controller_says_of_its_own_controller_counts_more_than_names() {
+    fn the_owner_reference_of_a_controller_counts_more_than_names() {
         let pod = pod(controller("ReplicaSet", "web-5d9c"), "5d9c");
         let mut known = kube::Workload::from(&k8s_openapi::api::apps::v1::ReplicaSet::default());
         known.meta.controller = Some(controller("Rollout", "canary"));

@@ -1,9 +1,9 @@
 //! What has been reported of each subject and aspect, and what of it makes another revision.
 //!
-//! An examiner asks its rules anew whenever something has changed, and gives what they find to [`Revisions`], which says whether
-//! readers need it: the first report of an aspect, a better one, a state that is over or has returned, a moment that has
-//! happened again, more occurrences. It knows nothing of nodes or clusters. The owner of a subject calls
-//! [`forget`](Revisions::forget) when it closes the subject's file, so what is kept here is bounded by the files.
+//! An examiner evaluates its rules again whenever something has changed, and gives the results to [`Revisions`], which
+//! returns whether readers need it: the first report of an aspect, a better one, a state that is over or has returned,
+//! a moment that has happened again, more occurrences. It knows nothing of nodes or clusters. The owner of a subject
+//! calls [`forget`](Revisions::forget) when it closes the subject's file, so what is kept here is bounded by the files.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{aspect::Aspect, report::Revision};
 
-/// Aspects of one subject that may still be revised. Of more, the one that was first reported longest ago is forgotten, but
-/// never an end.
+/// Aspects of one subject that may still be revised. Of more, the one that was first reported longest ago is forgotten,
+/// but never an end.
 const ASPECTS: usize = 64;
 /// What happens again so much later is another occurrence, and not the same one by a better clock.
 const RECURRENCE: SignedDuration = SignedDuration::from_secs(10);
@@ -79,7 +79,7 @@ impl<S: Ord + Clone, C: Content> Revisions<S, C> {
         Self { subjects: BTreeMap::new(), settle }
     }
 
-    /// Takes what holds of an aspect at `now`, and how often it has happened, where somebody counts that. Unless it is
+    /// Takes what holds of an aspect at `now`, and how often it has happened, where that is counted. Unless it is
     /// [`Outcome::Known`], the next revision is to be made.
     pub(crate) fn report(
         &mut self,
@@ -131,7 +131,7 @@ impl<S: Ord + Clone, C: Content> Revisions<S, C> {
         .collect()
     }
 
-    /// Counts more occurrences of what was reported. The next revision says so.
+    /// Counts more occurrences of what was reported. The next revision contains them.
     pub(crate) fn count(&mut self, subject: &S, aspect: &Aspect, more: u32) {
         if let Some(known) = self.subjects.get_mut(subject).and_then(|aspects| aspects.get_mut(aspect)) {
             known.revision.occurrences = known.revision.occurrences.saturating_add(more);
@@ -194,9 +194,9 @@ mod tests {
 
     /// What, how sure, and when.
     #[derive(Clone, Debug, PartialEq)]
-    struct Said(&'static str, u8, i64);
+    struct Sample(&'static str, u8, i64);
 
-    impl Content for Said {
+    impl Content for Sample {
         fn supersedes(&self, reported: &Self) -> bool {
             self.0 != reported.0
         }
@@ -210,7 +210,7 @@ mod tests {
         Timestamp::from_second(1_800_000_000 + second).unwrap()
     }
 
-    fn revisions() -> Revisions<u8, Said> {
+    fn revisions() -> Revisions<u8, Sample> {
         Revisions::new(Some(SignedDuration::from_secs(2)))
     }
 
@@ -218,43 +218,43 @@ mod tests {
         Aspect::Process { pid, boot_micros: None }
     }
 
-    fn number(revisions: &mut Revisions<u8, Said>, aspect: &Aspect) -> Revision {
+    fn number(revisions: &mut Revisions<u8, Sample>, aspect: &Aspect) -> Revision {
         revisions.revise(at(0), &1, aspect).map(|(_, revision)| revision).unwrap()
     }
 
     #[test]
     fn what_supersedes_is_a_revision_and_what_merely_differs_is_one_only_when_all_has_settled() {
         let mut revisions = revisions();
-        let mut report = |now, said| revisions.report(at(now), &1, &Aspect::End, said, 1);
-        assert_eq!(report(0, Said("a", 0, 0)), Outcome::First);
-        assert_eq!(report(0, Said("a", 0, 0)), Outcome::Known);
-        assert_eq!(report(1, Said("a", 1, 0)), Outcome::Known);
-        assert_eq!(report(1, Said("b", 0, 0)), Outcome::Revised);
-        assert_eq!(report(3, Said("b", 1, 0)), Outcome::Revised);
-        assert_eq!(report(4, Said("b", 2, 0)), Outcome::Known);
-        assert_eq!(report(5, Said("a", 2, 0)), Outcome::Revised);
+        let mut report = |now, sample| revisions.report(at(now), &1, &Aspect::End, sample, 1);
+        assert_eq!(report(0, Sample("a", 0, 0)), Outcome::First);
+        assert_eq!(report(0, Sample("a", 0, 0)), Outcome::Known);
+        assert_eq!(report(1, Sample("a", 1, 0)), Outcome::Known);
+        assert_eq!(report(1, Sample("b", 0, 0)), Outcome::Revised);
+        assert_eq!(report(3, Sample("b", 1, 0)), Outcome::Revised);
+        assert_eq!(report(4, Sample("b", 2, 0)), Outcome::Known);
+        assert_eq!(report(5, Sample("a", 2, 0)), Outcome::Revised);
     }
 
     #[test]
     fn what_merely_differs_much_later_is_of_another_time() {
         let mut revisions = revisions();
-        let mut report = |now, said| revisions.report(at(now), &1, &Aspect::End, said, 1);
-        assert_eq!(report(0, Said("a", 0, 0)), Outcome::First);
-        assert_eq!(report(3, Said("a", 0, 0)), Outcome::Known);
-        assert_eq!(report(1800, Said("a", 1, 0)), Outcome::Known);
-        assert_eq!(report(1801, Said("b", 1, 0)), Outcome::Revised);
+        let mut report = |now, sample| revisions.report(at(now), &1, &Aspect::End, sample, 1);
+        assert_eq!(report(0, Sample("a", 0, 0)), Outcome::First);
+        assert_eq!(report(3, Sample("a", 0, 0)), Outcome::Known);
+        assert_eq!(report(1800, Sample("a", 1, 0)), Outcome::Known);
+        assert_eq!(report(1801, Sample("b", 1, 0)), Outcome::Revised);
     }
 
     #[test]
     fn a_state_is_resolved_once_and_counted_when_it_returns() {
         let mut revisions = revisions();
         let schedule = Aspect::Schedule;
-        assert_eq!(revisions.report(at(0), &1, &schedule, Said("a", 0, 0), 1), Outcome::First);
+        assert_eq!(revisions.report(at(0), &1, &schedule, Sample("a", 0, 0), 1), Outcome::First);
         assert_eq!(number(&mut revisions, &schedule).number, 1);
         assert_eq!(revisions.resolve(at(5), &1, Aspect::is_state), std::slice::from_ref(&schedule));
         assert_eq!(number(&mut revisions, &schedule).resolved, Some(at(5)));
         assert_eq!(revisions.resolve(at(6), &1, Aspect::is_state), []);
-        assert_eq!(revisions.report(at(9), &1, &schedule, Said("a", 0, 0), 1), Outcome::Revised);
+        assert_eq!(revisions.report(at(9), &1, &schedule, Sample("a", 0, 0), 1), Outcome::Revised);
         let again = number(&mut revisions, &schedule);
         assert_eq!((again.number, again.occurrences, again.resolved, again.first_seen), (3, 2, None, at(0)));
     }
@@ -263,19 +263,19 @@ mod tests {
     fn a_moment_that_happens_again_is_reported_again() {
         let mut revisions = revisions();
         let hook = Aspect::Hook { container: "c".to_owned() };
-        assert_eq!(revisions.report(at(0), &1, &hook, Said("a", 0, 0), 1), Outcome::First);
-        assert_eq!(revisions.report(at(1), &1, &hook, Said("a", 0, 1), 1), Outcome::Known);
-        assert_eq!(revisions.report(at(600), &1, &hook, Said("a", 0, 600), 1), Outcome::Revised);
+        assert_eq!(revisions.report(at(0), &1, &hook, Sample("a", 0, 0), 1), Outcome::First);
+        assert_eq!(revisions.report(at(1), &1, &hook, Sample("a", 0, 1), 1), Outcome::Known);
+        assert_eq!(revisions.report(at(600), &1, &hook, Sample("a", 0, 600), 1), Outcome::Revised);
         assert_eq!(number(&mut revisions, &hook).occurrences, 2);
         // The time of an end is only known better.
-        assert_eq!(revisions.report(at(0), &1, &Aspect::End, Said("a", 0, 0), 1), Outcome::First);
-        assert_eq!(revisions.report(at(1), &1, &Aspect::End, Said("a", 0, 600), 1), Outcome::Known);
+        assert_eq!(revisions.report(at(0), &1, &Aspect::End, Sample("a", 0, 0), 1), Outcome::First);
+        assert_eq!(revisions.report(at(1), &1, &Aspect::End, Sample("a", 0, 600), 1), Outcome::Known);
     }
 
     #[test]
     fn more_occurrences_wait_for_the_next_revision() {
         let mut revisions = revisions();
-        revisions.report(at(0), &1, &process(1), Said("a", 0, 0), 1);
+        revisions.report(at(0), &1, &process(1), Sample("a", 0, 0), 1);
         number(&mut revisions, &process(1));
         assert_eq!(revisions.uncounted(&1), []);
         revisions.count(&1, &process(1), 5);
@@ -287,9 +287,9 @@ mod tests {
     #[test]
     fn the_oldest_aspects_are_forgotten_but_never_the_end() {
         let mut revisions = revisions();
-        revisions.report(at(0), &1, &Aspect::End, Said("a", 0, 0), 1);
+        revisions.report(at(0), &1, &Aspect::End, Sample("a", 0, 0), 1);
         for pid in 0..200 {
-            revisions.report(at(1 + i64::from(pid)), &1, &process(pid), Said("a", 0, 0), 1);
+            revisions.report(at(1 + i64::from(pid)), &1, &process(pid), Sample("a", 0, 0), 1);
         }
         assert_eq!(revisions.of(&1).count(), ASPECTS);
         assert!(revisions.get(&1, &Aspect::End).is_some() && revisions.get(&1, &process(199)).is_some());

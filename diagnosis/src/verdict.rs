@@ -1,29 +1,113 @@
-//! A verdict: what a rule concludes from a case file, before it is told as a diagnosis.
+//! A verdict: what a rule concludes from a case file, before it is reported as a diagnosis.
 
 use std::collections::BTreeSet;
 
-use coroner_proto::v1::{Candidate, Cause, Confidence, Evidence, Exit, Memory, Process, StopRequester};
+use coroner_proto::v1::{Cause, Confidence, Exit, Memory, Message, Process, StopRequester};
 use jiff::Timestamp;
 
-use crate::{observation::Source, text, wire};
+use crate::{
+    observation::{Source, cri::Pod},
+    redact,
+};
 
-/// Longest text of one piece of evidence, in bytes.
-const EVIDENCE: usize = 1024;
-/// Most pieces of evidence of one kind; the earliest said are the deciding ones.
+/// Longest quoted statement, in bytes.
+const QUOTE: usize = 1024;
+/// Most pieces of evidence for a verdict, and most against its alternatives; those that were added first decide.
 const PIECES: usize = 8;
+/// Related containers of one verdict.
+const RELATED: usize = 32;
+/// Most messages of an explanation.
+const SENTENCES: usize = 8;
+
+/// What a source stated.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Statement {
+    /// In the source's own text and notation, control characters escaped, at most 1 KiB.
+    Quote(String),
+    /// What follows from what it observed, worded by the catalogues.
+    Message(Message),
+}
+
+impl From<&str> for Statement {
+    fn from(text: &str) -> Self {
+        Self::Quote(redact::cut(text.trim_end(), QUOTE))
+    }
+}
+
+impl From<String> for Statement {
+    fn from(text: String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl From<&String> for Statement {
+    fn from(text: &String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl From<Message> for Statement {
+    fn from(message: Message) -> Self {
+        Self::Message(message)
+    }
+}
+
+/// One piece of evidence.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evidence {
+    /// The source that observed it.
+    pub source: Source,
+    /// When, by the clock of the node.
+    pub at: Timestamp,
+    /// What the source observed.
+    pub statement: Statement,
+}
+
+impl Evidence {
+    /// What this source stated at this time.
+    pub fn new(source: Source, at: Timestamp, statement: impl Into<Statement>) -> Self {
+        Self { source, at, statement: statement.into() }
+    }
+}
+
+/// A container of another pod, and its part in the event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Related {
+    /// The namespace of its pod.
+    pub namespace: String,
+    /// The name of its pod.
+    pub pod: String,
+    /// The name of the container.
+    pub container: String,
+    /// What was observed of it, where that is not the same for all.
+    pub evidence: Option<Evidence>,
+}
+
+impl Related {
+    /// A pod as a whole.
+    pub fn pod(namespace: impl Into<String>, pod: impl Into<String>) -> Self {
+        Self { namespace: namespace.into(), pod: pod.into(), container: String::new(), evidence: None }
+    }
+
+    /// This container of this pod, if its pod is known.
+    pub fn new(pod: Option<&Pod>, container: impl Into<String>, evidence: Evidence) -> Self {
+        let (namespace, pod) = pod.map(|pod| (pod.namespace.clone(), pod.name.clone())).unwrap_or_default();
+        Self { namespace, pod, container: container.into(), evidence: Some(evidence) }
+    }
+}
 
 /// What a rule concludes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
-    /// Why.
+    /// The cause of what happened.
     pub cause: Cause,
     /// What explains it without being the cause.
     pub contributing: BTreeSet<Cause>,
-    /// How sure.
+    /// How certain the cause is.
     pub confidence: Confidence,
     /// A container instance ended by it.
     pub fatal: bool,
-    /// When it happened.
+    /// When it happened, by the node's clock.
     pub at: Timestamp,
     /// How the container or process ended.
     pub exit: Option<Exit>,
@@ -35,20 +119,26 @@ pub struct Verdict {
     pub memory: Option<Memory>,
     /// Who asked for the stop.
     pub requested_by: StopRequester,
-    /// One sentence for people.
-    pub summary: String,
-    /// A few more.
-    pub explanation: String,
-    /// For it.
+    /// What happened, in one phrase.
+    pub headline: Message,
+    /// What happened, who acted and the numbers: a message for each sentence or two.
+    pub explanation: Vec<Message>,
+    /// Observations that support the cause.
     pub evidence: Vec<Evidence>,
-    /// Against the alternatives.
+    /// Observations that rule out the alternatives.
     pub against: Vec<Evidence>,
-    /// What remains possible.
-    pub candidates: Vec<Candidate>,
-    /// Sources that would have told more.
+    /// What remains possible, and what would decide it.
+    pub candidates: Vec<(Cause, Message)>,
+    /// Other pods that took part: only here may a verdict name one, since not every reader may see its namespace.
+    pub related: Vec<Related>,
+    /// The last lines of the container's log, the oldest first.
+    pub last_lines: Vec<String>,
+    /// Sources that were absent or had gaps, and would have reported more.
     pub missing: BTreeSet<Source>,
-    /// It rests on somebody's silence, so it must wait until that silence has lasted.
+    /// It rests on the absence of reports, so it must wait until that has lasted.
     pub waits: bool,
+    /// It is normal for a while: its severity is INFO.
+    pub usual: bool,
 }
 
 impl Verdict {
@@ -65,39 +155,53 @@ impl Verdict {
             other_victims: Vec::new(),
             memory: None,
             requested_by: StopRequester::Unspecified,
-            summary: String::new(),
-            explanation: String::new(),
+            headline: Message::default(),
+            explanation: Vec::new(),
             evidence: Vec::new(),
             against: Vec::new(),
             candidates: Vec::new(),
+            related: Vec::new(),
+            last_lines: Vec::new(),
             missing: BTreeSet::new(),
             waits: false,
+            usual: false,
         }
     }
 
-    /// In words: one sentence, then a few more. What containers' owners chose in them must have been cleaned.
+    /// The verdict with this headline.
     #[must_use]
-    pub fn told(mut self, summary: impl Into<String>, explanation: impl Into<String>) -> Self {
-        self.summary = text::clean(&summary.into(), 200);
-        self.explanation = text::clean(&explanation.into(), 2048);
+    pub fn headed(mut self, headline: Message) -> Self {
+        self.headline = headline;
         self
     }
 
-    /// Something that speaks for it.
+    /// One more sentence of its explanation, or none.
     #[must_use]
-    pub fn by(mut self, source: Source, at: Timestamp, said: impl AsRef<str>) -> Self {
-        if self.evidence.len() < PIECES {
-            self.evidence.push(evidence(source, at, said.as_ref()));
-        }
+    pub fn explained(mut self, sentence: impl Into<Option<Message>>) -> Self {
+        self.explanation.extend(sentence.into());
+        self.explanation.truncate(SENTENCES);
         self
     }
 
-    /// Something that rules out an alternative, or a witness that is contradicted.
+    /// The verdict with one more observation that supports it.
     #[must_use]
-    pub fn against(mut self, source: Source, at: Timestamp, said: impl AsRef<str>) -> Self {
-        if self.against.len() < PIECES {
-            self.against.push(evidence(source, at, said.as_ref()));
-        }
+    pub fn supported_by(self, source: Source, at: Timestamp, statement: impl Into<Statement>) -> Self {
+        self.supported([Evidence::new(source, at, statement)])
+    }
+
+    /// The same, as pieces.
+    #[must_use]
+    pub fn supported(mut self, evidence: impl IntoIterator<Item = Evidence>) -> Self {
+        self.evidence.extend(evidence);
+        self.evidence.truncate(PIECES);
+        self
+    }
+
+    /// Something that rules out an alternative, or a statement that is contradicted.
+    #[must_use]
+    pub fn against(mut self, source: Source, at: Timestamp, statement: impl Into<Statement>) -> Self {
+        self.against.push(Evidence::new(source, at, statement));
+        self.against.truncate(PIECES);
         self
     }
 
@@ -115,42 +219,49 @@ impl Verdict {
         self
     }
 
-    /// A cause that remains possible.
+    /// A cause that remains possible, and what would decide it.
     #[must_use]
-    pub fn or_else(mut self, cause: Cause, reason: &str) -> Self {
-        self.candidates.push(Candidate { cause: cause.into(), reason: reason.to_owned() });
+    pub fn or_else(mut self, cause: Cause, decided_by: Message) -> Self {
+        self.candidates.push((cause, decided_by));
         self
     }
 
-    /// A source that would have told more and was not there.
+    /// A container of another pod that took part, and what was observed of it.
+    #[must_use]
+    pub fn related_to(mut self, related: Related) -> Self {
+        self.related.push(related);
+        self.related.truncate(RELATED);
+        self
+    }
+
+    /// A source that was absent or had gaps, and would have reported more.
     #[must_use]
     pub fn without(mut self, source: Source) -> Self {
         self.missing.insert(source);
         self
     }
 
-    /// Rests on silence.
+    /// Rests on the absence of reports.
     #[must_use]
     pub fn waiting(mut self) -> Self {
         self.waits = true;
         self
     }
 
-    /// Whether a reader who knows `other` already needs to hear of this one at once.
+    /// Normal for a while, as of a container that starts slowly, if so.
+    #[must_use]
+    pub fn usual_if(mut self, usual: bool) -> Self {
+        self.usual = usual;
+        self
+    }
+
+    /// Whether a reader who knows `other` already needs this one at once.
     pub fn differs_from(&self, other: &Self) -> bool {
-        (self.cause, self.confidence, self.fatal, self.requested_by)
-            != (other.cause, other.confidence, other.fatal, other.requested_by)
+        (self.cause, self.confidence, self.fatal, self.requested_by, self.usual)
+            != (other.cause, other.confidence, other.fatal, other.requested_by, other.usual)
             || self.contributing != other.contributing
             || self.exit != other.exit
             || self.process.as_ref().map(|p| p.pid) != other.process.as_ref().map(|p| p.pid)
             || self.memory.as_ref().map(|m| m.scope) != other.memory.as_ref().map(|m| m.scope)
-    }
-}
-
-fn evidence(source: Source, at: Timestamp, said: &str) -> Evidence {
-    Evidence {
-        source: source.name().to_owned(),
-        time: Some(wire::time(at)),
-        text: text::clean(said.trim_end(), EVIDENCE),
     }
 }

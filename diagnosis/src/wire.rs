@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-/// A moment.
+/// A point in time, as messages carry it.
 pub fn time(at: Timestamp) -> prost_types::Timestamp {
     let nanos = at.subsec_nanosecond();
     // The protobuf form counts nanoseconds forward from the second before; jiff's carry the second's sign.

@@ -1,7 +1,10 @@
 //! The cluster's examiner, held against a model that looks at every object each time.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use coroner_diagnosis::{
     cluster::ClusterExaminer,
@@ -83,7 +86,7 @@ type Model = BTreeMap<(Kind, String), Object>;
 enum Step {
     Apply(Object),
     Delete(Object),
-    /// The watch has missed how these ended, and lists anew.
+    /// The watch has missed how these ended, and lists again.
     List(Kind, BTreeSet<u8>),
     Pass(i64),
 }
@@ -112,7 +115,7 @@ fn pod() -> impl Strategy<Value = Object> {
         let ports =
             ports.into_iter().map(|number| Port { name: format!("port-{number}"), number, protocol: "TCP".to_owned() });
         let requests = [("cpu".to_owned(), cpu * 1000)].into();
-        Object::Pod(Box::new(Pod {
+        Object::Pod(Arc::new(Pod {
             meta: meta(namespace, "pod", number),
             labels,
             node: node.to_owned(),
@@ -249,11 +252,13 @@ proptest! {
             let cause = expected(&model, service)?;
             Some((format!("{}/{}", service.meta.namespace, service.meta.name), cause))
         });
-        prop_assert_eq!(examiner.open(), wrong.collect::<BTreeMap<_, _>>());
+        let mut open = examiner.open();
+        open.retain(|_, cause| matches!(cause, Cause::ServiceWithoutEndpoints | Cause::ServicePortMismatch));
+        prop_assert_eq!(open, wrong.collect::<BTreeMap<_, _>>());
     }
 
     #[test]
-    fn room_is_what_the_pods_of_each_node_leave(steps in prop::collection::vec(step(), 0..60)) {
+    fn free_resources_are_what_the_pods_of_each_node_leave(steps in prop::collection::vec(step(), 0..60)) {
         let (mut model, mut examiner) = (Model::new(), Examiner::new());
         for step in steps {
             take(step, &mut model, &mut examiner);
@@ -273,10 +278,13 @@ proptest! {
         match free.iter().max() {
             Some(most) => {
                 let most = (*most).max(0) / 1000;
-                let room = format!("free are {most} on the roomiest of {} nodes and {sum} on all together.", free.len());
-                prop_assert!(reported.explanation.contains(&room), "{room}\n{}", reported.explanation);
+                let free_resources = match free.len() {
+                    1 => format!("the only open node has {most} free."),
+                    nodes => format!("the roomiest of {nodes} nodes has {most} free, all together have {sum}."),
+                };
+                prop_assert!(reported.explanation.contains(&free_resources), "{free_resources}\n{}", reported.explanation);
             }
-            None => prop_assert!(!reported.explanation.contains("roomiest")),
+            None => prop_assert!(!reported.explanation.contains("free")),
         }
     }
 }
@@ -290,7 +298,7 @@ fn unschedulable() -> Object {
         message: "0/3 nodes are available: 3 Insufficient cpu.".to_owned(),
         since: None,
     };
-    Object::Pod(Box::new(Pod {
+    Object::Pod(Arc::new(Pod {
         meta: meta(9, "large", 0),
         phase: "Pending".to_owned(),
         conditions: vec![condition],
@@ -405,7 +413,7 @@ fn what_cannot_be_decided_while_pods_are_not_watched_stays_as_it_was() {
     assert_eq!(examiner.open(), wrong, "nothing is known of pods");
     let labels = [("app".to_owned(), "web".to_owned())].into();
     let meta = meta(0, "pod", 0);
-    examiner.put(Object::Pod(Box::new(Pod { meta, labels, phase: "Running".to_owned(), ..Pod::default() })));
+    examiner.put(Object::Pod(Arc::new(Pod { meta, labels, phase: "Running".to_owned(), ..Pod::default() })));
     examiner.observe(Fact::Health(Source::Api(Kind::Pods), Health::Ok));
     examiner.pass(60_000);
     assert_eq!(examiner.open(), BTreeMap::new());

@@ -1,10 +1,10 @@
-//! What Docker says of signals that it was asked to send, where nobody else watched them.
+//! What Docker reports about signals that it was asked to send, where no other source observed them.
 
 use coroner_diagnosis::{
     observation::{
         Fact, Gap, GapReason, Health, Observation, Source,
         cri::{Container, ContainerId, Pod, State},
-        docker::{Event, Word},
+        docker::{Event, Report},
         trace::{Signal, Thread},
     },
     replay::replay,
@@ -28,7 +28,7 @@ fn seen(millis: i64, fact: Fact) -> Observation {
 
 fn container(state: State, exit_code: i32) -> Fact {
     let exited = state == State::Exited;
-    Fact::Docker(Word::Container(Box::new(Container {
+    Fact::Docker(Report::Container(Box::new(Container {
         id: id(),
         pod: Pod {
             namespace: "shop".to_owned(),
@@ -55,7 +55,7 @@ fn container(state: State, exit_code: i32) -> Fact {
 }
 
 fn event(millis: i64, event: Event) -> Observation {
-    seen(millis, Fact::Docker(Word::Event(id(), event)))
+    seen(millis, Fact::Docker(Report::Event(id(), event)))
 }
 
 /// A container that ends after a minute with this status, on a node of which these sources see.
@@ -69,12 +69,12 @@ fn life(status: u32, sources: &[Source]) -> Vec<Observation> {
     observations
 }
 
-fn told(mut observations: Vec<Observation>) -> Diagnosis {
+fn verdict(mut observations: Vec<Observation>) -> Diagnosis {
     observations.sort_by_key(|observation| observation.seen_at);
     let node = Node { name: "n1".to_owned(), ..Node::default() };
     let diagnoses = replay(node, observations, at(600_000));
     let last = diagnoses.into_iter().max_by_key(|diagnosis| diagnosis.revision);
-    last.expect("it ended in a way that is told")
+    last.expect("it ended in a way that is reported")
 }
 
 const DOCKER: &[Source] = &[Source::KernelLog, Source::Docker];
@@ -83,7 +83,7 @@ fn kill(millis: i64, signal: i32) -> Observation {
     event(millis, Event::Kill { signal })
 }
 
-/// SIGKILL from somebody's shell.
+/// SIGKILL from a shell.
 fn sigkill(millis: i64, target: (i32, &str)) -> Observation {
     let thread = |(tid, comm): (i32, &str)| Thread { tid, comm: comm.to_owned() };
     let (sender, target) = (thread((7, "bash")), thread(target));
@@ -95,11 +95,19 @@ fn sigkill(millis: i64, target: (i32, &str)) -> Observation {
 fn a_stop_signal_and_then_sigkill_is_a_grace_period_that_was_exceeded() {
     let mut observations = life(137, DOCKER);
     observations.extend([kill(29_900, 15), kill(59_990, 9)]);
-    let told = told(observations);
-    assert_eq!((told.cause(), told.confidence()), (Cause::GracePeriodExceeded, Confidence::Likely));
-    assert_eq!((told.requested_by(), &*told.missing_sources), (StopRequester::Runtime, &["signals".to_owned()][..]));
-    let said: Vec<_> = told.evidence.iter().filter(|said| said.source == "docker").map(|said| &*said.text).collect();
-    assert_eq!(said, ["kill, signal 15", "kill, signal 9"]);
+    let verdict = verdict(observations);
+    assert_eq!((verdict.cause(), verdict.confidence()), (Cause::GracePeriodExceeded, Confidence::Likely));
+    assert_eq!(
+        (verdict.requested_by(), &*verdict.missing_sources),
+        (StopRequester::Runtime, &["signals".to_owned()][..])
+    );
+    let statement: Vec<_> = verdict
+        .evidence
+        .iter()
+        .filter(|statement| statement.source == "docker")
+        .map(|statement| &*statement.text)
+        .collect();
+    assert_eq!(statement, ["kill, signal 15", "kill, signal 9"]);
 }
 
 #[test]
@@ -107,64 +115,64 @@ fn a_stop_signal_that_was_obeyed_is_a_stop_on_request_whatever_the_status() {
     for status in [143, 1] {
         let mut observations = life(status, DOCKER);
         observations.push(kill(58_000, 15));
-        let told = told(observations);
-        assert_eq!((told.cause(), told.confidence()), (Cause::StoppedByRequest, Confidence::Likely), "{status}");
+        let verdict = verdict(observations);
+        assert_eq!((verdict.cause(), verdict.confidence()), (Cause::StoppedByRequest, Confidence::Likely), "{status}");
     }
 }
 
 #[test]
-fn sigkill_alone_is_a_stop_at_once_only_if_docker_was_heard_all_the_time() {
+fn sigkill_alone_is_a_stop_at_once_only_if_docker_was_observed_throughout() {
     let mut observations = life(137, DOCKER);
     observations.push(kill(59_990, 9));
-    assert_eq!(told(observations.clone()).cause(), Cause::StoppedByRequest);
+    assert_eq!(verdict(observations.clone()).cause(), Cause::StoppedByRequest);
     let (from, to) = (at(40_000), at(41_000));
     let gap = Gap { source: Source::Docker, reason: GapReason::Disconnected, from, to, lost: None };
     observations.push(seen(41_000, Fact::Gap(gap)));
-    assert_eq!(told(observations).cause(), Cause::GracePeriodExceeded);
+    assert_eq!(verdict(observations).cause(), Cause::GracePeriodExceeded);
 }
 
 #[test]
 fn signals_of_long_ago_and_kills_that_docker_did_not_send_are_no_request() {
     let mut long_ago = life(1, DOCKER);
     long_ago.push(kill(5_000, 15));
-    assert_eq!(told(long_ago).cause(), Cause::ApplicationExit);
+    assert_eq!(verdict(long_ago).cause(), Cause::ApplicationExit);
     let mut asked = life(137, DOCKER);
     asked.push(kill(50_000, 15));
-    assert_eq!(told(asked).cause(), Cause::Unattributed);
-    assert_eq!(told(life(137, DOCKER)).cause(), Cause::Unattributed);
+    assert_eq!(verdict(asked).cause(), Cause::Unattributed);
+    assert_eq!(verdict(life(137, DOCKER)).cause(), Cause::Unattributed);
 }
 
 #[test]
-fn whoever_watched_the_signals_knows_better() {
+fn the_signals_source_takes_precedence() {
     let mut observations = life(137, &[Source::KernelLog, Source::Docker, Source::Signals]);
     observations.push(kill(59_990, 9));
     observations.push(sigkill(59_980, (MAIN, "web")));
-    assert_eq!(told(observations).cause(), Cause::KilledExternally);
+    assert_eq!(verdict(observations).cause(), Cause::KilledExternally);
 }
 
 #[test]
 fn times_that_cannot_be_are_survived() {
     for time in [Timestamp::MIN, Timestamp::MAX] {
         let mut observations = life(137, DOCKER);
-        let fact = Fact::Docker(Word::Event(id(), Event::Kill { signal: 9 }));
+        let fact = Fact::Docker(Report::Event(id(), Event::Kill { signal: 9 }));
         observations.push(Observation { seen_at: at(59_000), happened_at: time, fact });
-        told(observations);
+        verdict(observations);
     }
 }
 
 /// The shim may have died under it.
 #[test]
-fn a_255_of_docker_is_not_taken_for_a_status_that_anybody_saw() {
-    let told = told(life(255, DOCKER));
-    assert_eq!(told.cause(), Cause::Unattributed);
-    assert!(told.candidates.iter().any(|other| other.cause() == Cause::StatusFabricated), "{told:#?}");
+fn a_255_of_docker_is_not_taken_for_an_observed_status() {
+    let verdict = verdict(life(255, DOCKER));
+    assert_eq!(verdict.cause(), Cause::Unattributed);
+    assert!(verdict.candidates.iter().any(|other| other.cause() == Cause::StatusFabricated), "{verdict:#?}");
 }
 
 #[test]
 fn a_255_after_the_death_of_a_shim_is_made_up() {
     let mut observations = life(255, &[Source::KernelLog, Source::Docker, Source::Signals]);
     observations.push(sigkill(59_900, (90, "containerd-shim")));
-    let told = told(observations);
-    assert_eq!((told.cause(), told.confidence()), (Cause::StatusFabricated, Confidence::Likely));
-    assert!(told.exit.is_some_and(|exit| exit.fabricated));
+    let verdict = verdict(observations);
+    assert_eq!((verdict.cause(), verdict.confidence()), (Cause::StatusFabricated, Confidence::Likely));
+    assert!(verdict.exit.is_some_and(|exit| exit.fabricated));
 }

@@ -1,5 +1,5 @@
-//! Parsers of foreign bytes: whatever comes, they neither panic nor loop, and what programs choose for themselves moves
-//! nothing that the kernel says.
+//! Parsers of foreign bytes: whatever comes, they neither panic nor loop, and what programs choose for themselves
+//! changes nothing that is read of the kernel.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::LazyLock;
@@ -133,10 +133,7 @@ fn edited(original: &str, edits: &[Edit]) -> Vec<u8> {
 /// Hands the bytes to every parser.
 fn parse_all(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    if let Ok(record) = Record::parse(bytes) {
-        Event::parse(&record.text);
-    }
-    if let Ok(record) = Record::parse_syslog(bytes) {
+    for record in Record::parse(bytes).into_iter().chain(Record::parse_syslog(bytes, None)) {
         Event::parse(&record.text);
     }
     Event::parse(&text);
@@ -279,7 +276,7 @@ proptest! {
     }
 
     #[test]
-    fn no_name_moves_what_the_oom_killer_says(comm in comm(), pid in 1..i32::MAX) {
+    fn no_name_changes_what_is_read_of_an_oom_report(comm in comm(), pid in 1..i32::MAX) {
         let name = String::from_utf8_lossy(&comm).into_owned();
         let before = format!("Memory cgroup out of memory: Killed process {pid} (");
         let after = ") total-vm:8kB, anon-rss:4kB, file-rss:2kB, shmem-rss:1kB, UID:7 pgtables:4kB oom_score_adj:-5";
@@ -321,7 +318,8 @@ proptest! {
 
     #[test]
     fn no_name_moves_a_line_of_a_trace(sender in comm(), target in comm(), tid in 1..i32::MAX, pid in 1..i32::MAX) {
-        // trace_pipe is read by lines, so a line end in a name ends its line; such names cannot be told from a cut.
+        // trace_pipe is read by lines, so a line end in a name ends its line; such names cannot be distinguished from a
+        // cut.
         prop_assume!(!sender.contains(&b'\n') && !target.contains(&b'\n'));
         let padding = " ".repeat(16 - sender.len());
         let text = [
@@ -350,7 +348,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 48, ..ProptestConfig::default() })]
 
-    /// What stands in objects reaches the rules, and what they tell of it drives no terminal.
+    /// Texts of objects reach the rules, and their reports drive no terminal.
     #[test]
     fn cases_with_hostile_texts_are_survived(
         case in any::<Index>(), edits in vec((any::<Index>(), any::<Index>(), hostile()), 1..12)
@@ -379,9 +377,9 @@ proptest! {
         let recording = Recording::new(&case.case_json).unwrap();
         // A time that is none makes its line unusable, which is an answer too.
         if let Ok(observations) = recording.observations(case.files) {
-            for told in replay(Node::default(), observations, recording.end) {
-                let texts = [&told.summary, &told.explanation].into_iter().chain(told.evidence.iter().map(|e| &e.text));
-                for text in texts.chain(told.subject.iter().flat_map(|subject| [&subject.name, &subject.namespace])) {
+            for diagnosis in replay(Node::default(), observations, recording.end) {
+                let texts = [&diagnosis.summary, &diagnosis.explanation].into_iter().chain(diagnosis.evidence.iter().map(|e| &e.text));
+                for text in texts.chain(diagnosis.subject.iter().flat_map(|subject| [&subject.name, &subject.namespace])) {
                     prop_assert!(!text.chars().any(coroner_diagnosis::text::is_unsafe), "{text:?}");
                 }
             }

@@ -1,6 +1,8 @@
 //! Long lives: what is kept, for how long, and that nothing which lives is ever lost.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::sync::Arc;
+
 use coroner_diagnosis::{
     case::KEEP,
     examiner::{Examiner, Sizes},
@@ -92,7 +94,7 @@ impl Life {
             "status": {"phase": "Running", "containerStatuses": status},
         });
         let pod: core::Pod = serde_json::from_value(pod).unwrap();
-        Fact::Object(change, Object::Pod(Box::new(kube::Pod::from(&pod))))
+        Fact::Object(change, Object::Pod(Arc::new(kube::Pod::from(&pod))))
     }
 
     fn running(self) -> serde_json::Value {
@@ -116,14 +118,14 @@ impl Life {
         ]
     }
 
-    /// Its container ends, and only one source says so.
-    fn end(self, witness: u8) -> Fact {
-        match witness % 5 {
+    /// Its container ends, and only one source reports it.
+    fn end(self, reporter: u8) -> Fact {
+        match reporter % 5 {
             0 => self.exit(&self.id(), self.main()),
             1 => Fact::CgroupRemoved(Path(self.cgroup())),
             2 => Fact::ContainerRemoved(self.id()),
             3 => self.status(State::Exited),
-            _ => Fact::Docker(docker::Word::Event(self.id(), docker::Event::Die { status: 1 })),
+            _ => Fact::Docker(docker::Report::Event(self.id(), docker::Event::Die { status: 1 })),
         }
     }
 
@@ -207,19 +209,19 @@ impl World {
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 #[test]
-fn nothing_of_a_pod_remains_after_its_end_whoever_reports_it() {
-    for witness in 0..5 {
+fn nothing_of_a_pod_remains_after_its_end_whichever_source_reports_it() {
+    for reporter in 0..5 {
         let mut world = World::new();
         let life = Life(1);
         world.see(life.begin());
         world.pass(SignedDuration::from_hours(5));
-        assert_eq!((world.sizes().containers, world.sizes().pods), (1, 1), "{witness}");
-        world.see([life.end(witness)]);
+        assert_eq!((world.sizes().containers, world.sizes().pods), (1, 1), "{reporter}");
+        world.see([life.end(reporter)]);
         world.see(life.go());
         world.pass(KEEP - SECOND);
-        assert_eq!((world.sizes().containers, world.sizes().pods), (1, 1), "{witness}");
+        assert_eq!((world.sizes().containers, world.sizes().pods), (1, 1), "{reporter}");
         world.pass(SECOND * 2);
-        assert_eq!(world.sizes(), Sizes::default(), "{witness}");
+        assert_eq!(world.sizes(), Sizes::default(), "{reporter}");
     }
 }
 
@@ -230,11 +232,11 @@ fn what_only_names_or_the_api_server_reported_ends_too() {
     let name = || Fact::ContainerName { id: life.id(), pod: life.pod(), name: "web".to_owned(), attempt: Some(0) };
     world.see([name()]);
     world.pass(KEEP * 2);
-    assert_eq!(world.sizes(), Sizes::default(), "a name says of nobody that it lives");
+    assert_eq!(world.sizes(), Sizes::default(), "a name does not show that anything is running");
 
     world.see([life.object(Change::Applied, life.running())]);
     world.pass(SignedDuration::from_hours(30));
-    assert_eq!((world.sizes().containers, world.sizes().pods), (1, 1), "its object says that it lives");
+    assert_eq!((world.sizes().containers, world.sizes().pods), (1, 1), "its object shows that it is running");
     world.see([life.object(Change::Deleted, life.running())]);
     world.pass(KEEP * 2);
     assert_eq!(world.sizes(), Sizes::default());
@@ -269,8 +271,8 @@ fn a_container_that_lives_outlasts_any_number_of_others_and_is_known_when_it_is_
     assert_eq!((world.sizes().containers, world.sizes().pods, world.sizes().refused), (1, 1, 0));
     world.see(life.oom(77, 1_000_000));
     world.pass(SECOND * 3);
-    let told = world.diagnoses.last().unwrap();
-    assert_eq!((told.cause(), told.pod.as_ref().unwrap().name.as_str()), (Cause::OomContainerLimit, "web-0"));
+    let newest = world.diagnoses.last().unwrap();
+    assert_eq!((newest.cause(), newest.pod.as_ref().unwrap().name.as_str()), (Cause::OomContainerLimit, "web-0"));
 }
 
 #[test]
@@ -296,7 +298,7 @@ fn where_more_live_than_can_be_kept_the_new_ones_are_refused_and_counted() {
     assert_eq!((world.sizes().containers, world.sizes().refused), (4_096, 104));
     world.see([Life(0).end(0)]);
     world.see([Life(5_000).task(&Life(5_000).id(), TaskEventKind::Start { pid: 3 })]);
-    assert_eq!((world.sizes().containers, world.sizes().refused), (4_096, 104), "what has ended makes room");
+    assert_eq!((world.sizes().containers, world.sizes().refused), (4_096, 104), "files of what has ended are closed");
 }
 
 #[test]
@@ -350,14 +352,14 @@ proptest! {
         let mut alive = std::collections::BTreeSet::new();
         let mut ended: Vec<(Timestamp, u32)> = Vec::new();
         let mut next = 0;
-        for (which, witness, seconds) in script {
+        for (which, reporter, seconds) in script {
             if alive.len() < 4 || which % 2 == 0 {
                 world.see(Life(next).begin());
                 alive.insert(next);
                 next += 1;
             } else if let Some(life) = alive.iter().nth(which as usize % alive.len()).copied() {
                 alive.remove(&life);
-                world.see([Life(life).end(witness)]);
+                world.see([Life(life).end(reporter)]);
                 world.see(Life(life).go());
                 ended.push((world.now, life));
             }

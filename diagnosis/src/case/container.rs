@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{samples::Samples, statements::Said};
+use super::{samples::Samples, statements::Statement};
 use crate::observation::{
     Source,
     cgroup::{self, Limit},
@@ -19,13 +19,14 @@ const PROCESSES: usize = 512;
 const TASK_OOMS: usize = 16;
 /// Signals sent by Docker that are remembered.
 const RUNTIME_KILLS: usize = 16;
-/// Times that the OOM killer chose one of its processes, times of kills as a group and of refused forks that are remembered.
+/// Times that the OOM killer chose one of its processes, times of kills as a group and of refused forks that are
+/// remembered.
 const TIMES: usize = 64;
 
 /// Everything that is known of one container instance.
 #[derive(Debug)]
 pub struct ContainerFile {
-    /// Its id.
+    /// The runtime's ID of the instance.
     pub id: ContainerId,
     /// When the first happened that is known of it.
     pub first_seen: Timestamp,
@@ -37,7 +38,7 @@ pub struct ContainerFile {
     pub(super) filed_under: Option<String>,
     /// The most advanced status that the runtime reported.
     pub status: Option<cri::Container>,
-    /// Who reported it.
+    /// The source that reported the status.
     pub status_by: Source,
     /// Its name by the kubelet's log directory, for nodes whose CRI cannot be asked.
     pub log_name: Option<(Pod, String, Option<u32>)>,
@@ -45,7 +46,7 @@ pub struct ContainerFile {
     pub kubelet: Option<KubeletStatus>,
     /// The uid of its pod by its cgroup's path.
     pub pod_uid: Option<String>,
-    /// Its cgroup.
+    /// The path of its cgroup.
     pub cgroup: Option<cgroup::Path>,
     /// When its cgroup was removed.
     pub cgroup_removed: Option<Timestamp>,
@@ -58,16 +59,16 @@ pub struct ContainerFile {
     /// When its main process was started, by the runtime's events.
     pub task_started: Option<Timestamp>,
     /// Exit status of its main process, by the runtime's events.
-    pub task_exit: Option<Said<u32>>,
-    /// `/tasks/oom` events.
+    pub task_exit: Option<Statement<u32>>,
+    /// The times of containerd's events `/tasks/oom`.
     pub task_ooms: Vec<Timestamp>,
-    /// Signals that the runtime says it sent to its main process.
+    /// Signals that the runtime reports to have sent to its main process.
     pub runtime_kills: Vec<(Timestamp, i32)>,
-    /// Its processes.
+    /// Its processes, by their pids.
     pub processes: BTreeMap<i32, ProcessFile>,
-    /// When the OOM killer is said to have chosen which of its processes.
+    /// When the OOM killer was reported to have chosen which of its processes.
     kills: BTreeSet<(Timestamp, i32)>,
-    /// What its cgroup's files said.
+    /// The contents of its cgroup's files.
     pub samples: Samples,
     /// The kernel killed the whole cgroup (memory.oom.group), by its own log.
     pub group_kills: BTreeSet<Timestamp>,
@@ -80,16 +81,16 @@ pub struct ContainerFile {
 pub struct KubeletStatus {
     /// Its pod, with the uid that the node knows.
     pub pod: Pod,
-    /// Its name.
+    /// The container's name in the Pod.
     pub name: String,
-    /// Its kind.
+    /// The kind of the container.
     pub kind: ContainerKind,
-    /// Its image.
+    /// The image, as the Pod names it.
     pub image: String,
-    /// Restarts before it.
+    /// How many instances there were before it.
     pub attempt: u32,
     /// How it ended, and when that was reported.
-    pub ended: Option<Said<kube::Terminated>>,
+    pub ended: Option<Statement<kube::Terminated>>,
 }
 
 /// A process of a container.
@@ -107,10 +108,14 @@ pub struct ProcessFile {
     pub exec: bool,
     /// When it ended, where that was seen.
     pub ended: Option<Timestamp>,
+    /// When /proc last showed that it was not about to end.
+    pub alive: Option<Timestamp>,
+    /// When /proc last showed that it was about to end, or had ended.
+    pub ending: Option<Timestamp>,
 }
 
 impl ContainerFile {
-    /// An empty file.
+    /// A file that contains nothing yet.
     pub fn new(id: ContainerId, at: Timestamp) -> Self {
         Self {
             id,
@@ -140,14 +145,14 @@ impl ContainerFile {
         }
     }
 
-    /// Its pod, by the best witness.
+    /// Its pod, by the best source.
     pub fn pod(&self) -> Option<&Pod> {
         let by_runtime = self.status.as_ref().map(|status| &status.pod);
         let by_kubelet = || self.kubelet.as_ref().map(|status| &status.pod);
         by_runtime.or_else(by_kubelet).or_else(|| self.log_name.as_ref().map(|(pod, _, _)| pod))
     }
 
-    /// Its name in the pod, by the best witness.
+    /// Its name in the pod, by the best source.
     pub fn name(&self) -> Option<&str> {
         let by_runtime = self.status.as_ref().map(|status| status.name.as_str());
         let by_kubelet = || self.kubelet.as_ref().map(|status| status.name.as_str());
@@ -159,7 +164,7 @@ impl ContainerFile {
         self.pod().map(|pod| pod.uid.as_str()).filter(|uid| !uid.is_empty()).or(self.pod_uid.as_deref())
     }
 
-    /// Restarts before it, by the best witness.
+    /// Restarts before it, by the best source.
     pub fn attempt(&self) -> Option<u32> {
         let by_runtime = self.status.as_ref().map(|status| status.attempt);
         let by_log = self.log_name.as_ref().and_then(|(_, _, attempt)| *attempt);
@@ -172,7 +177,8 @@ impl ContainerFile {
         self.kubelet = Some(KubeletStatus { ended: ended.or(status.ended), ..status });
     }
 
-    /// Records the runtime's status, unless a more advanced one is known: a container never runs again once it has exited.
+    /// Records the runtime's status, unless a more advanced one is known: a container never runs again once it has
+    /// exited.
     pub(super) fn record_status(&mut self, source: Source, status: cri::Container) {
         let rank = |state| match state {
             State::Unknown => 0,
@@ -211,9 +217,15 @@ impl ContainerFile {
         // Who is seen again has not ended: the pid is another's now.
         known.ended = process.ended.or_else(|| known.ended.filter(|ended| *ended >= process.seen));
         known.seen = known.seen.max(process.seen);
-        known.start_ticks = known.start_ticks.or(process.start_ticks);
+        // Of another start, the pid is another process' now.
+        if process.start_ticks.is_some() && process.start_ticks != known.start_ticks {
+            (known.alive, known.ending) = (None, None);
+            known.start_ticks = process.start_ticks;
+        }
         known.namespaced_pid = known.namespaced_pid.or(process.namespaced_pid);
         known.exec |= process.exec;
+        known.alive = known.alive.max(process.alive);
+        known.ending = known.ending.max(process.ending);
         if process.name.is_some() {
             known.name.clone_from(&process.name);
         }
@@ -242,7 +254,7 @@ impl ContainerFile {
         over
     }
 
-    /// Records that the OOM killer is said to have chosen one of its processes.
+    /// Records a report that the OOM killer has chosen one of its processes.
     pub(super) fn record_kill(&mut self, at: Timestamp, pid: i32) {
         self.kills.insert((at, pid));
         while self.kills.len() > TIMES {
@@ -250,9 +262,9 @@ impl ContainerFile {
         }
     }
 
-    /// When the OOM killer is said to have chosen which of its processes, between two moments, as far as remembered. Of one kill there
-    /// may be several times.
-    pub fn kills(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = (Timestamp, i32)> {
+    /// When the OOM killer was reported to have chosen which of its processes, between two moments, as far as
+    /// remembered. Of one kill there may be several times.
+    pub fn kills(&self, from: Timestamp, to: Timestamp) -> impl DoubleEndedIterator<Item = (Timestamp, i32)> {
         let range = if from <= to { Some(self.kills.range((from, i32::MIN)..=(to, i32::MAX))) } else { None };
         range.into_iter().flatten().copied()
     }
@@ -281,7 +293,7 @@ impl ContainerFile {
         match event {
             docker::Event::Oom => self.record_task_oom(at),
             docker::Event::Die { status: docker::LOST } => {}
-            docker::Event::Die { status } => self.task_exit = Some(Said { at, what: status }),
+            docker::Event::Die { status } => self.task_exit = Some(Statement { at, what: status }),
             docker::Event::Kill { signal } => {
                 if !self.runtime_kills.contains(&(at, signal)) {
                     self.runtime_kills.push((at, signal));
@@ -331,26 +343,28 @@ impl ContainerFile {
 
     /// The container's own memory limit: `Some(None)` if it has none, `None` if it is not known.
     pub fn memory_limit(&self) -> Option<Option<u64>> {
-        let by_cgroup = self.samples.latest.as_ref().and_then(|said| said.what.memory_limit).map(|limit| match limit {
-            Limit::Limited(bytes) => Some(bytes),
-            Limit::Unlimited => None,
+        let started = self.task_started.or_else(|| self.status.as_ref()?.started_at);
+        let by_cgroup = self.samples.latest.as_ref().and_then(|sample| match sample.what.memory_limit? {
+            Limit::Limited(bytes) => Some(Some(bytes)),
+            // The runtime makes the cgroup, sets its limit, and starts the container then.
+            Limit::Unlimited => started.is_none_or(|started| sample.at >= started).then_some(None),
         });
         let by_runtime = self.status.as_ref().filter(|status| status.limits_known).map(|status| status.memory_limit);
         by_cgroup.or(by_runtime)
     }
 
-    /// What the runtime's events say of its end: who says so, and in which words.
-    pub fn said_exit(&self) -> Option<(Source, Timestamp, String)> {
+    /// What the runtime's events report about its end: the source, and the text.
+    pub fn exit_reported(&self) -> Option<(Source, Timestamp, String)> {
         let exit = self.task_exit.as_ref()?;
-        let said = match self.events_by {
+        let statement = match self.events_by {
             Source::Docker => format!("die, exitCode {}", exit.what),
             _ => format!("/tasks/exit with status {}", exit.what),
         };
-        Some((self.events_by, exit.at, said))
+        Some((self.events_by, exit.at, statement))
     }
 
-    /// How the runtime's events call an OOM: who says so, and in which words.
-    pub fn said_oom(&self) -> (Source, &'static str) {
+    /// What the runtime's events report about an OOM: the source, and the text.
+    pub fn reported_oom(&self) -> (Source, &'static str) {
         match self.events_by {
             Source::Docker => (Source::Docker, "oom"),
             _ => (Source::Containerd, "/tasks/oom"),
@@ -358,17 +372,17 @@ impl ContainerFile {
     }
 
     /// How it ended, by the runtime: the code and when.
-    pub fn reported_exit(&self) -> Option<Said<i32>> {
+    pub fn reported_exit(&self) -> Option<Statement<i32>> {
         let by_events = self
             .task_exit
             .as_ref()
-            .map(|exit| Said { at: exit.at, what: i32::try_from(exit.what).unwrap_or(i32::MAX) });
+            .map(|exit| Statement { at: exit.at, what: i32::try_from(exit.what).unwrap_or(i32::MAX) });
         let exited = self.status.as_ref().filter(|status| status.state == State::Exited);
         let by_status =
-            exited.map(|status| Said { at: status.finished_at.unwrap_or(self.last_seen), what: status.exit_code });
+            exited.map(|status| Statement { at: status.finished_at.unwrap_or(self.last_seen), what: status.exit_code });
         let by_kubelet = || {
             let ended = self.kubelet.as_ref()?.ended.as_ref()?;
-            Some(Said { at: ended.what.finished.unwrap_or(ended.at), what: ended.what.code })
+            Some(Statement { at: ended.what.finished.unwrap_or(ended.at), what: ended.what.code })
         };
         by_events.or(by_status).or_else(by_kubelet)
     }

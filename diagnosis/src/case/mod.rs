@@ -1,11 +1,12 @@
 //! Case files: everything that is known of one node, its pods and its containers, kept until some time after their end.
 //!
-//! A case file stores what sources report, in order of time, and draws no conclusion while doing so. Verdicts are then a
-//! function of the file alone: that is why the order in which sources report does not matter.
+//! A case file stores what sources report, in order of time, and draws no conclusion while doing so. Verdicts are then
+//! a function of the file alone: that is why the order in which sources report does not matter.
 //!
-//! - [`NodeFile`] hands each observation to what keeps it, and says whom it concerns.
+//! - [`NodeFile`] passes each observation to the part that stores it, and returns whom it concerns.
 //! - [`Registry`] opens and closes the files of containers and pods, and holds the indexes over them.
-//! - [`Processes`] keeps what is said by pid and time, [`Coverage`] how well sources see, [`Objects`] what pods refer to.
+//! - [`Processes`] keeps statements by pid and time, [`Coverage`] how well sources observe, [`Objects`] what pods refer
+//!   to.
 
 mod container;
 mod coverage;
@@ -22,13 +23,13 @@ mod subject;
 
 pub use container::{ContainerFile, KubeletStatus, ProcessFile};
 pub use coverage::Coverage;
-pub use node::NodeFile;
+pub use node::{DaemonFile, NodeFile, NodeState, TroubleFile};
 pub use objects::Objects;
 pub use oom_kill::{Line, OomKill};
 pub use pod::{Occurrences, PodFile};
 pub use processes::{AuditedEnd, Processes};
-pub use registry::{KEEP, Registry};
+pub use registry::{Closing, KEEP, Registry};
 pub use samples::{Rise, Samples};
 pub use sandbox::SandboxFile;
-pub use statements::{ByPid, Said};
+pub use statements::{ByPid, Statement};
 pub use subject::Subject;

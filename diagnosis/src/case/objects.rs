@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::observation::kube::{self, Change, Workload};
 
-/// Workloads that are kept: more than the pods of a node can belong to. Of more, that which nobody has needed for longest goes.
+/// Workloads that are kept: more than the pods of a node can belong to. Of more, the least recently used is removed.
 const WORKLOADS: usize = 4096;
 /// How long a workload is kept that no pod belongs to: it may be there before its pod.
 const KEEP: SignedDuration = SignedDuration::from_mins(10);
@@ -14,7 +14,7 @@ const KEEP: SignedDuration = SignedDuration::from_mins(10);
 /// What is kept of objects beside pods.
 #[derive(Debug, Default)]
 pub struct Objects {
-    /// The Node object.
+    /// The Node object of this node.
     pub node: Option<kube::Node>,
     /// Workloads by uid, and when each was last recorded or known to be needed.
     workloads: BTreeMap<String, (Timestamp, Workload)>,
@@ -75,7 +75,8 @@ impl Objects {
         below.into_iter().chain(beside).flatten().cloned().chain([uid.to_owned()]).collect()
     }
 
-    /// Forgets workloads that no pod belongs to any more: `has_pods` says whether the workload of a uid controls a pod on file.
+    /// Forgets workloads that no pod belongs to any more: `has_pods` returns whether the workload of a uid controls a
+    /// pod on file.
     pub(super) fn expire(&mut self, now: Timestamp, has_pods: impl Fn(&str) -> bool) {
         while let Some((at, uid)) = self.order.first().cloned()
             && at + KEEP <= now

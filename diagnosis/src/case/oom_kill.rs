@@ -1,11 +1,11 @@
-//! One kill by the kernel's OOM killer, joined from all that was said about it.
+//! One kill by the kernel's OOM killer, joined from all statements about it.
 
 use jiff::Timestamp;
 
 use crate::observation::{
     cgroup::{self, Level},
     cri::ContainerId,
-    kernel_log::{Killed, OomSummary},
+    kernel_log::{CgroupMemory, KillScope, Killed, OomSummary},
     trace,
 };
 
@@ -14,32 +14,40 @@ use crate::observation::{
 pub struct Line<T> {
     /// Microseconds since boot, by the kernel's own clock: unlike its wall time, the same after a restart of the agent.
     pub boot_micros: u64,
-    /// What it means.
+    /// When it was read.
+    pub read: Timestamp,
+    /// What the line means, parsed.
     pub event: T,
     /// As it stood there.
     pub text: String,
 }
 
-/// The kernel killed a process for memory: all that was said about it.
+/// The kernel killed a process for memory: all statements about it.
 #[derive(Clone, Debug)]
 pub struct OomKill<'a> {
-    /// The process.
+    /// The pid of the victim.
     pub pid: i32,
-    /// When.
+    /// When the kernel killed it.
     pub at: Timestamp,
     /// The `Killed process` line.
     pub killed: Option<&'a Line<Killed>>,
-    /// The `oom-kill:` line.
+    /// The line that begins with `oom-kill:`, where it was read.
     pub summary: Option<&'a Line<OomSummary>>,
     /// Victim's and limit's cgroup where the kernel is older than 5.0.
     pub legacy: Option<&'a (String, String)>,
-    /// The tracepoint `oom:mark_victim`.
+    /// Whether the kernel reports that a cgroup or that the node ran out.
+    pub scope: Option<KillScope>,
+    /// The event of the tracepoint `oom:mark_victim`, where it was read.
     pub victim: Option<&'a trace::OomVictim>,
     /// The kernel sent SIGKILL along with that tracepoint: a victim that was ending already gets none
     /// (mm/oom_kill.c, `oom_kill_process`).
     pub signalled: bool,
     /// Usage and limit of the cgroup that ran out.
     pub limit_usage: Option<(u64, Option<u64>)>,
+    /// What the memory of that cgroup consisted of.
+    pub cgroup_memory: Option<CgroupMemory>,
+    /// Another source than the kernel log reports it too.
+    pub confirmed: bool,
 }
 
 impl OomKill<'_> {
@@ -49,12 +57,21 @@ impl OomKill<'_> {
         by_summary.or_else(|| self.legacy.map(|(_, limit)| limit.as_str()))
     }
 
-    /// Whether the victim was in this container, as the kernel names its cgroup; `None` where it names none.
-    pub fn is_in(&self, id: &ContainerId) -> Option<bool> {
+    /// Where the victim was, as the kernel names its cgroup; `None` where it names none.
+    pub(super) fn level(&self) -> Option<Level> {
+        self.victim_cgroup().map(|path| path.level())
+    }
+
+    /// The victim's cgroup, as the kernel names it.
+    pub fn victim_cgroup(&self) -> Option<cgroup::Path> {
         let by_summary = self.summary.and_then(|line| line.event.victim_cgroup.as_deref());
         let path = by_summary.or_else(|| self.legacy.map(|(victim, _)| victim.as_str()))?;
-        let level = cgroup::Path(path.to_owned()).level();
-        Some(matches!(level, Level::Container { container_id, .. } if container_id == id.0))
+        Some(cgroup::Path(path.to_owned()))
+    }
+
+    /// Whether the victim was in this container, as the kernel names its cgroup; `None` where it names none.
+    pub fn is_in(&self, id: &ContainerId) -> Option<bool> {
+        self.level().map(|level| matches!(level, Level::Container { container_id, .. } if container_id == id.0))
     }
 
     /// The victim's name, where any source gave it.

@@ -1,14 +1,17 @@
 //! The case file of one pod.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{samples::Samples, sandbox::SandboxFile, statements::Said};
+use super::{samples::Samples, sandbox::SandboxFile, statements::Statement};
 use crate::observation::{
     Source, cgroup,
     cri::{ContainerId, Pod},
-    kube::{self, Event, Kind},
+    kube::{self, Condition, Deletion, Event, Kind},
     kubelet::PodStats,
     log::Tail,
 };
@@ -19,36 +22,69 @@ const EVENTS: usize = 64;
 const TIMES: usize = 64;
 /// An event that arrives so soon after its time arrives as it happens.
 const EVENT_DELAY: SignedDuration = SignedDuration::from_secs(3);
+/// Kills for memory that are remembered.
+const KILLS: usize = 16;
+/// Restarts of all containers that are remembered.
+const RESTARTS: usize = 8;
 /// Ends of logs that are remembered.
 const LOGS: usize = 8;
 /// Ended containers that are remembered after their files were closed: more than runtime and kubelet list of one pod.
 const CLOSED: usize = 32;
 
-/// An event, and when it was said each time.
+/// An event, and each time at which it was reported.
 #[derive(Debug, Default)]
 pub struct Occurrences {
-    /// What was said last.
+    /// The last version of the event.
     pub event: Event,
-    /// When, as far as known.
-    pub times: BTreeSet<Timestamp>,
+    /// When, as far as known, and what its count was then, where it was observed.
+    times: BTreeMap<Timestamp, Option<i32>>,
 }
 
 impl Occurrences {
+    /// The first time, as far as known.
+    pub fn first(&self) -> Option<Timestamp> {
+        self.times.keys().next().copied()
+    }
+
+    /// The last time, as far as known.
+    pub fn last(&self) -> Option<Timestamp> {
+        self.times.keys().next_back().copied()
+    }
+
     /// The last time between two moments, both included.
     pub fn last_between(&self, from: Timestamp, to: Timestamp) -> Option<Timestamp> {
-        if from > to { None } else { self.times.range(from..=to).next_back().copied() }
+        if from > to { None } else { self.times.range(from..=to).next_back().map(|(at, _)| *at) }
+    }
+
+    /// When, between two moments, both included, as far as known.
+    pub fn between(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = Timestamp> {
+        let times = if from > to { None } else { Some(self.times.range(from..=to)) };
+        times.into_iter().flatten().map(|(at, _)| *at)
     }
 
     /// How often between two moments, as far as known.
     pub fn count_between(&self, from: Timestamp, to: Timestamp) -> usize {
         if from > to { 0 } else { self.times.range(from..=to).count() }
     }
+
+    /// How often since a moment, by the event's count, which goes on over restarts of a container: without what it was
+    /// before. Where that was not observed, as far as known.
+    pub fn count_since(&self, from: Timestamp, to: Timestamp) -> i32 {
+        let before = self.times.range(..from).rev().find_map(|(_, count)| *count);
+        match before {
+            Some(before) if before < self.event.count => self.event.count - before,
+            // Who does not count on counts each series by itself.
+            Some(_) => self.event.count,
+            None if self.event.first.is_some_and(|first| first >= from) => self.event.count,
+            None => i32::try_from(self.count_between(from, to)).unwrap_or(i32::MAX),
+        }
+    }
 }
 
 /// What is known of one pod.
 #[derive(Debug, Default)]
 pub struct PodFile {
-    /// Its names.
+    /// The namespace, name and uid of the pod.
     pub pod: Option<Pod>,
     /// When something was last reported of it as a whole.
     pub last_report: Timestamp,
@@ -62,24 +98,33 @@ pub struct PodFile {
     pub containers: BTreeSet<ContainerId>,
     /// Its containers that have ended and whose files were closed, the newest last.
     pub(super) closed: VecDeque<ContainerId>,
-    /// Its sandboxes.
+    /// The pod's sandboxes, by their ids.
     pub sandboxes: BTreeMap<ContainerId, SandboxFile>,
-    /// Its cgroup.
+    /// The path of the pod's cgroup.
     pub cgroup: Option<cgroup::Path>,
-    /// What its cgroup's files said.
+    /// The contents of its cgroup's files.
     pub samples: Samples,
     /// The object, as the API server last reported it.
-    pub api: Option<kube::Pod>,
+    pub api: Option<Arc<kube::Pod>>,
     /// When the API server reported that it is gone.
     pub gone: Option<Timestamp>,
-    /// The object, as the kubelet last reported it.
+    /// The object, as the kubelet last reported it; of its specification nothing once the API server has reported it.
     pub kubelet: Option<kube::Pod>,
+    /// The first request to delete it: the kubelet's last step is another, without grace, once its containers have
+    /// ended.
+    pub deletion: Option<Deletion>,
+    /// Restarts of all its containers by a rule, the newest last: the condition, which holds for seconds only.
+    restarts: VecDeque<Condition>,
+    /// When the kernel refused a fork in its cgroup, by its own log.
+    pub forks_refused: BTreeSet<Timestamp>,
+    /// Processes in its cgroups that the kernel was reported to have killed for memory.
+    kills: BTreeSet<(Timestamp, i32)>,
     /// Events about it, by their uid.
     events: BTreeMap<String, Occurrences>,
     /// Ends of its containers' logs, by container and attempt.
     logs: BTreeMap<(String, u32), Tail>,
     /// Its usage, as the kubelet last measured it, and before.
-    pub stats: Option<Said<PodStats>>,
+    pub stats: Option<Statement<PodStats>>,
     /// The highest use of local storage that the kubelet measured, in bytes.
     pub storage_peak: Option<u64>,
 }
@@ -87,7 +132,40 @@ pub struct PodFile {
 impl PodFile {
     /// The object, by the API server, else by the kubelet.
     pub fn object(&self) -> Option<&kube::Pod> {
-        self.api.as_ref().or(self.kubelet.as_ref())
+        self.api.as_deref().or(self.kubelet.as_ref())
+    }
+
+    /// Records the object as the API server reports it: what the kubelet repeats of it is forgotten.
+    pub(super) fn record_api(&mut self, object: Arc<kube::Pod>) {
+        self.api = Some(object);
+        if let Some(kubelet) = &mut self.kubelet {
+            kubelet.forget_spec();
+        }
+    }
+
+    /// Records a request to delete it. The first counts, whichever is reported first.
+    pub(super) fn record_deletion(&mut self, deletion: Deletion) {
+        if self.deletion.is_none_or(|known| deletion.asked() < known.asked()) {
+            self.deletion = Some(deletion);
+        }
+    }
+
+    /// Records that a rule restarts all its containers, if the object reports it (1.35 on).
+    pub(super) fn record_restarting(&mut self, object: &kube::Pod) {
+        let condition = object.condition("AllContainersRestarting");
+        let Some(condition) = condition.filter(|condition| condition.status == Some(true)) else { return };
+        if self.restarts.back().is_some_and(|last| last.since == condition.since) {
+            return;
+        }
+        self.restarts.push_back(condition.clone());
+        if self.restarts.len() > RESTARTS {
+            self.restarts.pop_front();
+        }
+    }
+
+    /// Restarts of all its containers by a rule, the newest first: since when, and the condition.
+    pub fn restarts(&self) -> impl Iterator<Item = (Timestamp, &Condition)> {
+        self.restarts.iter().rev().filter_map(|condition| Some((condition.since?, condition)))
     }
 
     /// Whether it runs no more, by its phase.
@@ -96,27 +174,27 @@ impl PodFile {
     }
 
     /// Who reported the object.
-    pub fn teller(&self) -> Source {
+    pub fn reporter(&self) -> Source {
         if self.api.is_some() { Source::Api(Kind::Pods) } else { Source::Kubelet }
     }
 
     /// Records an event, or its repetition.
     pub(super) fn record_event(&mut self, at: Timestamp, event: Event) {
-        // Events carry whole seconds; a watch tells of them at once, a list long after.
-        let precise = |said: Timestamp| if at.duration_since(said) < EVENT_DELAY { at } else { said };
+        // Events have whole seconds; a watch reports them at once, a list long after.
+        let precise = |reported: Timestamp| if at.duration_since(reported) < EVENT_DELAY { at } else { reported };
         let known = self.events.entry(event.meta.uid.clone()).or_default();
         if let Some(last) = event.last {
-            known.times.insert(precise(last));
+            known.times.insert(precise(last), Some(event.count));
         }
         if let Some(first) = event.first.filter(|_| known.times.len() == 1 && event.count > 1) {
-            known.times.insert(first);
+            known.times.entry(first).or_insert(None);
         }
         while known.times.len() > TIMES {
             known.times.pop_first();
         }
         known.event = event;
         while self.events.len() > EVENTS {
-            let oldest = self.events.iter().min_by_key(|(uid, known)| (known.times.last(), *uid));
+            let oldest = self.events.iter().min_by_key(|(uid, known)| (known.last(), *uid));
             let oldest = oldest.map(|(uid, _)| uid.clone());
             oldest.and_then(|uid| self.events.remove(&uid));
         }
@@ -125,8 +203,29 @@ impl PodFile {
     /// Events with this reason, the oldest first.
     pub fn events(&self, reason: &str) -> impl DoubleEndedIterator<Item = &Occurrences> {
         let mut events: Vec<_> = self.events.values().filter(|known| known.event.reason == reason).collect();
-        events.sort_by_key(|known| known.times.last());
+        events.sort_by_key(|known| known.last());
         events.into_iter()
+    }
+
+    /// Records that the kernel refused a fork in its cgroup.
+    pub(super) fn record_refused_fork(&mut self, at: Timestamp) {
+        self.forks_refused.insert(at);
+        while self.forks_refused.len() > TIMES {
+            self.forks_refused.pop_first();
+        }
+    }
+
+    /// Records that a process in its cgroups was killed for memory.
+    pub(super) fn record_kill(&mut self, at: Timestamp, pid: i32) {
+        self.kills.insert((at, pid));
+        while self.kills.len() > KILLS {
+            self.kills.pop_first();
+        }
+    }
+
+    /// When which processes in its cgroups were reported to have been killed for memory, the oldest first.
+    pub fn kills(&self) -> impl Iterator<Item = (Timestamp, i32)> {
+        self.kills.iter().copied()
     }
 
     /// Records the end of a log.
@@ -148,7 +247,7 @@ impl PodFile {
     pub(super) fn record_stats(&mut self, at: Timestamp, stats: PodStats) {
         let used = stats.ephemeral_storage.and_then(|storage| storage.used_bytes);
         self.storage_peak = self.storage_peak.max(used);
-        self.stats = Some(Said { at, what: stats });
+        self.stats = Some(Statement { at, what: stats });
     }
 
     /// Records that the file of a container that has ended is closed.
@@ -168,7 +267,7 @@ impl PodFile {
     }
 
     fn statuses(&self) -> impl Iterator<Item = &kube::ContainerStatus> {
-        self.api.iter().chain(&self.kubelet).flat_map(|pod| &pod.statuses)
+        self.api.as_deref().into_iter().chain(&self.kubelet).flat_map(|pod| &pod.statuses)
     }
 
     /// Whether anything of it runs, as far as is known here.
@@ -176,8 +275,8 @@ impl PodFile {
         !self.containers.is_empty() || self.sandboxes.values().any(SandboxFile::lives)
     }
 
-    /// Since when nothing of it is left; `None` while a container's file is kept, a sandbox lives, or its object is there
-    /// and has not ended.
+    /// Since when nothing of it is left; `None` while a container's file is kept, a sandbox lives, or its object is
+    /// there and has not ended.
     pub(super) fn retired(&self) -> Option<Timestamp> {
         let is_there = self.gone.is_none() && self.object().is_some() && !self.has_ended();
         (!self.runs() && !is_there).then(|| self.gone.unwrap_or(self.last_seen))

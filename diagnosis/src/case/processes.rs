@@ -1,4 +1,4 @@
-//! What was said about processes, by pid and time: kills, faults, audit records, signals, ends.
+//! Statements about processes, by pid and time: kills, faults, audit records, signals, ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::observation::{
     cri::ContainerId,
-    kernel_log::{Fault, Killed, OomSummary},
+    kernel_log::{CgroupMemory, DaemonKill, Fault, KillScope, Killed, OomSummary, Xid},
     process::WaitStatus,
     trace,
 };
@@ -19,13 +19,13 @@ use crate::observation::{
 const STATEMENTS: usize = 4608;
 /// Lines that belong to the kill beside them and name no pid, of each kind.
 const BESIDE: usize = 256;
-/// How long a statement is kept at least: longer than a container may take to obey a request to stop, all but the longest grace
-/// periods.
+/// How long a statement is kept at least: longer than a container may take to obey a request to stop, all but the
+/// longest grace periods.
 const AGE: SignedDuration = SignedDuration::from_hours(6);
 /// The kernel logs all lines of one kill within this time of one another.
 const SAME_KILL: SignedDuration = SignedDuration::from_secs(1);
-/// The kernel marks a victim within microseconds of its SIGKILL (mm/oom_kill.c, `__oom_kill_process`). More time between the
-/// two tracepoints is that of a clock that was adjusted, or the SIGKILL was for another reason.
+/// The kernel marks a victim within microseconds of its SIGKILL (mm/oom_kill.c, `__oom_kill_process`). More time
+/// between the two tracepoints is that of a clock that was adjusted, or the SIGKILL was for another reason.
 const SAME_MOMENT: SignedDuration = SignedDuration::from_millis(1);
 
 /// The kernel's audit reported the end of a process.
@@ -37,7 +37,7 @@ pub struct AuditedEnd {
     pub syscall: Option<i64>,
 }
 
-/// Statements about processes.
+/// Statements about processes, by pid and time.
 #[derive(Debug)]
 pub struct Processes {
     kills: ByPid<Line<Killed>>,
@@ -45,14 +45,24 @@ pub struct Processes {
     victims: ByPid<trace::OomVictim>,
     /// Before Linux 5.0 the summary names no pid: (victim's cgroup, limit's cgroup) by time.
     legacy_summaries: BTreeMap<Timestamp, (String, String)>,
+    /// Before Linux 5.1 a separate line states whether a cgroup or the node ran out, by time.
+    legacy_scopes: BTreeMap<Timestamp, KillScope>,
     /// Usage and limit of the cgroup that ran out, by time.
     limit_usages: BTreeMap<Timestamp, (u64, Option<u64>)>,
+    /// What the memory of the cgroup that ran out consisted of, by time.
+    cgroup_memories: BTreeMap<Timestamp, CgroupMemory>,
+    /// What OOM daemons report to have killed, by time.
+    daemon_kills: BTreeMap<Timestamp, Line<DaemonKill>>,
     /// Containers that were killed as a group, by time.
     group_kills: BTreeSet<(Timestamp, ContainerId)>,
     /// Faults, by thread id.
     pub faults: ByPid<Line<Fault>>,
     /// Ends reported by audit, by pid.
     pub audits: ByPid<Line<AuditedEnd>>,
+    /// Errors of devices, by the pid of the process that used one.
+    pub device_errors: ByPid<Line<Xid>>,
+    /// Broken memory that the kernel reports to a process, by its pid.
+    pub memory_errors: ByPid<Line<()>>,
     /// Signals, by target thread.
     pub signals: ByPid<trace::Signal>,
     /// Ends reported by the kernel, by pid.
@@ -68,10 +78,15 @@ impl Default for Processes {
             summaries: ByPid::new(STATEMENTS),
             victims: ByPid::new(STATEMENTS),
             legacy_summaries: BTreeMap::new(),
+            legacy_scopes: BTreeMap::new(),
             limit_usages: BTreeMap::new(),
+            cgroup_memories: BTreeMap::new(),
+            daemon_kills: BTreeMap::new(),
             group_kills: BTreeSet::new(),
             faults: ByPid::new(STATEMENTS),
             audits: ByPid::new(STATEMENTS),
+            device_errors: ByPid::new(BESIDE),
+            memory_errors: ByPid::new(STATEMENTS),
             signals: ByPid::new(STATEMENTS),
             exits: ByPid::new(STATEMENTS),
             ages_at: Timestamp::MIN,
@@ -91,6 +106,8 @@ impl Processes {
         self.victims.age();
         self.faults.age();
         self.audits.age();
+        self.device_errors.age();
+        self.memory_errors.age();
         self.signals.age();
         self.exits.age();
     }
@@ -115,12 +132,43 @@ impl Processes {
         }
     }
 
+    /// Whether a cgroup or the node ran out, for the kill whose line follows.
+    pub(super) fn record_legacy_scope(&mut self, at: Timestamp, scope: KillScope) {
+        self.legacy_scopes.insert(at, scope);
+        while self.legacy_scopes.len() > BESIDE {
+            self.legacy_scopes.pop_first();
+        }
+    }
+
     /// Usage and limit of the cgroup that ran out, in the report of the kill whose line follows.
     pub(super) fn record_limit_usage(&mut self, at: Timestamp, usage: (u64, Option<u64>)) {
         self.limit_usages.insert(at, usage);
         while self.limit_usages.len() > BESIDE {
             self.limit_usages.pop_first();
         }
+    }
+
+    /// What the memory of the cgroup that ran out consisted of, in the report of the kill whose line follows.
+    pub(super) fn record_cgroup_memory(&mut self, at: Timestamp, memory: CgroupMemory) {
+        let known = self.cgroup_memories.entry(at).or_default();
+        *known = known.and(memory);
+        while self.cgroup_memories.len() > BESIDE {
+            self.cgroup_memories.pop_first();
+        }
+    }
+
+    /// An OOM daemon reports a kill.
+    pub(super) fn record_daemon_kill(&mut self, at: Timestamp, line: Line<DaemonKill>) {
+        self.daemon_kills.insert(at, line);
+        while self.daemon_kills.len() > BESIDE {
+            self.daemon_kills.pop_first();
+        }
+    }
+
+    /// What OOM daemons report to have killed between two moments.
+    pub fn daemon_kills(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = (Timestamp, &Line<DaemonKill>)> {
+        let range = if from <= to { Some(self.daemon_kills.range(from..=to)) } else { None };
+        range.into_iter().flatten().map(|(at, line)| (*at, line))
     }
 
     /// A container's cgroup was killed as a group.
@@ -144,7 +192,7 @@ impl Processes {
         near.all(|other| other == first).then_some(first)
     }
 
-    /// When the OOM killer is said to have chosen a process of this pid, from a moment on.
+    /// When the OOM killer was reported to have chosen a process of this pid, from a moment on.
     pub(super) fn kill_times(&self, pid: i32, from: Timestamp) -> impl Iterator<Item = Timestamp> {
         let lines = self.kills.of(pid, from, Timestamp::MAX).map(|(at, _)| at);
         lines.chain(self.victims.of(pid, from, Timestamp::MAX).map(|(at, _)| at))
@@ -163,20 +211,30 @@ impl Processes {
         let around = at - SAME_KILL..=at;
         let unsummed = killed.is_some() && summary.is_none();
         let legacy = if unsummed { self.legacy_summaries.range(around.clone()).next_back() } else { None };
+        let scope = match killed.map_or(KillScope::Unsaid, |(_, line)| line.event.scope) {
+            KillScope::Unsaid => self.legacy_scopes.range(around.clone()).next_back().map(|(_, scope)| *scope),
+            scope => Some(scope),
+        };
+        // The usage stands before the rest of the report.
         let usage = if summary.is_some() || legacy.is_some() {
-            self.limit_usages.range(around).next_back().map(|(_, usage)| *usage)
+            self.limit_usages.range(around).next_back().map(|(reported, usage)| (*reported, *usage))
         } else {
             None
         };
+        let parts = usage.into_iter().flat_map(|(reported, _)| self.cgroup_memories.range(reported..=at));
+        let cgroup_memory = parts.map(|(_, parts)| *parts).reduce(CgroupMemory::and);
         Some(OomKill {
             pid,
             at,
             killed: killed.map(|(_, line)| line),
             summary: summary.map(|(_, line)| line),
             legacy: legacy.map(|(_, cgroups)| cgroups),
+            scope,
             victim: victim.map(|(_, victim)| victim),
             signalled: victim.is_some_and(|(at, _)| self.is_killed_by_kernel(pid, at)),
-            limit_usage: usage,
+            limit_usage: usage.map(|(_, usage)| usage),
+            cgroup_memory,
+            confirmed: victim.is_some(),
         })
     }
 
@@ -194,6 +252,11 @@ impl Processes {
     /// How many statements are kept.
     pub fn count(&self) -> usize {
         let of_kernel = self.kills.count() + self.summaries.count() + self.faults.count() + self.audits.count();
-        of_kernel + self.victims.count() + self.signals.count() + self.exits.count()
+        of_kernel
+            + self.device_errors.count()
+            + self.memory_errors.count()
+            + self.victims.count()
+            + self.signals.count()
+            + self.exits.count()
     }
 }

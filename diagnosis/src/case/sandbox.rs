@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::statements::Said;
+use super::statements::Statement;
 use crate::observation::cgroup;
 
 /// Processes of one sandbox that are remembered: its pause process, or a virtual machine's.
@@ -22,7 +22,7 @@ pub struct SandboxFile {
     /// Whether the runtime last reported that it is ready, or that its task was started.
     pub(super) ready: bool,
     /// Exit status of its main process, by the runtime's events.
-    pub end: Option<Said<u32>>,
+    pub end: Option<Statement<u32>>,
     /// When its cgroup was removed or the runtime forgot it.
     pub(super) gone: Option<Timestamp>,
 }
@@ -32,7 +32,7 @@ impl SandboxFile {
         Self { first_seen: at, ..Self::default() }
     }
 
-    /// Records a process. False if there is no room for it.
+    /// Records a process. False if there are too many.
     pub(super) fn record_process(&mut self, pid: i32) -> bool {
         if self.pids.len() < PIDS {
             self.pids.insert(pid);

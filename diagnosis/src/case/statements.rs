@@ -1,20 +1,20 @@
-//! What sources said about processes, by pid and time, bounded.
+//! Statements of sources about processes, by pid and time, bounded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-/// Something said by a witness.
+/// A statement of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said<T> {
-    /// When it happened.
+pub struct Statement<T> {
+    /// When what is stated happened.
     pub at: Timestamp,
-    /// What.
+    /// What the source states.
     pub what: T,
 }
 
 /// Statements by the pid that they are about. Keeps the latest `capacity` of them by the time of what they report, in
-/// whatever order they arrive; saying the same twice adds nothing.
+/// whatever order they arrive; a duplicate adds nothing.
 #[derive(Debug)]
 pub struct ByPid<T> {
     statements: BTreeMap<(i32, Timestamp), Vec<T>>,
@@ -39,7 +39,7 @@ impl<T: PartialEq> ByPid<T> {
         }
     }
 
-    /// Adds one. False if the same was said before.
+    /// Adds one. False if it is a duplicate.
     pub fn add(&mut self, pid: i32, at: Timestamp, what: T) -> bool {
         let here = self.statements.entry((pid, at)).or_default();
         if here.contains(&what) {
@@ -67,13 +67,13 @@ impl<T: PartialEq> ByPid<T> {
         }
     }
 
-    /// What was said about a pid between two moments, both included, in order of time.
+    /// Statements about a pid between two moments, both included, in order of time.
     pub fn of(&self, pid: i32, from: Timestamp, to: Timestamp) -> impl DoubleEndedIterator<Item = (Timestamp, &T)> {
         let range = if from <= to { Some(self.statements.range((pid, from)..=(pid, to))) } else { None };
         range.into_iter().flatten().flat_map(|((_, at), all)| all.iter().map(|what| (*at, what)))
     }
 
-    /// What was said about any pid between two moments, both included, in order of time.
+    /// Statements about any pid between two moments, both included, in order of time.
     pub fn between(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = (i32, Timestamp, &T)> {
         let range = if from <= to { Some(self.times.range((from, i32::MIN)..=(to, i32::MAX))) } else { None };
         let all =

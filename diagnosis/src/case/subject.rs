@@ -5,6 +5,8 @@ use crate::observation::cri::ContainerId;
 /// Whom a diagnosis may be about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
+    /// The node itself.
+    Node,
     /// A container instance.
     Container(ContainerId),
     /// A pod, by the uid that the node knows it by.

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_failure_reported_longest_ago_makes_room_and_is_counted() {
+    fn the_failure_reported_longest_ago_is_discarded_and_counted() {
         let mut failures = Failures::default();
         for number in 0..FAILURES {
             assert!(failures.add(failure(&number.to_string(), i64::try_from(number).unwrap())));

@@ -10,21 +10,19 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     Scope, Subject,
     failures::{Failure, Failures},
-    groups::{Labels, Shape},
-    intern::Pool,
+    groups::Labels,
+    held::{Node, Shared, Workload},
+    lost::{Lost, Removed},
     namespace::{Claim, Ingress, Namespace, Service, Slice},
-    pods::{self, Pod, Pods, Unscheduled},
+    pods::{Pod, Pods},
 };
 use crate::observation::{
     Health, Source,
-    kube::{
-        self, Change, Condition, Controller, Kind, Meta, Object, Port, Resources, Taint, Toleration, VolumeKind,
-        WorkloadKind,
-    },
+    kube::{self, Change, Kind, Meta, Object},
 };
 
-/// Objects that are held of each kind; Kubernetes supports 150,000 pods in a cluster. A running pod costs about 300 bytes
-/// (docs/benchmarks.md).
+/// Objects that are held of each kind; Kubernetes supports 150,000 pods in a cluster. A running pod costs about 300
+/// bytes (docs/benchmarks.md).
 const OBJECTS: usize = 200_000;
 /// What changes around a subject is examined together: a rollout changes hundreds of pods within seconds.
 pub(super) const TOGETHER: SignedDuration = SignedDuration::from_secs(1);
@@ -34,35 +32,14 @@ const NODES_TOGETHER: SignedDuration = SignedDuration::from_secs(5);
 /// What must be examined, and when.
 pub(super) type Concerned = BTreeMap<Subject, Timestamp>;
 
-/// A Node.
-#[derive(Debug, PartialEq)]
-pub(super) struct Node {
-    pub(super) cordoned: bool,
-    pub(super) taints: Box<[Taint]>,
-    pub(super) allocatable: Arc<Resources>,
-}
-
-/// What makes pods.
-#[derive(Debug, PartialEq)]
-pub(super) struct Workload {
-    pub(super) kind: WorkloadKind,
-    pub(super) namespace: Arc<str>,
-    pub(super) name: Box<str>,
-    pub(super) controller: Option<Arc<Controller>>,
-    pub(super) wanted: Option<i32>,
-    pub(super) there: i32,
-    /// Of its pods.
-    shape: Arc<Shape>,
-    /// That it cannot create them.
-    pub(super) failed: Option<Box<Condition>>,
-}
-
 /// Everything that is known of a cluster.
 #[derive(Debug)]
 pub(super) struct ClusterFile {
     pub(super) scope: Scope,
     pub(super) pods: Pods,
     pub(super) nodes: BTreeMap<Arc<str>, Node>,
+    /// Pods that were removed without their node's part, by uid, until their objects are gone.
+    pub(super) removed: BTreeMap<Arc<str>, Removed>,
     pub(super) namespaces: BTreeMap<Arc<str>, Namespace>,
     /// By uid.
     pub(super) workloads: BTreeMap<Arc<str>, Workload>,
@@ -75,24 +52,12 @@ pub(super) struct ClusterFile {
     /// Kinds that are watched without loss.
     watched: BTreeSet<Kind>,
     /// Kinds of which there are more objects than are held.
-    overfull: BTreeSet<Kind>,
+    pub(super) overfull: BTreeSet<Kind>,
     /// How many are held of the kinds that are in namespaces.
     counts: BTreeMap<Kind, usize>,
-    /// What the list that is being read has named so far, by kind, and reason of events.
-    listing: BTreeMap<(Kind, Box<str>), BTreeSet<Arc<str>>>,
+    /// What each list that is being read has named so far, by kind, and reason of events.
+    pub(super) listing: BTreeMap<(Kind, Box<str>), BTreeSet<Arc<str>>>,
     shared: Shared,
-}
-
-/// Values that many objects have in common.
-#[derive(Debug, Default)]
-struct Shared {
-    texts: Pool<str>,
-    shapes: Pool<Shape>,
-    ports: Pool<[Port]>,
-    amounts: Pool<Resources>,
-    controllers: Pool<Controller>,
-    selectors: Pool<BTreeMap<String, String>>,
-    tolerations: Pool<[Toleration]>,
 }
 
 impl ClusterFile {
@@ -101,6 +66,7 @@ impl ClusterFile {
             scope,
             pods: Pods::default(),
             nodes: BTreeMap::new(),
+            removed: BTreeMap::new(),
             namespaces: BTreeMap::new(),
             workloads: BTreeMap::new(),
             failures: Failures::default(),
@@ -134,72 +100,13 @@ impl ClusterFile {
         if !self.watched.insert(kind) {
             return None;
         }
-        let mut subjects: Vec<Subject> = self.pods.unscheduled().cloned().map(Subject::Pod).collect();
+        let waiting = self.pods.unscheduled().chain(self.pods.leaving());
+        let mut subjects: Vec<Subject> = waiting.cloned().map(Subject::Pod).collect();
         for (namespace, objects) in &self.namespaces {
             subjects.extend(objects.services.keys().map(|name| service(namespace, name)));
             subjects.extend(objects.ingresses.keys().map(|name| ingress(namespace, name)));
         }
         Some(subjects.into_iter().map(|subject| (subject, at + TOGETHER)).collect())
-    }
-
-    /// All objects of a kind are about to be listed; of events, those of this reason.
-    pub(super) fn begin_list(&mut self, kind: Kind, reason: &str) {
-        self.overfull.remove(&kind);
-        self.listing.insert((kind, reason.into()), BTreeSet::new());
-    }
-
-    /// All were listed: what was not among them is gone.
-    pub(super) fn end_list(&mut self, at: Timestamp, kind: Kind, reason: &str) -> Concerned {
-        let mut concerned = Concerned::new();
-        let Some(listed) = self.listing.remove(&(kind, reason.into())) else { return concerned };
-        match kind {
-            Kind::Pods => {
-                let gone: Vec<_> = self.pods.uids().filter(|uid| !listed.contains(*uid)).cloned().collect();
-                gone.iter().for_each(|uid| concerned.extend(self.put_pod(at, uid, None)));
-            }
-            Kind::Nodes => {
-                let gone: Vec<_> = self.nodes.keys().filter(|name| !listed.contains(*name)).cloned().collect();
-                gone.iter().for_each(|name| concerned.extend(self.put_node(at, name, None)));
-            }
-            Kind::Events => {
-                let gone = self.failures.of_reason(reason).filter(|(_, event)| !listed.contains(*event));
-                for about in gone.map(|(about, _)| Arc::clone(about)).collect::<Vec<_>>() {
-                    self.failures.remove(&about);
-                    concerned.insert(Subject::Workload(about), at + TOGETHER);
-                }
-            }
-            Kind::Deployments | Kind::ReplicaSets | Kind::StatefulSets | Kind::DaemonSets | Kind::Jobs => {
-                let of_kind = self.workloads.iter().filter(|(_, workload)| Kind::from(workload.kind) == kind);
-                let gone = of_kind.map(|(uid, _)| uid).filter(|uid| !listed.contains(*uid));
-                for uid in gone.cloned().collect::<Vec<_>>() {
-                    concerned.extend(self.put_workload(at, &uid, None));
-                }
-            }
-            Kind::Services | Kind::EndpointSlices | Kind::Ingresses | Kind::Claims => {
-                let mut gone = Vec::new();
-                for (namespace, objects) in &self.namespaces {
-                    let names: Vec<_> = match kind {
-                        Kind::Services => objects.services.keys().cloned().collect(),
-                        Kind::EndpointSlices => objects.slices.keys().cloned().collect(),
-                        Kind::Ingresses => objects.ingresses.keys().cloned().collect(),
-                        _ => objects.claims.keys().cloned().collect(),
-                    };
-                    let names = names.into_iter().filter(|name| !listed.contains(&*path(namespace, name)));
-                    gone.extend(names.map(|name| (Arc::clone(namespace), name)));
-                }
-                for (namespace, name) in gone {
-                    let none = match kind {
-                        Kind::Services => Named::Service(None),
-                        Kind::EndpointSlices => Named::Slice(None),
-                        Kind::Ingresses => Named::Ingress(None),
-                        _ => Named::Claim(None),
-                    };
-                    concerned.extend(self.put_named(at, &namespace, &name, none));
-                }
-            }
-            Kind::ResourceQuotas | Kind::LimitRanges => {}
-        }
-        concerned
     }
 
     /// Records what was reported of an object. Gives what it may concern.
@@ -210,14 +117,16 @@ impl ClusterFile {
             Object::Pod(pod) => {
                 let uid = self.pods.uid(&pod.meta.uid);
                 self.list(Kind::Pods, "", || Arc::clone(&uid));
+                let mut concerned = self.record_removal(at, change, &uid, &pod);
                 let known = self.pods.get(&uid);
                 if known.is_none() && is_there && self.pods.len() >= self.most {
                     self.overfull.insert(Kind::Pods);
-                    return Concerned::new();
+                    return concerned;
                 }
                 let since = known.and_then(|pod| pod.unscheduled.as_ref()).map_or(at, |unscheduled| unscheduled.since);
                 let pod = is_there.then(|| self.shared.pod(&pod, since)).flatten();
-                self.put_pod(at, &uid, pod)
+                concerned.extend(self.put_pod(at, &uid, pod));
+                concerned
             }
             Object::Node(node) => {
                 let name = self.shared.texts.share(node.meta.name.as_str());
@@ -227,7 +136,9 @@ impl ClusterFile {
                     return Concerned::new();
                 }
                 let held = is_there.then(|| Node {
+                    labels: Labels::new(&node.labels, &mut self.shared.texts),
                     cordoned: node.cordoned,
+                    lost: Lost::of(&node),
                     taints: node.taints.into(),
                     allocatable: self.shared.amounts.share(node.allocatable),
                 });
@@ -313,23 +224,15 @@ impl ClusterFile {
         }
     }
 
-    fn list(&mut self, kind: Kind, reason: &str, id: impl FnOnce() -> Arc<str>) {
-        // Few lists are under way at a time, and mostly none.
-        if !self.listing.is_empty()
-            && let Some(listed) = self.listing.get_mut(&(kind, reason.into()))
-        {
-            listed.insert(id());
-        }
-    }
-
-    fn put_pod(&mut self, at: Timestamp, uid: &Arc<str>, pod: Option<Pod>) -> Concerned {
+    pub(super) fn put_pod(&mut self, at: Timestamp, uid: &Arc<str>, pod: Option<Pod>) -> Concerned {
         let mut concerned = Concerned::new();
         let known = self.pods.get(uid);
         if known == pod.as_ref() {
             return concerned;
         }
         let waits = |pod: Option<&Pod>| pod.and_then(|pod| pod.unscheduled.as_ref()).is_some();
-        if waits(known) || waits(pod.as_ref()) {
+        let leaves = |pod: Option<&Pod>| pod.and_then(|pod| pod.leaving.as_ref()).is_some();
+        if waits(known) || waits(pod.as_ref()) || leaves(known) || leaves(pod.as_ref()) {
             concerned.insert(Subject::Pod(Arc::clone(uid)), at + TOGETHER);
         }
         let place = |pod: &Pod| (!pod.deleting).then(|| (Arc::clone(&pod.namespace), Arc::clone(&pod.shape)));
@@ -351,7 +254,25 @@ impl ClusterFile {
         concerned
     }
 
-    fn put_node(&mut self, at: Timestamp, name: &Arc<str>, node: Option<Node>) -> Concerned {
+    /// Takes from what is reported of a pod whether it is removed without its node's part.
+    fn record_removal(&mut self, at: Timestamp, change: Change, uid: &Arc<str>, pod: &kube::Pod) -> Concerned {
+        if !self.removed.contains_key(uid)
+            && let Some(removed) = Removed::by(self, at, change, pod)
+        {
+            self.removed.insert(Arc::clone(uid), removed);
+        }
+        let Some(removed) = self.removed.get_mut(uid) else { return Concerned::new() };
+        removed.is_gone |= change == Change::Deleted;
+        [(Subject::Pod(Arc::clone(uid)), at + TOGETHER)].into()
+    }
+
+    /// Forgets a pod that was removed, if its object is gone.
+    pub(super) fn take_gone(&mut self, uid: &str) -> bool {
+        let is_gone = self.removed.get(uid).is_some_and(|removed| removed.is_gone);
+        is_gone && self.removed.remove(uid).is_some()
+    }
+
+    pub(super) fn put_node(&mut self, at: Timestamp, name: &Arc<str>, node: Option<Node>) -> Concerned {
         if self.nodes.get(name) == node.as_ref() {
             return Concerned::new();
         }
@@ -359,11 +280,12 @@ impl ClusterFile {
             Some(node) => self.nodes.insert(Arc::clone(name), node),
             None => self.nodes.remove(name),
         };
-        // What keeps pods out may have changed with it.
-        self.pods.unscheduled().map(|uid| (Subject::Pod(Arc::clone(uid)), at + NODES_TOGETHER)).collect()
+        // What keeps pods out, or from ending, may have changed with it.
+        let pods = self.pods.unscheduled().chain(self.pods.leaving_node(name));
+        pods.map(|uid| (Subject::Pod(Arc::clone(uid)), at + NODES_TOGETHER)).collect()
     }
 
-    fn put_workload(&mut self, at: Timestamp, uid: &Arc<str>, workload: Option<Workload>) -> Concerned {
+    pub(super) fn put_workload(&mut self, at: Timestamp, uid: &Arc<str>, workload: Option<Workload>) -> Concerned {
         let mut concerned = Concerned::new();
         let known = self.workloads.get(uid);
         if known == workload.as_ref() {
@@ -416,7 +338,7 @@ impl ClusterFile {
     }
 
     /// Puts an object of a namespace in its place, or nothing.
-    fn put_named(&mut self, at: Timestamp, namespace: &str, name: &str, object: Named) -> Concerned {
+    pub(super) fn put_named(&mut self, at: Timestamp, namespace: &str, name: &str, object: Named) -> Concerned {
         let mut concerned = Concerned::new();
         let namespace = self.shared.texts.share(namespace);
         let name = self.shared.texts.share(name);
@@ -484,7 +406,7 @@ impl ClusterFile {
 }
 
 /// An object of a namespace that is known by its name; none for one that is gone.
-enum Named {
+pub(super) enum Named {
     Service(Option<Service>),
     Slice(Option<Slice>),
     Ingress(Option<Ingress>),
@@ -503,71 +425,6 @@ impl Named {
     }
 }
 
-impl Shared {
-    /// What is held of a pod; nothing of one that has ended.
-    fn pod(&mut self, pod: &kube::Pod, since: Timestamp) -> Option<Pod> {
-        if matches!(pod.phase.as_str(), "Failed" | "Succeeded") {
-            return None;
-        }
-        let ports: Vec<Port> = pod.containers.iter().flat_map(|container| &container.ports).cloned().collect();
-        let shape = Shape { labels: Labels::new(&pod.labels, &mut self.texts), ports: self.ports.share(ports) };
-        Some(Pod {
-            namespace: self.texts.share(pod.meta.namespace.as_str()),
-            name: pod.meta.name.as_str().into(),
-            node: self.texts.share(pod.node.as_str()),
-            shape: self.shapes.share(shape),
-            requests: self.amounts.share(pods::requests(pod)),
-            deleting: pod.deletion.is_some(),
-            unscheduled: self.unscheduled(pod, since).map(Box::new),
-        })
-    }
-
-    fn unscheduled(&mut self, pod: &kube::Pod, since: Timestamp) -> Option<Unscheduled> {
-        if !pod.node.is_empty() || pod.deletion.is_some() || pod.phase != "Pending" || !pod.nominated_node.is_empty() {
-            return None;
-        }
-        let condition = pod.condition("PodScheduled").filter(|condition| condition.status == Some(false))?;
-        // Volcano also says `Undetermined` and `Schedulable` of pods that wait for their group.
-        if !matches!(condition.reason.as_str(), "Unschedulable" | "SchedulerError" | "SchedulingGated") {
-            return None;
-        }
-        let claims = pod.volumes.iter().filter_map(|volume| match &volume.kind {
-            VolumeKind::Claim(name) => Some(self.texts.share(name.as_str())),
-            _ => None,
-        });
-        Some(Unscheduled {
-            claims: claims.collect(),
-            controller: pod.meta.controller.clone().map(|controller| self.controllers.share(controller)),
-            node_selector: self.selectors.share(pod.node_selector.clone()),
-            node_affinity: pod.node_affinity,
-            tolerations: self.tolerations.share(pod.tolerations.clone()),
-            gates: pod.gates.clone().into(),
-            reason: self.texts.share(condition.reason.as_str()),
-            message: self.texts.share(condition.message.as_str()),
-            since: condition.since.unwrap_or(since),
-        })
-    }
-
-    fn workload(&mut self, workload: kube::Workload) -> Workload {
-        let failed = |condition: &Condition| {
-            matches!(condition.kind.as_str(), "ReplicaFailure" | "FailureTarget")
-                && condition.status == Some(true)
-                && condition.reason == "FailedCreate"
-        };
-        let labels = Labels::new(&workload.labels, &mut self.texts);
-        Workload {
-            kind: workload.kind,
-            namespace: self.texts.share(workload.meta.namespace.as_str()),
-            name: workload.meta.name.into(),
-            controller: workload.meta.controller.map(|controller| self.controllers.share(controller)),
-            wanted: workload.wanted,
-            there: workload.there,
-            shape: self.shapes.share(Shape { labels, ports: Arc::default() }),
-            failed: workload.conditions.into_iter().find(failed).map(Box::new),
-        }
-    }
-}
-
 fn service(namespace: &Arc<str>, name: &Arc<str>) -> Subject {
     Subject::Service { namespace: Arc::clone(namespace), name: Arc::clone(name) }
 }
@@ -577,7 +434,7 @@ fn ingress(namespace: &Arc<str>, name: &Arc<str>) -> Subject {
 }
 
 /// Neither namespaces nor names hold a slash.
-fn path(namespace: &str, name: &str) -> String {
+pub(super) fn path(namespace: &str, name: &str) -> String {
     format!("{namespace}/{name}")
 }
 
@@ -609,7 +466,7 @@ mod tests {
     }
 
     fn record(file: &mut ClusterFile, change: Change, pod: kube::Pod) -> Vec<Subject> {
-        file.record(Timestamp::UNIX_EPOCH, change, Object::Pod(Box::new(pod))).into_keys().collect()
+        file.record(Timestamp::UNIX_EPOCH, change, Object::Pod(Arc::new(pod))).into_keys().collect()
     }
 
     #[test]
@@ -655,7 +512,7 @@ mod tests {
         assert_eq!(file.overfull().collect::<Vec<_>>(), [Kind::Pods]);
         record(&mut file, Change::Applied, pod("7", 2));
         assert!(file.pods.get("uid-of-7").is_some_and(|pod| pod.shape.labels.value("app") == Some("app-2")));
-        // Only the next list shows whether there is room for all.
+        // Only the next list shows whether all fit.
         file.begin_list(Kind::Pods, "");
         record(&mut file, Change::Applied, pod("one-more", 1));
         file.end_list(Timestamp::UNIX_EPOCH, Kind::Pods, "");

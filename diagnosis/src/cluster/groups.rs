@@ -1,7 +1,7 @@
 //! Which pods and workloads of a namespace a selector takes.
 //!
-//! Pods of one template have the same labels and ports: selectors are matched with such groups, not with pods, and only a group that
-//! appears or ends can change what a selector finds.
+//! Pods of one template have the same labels and ports: selectors are matched with such groups, not with pods, and only
+//! a group that appears or ends can change what a selector finds.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

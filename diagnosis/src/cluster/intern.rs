@@ -5,8 +5,8 @@ use std::{borrow::Borrow, collections::BTreeSet, sync::Arc};
 /// Below so many values nothing is gained by removing some.
 const FEW: usize = 256;
 
-/// Shared values. One that nothing refers to any more goes when the pool has doubled since the last time, so there are at most
-/// twice as many as are in use.
+/// Shared values. One that nothing refers to any more goes when the pool has doubled since the last time, so there are
+/// at most twice as many as are in use.
 #[derive(Debug)]
 pub(super) struct Pool<T: ?Sized> {
     values: BTreeSet<Arc<T>>,

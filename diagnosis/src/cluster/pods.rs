@@ -1,4 +1,5 @@
-//! Pods: of one that runs, what Services and the room on its node depend on; of one that no node takes, why.
+//! Pods: of one that runs, what Services and the free resources of its node depend on; of one that no node accepts, the
+//! reason.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,8 +8,8 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::groups::Shape;
-use crate::observation::kube::{self, ContainerKind, Controller, Resources, Toleration};
+use super::{groups::Shape, lost::Leaving};
+use crate::observation::kube::{self, ContainerKind, Controller, Meta, Resources, Toleration};
 
 /// A pod that has not ended.
 #[derive(Debug, PartialEq)]
@@ -22,7 +23,20 @@ pub(super) struct Pod {
     /// It takes no more traffic: its deletion was asked for.
     pub(super) deleting: bool,
     pub(super) unscheduled: Option<Box<Unscheduled>>,
+    /// It is deleted, and a kubelet is to end it.
+    pub(super) leaving: Option<Box<Leaving>>,
 }
+
+impl Pod {
+    /// Its names, with this uid.
+    pub(super) fn meta(&self, uid: &str) -> Meta {
+        let (namespace, name) = (self.namespace.to_string(), self.name.to_string());
+        Meta { namespace, name, uid: uid.to_owned(), ..Meta::default() }
+    }
+}
+
+/// In place of a condition's reason: no scheduler has set one.
+pub(super) const UNSEEN: &str = "";
 
 /// What holds a pod back from all nodes.
 #[derive(Debug, PartialEq)]
@@ -35,9 +49,9 @@ pub(super) struct Unscheduled {
     pub(super) claims: Box<[Arc<str>]>,
     /// Its `schedulingGates`.
     pub(super) gates: Arc<[String]>,
-    /// The condition's reason: `Unschedulable`, `SchedulerError` or `SchedulingGated`.
+    /// The condition's reason: `Unschedulable`, `SchedulerError` or `SchedulingGated`; or [`UNSEEN`].
     pub(super) reason: Arc<str>,
-    /// The scheduler's explanation.
+    /// The scheduler's explanation; of an unseen pod, the scheduler's name.
     pub(super) message: Arc<str>,
     pub(super) since: Timestamp,
 }
@@ -47,6 +61,8 @@ pub(super) struct Unscheduled {
 pub(super) struct Pods {
     held: BTreeMap<Arc<str>, Pod>,
     unscheduled: BTreeSet<Arc<str>>,
+    /// Those that are deleted, by node and uid.
+    leaving: BTreeSet<(Arc<str>, Arc<str>)>,
     /// What the pods of each node request together.
     used: BTreeMap<Arc<str>, Used>,
 }
@@ -80,6 +96,17 @@ impl Pods {
         self.unscheduled.iter()
     }
 
+    /// Uids of those that are deleted and that a kubelet is to end.
+    pub(super) fn leaving(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.leaving.iter().map(|(_, uid)| uid)
+    }
+
+    /// The same of one node.
+    pub(super) fn leaving_node(&self, node: &Arc<str>) -> impl Iterator<Item = &Arc<str>> {
+        let of_node = self.leaving.range((Arc::clone(node), Arc::from(""))..);
+        of_node.take_while(move |(of, _)| of == node).map(|(_, uid)| uid)
+    }
+
     /// What the pods of a node request of a resource, in thousandths.
     pub(super) fn used(&self, node: &str, resource: &str) -> i128 {
         self.used.get(node).and_then(|used| used.sum.get(resource)).copied().unwrap_or_default()
@@ -91,6 +118,11 @@ impl Pods {
             true => self.unscheduled.insert(Arc::clone(uid)),
             false => self.unscheduled.remove(uid),
         };
+        if let Some(pod) = pod.as_ref().filter(|pod| pod.leaving.is_some()) {
+            self.leaving.insert((Arc::clone(&pod.node), Arc::clone(uid)));
+        } else if let Some(known) = self.held.get(uid).filter(|known| known.leaving.is_some()) {
+            self.leaving.remove(&(Arc::clone(&known.node), Arc::clone(uid)));
+        }
         if let Some(pod) = pod.as_ref().filter(|pod| !pod.node.is_empty()) {
             let used = self.used.entry(Arc::clone(&pod.node)).or_default();
             used.pods += 1;

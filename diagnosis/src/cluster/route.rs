@@ -1,8 +1,6 @@
 //! The pods are fine, and no traffic can reach them: a Service that leads nowhere, an Ingress to nothing.
 
-use std::sync::Arc;
-
-use coroner_proto::v1::{Cause, Confidence, SubjectKind};
+use coroner_proto::v1::{Cause, Confidence, Message, SubjectKind};
 use jiff::SignedDuration;
 
 use super::{
@@ -13,6 +11,7 @@ use super::{
 };
 use crate::{
     aspect::Aspect,
+    messages::cluster,
     observation::{
         Source,
         kube::{Kind, Meta, ServicePort, TargetPort},
@@ -46,31 +45,24 @@ pub(super) fn service(file: &ClusterFile, namespace: &str, name: &str) -> Option
 }
 
 fn without_endpoints(file: &ClusterFile, objects: &Namespace, service: &Service) -> Verdict {
-    let selector = shown(service.selector.iter(), 253);
+    let labels = || service.selector.iter().collect::<Vec<_>>();
     let slices_watched = file.watched(Kind::EndpointSlices);
     let confidence = if slices_watched { Confidence::Certain } else { Confidence::Likely };
     let near = objects.groups.near(&service.selector).and_then(|(shape, uid)| Some((shape, file.pods.get(uid)?)));
-    let near = near.map_or_else(String::new, |(shape, pod)| {
-        format!(" Pod {} comes near: {}.", text::clean(&pod.name, 253), shown(shape.labels.iter().take(8), 128))
-    });
+    let near =
+        near.map(|(shape, pod)| cluster::service_near(&pod.name, shape.labels.iter().take(8).collect::<Vec<_>>()));
+    let selector = service.selector.iter().map(|label| &**label).collect::<Vec<_>>().join(", ");
     let verdict = Verdict::new(Cause::ServiceWithoutEndpoints, confidence, service.since)
         .not_fatal()
-        .told(
-            "Leads nowhere: its selector matches no pod",
-            format!("No pod of the namespace has the labels that the Service selects: {selector}.{near}"),
-        )
-        .by(Source::Api(Kind::Services), service.changed, format!("spec.selector: {selector}"));
+        .headed(cluster::service_without_pods())
+        .explained(cluster::service_selects(labels()))
+        .explained(near)
+        .supported_by(Source::Api(Kind::Services), service.changed, format!("spec.selector: {selector}"));
     if slices_watched {
-        let said = "no EndpointSlice of the Service has an endpoint";
-        verdict.by(Source::Api(Kind::EndpointSlices), file.now, said)
+        verdict.supported_by(Source::Api(Kind::EndpointSlices), file.now, cluster::service_no_endpoint())
     } else {
         verdict.without(Source::Api(Kind::EndpointSlices))
     }
-}
-
-/// Labels for people, each of at most so many bytes.
-fn shown<'a>(labels: impl Iterator<Item = &'a Arc<str>>, length: usize) -> String {
-    labels.map(|label| text::clean(label, length)).collect::<Vec<_>>().join(", ")
 }
 
 fn port_mismatch(file: &ClusterFile, service: &Service, shapes: &[&Shape]) -> Option<Verdict> {
@@ -89,21 +81,21 @@ fn port_mismatch(file: &ClusterFile, service: &Service, shapes: &[&Shape]) -> Op
         .collect();
     declared.sort();
     declared.dedup();
-    let declared = declared.join(", ");
     let informational = match port.target {
-        TargetPort::Number(_) => " containerPort is only informational: the program may listen there all the same.",
-        TargetPort::Name(_) => " A name that no container gives a port leads nowhere.",
+        TargetPort::Number(_) => cluster::service_ports_informational(),
+        TargetPort::Name(_) => cluster::service_ports_named(),
     };
+    let ports = format!("spec.ports: {} to targetPort {target}", port.number);
+    let on_pods = format!("containers' ports: {}", declared.join(", "));
     let mut verdict = Verdict::new(Cause::ServicePortMismatch, confidence, service.since)
         .not_fatal()
-        .told(
-            format!("Leads to a port that its pods do not have: {target}"),
-            format!("Its port {} leads to {target}; the pods declare {declared}.{informational}", port.number),
-        )
-        .by(Source::Api(Kind::Services), service.changed, format!("spec.ports: {} to targetPort {target}", port.number))
-        .by(Source::Api(Kind::Pods), file.now, format!("containers' ports: {declared}"));
+        .headed(cluster::service_port_missing(text::clean(&target, 30)))
+        .explained(cluster::service_ports(port.number, &target, declared))
+        .explained(informational)
+        .supported_by(Source::Api(Kind::Services), service.changed, ports)
+        .supported_by(Source::Api(Kind::Pods), file.now, on_pods);
     if confidence != Confidence::Certain {
-        verdict = verdict.or_else(Cause::Unattributed, "the program may listen on a port that it does not declare");
+        verdict = verdict.or_else(Cause::Unattributed, cluster::service_ports_undeclared());
     }
     Some(verdict)
 }
@@ -124,35 +116,62 @@ fn mismatched(port: &ServicePort, shapes: &[&Shape]) -> Option<Confidence> {
     }
 }
 
+/// A backend that does not exist: its Service, or a port of it.
+struct Broken<'a> {
+    service: &'a str,
+    port: Option<&'a TargetPort>,
+}
+
+impl Broken<'_> {
+    /// Why, with a name of at most so many bytes.
+    fn reason(&self, length: usize) -> Message {
+        let service = text::clean(self.service, length.min(253));
+        match self.port {
+            None => cluster::ingress_service_missing(service),
+            Some(port) => cluster::ingress_port_missing(service, text::clean(&show(port), 20)),
+        }
+    }
+
+    /// In the notation of `kubectl describe ingress`.
+    fn backend(&self) -> String {
+        match self.port {
+            None => self.service.to_owned(),
+            Some(port) => format!("{}:{}", self.service, show(port)),
+        }
+    }
+}
+
 pub(super) fn ingress(file: &ClusterFile, namespace: &str, name: &str) -> Option<Finding> {
     let objects = file.namespaces.get(namespace)?;
     let ingress = objects.ingresses.get(name)?;
     if !file.watched(Kind::Services) {
         return None;
     }
-    let missing: Vec<(String, String)> = ingress
+    let missing: Vec<(&str, Broken<'_>)> = ingress
         .backends
         .iter()
         .filter_map(|backend| {
-            let path = text::clean(&backend.path, 253);
-            let shown = text::clean(&backend.service, 253);
             let Some(service) = objects.services.get(backend.service.as_str()) else {
-                return Some((path, format!("Service {shown} does not exist")));
+                return Some((backend.path.as_str(), Broken { service: &backend.service, port: None }));
             };
             let port = backend.port.as_ref()?;
             let has = service.ports.iter().any(|of| match port {
                 TargetPort::Number(number) => of.number == *number,
                 TargetPort::Name(name) => of.name == *name,
             });
-            (!has).then(|| (path, format!("Service {shown} has no port {}", show(port))))
+            (!has).then_some((backend.path.as_str(), Broken { service: &backend.service, port: Some(port) }))
         })
         .collect();
     let (_, first) = missing.first()?;
-    let all = missing.iter().map(|(path, why)| format!("{path}: {why}")).collect::<Vec<_>>().join("; ");
+    let paths = missing.iter().map(|(path, broken)| cluster::ingress_path(path, broken.reason(usize::MAX)));
+    let paths: Vec<Message> = paths.collect();
+    let backends = missing.iter().map(|(path, broken)| format!("{path} to {}", broken.backend()));
+    let backends = backends.collect::<Vec<_>>().join("; ");
     let verdict = Verdict::new(Cause::IngressBackendMissing, Confidence::Certain, ingress.since)
         .not_fatal()
-        .told(format!("Leads to nothing: {first}"), format!("What comes in by these paths cannot be passed on. {all}."))
-        .by(Source::Api(Kind::Ingresses), ingress.changed, format!("backends: {all}"));
+        .headed(cluster::ingress_broken(first.reason(30)))
+        .explained(cluster::ingress_paths(paths))
+        .supported_by(Source::Api(Kind::Ingresses), ingress.changed, format!("backends: {backends}"));
     let meta = meta(namespace, name, &ingress.uid);
     Some(found(meta, SubjectKind::Ingress, verdict, ingress.changed + PATIENCE))
 }
@@ -169,5 +188,5 @@ fn meta(namespace: &str, name: &str, uid: &str) -> Meta {
 }
 
 fn found(meta: Meta, kind: SubjectKind, verdict: Verdict, ripe: jiff::Timestamp) -> Finding {
-    Finding { meta, kind, workloads: Vec::new(), aspect: Aspect::Route, verdict, ripe }
+    Finding { meta, kind, node: Box::default(), workloads: Vec::new(), aspect: Aspect::Route, verdict, ripe }
 }

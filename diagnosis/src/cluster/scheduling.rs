@@ -1,35 +1,38 @@
 //! A pod that no node takes.
 //!
 //! The scheduler's message counts nodes by the first filter that each of them failed. Which of several is named as the
-//! cause is a judgement: the one whose removal would make the pod fit, that is, what changes with the room on the nodes
-//! before what is written on them. It is certain only if the others are nodes that are kept free on purpose.
+//! cause is a judgement: the one whose removal would make the pod fit, that is, what changes with the free resources of
+//! nodes before what is written on them. It is certain only if the others are nodes that are kept free on purpose.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
-use coroner_proto::v1::{Cause, Confidence, SubjectKind};
+use coroner_proto::v1::{Cause, Confidence, Message, SubjectKind};
 use jiff::SignedDuration;
 
 use super::{
     Finding, Scope,
-    file::{ClusterFile, Node},
-    pods::{Pod, Unscheduled},
+    file::ClusterFile,
+    held::Node,
+    lost::HASH,
+    pods::{Pod, UNSEEN, Unscheduled},
 };
 use crate::{
     aspect::Aspect,
+    messages::cluster,
     observation::{
         Source,
         kube::{
-            Kind, Meta, Taint,
+            Kind, Taint,
             message::scheduler::{Reason, Refusal, refusals},
         },
     },
-    report, text,
-    units::size,
     verdict::Verdict,
 };
 
 /// A pod counts as unschedulable after so long.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(5);
+/// And after so long if no scheduler has reported anything of it: one works through many pods in turn.
+const UNSEEN_PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 /// Taints by which the control plane, a cloud, an autoscaler or a node's agents take a node out of service, by the
 /// beginning or the end of their keys.
 const OUT_OF_SERVICE: [&str; 6] = [
@@ -45,28 +48,19 @@ const AGENT_NOT_READY: &str = "/agent-not-ready";
 pub(super) fn finding(file: &ClusterFile, uid: &str) -> Option<Finding> {
     let pod = file.pods.get(uid)?;
     let unscheduled = pod.unscheduled.as_deref()?;
-    let verdict = match &*unscheduled.reason {
-        "SchedulingGated" => gated(unscheduled),
-        _ => refused(file, pod, unscheduled)?,
+    let (verdict, patience) = match &*unscheduled.reason {
+        UNSEEN => (unseen(unscheduled), UNSEEN_PATIENCE),
+        "SchedulingGated" => (gated(unscheduled), PATIENCE),
+        _ => (refused(file, pod, unscheduled)?, PATIENCE),
     };
-    let meta = Meta {
-        namespace: pod.namespace.to_string(),
-        name: pod.name.to_string(),
-        uid: uid.to_owned(),
-        ..Meta::default()
-    };
-    let workloads = unscheduled.controller.as_deref().map(|nearest| {
-        let above = file.workloads.get(&*nearest.uid).and_then(|workload| workload.controller.as_deref().cloned());
-        let above = above.or_else(|| report::deployment_of(nearest, pod.shape.labels.value("pod-template-hash")));
-        report::workloads([Some(nearest), above.as_ref()])
-    });
     Some(Finding {
-        meta,
+        meta: pod.meta(uid),
         kind: SubjectKind::Pod,
-        workloads: workloads.unwrap_or_default(),
+        node: Box::default(),
+        workloads: file.workloads_of(unscheduled.controller.as_deref(), pod.shape.labels.value(HASH)),
         aspect: Aspect::Schedule,
         verdict,
-        ripe: unscheduled.since + PATIENCE,
+        ripe: unscheduled.since + patience,
     })
 }
 
@@ -84,7 +78,12 @@ fn refused(file: &ClusterFile, pod: &Pod, unscheduled: &Unscheduled) -> Option<V
         let (cause, rank) = judge(file, unscheduled, &refusal.reason);
         Ground { cause, rank, refusal }
     });
-    let grounds: Vec<Ground<'_>> = grounds.collect();
+    let mut grounds: Vec<Ground<'_>> = grounds.collect();
+    // The nodes that it may run on are kept from it by their taints: the others were never meant.
+    let tainted = selected_are_tainted(file, unscheduled);
+    if tainted && grounds.iter().any(|ground| matches!(ground.refusal.reason, Reason::Taints(_))) {
+        grounds.retain(|ground| !matches!(ground.refusal.reason, Reason::NodeLabels));
+    }
     let decisive = grounds.iter().max_by_key(|ground| (ground.rank, ground.refusal.nodes))?;
     let cause = decisive.cause;
     let kept_free =
@@ -92,22 +91,24 @@ fn refused(file: &ClusterFile, pod: &Pod, unscheduled: &Unscheduled) -> Option<V
     let only = |ground: &Ground<'_>| ground.cause == cause || decisive.rank > 3 && kept_free(ground);
     let is_certain = cause != Cause::UnschedulableOther && grounds.iter().all(only);
     let confidence = if is_certain { Confidence::Certain } else { Confidence::Likely };
-    let more = match cause {
-        Cause::UnschedulableResources => room(file, pod, &grounds),
-        Cause::UnschedulableTaint => taints(file, unscheduled),
-        Cause::UnschedulableNodeSelector => selector(unscheduled),
+    let explanation = match cause {
+        Cause::UnschedulableResources => shortage(file, pod, &grounds),
+        Cause::UnschedulableTaint => taints(file, unscheduled, tainted).into_iter().collect(),
+        Cause::UnschedulableNodeSelector => selector(unscheduled).into_iter().collect(),
         Cause::VolumeClaimUnbound => claims(file, pod, unscheduled),
-        _ => None,
+        _ => Vec::new(),
     };
-    let more = more.map_or_else(String::new, |more| format!(" {more}"));
+    // The explanation gives what the scheduler's message gives, with the numbers.
+    let quoted = explanation.is_empty().then(|| cluster::scheduler_reported(message));
     let mut verdict = Verdict::new(cause, confidence, *since)
         .not_fatal()
-        .told(headline(cause), format!("No node takes it. {}{more}", text::clean(message, 768)))
-        .by(Source::Api(Kind::Pods), *since, format!("PodScheduled False, {reason}: {message}"));
+        .headed(headline(cause))
+        .explained(quoted)
+        .supported_by(Source::Api(Kind::Pods), *since, format!("PodScheduled ({reason}): {message}"));
+    verdict.explanation.extend(explanation);
     for Ground { cause: other, refusal, .. } in &grounds {
-        if *other != cause && verdict.candidates.iter().all(|known| known.cause() != *other) {
-            verdict =
-                verdict.or_else(*other, &format!("{} node(s): {}", refusal.nodes, text::clean(refusal.text, 256)));
+        if *other != cause && verdict.candidates.iter().all(|(known, _)| known != other) {
+            verdict = verdict.or_else(*other, cluster::scheduler_nodes(refusal.nodes, refusal.text));
         }
     }
     Some(verdict)
@@ -126,9 +127,10 @@ fn judge(file: &ClusterFile, pod: &Unscheduled, reason: &Reason<'_>) -> (Cause, 
         Reason::Volume => (Cause::UnschedulableVolume, 4),
         Reason::Unknown => (Cause::UnschedulableOther, 3),
         Reason::TopologyLabel => (Cause::UnschedulableAffinity, 3),
-        // One filter tells of both; the pod tells which it has.
+        // One filter reports both; the pod shows which it has.
         Reason::NodeLabels if pod.node_selector.is_empty() && pod.node_affinity => (Cause::UnschedulableAffinity, 3),
         Reason::NodeLabels => (Cause::UnschedulableNodeSelector, 3),
+        Reason::Taints(_) if selected_are_tainted(file, pod) => (Cause::UnschedulableTaint, 2),
         Reason::Taints(keys) if keys.is_empty() && only_out_of_service(file, pod) => (Cause::UnschedulableNoNodes, 1),
         Reason::Taints(keys) if !keys.is_empty() && keys.iter().all(|key| out_of_service(key)) => {
             (Cause::UnschedulableNoNodes, 1)
@@ -155,117 +157,133 @@ fn only_out_of_service(file: &ClusterFile, pod: &Unscheduled) -> bool {
     tainted.peek().is_some() && tainted.all(|node| untolerated(node, pod).all(lifecycle))
 }
 
-fn taints(file: &ClusterFile, pod: &Unscheduled) -> Option<String> {
-    let keys: BTreeSet<_> = file
-        .nodes
-        .values()
-        .flat_map(|node| untolerated(node, pod))
-        .filter(|taint| !out_of_service(&taint.key))
-        .map(|taint| text::clean(&format!("{}={}:{}", taint.key, taint.value, taint.effect), 253))
-        .collect();
-    let keys: Vec<_> = keys.into_iter().collect();
-    (!keys.is_empty()).then(|| format!("Taints that it does not tolerate: {}.", keys.join(", ")))
+/// The nodes that have the labels that a pod selects; none where it selects none.
+fn selected<'a>(file: &'a ClusterFile, pod: &'a Unscheduled) -> impl Iterator<Item = &'a Node> {
+    let has = |node: &Node, (key, value): (&String, &String)| node.labels.value(key) == Some(value.as_str());
+    let selects = !pod.node_selector.is_empty() && !pod.node_affinity;
+    let nodes = file.nodes.values().filter(move |_| selects);
+    nodes.filter(move |node| pod.node_selector.iter().all(|label| has(node, label)))
 }
 
-fn selector(pod: &Unscheduled) -> Option<String> {
-    let labels = pod.node_selector.iter().map(|(key, value)| text::clean(&format!("{key}={value}"), 253));
-    let labels: Vec<_> = labels.collect();
-    (!labels.is_empty()).then(|| format!("Its nodeSelector: {}.", labels.join(", ")))
+/// Whether each of the nodes that a pod selects has a taint that keeps it out, and there are such nodes.
+fn selected_are_tainted(file: &ClusterFile, pod: &Unscheduled) -> bool {
+    let mut selected = selected(file, pod).peekable();
+    selected.peek().is_some() && selected.all(|node| untolerated(node, pod).next().is_some())
+}
+
+/// The taints that keep it out; those of nodes that are out of service only if it `selects` them.
+fn taints(file: &ClusterFile, pod: &Unscheduled, selects: bool) -> Option<Message> {
+    let all = file.nodes.values().filter(|_| !selects);
+    let nodes = all.chain(selected(file, pod).filter(|_| selects));
+    let taints: BTreeSet<_> = nodes
+        .flat_map(|node| untolerated(node, pod))
+        .filter(|taint| selects || !out_of_service(&taint.key))
+        .map(|Taint { key, value, effect }| match value.is_empty() {
+            true => format!("{key}:{effect}"),
+            false => format!("{key}={value}:{effect}"),
+        })
+        .collect();
+    (!taints.is_empty()).then(|| cluster::untolerated_taints(taints.into_iter().collect::<Vec<_>>()))
+}
+
+fn selector(pod: &Unscheduled) -> Option<Message> {
+    let labels: Vec<_> = pod.node_selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    (!labels.is_empty()).then(|| cluster::node_selector(labels))
 }
 
 /// What it asks for, and what there is: as a sum, and on the roomiest node. Not known where not all pods are watched.
-fn room(file: &ClusterFile, pod: &Pod, grounds: &[Ground<'_>]) -> Option<String> {
+fn shortage(file: &ClusterFile, pod: &Pod, grounds: &[Ground<'_>]) -> Vec<Message> {
     let resource = grounds.iter().find_map(|ground| match ground.refusal.reason {
         Reason::Resources(name) if !name.is_empty() => Some(name),
         _ => None,
-    })?;
-    let wanted = pod.requests.get(resource).copied().filter(|wanted| *wanted > 0)?;
-    if file.scope != Scope::All {
-        return None;
-    }
+    });
+    let wanted =
+        resource.and_then(|resource| Some((resource, *pod.requests.get(resource).filter(|wanted| **wanted > 0)?)));
+    let Some((resource, wanted)) = wanted.filter(|_| file.scope == Scope::All) else { return Vec::new() };
     let open = file.nodes.iter().filter(|(_, node)| !node.cordoned);
     let free = open.filter_map(|(name, node)| Some(node.allocatable.get(resource)? - file.pods.used(name, resource)));
     let free: Vec<i128> = free.collect();
-    let (sum, most) = (free.iter().filter(|free| **free > 0).sum::<i128>(), free.iter().copied().max()?);
-    let shown = |amount: i128| show(resource, amount.max(0));
-    let split = if sum >= wanted && most < wanted && free.len() > 1 {
-        " There is room in sum, but on no single node: smaller requests, or moving others, would make it fit."
-    } else {
-        ""
+    let Some(most) = free.iter().copied().max() else { return Vec::new() };
+    let sum = free.iter().filter(|free| **free > 0).sum::<i128>();
+    let numbers = match resource {
+        "memory" | "ephemeral-storage" => {
+            let bytes = |thousandths: i128| u64::try_from(thousandths.max(0) / 1000).unwrap_or(u64::MAX);
+            cluster::free_bytes(resource, bytes(wanted), bytes(most), bytes(sum), free.len())
+        }
+        _ => cluster::free_amount(resource, quantity(wanted), quantity(most), quantity(sum), free.len()),
     };
-    Some(format!(
-        "It requests {} of {resource}; free are {} on the roomiest of {} nodes and {} on all together.{split}",
-        shown(wanted),
-        shown(most),
-        free.len(),
-        shown(sum)
-    ))
+    let split = sum >= wanted && most < wanted && free.len() > 1;
+    [numbers].into_iter().chain(split.then(cluster::free_only_in_sum)).collect()
 }
 
-/// An amount in thousandths, for people.
-fn show(resource: &str, thousandths: i128) -> String {
-    let whole = u64::try_from(thousandths / 1000).unwrap_or(u64::MAX);
-    match resource {
-        "memory" | "ephemeral-storage" => size(whole),
-        _ if thousandths % 1000 == 0 => whole.to_string(),
-        _ => format!("{thousandths}m"),
+/// Thousandths as a quantity of Kubernetes: `2`, `250m`.
+fn quantity(thousandths: i128) -> String {
+    match thousandths.max(0) {
+        whole if whole % 1000 == 0 => (whole / 1000).to_string(),
+        thousandths => format!("{thousandths}m"),
     }
 }
 
 /// Which claims hold it back.
-fn claims(file: &ClusterFile, pod: &Pod, unscheduled: &Unscheduled) -> Option<String> {
+fn claims(file: &ClusterFile, pod: &Pod, unscheduled: &Unscheduled) -> Vec<Message> {
     let held = file.namespaces.get(&pod.namespace).map(|objects| &objects.claims);
-    let words = unscheduled.claims.iter().filter_map(|name| {
-        let shown = text::clean(name, 253);
-        match held.and_then(|claims| claims.get(name)) {
-            Some(claim) if &*claim.phase == "Bound" => None,
-            Some(claim) => {
-                let class = claim.class.as_deref().map_or_else(
-                    || "the default storage class".to_owned(),
-                    |class| format!("storage class {}", text::clean(class, 253)),
-                );
-                let why = file.failures.get(&claim.uid);
-                let why = why.map_or_else(String::new, |why| format!(": {}", text::clean(&why.message, 512)));
-                Some(format!("claim {shown} of {class} is {}{why}", text::clean(&claim.phase, 32)))
-            }
-            None if file.watched(Kind::Claims) => Some(format!("claim {shown} does not exist")),
-            None => None,
+    let of_claim = |name: &Arc<str>| match held.and_then(|claims| claims.get(name)) {
+        Some(claim) if &*claim.phase == "Bound" => Vec::new(),
+        Some(claim) => {
+            let state = match claim.class.as_deref() {
+                Some(class) => cluster::claim_pending(name, class, &claim.phase),
+                None => cluster::claim_pending_default(name, &claim.phase),
+            };
+            let why = file.failures.get(&claim.uid).map(|failure| cluster::claim_message(&failure.message));
+            [state].into_iter().chain(why).collect()
         }
-    });
-    let words: Vec<_> = words.collect();
-    (!words.is_empty()).then(|| format!("{}.", words.join("; ")))
+        None if file.watched(Kind::Claims) => vec![cluster::claim_missing(name)],
+        None => Vec::new(),
+    };
+    unscheduled.claims.iter().flat_map(of_claim).collect()
 }
 
-/// Its gates: somebody else decides when it may be scheduled (`pkg/scheduler/framework/plugins/schedulinggates`).
+/// Its gates: their owner decides when it may be scheduled (`pkg/scheduler/framework/plugins/schedulinggates`).
 fn gated(unscheduled: &Unscheduled) -> Verdict {
-    let gates: Vec<_> = unscheduled.gates.iter().map(|gate| text::clean(gate, 253)).collect();
-    let which = if gates.is_empty() { String::new() } else { format!(": {}", gates.join(", ")) };
+    let gates: Vec<_> = unscheduled.gates.iter().collect();
+    let why = if gates.is_empty() { cluster::scheduling_gates_unknown() } else { cluster::scheduling_gates(gates) };
     Verdict::new(Cause::SchedulingGated, Confidence::Certain, unscheduled.since)
         .not_fatal()
-        .told(
-            headline(Cause::SchedulingGated),
-            format!("The scheduler does not consider the pod while spec.schedulingGates is not empty{which}."),
-        )
-        .by(
+        .headed(headline(Cause::SchedulingGated))
+        .explained(why)
+        .supported_by(
             Source::Api(Kind::Pods),
             unscheduled.since,
-            format!("PodScheduled False, SchedulingGated: {}", unscheduled.message),
+            format!("PodScheduled (SchedulingGated): {}", unscheduled.message),
         )
 }
 
-fn headline(cause: Cause) -> &'static str {
+/// No scheduler has examined it: the one that it asks for may not run.
+fn unseen(unscheduled: &Unscheduled) -> Verdict {
+    Verdict::new(Cause::UnschedulableOther, Confidence::Likely, unscheduled.since)
+        .not_fatal()
+        .headed(cluster::unschedulable_unseen())
+        .explained(cluster::unschedulable_unseen_why(&*unscheduled.message))
+        .supported_by(
+            Source::Api(Kind::Pods),
+            unscheduled.since,
+            format!("schedulerName: {}; no condition PodScheduled", unscheduled.message),
+        )
+}
+
+fn headline(cause: Cause) -> Message {
     match cause {
-        Cause::UnschedulableResources => "Cannot be scheduled: no node has enough room",
-        Cause::UnschedulableNodeSelector => "Cannot be scheduled: no node has the labels that it asks for",
-        Cause::UnschedulableAffinity => "Cannot be scheduled: its affinity rules leave no node",
-        Cause::UnschedulableTaint => "Cannot be scheduled: it does not tolerate the nodes' taints",
-        Cause::UnschedulableVolume => "Cannot be scheduled: a volume ties it to nodes that cannot take it",
-        Cause::UnschedulableDevice => "Cannot be scheduled: no node has the devices that it asks for",
-        Cause::UnschedulableHostPort => "Cannot be scheduled: its host port is taken on each node",
-        Cause::UnschedulablePodGroup => "Cannot be scheduled: the pod group that it belongs to does not fit",
-        Cause::UnschedulableOther => "Cannot be scheduled: see the scheduler's message",
-        Cause::SchedulingGated => "Not scheduled yet: scheduling gates are set",
-        Cause::VolumeClaimUnbound => "Cannot be scheduled: a volume claim is not bound",
-        _ => "Cannot be scheduled: no node is in service",
+        Cause::UnschedulableResources => cluster::unschedulable_resources(),
+        Cause::UnschedulableNodeSelector => cluster::unschedulable_node_selector(),
+        Cause::UnschedulableAffinity => cluster::unschedulable_affinity(),
+        Cause::UnschedulableTaint => cluster::unschedulable_taint(),
+        Cause::UnschedulableVolume => cluster::unschedulable_volume(),
+        Cause::UnschedulableDevice => cluster::unschedulable_device(),
+        Cause::UnschedulableHostPort => cluster::unschedulable_host_port(),
+        Cause::UnschedulablePodGroup => cluster::unschedulable_pod_group(),
+        Cause::UnschedulableOther => cluster::unschedulable_other(),
+        Cause::SchedulingGated => cluster::scheduling_gated(),
+        Cause::VolumeClaimUnbound => cluster::unschedulable_claim(),
+        _ => cluster::unschedulable_no_nodes(),
     }
 }

@@ -1,11 +1,12 @@
 //! A controller that cannot create its pods.
 
-use coroner_proto::v1::{Cause, Confidence, SubjectKind};
+use coroner_proto::v1::{Cause, Confidence, Message, SubjectKind};
 use jiff::SignedDuration;
 
 use super::{Finding, file::ClusterFile};
 use crate::{
     aspect::Aspect,
+    messages::cluster as texts,
     observation::{
         Source,
         kube::{
@@ -13,11 +14,11 @@ use crate::{
             message::admission::{Refusal, refusal},
         },
     },
-    report, text,
+    report,
     verdict::Verdict,
 };
 
-/// A controller tries again at once; what passes by itself is not told.
+/// A controller tries again at once; what passes by itself is not reported.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(2);
 
 pub(super) fn finding(file: &ClusterFile, uid: &str) -> Option<Finding> {
@@ -27,25 +28,25 @@ pub(super) fn finding(file: &ClusterFile, uid: &str) -> Option<Finding> {
         return None;
     }
     let condition = workload.and_then(|workload| workload.failed.as_deref());
-    // Where the condition is watched, its absence says that the failure is over.
+    // Where the condition is watched, its absence shows that the failure is over.
     let has_condition = workload.is_some_and(|workload| workload.kind == WorkloadKind::ReplicaSet);
     let event = file.failures.get(uid).filter(|_| condition.is_some() || !has_condition);
     let message = condition.map(|c| c.message.as_str()).or_else(|| event.map(|event| &*event.message))?;
     let since = condition.and_then(|c| c.since).or_else(|| event.map(|event| event.first)).unwrap_or(file.now);
     let refusal = refusal(message);
     let (cause, confidence) = judge(refusal.as_ref());
-    let explanation = format!(
-        "The controller keeps trying, and the API server refuses: {}{}",
-        text::clean(message, 1024),
-        named(refusal.as_ref())
-    );
-    let mut verdict = Verdict::new(cause, confidence, since).not_fatal().told(headline(refusal.as_ref()), explanation);
+    let mut verdict = Verdict::new(cause, confidence, since)
+        .not_fatal()
+        .headed(headline(refusal.as_ref()))
+        .explained(named(refusal.as_ref()))
+        .explained(texts::create_refused(message));
     if let (Some(condition), Some(workload)) = (condition, workload) {
-        let said = format!("{} {}: {}", condition.kind, condition.reason, condition.message);
-        verdict = verdict.by(Source::Api(workload.kind.into()), since, said);
+        let statement = format!("{} {}: {}", condition.kind, condition.reason, condition.message);
+        verdict = verdict.supported_by(Source::Api(workload.kind.into()), since, statement);
     }
     if let Some(event) = event {
-        verdict = verdict.by(Source::Api(Kind::Events), event.last, format!("FailedCreate: {}", event.message));
+        verdict =
+            verdict.supported_by(Source::Api(Kind::Events), event.last, format!("FailedCreate: {}", event.message));
     }
     let (namespace, own, above) = match (workload, event) {
         (Some(workload), _) => {
@@ -64,6 +65,7 @@ pub(super) fn finding(file: &ClusterFile, uid: &str) -> Option<Finding> {
     Some(Finding {
         meta: Meta { namespace, name, uid: uid.to_owned(), ..Meta::default() },
         kind: SubjectKind::Workload,
+        node: Box::default(),
         workloads: report::workloads([Some(&own), above]),
         aspect: Aspect::Create,
         verdict,
@@ -71,7 +73,7 @@ pub(super) fn finding(file: &ClusterFile, uid: &str) -> Option<Finding> {
     })
 }
 
-/// The cause that a refusal is, and how sure: what nobody recognizes is the server's own affair at most.
+/// The cause that a refusal is, and how sure: a message that is not recognized is a failure of the server at most.
 fn judge(refusal: Option<&Refusal<'_>>) -> (Cause, Confidence) {
     match refusal {
         Some(Refusal::Quota { .. }) => (Cause::QuotaExceeded, Confidence::Certain),
@@ -85,34 +87,25 @@ fn judge(refusal: Option<&Refusal<'_>>) -> (Cause, Confidence) {
 }
 
 /// What the refusal names.
-fn named(refusal: Option<&Refusal<'_>>) -> String {
-    match refusal {
-        Some(Refusal::WebhookFailed { webhook, service }) => {
-            let service = service.map_or_else(String::new, |(namespace, name)| {
-                format!(" (Service {}/{})", text::clean(namespace, 63), text::clean(name, 63))
-            });
-            format!(" The API server could not call webhook {}{service}.", text::clean(webhook, 253))
+fn named(refusal: Option<&Refusal<'_>>) -> Option<Message> {
+    match refusal? {
+        Refusal::WebhookFailed { webhook, service: Some((namespace, name)) } => {
+            Some(texts::create_webhook_service(webhook, format!("{namespace}/{name}")))
         }
-        Some(Refusal::Quota { demanded: Some(demanded) }) => {
-            format!(
-                " The quota is not used up: it demands values that the pod leaves out ({}).",
-                text::clean(demanded, 256)
-            )
-        }
-        _ => String::new(),
+        Refusal::WebhookFailed { webhook, service: None } => Some(texts::create_webhook_named(webhook)),
+        Refusal::Quota { demanded: Some(demanded) } => Some(texts::create_quota_demanded(demanded)),
+        _ => None,
     }
 }
 
-fn headline(refusal: Option<&Refusal<'_>>) -> &'static str {
+fn headline(refusal: Option<&Refusal<'_>>) -> Message {
     match refusal {
-        Some(Refusal::Quota { demanded: Some(_) }) => {
-            "Cannot create pods: the namespace's quota demands values that they leave out"
-        }
-        Some(Refusal::Quota { demanded: None }) => "Cannot create pods: the namespace's quota does not allow them",
-        Some(Refusal::LimitRange) => "Cannot create pods: they are outside the namespace's LimitRange",
-        Some(Refusal::Denied) => "Cannot create pods: admission refuses them",
-        Some(Refusal::WebhookFailed { .. }) => "Cannot create pods: an admission webhook could not be called",
-        Some(Refusal::Invalid) => "Cannot create pods: the pod template is invalid",
-        Some(Refusal::Server) | None => "Cannot create pods: the API server failed to create them",
+        Some(Refusal::Quota { demanded: Some(_) }) => texts::create_quota_demands(),
+        Some(Refusal::Quota { demanded: None }) => texts::create_quota(),
+        Some(Refusal::LimitRange) => texts::create_limit_range(),
+        Some(Refusal::Denied) => texts::create_denied(),
+        Some(Refusal::WebhookFailed { .. }) => texts::create_webhook(),
+        Some(Refusal::Invalid) => texts::create_invalid(),
+        Some(Refusal::Server) | None => texts::create_failed(),
     }
 }

@@ -1,11 +1,15 @@
 //! Kills in containers that live on: reported one by one, or only counted when there are too many.
 
+use std::collections::VecDeque;
+
 use jiff::{SignedDuration, Timestamp};
 
 /// Kills in one container that are reported one by one within [`STORM`].
 pub(super) const ONE_BY_ONE: usize = 4;
 /// After so many, further kills are counted into the newest report, and that is revised this often.
 pub(super) const STORM: SignedDuration = SignedDuration::from_secs(10);
+/// Kills that are remembered to be counted already. No more of one container are examined at once.
+const NAMED_SINCE: usize = 16;
 
 /// The kills in one container that were reported or counted.
 #[derive(Debug, Default)]
@@ -18,16 +22,22 @@ pub(super) struct Kills {
     unnamed: u64,
     /// When the counter showed the last of them: a kill after that is none of them.
     unnamed_until: Option<Timestamp>,
+    /// The last kills that turned out to be among those.
+    named_since: VecDeque<(i32, Timestamp)>,
 }
 
 impl Kills {
     /// Takes a kill that has not been reported. False if it is known already, by an earlier count.
-    pub(super) fn is_new(&mut self, at: Timestamp) -> bool {
-        if self.counted_until.is_some_and(|until| at <= until) {
+    pub(super) fn is_new(&mut self, pid: i32, at: Timestamp) -> bool {
+        if self.counted_until.is_some_and(|until| at <= until) || self.named_since.contains(&(pid, at)) {
             return false;
         }
         if self.unnamed > 0 && self.unnamed_until.is_some_and(|until| at <= until) {
             self.unnamed -= 1;
+            self.named_since.push_back((pid, at));
+            if self.named_since.len() > NAMED_SINCE {
+                self.named_since.pop_front();
+            }
             return false;
         }
         self.known += 1;
@@ -58,19 +68,19 @@ mod tests {
     #[test]
     fn a_kill_that_only_the_counter_knew_does_not_swallow_one_of_hours_later() {
         let mut kills = Kills::default();
-        assert!(kills.is_new(at(0)));
+        assert!(kills.is_new(1, at(0)));
         kills.count_unnamed(2, at(1));
-        assert!(!kills.is_new(at(1)), "it was counted before anybody could name it");
-        assert!(kills.is_new(at(7200)));
+        assert!(!kills.is_new(1, at(1)), "it was counted before it could be named");
+        assert!(kills.is_new(1, at(7200)));
         assert_eq!(kills.known, 4);
     }
 
     #[test]
     fn what_was_counted_in_a_storm_is_not_reported_as_well() {
         let mut kills = Kills::default();
-        assert!(kills.is_new(at(5)));
+        assert!(kills.is_new(1, at(5)));
         kills.count(at(5));
-        assert!(!kills.is_new(at(4)));
-        assert!(kills.is_new(at(6)));
+        assert!(!kills.is_new(1, at(4)));
+        assert!(kills.is_new(1, at(6)));
     }
 }

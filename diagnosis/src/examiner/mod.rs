@@ -6,7 +6,7 @@ mod times;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use coroner_proto::v1::{Diagnosis, Node};
+use coroner_proto::v1::{Cause, Diagnosis, Node};
 use jiff::{SignedDuration, Timestamp};
 
 use self::{
@@ -17,17 +17,21 @@ use crate::{
     aspect::Aspect,
     case::{NodeFile, Subject},
     due::DueQueue,
-    observation::{Observation, Source, cri::ContainerId},
+    explanation::{Conclusion, Considered, Journal, Reason, Reported, Step, Wait},
+    observation::{Fact, Observation, Source, cri::ContainerId},
     report,
     revisions::{Content, Outcome, Revisions},
     rules::{self, ChildKilled, Finding},
     verdict::Verdict,
 };
 
-/// How long a verdict waits, when it rests on the silence of witnesses or on a name that is not known yet.
+/// How long a verdict waits, when it rests on the absence of reports or on a name that is not known yet.
 const SETTLE: SignedDuration = SignedDuration::from_millis(1500);
-/// Keeps the case files of one node and decides. Memory is bounded by that of the files: what else is kept of a container or
-/// pod is forgotten when its file is closed.
+/// How much longer it waits for sources that have not read up to then.
+const BEHIND: SignedDuration = SignedDuration::from_secs(10);
+
+/// Keeps the case files of one node and decides. Memory is bounded by that of the files: what else is kept of a
+/// container or pod is forgotten when its file is closed.
 #[derive(Debug)]
 pub struct Examiner {
     file: NodeFile,
@@ -37,27 +41,32 @@ pub struct Examiner {
     kills: BTreeMap<ContainerId, Kills>,
     /// What to examine again, and when.
     waiting: DueQueue<Subject>,
+    /// Ends whose verdict rests on the silence of sources that have not read so far, and when they were.
+    unread: BTreeMap<Subject, Timestamp>,
     /// How often containers have ended.
     ends: Ends,
+    /// How the verdicts came about, if that was asked for.
+    journal: Option<Journal>,
     now: Timestamp,
 }
 
 /// How much an [`Examiner`] keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sizes {
-    /// Files of containers.
+    /// The number of containers' files.
     pub containers: usize,
-    /// Files of pods.
+    /// The number of pods' files.
     pub pods: usize,
     /// Workloads that its pods belong to.
     pub objects: usize,
-    /// Statements about processes.
+    /// The number of statements about processes.
     pub statements: usize,
     /// Containers and pods that something was reported of.
     pub subjects: usize,
     /// Containers and pods that wait to be examined again.
     pub waiting: usize,
-    /// How often there was no room for a container or pod, because as many live as files can be kept: diagnoses may be missing.
+    /// How often a container or pod was refused, because as many are running as files can be kept: diagnoses may be
+    /// missing.
     pub refused: u64,
 }
 
@@ -87,18 +96,37 @@ impl Examiner {
             revisions: Revisions::new(Some(SETTLE)),
             kills: BTreeMap::new(),
             waiting: DueQueue::default(),
+            unread: BTreeMap::new(),
             ends: Ends::default(),
+            journal: None,
             now: Timestamp::MIN,
         }
     }
 
-    /// Takes in what was seen. Gives the diagnoses that are new or better because of it: first revisions and higher ones.
+    /// The same, which keeps how its verdicts come about.
+    #[must_use]
+    pub fn explaining(self) -> Self {
+        Self { journal: Some(Journal::default()), ..self }
+    }
+
+    /// How the verdicts of an [`explaining`](Self::explaining) examiner came about, in order.
+    pub fn into_steps(self) -> Vec<Step> {
+        self.journal.map(Journal::into_steps).unwrap_or_default()
+    }
+
+    /// Takes in what was seen. Gives the diagnoses that are new or better because of it: first revisions and higher
+    /// ones.
     pub fn observe(&mut self, mut observation: Observation) -> Vec<Diagnosis> {
         times::make_sane(&mut observation);
         let seen_at = observation.seen_at;
         self.now = self.now.max(seen_at);
-        let concerned = self.file.record(observation);
+        let is_read = matches!(observation.fact, Fact::ReadUpTo(_));
+        let mut concerned = self.file.record(observation);
         self.forget_closed();
+        if is_read {
+            let coverage = &self.file.coverage;
+            concerned.extend(self.unread.extract_if(.., |_, at| !coverage.is_behind(*at)).map(|(subject, _)| subject));
+        }
         let mut diagnoses = Vec::new();
         for subject in concerned {
             self.examine(&subject, &mut diagnoses);
@@ -106,7 +134,7 @@ impl Examiner {
         diagnoses
     }
 
-    /// Lets time pass to `now`. Gives the diagnoses that only waited for witnesses that might still have come.
+    /// Advances the time to `now`. Gives the diagnoses that only waited for reports that might still have come.
     pub fn tick(&mut self, now: Timestamp) -> Vec<Diagnosis> {
         self.now = self.now.max(now);
         let mut diagnoses = Vec::new();
@@ -121,6 +149,11 @@ impl Examiner {
     /// When [`tick`](Self::tick) should be called next; `None` if nothing waits.
     pub fn next_tick(&self) -> Option<Timestamp> {
         [self.waiting.next(), self.file.next_expiry()].into_iter().flatten().min()
+    }
+
+    /// Up to when the sources should read, and confirm it, for what waits for that alone; `None` if nothing does.
+    pub fn unread(&self) -> Option<Timestamp> {
+        self.unread.values().max().copied()
     }
 
     /// How much is kept.
@@ -142,36 +175,69 @@ impl Examiner {
         match subject {
             Subject::Container(id) => self.examine_container(id, subject, diagnoses),
             Subject::Pod(uid) => self.examine_pod(uid, subject, diagnoses),
+            Subject::Node => self.examine_node(diagnoses),
         }
+    }
+
+    fn examine_node(&mut self, diagnoses: &mut Vec<Diagnosis>) {
+        let findings = rules::node(&self.file, self.now);
+        if let Some(change) = self.file.state.next_change(self.now) {
+            self.waiting.wait(&Subject::Node, change);
+        }
+        self.report_states(&Subject::Node, findings, true, diagnoses);
     }
 
     fn examine_pod(&mut self, uid: &str, subject: &Subject, diagnoses: &mut Vec<Diagnosis>) {
         let Some(pod) = self.file.registry.pod(uid) else { return };
+        let beside = rules::beside_containers(&self.file, pod);
         let findings = rules::pod(&self.file, pod, self.now);
-        let Some(findings) = findings else { return };
+        let is_known = findings.is_some();
+        self.report_states(subject, findings.into_iter().flatten().chain(beside).collect(), is_known, diagnoses);
+    }
+
+    /// Reports what holds of a subject. Unless `is_known` what else could hold of it, nothing is over.
+    fn report_states(
+        &mut self,
+        subject: &Subject,
+        findings: Vec<Finding>,
+        is_known: bool,
+        diagnoses: &mut Vec<Diagnosis>,
+    ) {
         let mut holding = BTreeSet::new();
         for Finding { aspect, verdict, ripe } in findings {
             holding.insert(aspect.clone());
-            let known = self.revisions.get(subject, &aspect).is_some();
             let ripe = if verdict.waits { ripe.max(verdict.at + SETTLE) } else { ripe };
-            if known || ripe <= self.now {
+            // Until then, what was reported before stands.
+            if ripe <= self.now {
                 self.report(subject, &aspect, Statement { verdict, named: true }, diagnoses);
             } else {
-                self.waiting.wait(subject, ripe);
+                let wait = if verdict.waits && verdict.at + SETTLE == ripe { Wait::Absence } else { Wait::Ripening };
+                self.hold(subject, &aspect, verdict.cause, ripe, wait);
             }
+        }
+        if !is_known {
+            return;
         }
         // A state is over when it holds no longer.
         let is_over = |aspect: &Aspect| aspect.is_state() && !holding.contains(aspect);
         for aspect in self.revisions.resolve(self.now, subject, is_over) {
-            self.revise(subject, &aspect, diagnoses);
+            self.revise(subject, &aspect, Reason::Over, diagnoses);
+        }
+    }
+
+    /// Asks the rules again later.
+    fn hold(&mut self, subject: &Subject, aspect: &Aspect, cause: Cause, until: Timestamp, wait: Wait) {
+        self.waiting.wait(subject, until);
+        if let Some(journal) = &mut self.journal {
+            journal.hold(self.now, subject, aspect, (cause, until, wait));
         }
     }
 
     fn examine_container(&mut self, id: &ContainerId, subject: &Subject, diagnoses: &mut Vec<Diagnosis>) {
+        let end = self.end(id, subject);
         let Some(file) = self.file.registry.container(id) else { return };
         let named = file.name().is_some();
         let nameless = Nameless::of(&self.file, file.pod_uid.is_some());
-        let end = rules::end(&self.file, file);
         let children = rules::children(&self.file, file);
         if let Some(verdict) = end {
             let known = self.revisions.get(subject, &Aspect::End).is_some();
@@ -179,19 +245,29 @@ impl Examiner {
             let ready = verdict.at + SETTLE;
             let hold = (verdict.waits || !named) && self.now < ready;
             if hold && !known {
-                self.waiting.wait(subject, ready);
+                let wait = if verdict.waits { Wait::Absence } else { Wait::Name };
+                self.hold(subject, &Aspect::End, verdict.cause, ready, wait);
             } else if named || known || nameless.may_be_reported(&verdict) {
                 self.report(subject, &Aspect::End, Statement { verdict, named }, diagnoses);
             }
         }
         for child in children {
             let ready = child.verdict.at + SETTLE;
-            // The tracepoint is faster than the log, whose time of the kill is part of the uid. It also reports a process that was
-            // found exiting already: of such the kernel writes no line and counts no kill (mm/oom_kill.c, oom_kill_process).
+            // The tracepoint is faster than the log, whose time of the kill is part of the uid. It also reports a
+            // process that was found exiting already: of such the kernel writes no line and counts no kill
+            // (mm/oom_kill.c, oom_kill_process).
             let unwritten = child.boot_micros.is_none();
             let log_read = |from, to| self.file.covered(Source::KernelLog, from, to);
-            if (unwritten && log_read(self.now, self.now) || !named) && self.now < ready {
-                self.waiting.wait(subject, ready);
+            // What only the log reports waits for a second source.
+            let hold = if unwritten { log_read(self.now, self.now) } else { child.verdict.waits };
+            if (hold || !named) && self.now < ready {
+                let wait = match hold {
+                    true if unwritten => Wait::KernelLine,
+                    true => Wait::Absence,
+                    false => Wait::Name,
+                };
+                let aspect = Aspect::Process { pid: child.pid, boot_micros: child.boot_micros };
+                self.hold(subject, &aspect, child.verdict.cause, ready, wait);
             } else if unwritten && log_read(child.verdict.at - SETTLE, ready) {
                 continue;
             } else if named || nameless.may_be_reported(&child.verdict) {
@@ -200,6 +276,33 @@ impl Examiner {
         }
         self.count_unnamed(id, subject);
         self.report_counts(subject, diagnoses);
+    }
+
+    /// Why a container ended. A verdict that rests on silence waits for sources that are behind.
+    fn end(&mut self, id: &ContainerId, subject: &Subject) -> Option<Verdict> {
+        self.unread.remove(subject);
+        let verdict = rules::end(&self.file, self.file.registry.container(id)?)?;
+        let ready = verdict.at + SETTLE;
+        if !verdict.waits || self.now < ready || !self.file.coverage.is_behind(verdict.at) {
+            return Some(verdict);
+        }
+        if self.now < ready + BEHIND {
+            self.unread.insert(subject.clone(), verdict.at);
+            self.hold(subject, &Aspect::End, verdict.cause, ready + BEHIND, Wait::Absence);
+            return None;
+        }
+        self.file.coverage.give_up(verdict.at, self.now);
+        rules::end(&self.file, self.file.registry.container(id)?)
+    }
+
+    /// Reported by the tracepoint alone, a kill stays what it was when its line is read at last.
+    fn aspect_of(&self, subject: &Subject, child: &ChildKilled) -> Aspect {
+        let ChildKilled { pid, boot_micros, verdict } = child;
+        let unwritten = Aspect::Process { pid: *pid, boot_micros: None };
+        let is_same = |known: &Verdict| known.at.duration_since(verdict.at).abs() < SETTLE;
+        let by_tracepoint =
+            self.revisions.get(subject, &unwritten).is_some_and(|known| is_same(&known.content.verdict));
+        if by_tracepoint { unwritten } else { Aspect::Process { pid: *pid, boot_micros: *boot_micros } }
     }
 
     /// Reports a kill in a container that lives on, or only counts it when there are too many.
@@ -211,19 +314,15 @@ impl Examiner {
         named: bool,
         diagnoses: &mut Vec<Diagnosis>,
     ) {
-        let ChildKilled { pid, boot_micros, verdict } = child;
-        // Reported by the tracepoint alone, a kill stays what it was when its line is read at last.
-        let unwritten = Aspect::Process { pid, boot_micros: None };
-        let is_same = |at: Timestamp| at.duration_since(verdict.at).abs() < SETTLE;
-        let by_tracepoint = self.revisions.get(subject, &unwritten).is_some_and(|known| is_same(known.content.at()));
-        let aspect = if by_tracepoint { unwritten } else { Aspect::Process { pid, boot_micros } };
+        let aspect = self.aspect_of(subject, &child);
+        let ChildKilled { pid, verdict, .. } = child;
         let statement = Statement { verdict, named };
         if self.revisions.get(subject, &aspect).is_some() {
             return self.report(subject, &aspect, statement, diagnoses);
         }
         let at = statement.at();
         let kills = self.kills.entry(id.clone()).or_default();
-        if !kills.is_new(at) {
+        if !kills.is_new(pid, at) {
             return;
         }
         let since = self.now - STORM;
@@ -236,8 +335,8 @@ impl Examiner {
         self.count(subject, 1);
     }
 
-    /// In a storm some victims die before anybody has learned whose they are. The counter of their cgroup knows them: what it
-    /// counted beyond those that were reported is reported with the newest of them, once nothing more comes.
+    /// In a storm some victims end before their container is known. The counter of their cgroup knows them:
+    /// what it counted beyond those that were reported is reported with the newest of them, once nothing more comes.
     fn count_unnamed(&mut self, id: &ContainerId, subject: &Subject) {
         let Some(file) = self.file.registry.container(id) else { return };
         let Some(known) = self.kills.get_mut(id) else { return };
@@ -272,7 +371,7 @@ impl Examiner {
     fn report_counts(&mut self, subject: &Subject, diagnoses: &mut Vec<Diagnosis>) {
         for (aspect, revised_at) in self.revisions.uncounted(subject) {
             if revised_at + STORM <= self.now {
-                self.revise(subject, &aspect, diagnoses);
+                self.revise(subject, &aspect, Reason::Counted, diagnoses);
             } else {
                 self.waiting.wait(subject, revised_at + STORM);
             }
@@ -289,8 +388,10 @@ impl Examiner {
             _ => 1,
         };
         let outcome = self.revisions.report(self.now, subject, aspect, statement, occurrences);
-        if outcome != Outcome::Known {
-            self.revise(subject, aspect, diagnoses);
+        match outcome {
+            Outcome::First => self.revise(subject, aspect, Reason::First, diagnoses),
+            Outcome::Revised => self.revise(subject, aspect, Reason::Better, diagnoses),
+            Outcome::Known => {}
         }
         if outcome == Outcome::First {
             // Once more when every source has had time to report.
@@ -298,10 +399,10 @@ impl Examiner {
         }
     }
 
-    fn revise(&mut self, subject: &Subject, aspect: &Aspect, diagnoses: &mut Vec<Diagnosis>) {
+    fn revise(&mut self, subject: &Subject, aspect: &Aspect, reason: Reason, diagnoses: &mut Vec<Diagnosis>) {
         let Some((statement, revision)) = self.revisions.revise(self.now, subject, aspect) else { return };
         let verdict = &statement.verdict;
-        diagnoses.extend(match subject {
+        let diagnosis = match subject {
             Subject::Container(id) => {
                 let file = self.file.registry.container(id);
                 file.map(|file| report::of_container(&self.file, file, aspect, verdict, revision))
@@ -310,22 +411,77 @@ impl Examiner {
                 let file = self.file.registry.pod(uid);
                 file.map(|file| report::of_pod(&self.file, uid, file, aspect, verdict, revision))
             }
-        });
+            Subject::Node => Some(report::of_node(&self.file.node, aspect, verdict, revision)),
+        };
+        let Some(diagnosis) = diagnosis else { return };
+        if let Some(journal) = &mut self.journal {
+            journal.report(self.now, subject, explain(&self.file, self.now, (subject, aspect), reason, &diagnosis));
+        }
+        diagnoses.push(diagnosis);
     }
 
     /// Forgets all about what is on file no more.
     fn forget_closed(&mut self) {
-        for subject in self.file.take_closed() {
+        for (subject, closing) in self.file.take_closed() {
+            if let Some(journal) = &mut self.journal {
+                journal.close(self.now, &subject, closing);
+            }
             self.revisions.forget(&subject);
             self.waiting.remove(&subject);
+            self.unread.remove(&subject);
             match &subject {
                 Subject::Container(id) => {
                     self.kills.remove(id);
                     self.ends.close(id);
                 }
                 Subject::Pod(uid) => self.ends.forget(uid),
+                Subject::Node => {}
             }
         }
+    }
+}
+
+/// What the rules make of an aspect now that it is reported.
+fn explain(
+    node: &NodeFile,
+    now: Timestamp,
+    (subject, aspect): (&Subject, &Aspect),
+    reason: Reason,
+    diagnosis: &Diagnosis,
+) -> Reported {
+    let (mut rules, mut known, mut missing) = (Vec::new(), Vec::new(), Vec::new());
+    match subject {
+        // What happens to one process of a container that keeps running is the business of one rule.
+        Subject::Container(_) if is_process(aspect) => {
+            rules.push(Considered { rule: "memory", conclusion: Conclusion::Decided });
+        }
+        Subject::Container(id) => {
+            if let Some(file) = node.registry.container(id) {
+                rules = rules::considered(node, file);
+                known = rules::known(node, file);
+                missing = rules::missing(node, file);
+            }
+        }
+        Subject::Pod(uid) => {
+            rules.extend(
+                node.registry
+                    .pod(uid)
+                    .map(|pod| rules::considered_of_pod(node, pod, now, aspect))
+                    .into_iter()
+                    .flatten(),
+            );
+        }
+        Subject::Node => rules = rules::considered_of_node(node, now, aspect),
+    }
+    Reported {
+        uid: diagnosis.uid.clone(),
+        revision: diagnosis.revision,
+        aspect: aspect.clone(),
+        cause: diagnosis.cause(),
+        reason,
+        rules,
+        known,
+        missing,
     }
 }
 
@@ -344,8 +500,8 @@ impl Nameless {
         Self { in_pod, runtime_answers: node.coverage.answers(Source::Cri) }
     }
 
-    /// A kill in a pod's cgroup is worth reporting even nameless. Anything else may be a sandbox, or no pod's at all; and where
-    /// the runtime answers, what it never named is no container.
+    /// A kill in a pod's cgroup is worth reporting even nameless. Anything else may be a sandbox, or no pod's at all;
+    /// and where the runtime answers, what it never named is no container.
     fn may_be_reported(&self, verdict: &Verdict) -> bool {
         let by_kernel = verdict.memory.is_some();
         self.in_pod && by_kernel || self.in_pod && !self.runtime_answers && verdict.process.is_some()

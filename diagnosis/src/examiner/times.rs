@@ -9,8 +9,8 @@ use crate::observation::{
     docker,
 };
 
-/// Times that cannot be true are those of a broken witness: what it reports happened when it was seen. Arithmetic on what
-/// remains cannot overflow.
+/// Times that cannot be true are those of a broken source: what it reports happened when it was seen. Arithmetic on
+/// what remains cannot overflow.
 pub(super) fn make_sane(observation: &mut Observation) {
     let seen_at = observation.seen_at;
     if !possible(&observation.happened_at) {
@@ -18,7 +18,7 @@ pub(super) fn make_sane(observation: &mut Observation) {
     }
     match &mut observation.fact {
         Fact::Container(container) => make_times_sane(container),
-        Fact::Docker(docker::Word::Container(container)) => make_times_sane(container),
+        Fact::Docker(docker::Report::Container(container)) => make_times_sane(container),
         Fact::Task(TaskEvent {
             kind: TaskEventKind::Exit { exited_at, .. } | TaskEventKind::Delete { exited_at, .. },
             ..

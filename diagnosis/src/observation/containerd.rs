@@ -1,23 +1,26 @@
 //! containerd's own event stream: the topics `/tasks/*` of a namespace.
 //!
-//! Mirrors `containerd/api/events/task.proto`. Known lies: a sandbox gets `/tasks/oom` too; on cgroup v1 an OOM of a pod's
-//! cgroup is told for each of its containers; the exit status is 128 + n for a signal n as for a status of that value.
+//! Mirrors `containerd/api/events/task.proto`. Known inaccuracies: a sandbox gets `/tasks/oom` too; on cgroup v1 an OOM
+//! of a pod's cgroup is reported for each of its containers; the exit status is 128 + n for a signal n as for a status
+//! of that value.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::observation::cri::ContainerId;
 
 /// One event about a task.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskEvent {
     /// The container, or sandbox, that the task is of.
     pub container: ContainerId,
-    /// What happened.
+    /// What happened to the task.
     pub kind: TaskEventKind,
 }
 
 /// What happened to a task.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TaskEventKind {
     /// `/tasks/start`: its main process runs.
     Start {
@@ -31,7 +34,8 @@ pub enum TaskEventKind {
         /// Its pid.
         pid: i32,
     },
-    /// `/tasks/oom`: some cgroup that it belongs to ran out of memory (v1), or a process of it was killed for memory (v2).
+    /// `/tasks/oom`: some cgroup that it belongs to ran out of memory (v1), or a process of it was killed for memory
+    /// (v2).
     Oom,
     /// `/tasks/exit`: a process ended.
     Exit {

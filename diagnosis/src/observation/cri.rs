@@ -1,13 +1,14 @@
-//! What the CRI (v1) tells about containers and sandboxes, pruned to what a diagnosis needs.
+//! What the CRI (v1) reports about containers and sandboxes, pruned to what a diagnosis needs.
 //!
 //! Mirrors `k8s.io/cri-api/pkg/apis/runtime/v1/api.proto` and the labels of `pkg/kubelet/kuberuntime/labels.go`.
 
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// A container's or sandbox' id, as the runtime gives it: usually 64 hex digits.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ContainerId(pub String);
 
 impl fmt::Display for ContainerId {
@@ -17,20 +18,21 @@ impl fmt::Display for ContainerId {
 }
 
 /// A pod, as the node knows it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Pod {
-    /// Namespace.
+    /// The namespace of the pod.
     pub namespace: String,
-    /// Name.
+    /// The name of the pod.
     pub name: String,
     /// uid: for a static pod the hash of its manifest, 32 hex digits.
     pub uid: String,
 }
 
 /// One instance of a container.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Container {
-    /// Its id.
+    /// The runtime's ID of the container.
     pub id: ContainerId,
     /// Its pod, from the labels `io.kubernetes.pod.*`.
     pub pod: Pod,
@@ -38,38 +40,41 @@ pub struct Container {
     pub name: String,
     /// Restart count, from the metadata.
     pub attempt: u32,
-    /// State.
+    /// What the container does.
     pub state: State,
     /// When it was created.
     pub created_at: Option<Timestamp>,
     /// When its process was started; `None` if it never was.
     pub started_at: Option<Timestamp>,
-    /// When it ended.
+    /// When the container ended.
     pub finished_at: Option<Timestamp>,
     /// Exit code; meaningful only if it has ended.
     pub exit_code: i32,
     /// The runtime's reason: Completed, Error, OOMKilled, StartError, Unknown …
     pub reason: String,
-    /// The runtime's message.
+    /// The message of the runtime.
     pub message: String,
     /// The image as the pod names it.
     pub image: String,
     /// Pid of its main process (verbose info), where it runs.
     pub pid: Option<i32>,
-    /// Its cgroup (verbose info, `runtimeSpec.linux.cgroupsPath`), where known. May be of systemd's form `slice:prefix:name`.
+    /// Its cgroup (verbose info, `runtimeSpec.linux.cgroupsPath`), where known. May be of systemd's form
+    /// `slice:prefix:name`.
     pub cgroups_path: Option<String>,
-    /// Its memory limit in bytes; `None` if it has none, or it is not known (then [`limits_known`](Self::limits_known) is false).
+    /// Its memory limit in bytes; `None` if it has none, or it is not known (then [`limits_known`](Self::limits_known)
+    /// is false).
     pub memory_limit: Option<u64>,
-    /// Whether the CRI told the limits at all.
+    /// Whether the CRI reported the limits at all.
     pub limits_known: bool,
-    /// The id of its sandbox, where told.
+    /// The ID of its sandbox, if reported.
     pub sandbox_id: Option<ContainerId>,
     /// The pod's termination grace period in seconds, from the annotation `io.kubernetes.pod.terminationGracePeriod`.
     pub grace_period_seconds: Option<u64>,
 }
 
 /// State of a container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// Created, not started.
     Created,
@@ -81,12 +86,12 @@ pub enum State {
     Unknown,
 }
 
-/// A pod's sandbox.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// The sandbox of a pod.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Sandbox {
-    /// Its id.
+    /// The runtime's ID of the sandbox.
     pub id: ContainerId,
-    /// Its pod.
+    /// The pod that it is the sandbox of.
     pub pod: Pod,
     /// Whether it is ready.
     pub ready: bool,

@@ -1,7 +1,9 @@
-//! The file systems that pods and images live on, by statvfs(2), and the node's room for processes.
+//! The file systems of pods and images, by statvfs(2), and the node's process table.
+
+use serde::{Deserialize, Serialize};
 
 /// A file system, and what the kubelet uses it for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSystem {
     /// What it is to the kubelet.
     pub role: Role,
@@ -11,14 +13,15 @@ pub struct FileSystem {
     pub bytes: u64,
     /// Bytes left to those who are not root (`f_bavail`), as the kubelet counts.
     pub bytes_available: u64,
-    /// All its inodes.
+    /// The number of all inodes.
     pub inodes: u64,
-    /// Inodes left.
+    /// The number of free inodes.
     pub inodes_available: u64,
 }
 
 /// What a file system is to the kubelet. The same may stand for several.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     /// The kubelet's own: volumes, logs (`nodefs`).
     Node,
@@ -40,7 +43,7 @@ impl Role {
 }
 
 /// Room for processes and threads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pids {
     /// As many are possible: the smaller of `pid_max` and `threads-max`.
     pub max: u64,

@@ -1,17 +1,17 @@
-//! What the kubelet tells about itself and its pods over HTTP, pruned to what the rules read: `/configz` and `/stats/summary`
-//! (`k8s.io/kubelet/config/v1beta1`, `k8s.io/kubelet/pkg/apis/stats/v1alpha1`; neither has a crate).
+//! What the kubelet reports about itself and its pods over HTTP, pruned to what the rules read: `/configz` and
+//! `/stats/summary` (`k8s.io/kubelet/config/v1beta1`, `k8s.io/kubelet/pkg/apis/stats/v1alpha1`; neither has a crate).
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-/// Its configuration.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+/// The configuration of the kubelet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Config {
     /// Evictions without grace: by signal, as `memory.available`, an amount (`100Mi`) or a share (`10%`).
     pub eviction_hard: BTreeMap<String, String>,
-    /// Evictions with grace.
+    /// Thresholds of evictions with a grace period, by signal.
     pub eviction_soft: BTreeMap<String, String>,
     /// Processes that a pod may have; negative for no limit.
     pub pod_pids_limit: Option<i64>,
@@ -25,31 +25,31 @@ pub struct Configz {
 }
 
 /// The answer of `/stats/summary`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct Summary {
-    /// The node.
+    /// What was measured of the node.
     pub node: NodeStats,
-    /// Its pods.
+    /// What was measured of each pod.
     pub pods: Vec<PodStats>,
 }
 
 /// Usage of the node.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct NodeStats {
-    /// Memory.
+    /// Memory of the node.
     pub memory: Option<MemoryStats>,
     /// The kubelet's file system (nodefs).
     pub fs: Option<FsStats>,
     /// The runtime's file systems.
     pub runtime: Option<RuntimeStats>,
-    /// Processes.
+    /// The number of processes, and its limit.
     pub rlimit: Option<RlimitStats>,
 }
 
-/// Memory in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+/// What was measured of memory, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MemoryStats {
     /// What is left before the limit: what the signal `memory.available` is compared by.
@@ -58,36 +58,36 @@ pub struct MemoryStats {
     pub working_set_bytes: Option<u64>,
 }
 
-/// A file system, or what somebody uses of one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+/// A file system, or one consumer's share of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct FsStats {
-    /// Bytes left.
+    /// The number of free bytes.
     pub available_bytes: Option<u64>,
-    /// Its size.
+    /// The size in bytes.
     pub capacity_bytes: Option<u64>,
-    /// Bytes used.
+    /// The number of used bytes.
     pub used_bytes: Option<u64>,
-    /// Inodes left.
+    /// The number of free inodes.
     pub inodes_free: Option<u64>,
-    /// All its inodes.
+    /// The number of all inodes.
     pub inodes: Option<u64>,
-    /// Inodes used.
+    /// The number of used inodes.
     pub inodes_used: Option<u64>,
 }
 
 /// The runtime's file systems.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RuntimeStats {
-    /// Images.
+    /// The file system of images.
     pub image_fs: Option<FsStats>,
-    /// What containers write.
+    /// The file system of what containers write.
     pub container_fs: Option<FsStats>,
 }
 
 /// Processes and threads of the node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct RlimitStats {
     /// As many are possible.
@@ -97,79 +97,66 @@ pub struct RlimitStats {
 }
 
 /// Usage of a pod.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodStats {
-    /// Which.
+    /// The pod that was measured.
     pub pod_ref: PodReference,
-    /// Of its containers.
+    /// What was measured of its containers.
     pub containers: Vec<ContainerStats>,
     /// Memory of all together.
     pub memory: Option<MemoryStats>,
-    /// Of its volumes.
+    /// What was measured of its volumes.
     pub volume: Vec<VolumeStats>,
     /// Of local storage: containers' files, logs and emptyDirs on disk.
     #[serde(rename = "ephemeral-storage")]
     pub ephemeral_storage: Option<FsStats>,
-    /// Its processes.
+    /// How many processes it has.
     #[serde(rename = "process_stats")]
     pub processes: Option<ProcessStats>,
 }
 
 /// Names of a pod.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct PodReference {
-    /// Namespace.
+    /// The namespace of the pod.
     pub namespace: String,
-    /// Name.
+    /// The name of the pod.
     pub name: String,
     /// Uid, as the node knows it.
     pub uid: String,
 }
 
 /// Usage of a container.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct ContainerStats {
-    /// Its name.
+    /// The name of the container.
     pub name: String,
-    /// Memory.
+    /// Memory of the container.
     pub memory: Option<MemoryStats>,
     /// What it wrote into its own file system.
     pub rootfs: Option<FsStats>,
-    /// Its logs.
+    /// What its logs use of the disk.
     pub logs: Option<FsStats>,
 }
 
 /// Usage of a volume.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct VolumeStats {
     /// Its name in the pod.
     pub name: String,
-    /// Usage.
+    /// What the volume uses.
     #[serde(flatten)]
     pub fs: FsStats,
 }
 
 /// Processes of a pod.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct ProcessStats {
-    /// How many.
+    /// The number of processes.
     pub process_count: Option<u64>,
-}
-
-/// Whether it answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// It answered that all is well.
-    Ok,
-    /// It answered that something is wrong: what.
-    Unwell(String),
-    /// Nothing listens where it should.
-    Refused,
-    /// It did not answer in time.
-    Timeout,
 }

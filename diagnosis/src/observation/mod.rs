@@ -1,4 +1,5 @@
-//! What a source may say: one [`Observation`] is one thing seen on the node, when, and by whom. Sources decide nothing.
+//! What a source reports: one [`Observation`] is one thing seen on the node, when, and by which source. Sources decide
+//! nothing.
 
 pub mod cgroup;
 pub mod containerd;
@@ -9,25 +10,28 @@ pub mod kernel_log;
 pub mod kube;
 pub mod kubelet;
 pub mod log;
+pub mod node;
 pub mod process;
 pub mod trace;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// One thing seen on the node.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observation {
     /// When the source got it, by the node's wall clock.
     pub seen_at: Timestamp,
-    /// When it happened: by the witness' own clock where it has one (converted to wall time by the source), else
+    /// When it happened: by the source's own clock where it has one (converted to wall time by the source), else
     /// [`seen_at`](Self::seen_at).
     pub happened_at: Timestamp,
-    /// What.
+    /// What the source reports.
     pub fact: Fact,
 }
 
-/// What was seen.
-#[derive(Clone, Debug, PartialEq)]
+/// What a source can report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Fact {
     /// A record of the kernel log, of any facility.
     KernelLog(kernel_log::Record),
@@ -56,42 +60,46 @@ pub enum Fact {
     /// An event of containerd's own stream.
     Task(containerd::TaskEvent),
     /// Docker's word.
-    Docker(docker::Word),
-    /// Whose container an id is, from the kubelet's log links. Says nothing of its state.
+    Docker(docker::Report),
+    /// The container of an ID, from the kubelet's log links. Does not include its state.
     ContainerName {
         /// The container's id.
         id: cri::ContainerId,
-        /// Its pod; the uid is empty where the link's target does not tell.
+        /// Its pod; the uid is empty where the link's target does not contain it.
         pod: cri::Pod,
         /// Its name.
         name: String,
-        /// Restart count, from the name of the log file, where it tells.
+        /// Restart count, from the name of the log file, if it contains it.
         attempt: Option<u32>,
     },
     /// The end of a container's log.
     Log(log::Tail),
     /// A file system of the node.
     FileSystem(disk::FileSystem),
-    /// The node's room for processes.
+    /// The node's process table.
     Pids(disk::Pids),
     /// The API server's word about an object.
     Object(kube::Change, kube::Object),
+    /// The Lease of a node.
+    Lease(kube::Lease),
     /// The kubelet's word about a pod: ahead of the API server's, and there while that is away.
     KubeletPod(Box<kube::Pod>),
     /// The kubelet's configuration.
     KubeletConfig(kubelet::Config),
     /// Usage as the kubelet measures it.
     KubeletSummary(Box<kubelet::Summary>),
-    /// Whether the kubelet answers.
-    KubeletHealth(kubelet::Answer),
-    /// A source tells how well it sees. Sources say so at start and at each change.
+    /// What a check of the node as a whole reports.
+    Node(node::Reading),
+    /// A source reports how well it observes, at start and at each change.
     Health(Source, Health),
+    /// A source has passed on everything that it could observe until this happened.
+    ReadUpTo(Source),
     /// A source lost something.
     Gap(Gap),
 }
 
 impl Fact {
-    /// The source that says such things.
+    /// The source of such facts.
     pub fn source(&self) -> Source {
         match self {
             Self::KernelLog(_) => Source::KernelLog,
@@ -106,16 +114,17 @@ impl Fact {
             Self::Log(_) => Source::Logs,
             Self::FileSystem(_) => Source::Disk,
             Self::Object(_, object) => Source::Api(object.kind()),
-            Self::KubeletPod(_) | Self::KubeletConfig(_) | Self::KubeletSummary(_) | Self::KubeletHealth(_) => {
-                Source::Kubelet
-            }
-            Self::Health(source, _) | Self::Gap(Gap { source, .. }) => *source,
+            Self::Lease(_) => Source::Leases,
+            Self::KubeletPod(_) | Self::KubeletConfig(_) | Self::KubeletSummary(_) => Source::Kubelet,
+            Self::Node(_) => Source::NodeChecks,
+            Self::Health(source, _) | Self::ReadUpTo(source) | Self::Gap(Gap { source, .. }) => *source,
         }
     }
 }
 
 /// One interface of the node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Source {
     /// /dev/kmsg, or syslog(2) where the device is refused.
     KernelLog,
@@ -131,7 +140,7 @@ pub enum Source {
     ContainerLogs,
     /// The ends of the logs of containers.
     Logs,
-    /// tracefs: who sent which signal to whom, and whom the OOM killer chose.
+    /// Tracepoints of the kernel: who sent which signal to whom, and whom the OOM killer chose.
     Signals,
     /// /proc.
     Procfs,
@@ -141,13 +150,21 @@ pub enum Source {
     Disk,
     /// The kubelet's HTTP endpoints.
     Kubelet,
+    /// The checks of the node as a whole: its daemons, its way to the API server, pressure, certificates, clocks.
+    NodeChecks,
     /// The API server's watch of one kind of objects.
     Api(kube::Kind),
+    /// The Leases by which kubelets show that they live.
+    Leases,
+    /// What the agents of all nodes report of their nodes.
+    NodeReports,
+    /// Attempts to connect to a node, by the aggregator and by agents of other nodes.
+    Probes,
 }
 
 impl Source {
     /// Those of the node itself, in the order in which they are shown.
-    pub const OF_NODE: [Self; 12] = [
+    pub const OF_NODE: [Self; 13] = [
         Self::KernelLog,
         Self::Cgroups,
         Self::Cri,
@@ -160,6 +177,7 @@ impl Source {
         Self::ProcessEvents,
         Self::Disk,
         Self::Kubelet,
+        Self::NodeChecks,
     ];
 
     /// Its name on the wire and in evidence.
@@ -177,13 +195,18 @@ impl Source {
             Self::ProcessEvents => "process_events",
             Self::Disk => "disk",
             Self::Kubelet => "kubelet",
+            Self::NodeChecks => "node_checks",
             Self::Api(kind) => kind.name(),
+            Self::Leases => "leases",
+            Self::NodeReports => "node_reports",
+            Self::Probes => "probes",
         }
     }
 }
 
 /// How well a source sees.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Health {
     /// It sees everything.
     Ok,
@@ -194,11 +217,11 @@ pub enum Health {
 }
 
 /// A source lost something: what happened between `from` and `to` may be unknown.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
-    /// Who lost it.
+    /// The source that lost something.
     pub source: Source,
-    /// Why.
+    /// Why it was lost.
     pub reason: GapReason,
     /// The last moment before the loss.
     pub from: Timestamp,
@@ -209,7 +232,8 @@ pub struct Gap {
 }
 
 /// Why a source lost something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum GapReason {
     /// It was overwritten before it was read.
     Overrun,

@@ -1,37 +1,45 @@
-//! Processes: what /proc and the process connector tell, and the node's memory.
+//! Processes: what /proc and the process connector report, and the node's memory.
 
 use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 use crate::signal::signal_name;
 
 /// A process, seen in a cgroup.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     /// Process id (thread group id) in the node's pid namespace.
     pub pid: i32,
-    /// Parent's process id.
+    /// The pid of the parent.
     pub parent: i32,
     /// Start time in clock ticks since boot (/proc/PID/stat, field 22): pid and start time together are unique.
     pub start_ticks: u64,
-    /// `comm`.
+    /// The name of the process: `comm`.
     pub name: String,
-    /// Its pid in its own pid namespace (/proc/PID/status, last of NSpid), where it was read: 1 is a container's main process.
+    /// Its pid in its own pid namespace (/proc/PID/status, last of NSpid), where it was read: 1 is a container's main
+    /// process.
     pub namespaced_pid: Option<i32>,
     /// Its cgroup path (memory controller or v2), from the hierarchy's root.
     pub cgroup: String,
+    /// It is about to end, or has ended: a zombie, exiting, or with SIGKILL pending. The kernel's kills send SIGKILL
+    /// before they are logged.
+    pub ending: bool,
 }
 
 /// A process ended (process connector, `PROC_EVENT_EXIT`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exit {
-    /// Process id.
+    /// The pid of the process.
     pub pid: i32,
-    /// How, as wait(2) would tell its parent.
+    /// How, as wait(2) would report it to its parent.
     pub status: WaitStatus,
 }
 
-/// How a process ended, from the mouth of the kernel: unlike a runtime's exit code, it tells a signal from a status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a process ended, as reported by the kernel: unlike a runtime's exit code, it distinguishes a signal from a
+/// status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum WaitStatus {
     /// By exit(2), with this status (0 to 255).
     Exited(u8),
@@ -49,7 +57,7 @@ impl fmt::Display for WaitStatus {
 }
 
 impl WaitStatus {
-    /// From the kernel's raw status word, as in `task_struct.exit_code`: the low 7 bits are a signal, bit 7 says that
+    /// From the kernel's raw status word, as in `task_struct.exit_code`: the low 7 bits are a signal, bit 7 means that
     /// there is a core dump, and the next 8 bits are the status.
     pub fn from_raw(raw: u32) -> Self {
         let low = |value: u32| u8::try_from(value & 0xff).unwrap_or(u8::MAX);
@@ -69,10 +77,10 @@ impl WaitStatus {
 }
 
 /// The node's memory (/proc/meminfo), in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeMemory {
-    /// MemTotal.
+    /// All memory in bytes: MemTotal.
     pub total: u64,
-    /// MemAvailable.
+    /// Available memory in bytes: MemAvailable.
     pub available: u64,
 }

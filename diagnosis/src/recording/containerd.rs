@@ -1,9 +1,9 @@
-//! What containerd told: `containerd_events`, in the text form of `ctr events`.
+//! What containerd reported: `containerd_events`, in the text form of `ctr events`.
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Context, Problem, Told, cri};
+use super::{Context, Facts, Problem, cri};
 use crate::observation::Fact;
 use crate::observation::containerd::{TaskEvent, TaskEventKind};
 use crate::observation::cri::ContainerId;
@@ -31,7 +31,7 @@ struct Task {
 }
 
 /// `{"line": "<date> <time> <offset> <zone> <namespace> <topic> <JSON>"}`.
-pub(super) fn events(_: &Context<'_>, row: Event) -> Result<Told, Problem> {
+pub(super) fn events(_: &Context<'_>, row: Event) -> Result<Facts, Problem> {
     let error = || ParseError::new("an event of containerd: time, namespace, topic, JSON", &row.line);
     let mut words = row.line.splitn(7, ' ');
     let mut word = || words.next().ok_or_else(error);
@@ -39,7 +39,7 @@ pub(super) fn events(_: &Context<'_>, row: Event) -> Result<Told, Problem> {
         (word()?, word()?, word()?, word()?, word()?, word()?, word()?);
     let at: Timestamp = format!("{date}T{time}{offset}").parse().map_err(|_| error())?;
     if namespace != NAMESPACE {
-        return Ok(Told::new());
+        return Ok(Facts::new());
     }
     let task = || serde_json::from_str::<Task>(event);
     let (container_id, kind) = match topic {
@@ -60,7 +60,7 @@ pub(super) fn events(_: &Context<'_>, row: Event) -> Result<Told, Problem> {
             let Task { container_id, exit_status: status, exited_at, .. } = task()?;
             (container_id, TaskEventKind::Delete { status, exited_at })
         }
-        _ => return Ok(Told::new()),
+        _ => return Ok(Facts::new()),
     };
     let container = ContainerId(container_id);
     Ok(vec![(Some(at), Fact::Task(TaskEvent { container, kind }))])

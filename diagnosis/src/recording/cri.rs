@@ -1,12 +1,12 @@
-//! What the CRI told: `cri_containers`, `cri_events`, `cri_sandboxes`, as JSON in the way of `crictl`: enums by name,
-//! 64-bit numbers as strings, times in nanoseconds or as `crictl inspect` writes them.
+//! What the CRI reported: `cri_containers`, `cri_events`, `cri_sandboxes`, as JSON in the way of `crictl`: enums by
+//! name, 64-bit numbers as strings, times in nanoseconds or as `crictl inspect` writes them.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 
-use super::{Context, Problem, Told};
+use super::{Context, Facts, Problem};
 use crate::observation::Fact;
 use crate::observation::cri::{Container, ContainerId, Pod, Sandbox, State};
 use crate::parse::decimal;
@@ -24,8 +24,8 @@ struct Inspected {
 }
 
 /// `{"container": {"status": ContainerStatus, "info": …}}`.
-pub(super) fn containers(_: &Context<'_>, row: ContainerRow) -> Result<Told, Problem> {
-    Ok(vec![row.container.status.tell(row.container.info)])
+pub(super) fn containers(_: &Context<'_>, row: ContainerRow) -> Result<Facts, Problem> {
+    Ok(vec![row.container.status.into_fact(row.container.info)])
 }
 
 #[derive(Deserialize)]
@@ -43,21 +43,22 @@ struct Event {
     containers_statuses: Option<Vec<Status>>,
 }
 
-/// `{"event": ContainerEventResponse}`. The time in it is that of the event for some types and of the container for others.
-pub(super) fn events(_: &Context<'_>, row: EventRow) -> Result<Told, Problem> {
+/// `{"event": ContainerEventResponse}`. The time in it is that of the event for some types and of the container for
+/// others.
+pub(super) fn events(_: &Context<'_>, row: EventRow) -> Result<Facts, Problem> {
     let event = row.event;
-    let mut told = Told::new();
+    let mut facts = Facts::new();
     let sandbox = event.pod_sandbox_status.as_ref().map(|sandbox| sandbox.id.clone());
-    told.extend(event.pod_sandbox_status.map(PodSandbox::tell));
+    facts.extend(event.pod_sandbox_status.map(PodSandbox::into_fact));
     for status in event.containers_statuses.unwrap_or_default() {
-        told.push(status.tell(Info { sandbox_id: sandbox.clone().unwrap_or_default(), ..Info::default() }));
+        facts.push(status.into_fact(Info { sandbox_id: sandbox.clone().unwrap_or_default(), ..Info::default() }));
     }
     if event.container_event_type == "CONTAINER_DELETED_EVENT" {
         let is_sandbox = sandbox.as_ref() == Some(&event.container_id);
         let id = ContainerId(event.container_id);
-        told.push((None, if is_sandbox { Fact::SandboxRemoved(id) } else { Fact::ContainerRemoved(id) }));
+        facts.push((None, if is_sandbox { Fact::SandboxRemoved(id) } else { Fact::ContainerRemoved(id) }));
     }
-    Ok(told)
+    Ok(facts)
 }
 
 #[derive(Deserialize)]
@@ -66,8 +67,8 @@ pub(super) struct SandboxRow {
 }
 
 /// `{"sandbox": PodSandbox}`.
-pub(super) fn sandboxes(_: &Context<'_>, row: SandboxRow) -> Result<Told, Problem> {
-    Ok(vec![row.sandbox.tell()])
+pub(super) fn sandboxes(_: &Context<'_>, row: SandboxRow) -> Result<Facts, Problem> {
+    Ok(vec![row.sandbox.into_fact()])
 }
 
 #[derive(Deserialize)]
@@ -91,12 +92,12 @@ struct SandboxMetadata {
 }
 
 impl PodSandbox {
-    fn tell(self) -> (Option<Timestamp>, Fact) {
+    fn into_fact(self) -> (Option<Timestamp>, Fact) {
         let SandboxMetadata { name, namespace, uid } = self.metadata;
         let ready = self.state == "SANDBOX_READY";
         let pod = Pod { namespace, name, uid };
         let sandbox = Sandbox { id: ContainerId(self.id), pod, ready, created_at: self.created_at };
-        // When it stopped being ready is not told.
+        // When it stopped being ready is not reported.
         (sandbox.created_at.filter(|_| ready), Fact::Sandbox(sandbox))
     }
 }
@@ -197,15 +198,16 @@ struct LinuxResources {
 }
 
 impl Status {
-    fn tell(self, info: Info) -> (Option<Timestamp>, Fact) {
+    fn into_fact(self, info: Info) -> (Option<Timestamp>, Fact) {
         let label = |name: &str| self.labels.as_ref().and_then(|labels| labels.get(name)).cloned().unwrap_or_default();
         let grace = self.annotations.as_ref().and_then(|a| a.get("io.kubernetes.pod.terminationGracePeriod"));
         let spec = info.runtime_spec.and_then(|spec| spec.linux);
-        // The status knows of a resize; the other two tell what the container was created with.
-        let told = self.resources.and_then(|resources| resources.linux);
-        let told = told.or_else(|| info.config?.linux?.linux).map(|linux| linux.memory_limit);
+        // The status reflects a resize; the other two contain the values at creation.
+        let facts = self.resources.and_then(|resources| resources.linux);
+        let facts = facts.or_else(|| info.config?.linux?.linux).map(|linux| linux.memory_limit);
         let in_spec = spec.as_ref().and_then(|spec| spec.resources.as_ref());
-        let memory_limit = told.or_else(|| in_spec.map(|spec| spec.memory.as_ref().and_then(|m| m.limit).unwrap_or(0)));
+        let memory_limit =
+            facts.or_else(|| in_spec.map(|spec| spec.memory.as_ref().and_then(|m| m.limit).unwrap_or(0)));
         let state = match self.state.as_str() {
             "CONTAINER_CREATED" => State::Created,
             "CONTAINER_RUNNING" => State::Running,
@@ -274,8 +276,8 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     }
 }
 
-/// A time, in nanoseconds, in RFC 3339, or as seconds and nanoseconds. Zero and what is before the epoch (Go's zero time
-/// is of the year 1) mean none.
+/// A time, in nanoseconds, in RFC 3339, or as seconds and nanoseconds. Zero and what is before the epoch (Go's zero
+/// time is of the year 1) mean none.
 pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
     let from_nanoseconds = |nanoseconds: i64| Timestamp::from_nanosecond(i128::from(nanoseconds));
     let time = match Option::deserialize(deserializer)? {

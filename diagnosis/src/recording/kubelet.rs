@@ -4,9 +4,10 @@ use k8s_openapi::api::core::v1 as core;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Context, Problem, Told};
+use super::{Context, Facts, Problem};
 use crate::observation::Fact;
-use crate::observation::kubelet::{Answer, Configz, Summary};
+use crate::observation::kubelet::{Configz, Summary};
+use crate::observation::node::{Answer, Daemon, Reading};
 
 #[derive(Deserialize)]
 pub(super) struct Row {
@@ -18,29 +19,29 @@ pub(super) struct Row {
     error: String,
 }
 
-pub(super) fn healthz(_: &Context<'_>, row: Row) -> Result<Told, Problem> {
-    let said = row.body.as_str().unwrap_or_default();
-    let answer = match (row.ok, said) {
+pub(super) fn healthz(_: &Context<'_>, row: Row) -> Result<Facts, Problem> {
+    let body = row.body.as_str().unwrap_or_default();
+    let answer = match (row.ok, body) {
         (true, "ok") => Answer::Ok,
-        (true, said) => Answer::Unwell(said.to_owned()),
-        (false, _) if row.error.contains("refused") => Answer::Refused,
+        (true, body) => Answer::Unwell(body.to_owned()),
+        (false, _) if row.error.contains("refused") => Answer::Refused(row.error),
         (false, _) if row.error.contains("timed out") || row.error.contains("timeout") => Answer::Timeout,
         (false, _) => Answer::Unwell(row.error),
     };
-    Ok(vec![(None, Fact::KubeletHealth(answer))])
+    Ok(vec![(None, Fact::Node(Reading::Answer(Daemon::Kubelet, answer)))])
 }
 
-pub(super) fn configz(_: &Context<'_>, row: Row) -> Result<Told, Problem> {
+pub(super) fn configz(_: &Context<'_>, row: Row) -> Result<Facts, Problem> {
     if !row.ok {
-        return Ok(Told::new());
+        return Ok(Facts::new());
     }
     let configz: Configz = serde_json::from_value(row.body)?;
     Ok(vec![(None, Fact::KubeletConfig(configz.kubeletconfig))])
 }
 
-pub(super) fn summary(_: &Context<'_>, row: Row) -> Result<Told, Problem> {
+pub(super) fn summary(_: &Context<'_>, row: Row) -> Result<Facts, Problem> {
     if !row.ok {
-        return Ok(Told::new());
+        return Ok(Facts::new());
     }
     let summary: Summary = serde_json::from_value(row.body)?;
     Ok(vec![(None, Fact::KubeletSummary(Box::new(summary)))])
@@ -52,9 +53,9 @@ struct Pods {
     items: Option<Vec<core::Pod>>,
 }
 
-pub(super) fn pods(_: &Context<'_>, row: Row) -> Result<Told, Problem> {
+pub(super) fn pods(_: &Context<'_>, row: Row) -> Result<Facts, Problem> {
     if !row.ok {
-        return Ok(Told::new());
+        return Ok(Facts::new());
     }
     let pods: Pods = serde_json::from_value(row.body)?;
     let pods = pods.items.into_iter().flatten();

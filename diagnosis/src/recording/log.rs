@@ -9,7 +9,7 @@ use crate::observation::{Fact, Observation};
 /// The folder that they lie in.
 pub(super) const FOLDER: &str = "pod_logs/";
 
-/// What one file tells. It was read when the recording ended.
+/// The contents of one file. It was read when the recording ended.
 pub(super) fn tail(recording: &Recording, file_name: &str, contents: &str) -> Option<Observation> {
     let mut parts = file_name.strip_prefix(FOLDER)?.split('/');
     let (pod, container, attempt) = (parts.next()?, parts.next()?, parts.next()?);

@@ -1,17 +1,18 @@
 //! A recorded case, line by line, back into observations. `tests/corpus/README.md` describes the format.
 //!
-//! Each line of a file is `{"t": <unix time in ns when the recorder got it>, …}`. An empty file means that the source was
-//! there and silent, an absent one that there was no such source. Files not known here are passed over.
+//! Each line of a file is `{"t": <unix time in ns when the recorder got it>, …}`. An empty file means that the source
+//! was there and silent, an absent one that there was no such source. Files not known here are passed over.
 
 use std::{collections::BTreeMap, io};
 
 use coroner_proto::v1::Node;
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::observation::kube::Kind;
 use crate::observation::{Fact, Health, Observation, Source};
 use crate::parse::ParseError;
+use crate::text;
 
 mod api;
 mod containerd;
@@ -19,22 +20,33 @@ mod cri;
 mod kernel;
 mod kubelet;
 mod log;
+mod observed;
 mod stream;
 
+pub use observed::{OBSERVED, Scope, redact, row};
 pub use stream::Observations;
 
-/// What `case.json` tells that is needed to understand the files beside it. What it may tell of the truth is not read.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// The part of `case.json` that is needed to understand the files beside it. The truth in it is not read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recording {
+    /// The version of the format, [`FORMAT`] at most; 0 for what is no recording of `coroner record`.
+    #[serde(default)]
+    pub format: u32,
+    /// The version of Coroner that recorded it; empty for others.
+    #[serde(default)]
+    pub coroner: String,
+    /// It ended early, because it had reached its bound of bytes.
+    #[serde(default)]
+    pub full: bool,
     /// When the recording began.
-    #[serde(deserialize_with = "nanoseconds")]
+    #[serde(with = "nanoseconds")]
     pub start: Timestamp,
-    /// When it ended.
-    #[serde(deserialize_with = "nanoseconds")]
+    /// When the recording ended.
+    #[serde(with = "nanoseconds")]
     pub end: Timestamp,
     /// Unix time when the kernel's clocks were at zero, in nanoseconds.
     pub boot_offset_ns: i64,
-    /// The namespace that the case played in; empty if it does not say.
+    /// The namespace of the case; empty if it is not named.
     #[serde(default)]
     pub namespace: String,
     /// The node and its versions.
@@ -42,20 +54,20 @@ pub struct Recording {
     pub node: RecordedNode,
 }
 
-/// The node that a case was recorded on. What was not told is empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+/// The node that a case was recorded on. Unknown values are empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RecordedNode {
-    /// Its Kubernetes name.
+    /// The name of the Node object.
     #[serde(rename = "node_name")]
     pub name: String,
     /// Version of the kernel.
     pub kernel: String,
     /// Version of the kubelet.
     pub kubelet: String,
-    /// Version of containerd.
+    /// The version of containerd.
     pub containerd: String,
-    /// `v1` or `v2`.
+    /// The version of cgroups: `v1` or `v2`.
     pub cgroup: String,
 }
 
@@ -65,20 +77,29 @@ impl From<&RecordedNode> for Node {
     }
 }
 
+/// The newest format of what `coroner record` writes. It grows when an earlier version would read a recording wrongly.
+pub const FORMAT: u32 = 1;
+
 /// `case.json` cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("reading case.json")]
-pub struct CaseError(#[from] serde_json::Error);
+pub enum CaseError {
+    /// It is not JSON, or lacks what every case has.
+    #[error("reading case.json")]
+    Json(#[from] serde_json::Error),
+    /// A later version wrote it.
+    #[error("recorded by coroner {0}, in a format of its own: replay it with that version")]
+    Later(String),
+}
 
 /// A line cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{file}, line {line}")]
 pub struct LineError {
-    /// The file's name.
+    /// The name of the file.
     pub file: String,
     /// The line's number, from 1.
     pub line: usize,
-    /// What is wrong.
+    /// What is wrong with it.
     pub source: Problem,
 }
 
@@ -99,8 +120,8 @@ pub enum Problem {
     Time(#[from] jiff::Error),
 }
 
-/// What one line tells: when it happened, where a witness' clock says so, and what.
-type Told = Vec<(Option<Timestamp>, Fact)>;
+/// The facts of one line, with the time at which each happened, if the source's clock shows it.
+type Facts = Vec<(Option<Timestamp>, Fact)>;
 
 /// Where a line stands.
 struct Context<'r> {
@@ -113,13 +134,15 @@ struct Context<'r> {
 impl Context<'_> {
     /// Unix time for a time since boot.
     fn since_boot(&self, micros: u64) -> Result<Timestamp, jiff::Error> {
-        let boot = Timestamp::from_nanosecond(i128::from(self.recording.boot_offset_ns))?;
-        boot.checked_add(SignedDuration::from_micros(i64::try_from(micros).unwrap_or(i64::MAX)))
+        self.recording.booted().checked_add(SignedDuration::from_micros(i64::try_from(micros).unwrap_or(i64::MAX)))
     }
 }
 
-/// Which files a source of the node speaks through.
-const FILES: [(Source, &[&str]); 9] = [
+/// The folder of what a second node reported.
+pub const GUEST: &str = "guest/";
+
+/// The files of each source of the node.
+const FILES: [(Source, &[&str]); 10] = [
     (Source::KernelLog, &["kmsg"]),
     (Source::Cgroups, &["cgroups"]),
     (Source::Cri, &["cri_containers", "cri_events"]),
@@ -129,28 +152,51 @@ const FILES: [(Source, &[&str]); 9] = [
     (Source::Disk, &["procfs"]),
     (Source::Kubelet, &["kubelet_pods", "kubelet_summary", "kubelet_healthz", "kubelet_configz"]),
     (Source::Logs, &["pod_logs"]),
+    (Source::NodeChecks, &["procfs", "kubelet_healthz"]),
 ];
 
 impl Recording {
     /// From the text of `case.json`.
     ///
     /// # Errors
-    /// If it is not JSON, or says neither start, end nor clock.
+    /// If it is not JSON, contains neither start, end nor clock, or is of a later format.
     pub fn new(case_json: &str) -> Result<Self, CaseError> {
-        Ok(serde_json::from_str(case_json)?)
+        let recording: Self = serde_json::from_str(case_json)?;
+        if recording.format > FORMAT {
+            return Err(CaseError::Later(text::clean(&recording.coroner, 63)));
+        }
+        Ok(recording)
     }
 
-    /// All that the files of a case report, in the order in which it was seen, read as it is asked for. It begins with the health
-    /// of every source. Of each file, the lines are given by its name, which may have an ending, as `kmsg.ndjson`; they are read
-    /// in their order.
+    /// When the kernel's clocks were at zero: the last boot of the node, of two that of the second one.
+    pub fn booted(&self) -> Timestamp {
+        Timestamp::from_nanosecond(i128::from(self.boot_offset_ns)).unwrap_or(Timestamp::MIN)
+    }
+
+    /// All that the files of a case report, in the order in which it was seen, read as it is asked for. It begins with
+    /// the health of every source. Of each file, the lines are given by its name, which may have an ending, as
+    /// `kmsg.ndjson`; they are read in their order.
     pub fn stream<L: Iterator<Item = io::Result<String>>>(
         &self,
         files: impl IntoIterator<Item = (String, L)>,
     ) -> Observations<'_, L> {
         // By name, so that what was seen at the same moment does not hang on the order of a directory.
         let files: BTreeMap<String, L> = files.into_iter().collect();
-        let health = self.health(|stem| files.keys().any(|name| without_ending(name) == stem));
+        let has = |stem: &str| files.keys().any(|name| without_ending(name) == stem);
+        // Observations contain the health of their sources.
+        let health = if has(OBSERVED) { Vec::new() } else { self.health(has) };
         Observations::new(self, health, files)
+    }
+
+    /// The same of what the second node of a case reported itself: the files in its folder `guest`. `None` if there are
+    /// none.
+    pub fn guest_stream<L: Iterator<Item = io::Result<String>>>(
+        &self,
+        files: impl IntoIterator<Item = (String, L)>,
+    ) -> Option<Observations<'_, L>> {
+        let of_guest = |(name, lines): (String, L)| Some((name.strip_prefix(GUEST)?.to_owned(), lines));
+        let files: Vec<_> = files.into_iter().filter_map(of_guest).collect();
+        (!files.is_empty()).then(|| self.stream(files))
     }
 
     /// The same of files that are in memory.
@@ -195,7 +241,7 @@ impl Recording {
 }
 
 /// What reads one line of a file.
-type Reader = Box<dyn Fn(&Context<'_>, &str) -> Result<Told, Problem>>;
+type Reader = Box<dyn Fn(&Context<'_>, &str) -> Result<Facts, Problem>>;
 
 /// What reads the lines of the file of this name, without its ending; `None` for one that is not known here.
 fn reader(stem: &str) -> Option<Reader> {
@@ -203,6 +249,7 @@ fn reader(stem: &str) -> Option<Reader> {
         "kmsg" => rows(kernel::kmsg),
         "trace" => rows(kernel::trace),
         "cgroups" => rows(kernel::cgroups),
+        "hello" => rows(kernel::hello),
         "procfs" => rows(kernel::procfs),
         "containerd_events" => rows(containerd::events),
         "cri_containers" => rows(cri::containers),
@@ -212,11 +259,13 @@ fn reader(stem: &str) -> Option<Reader> {
         "kubelet_configz" => rows(kubelet::configz),
         "kubelet_summary" => rows(kubelet::summary),
         "kubelet_pods" => rows(kubelet::pods),
+        "leases" => rows(api::leases),
+        OBSERVED => rows(observed::observed),
         other => rows(api::watched(api::kind(other)?)),
     })
 }
 
-fn rows<R: DeserializeOwned>(read: impl Fn(&Context<'_>, R) -> Result<Told, Problem> + 'static) -> Reader {
+fn rows<R: DeserializeOwned>(read: impl Fn(&Context<'_>, R) -> Result<Facts, Problem> + 'static) -> Reader {
     Box::new(move |context, line| read(context, serde_json::from_str(line)?))
 }
 
@@ -226,7 +275,7 @@ fn in_memory(contents: &str) -> impl Iterator<Item = io::Result<String>> {
 
 #[derive(Deserialize)]
 struct At {
-    #[serde(deserialize_with = "nanoseconds")]
+    #[serde(with = "nanoseconds")]
     t: Timestamp,
 }
 
@@ -235,9 +284,19 @@ fn without_ending(file_name: &str) -> &str {
     file_name.split(['.', '/']).next().unwrap_or_default()
 }
 
-fn nanoseconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-    let nanoseconds = i64::deserialize(deserializer)?;
-    Timestamp::from_nanosecond(i128::from(nanoseconds)).map_err(serde::de::Error::custom)
+/// Unix time in nanoseconds.
+mod nanoseconds {
+    use jiff::Timestamp;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+
+    pub(super) fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        i64::try_from(at.as_nanosecond()).map_err(ser::Error::custom)?.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        let nanoseconds = i64::deserialize(deserializer)?;
+        Timestamp::from_nanosecond(i128::from(nanoseconds)).map_err(de::Error::custom)
+    }
 }
 
 #[cfg(test)]

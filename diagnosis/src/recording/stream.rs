@@ -139,7 +139,7 @@ impl<'r, L: Iterator<Item = io::Result<String>>> File<'r, L> {
             let line = self.lines.next()?;
             self.number += 1;
             match line.map_err(Problem::from).and_then(|line| self.read(&line)) {
-                Ok(told) => self.rest = told,
+                Ok(read) => self.rest = read,
                 Err(problem) => return Some(Err(self.error(problem))),
             }
         }
@@ -152,14 +152,14 @@ impl<'r, L: Iterator<Item = io::Result<String>>> File<'r, L> {
             return Ok(VecDeque::new());
         }
         let At { t: seen_at } = serde_json::from_str(line)?;
-        let told = read(&Context { recording: self.recording, seen_at, previous: self.previous }, line)?;
+        let read = read(&Context { recording: self.recording, seen_at, previous: self.previous }, line)?;
         self.previous = seen_at;
         // Nothing is seen before it happens: where it seems so, two clocks disagree.
         let observation = |(happened_at, fact): (Option<Timestamp>, _)| {
             let happened_at = happened_at.map_or(seen_at, |at| at.min(seen_at));
             Observation { seen_at, happened_at, fact }
         };
-        Ok(told.into_iter().map(observation).collect())
+        Ok(read.into_iter().map(observation).collect())
     }
 }
 

@@ -22,7 +22,7 @@ fn read(file: &str, contents: &str) -> Vec<Observation> {
 }
 
 #[test]
-fn a_case_tells_its_clocks_and_its_node() {
+fn a_case_names_its_clocks_and_its_node() {
     let recording = recording();
     assert_eq!((recording.start, recording.end), (at(1_795_211_830_000_000_000), at(1_795_211_838_000_000_000)));
     let node = Node::from(&recording.node);
@@ -125,7 +125,7 @@ fn events_of_containerd_are_read_by_topic() {
         line("moby /tasks/oom", r#"{"container_id":"c"}"#),
     ]
     .concat();
-    let told = read("containerd_events", &contents);
+    let facts = read("containerd_events", &contents);
     let exited_at = Some(at(1_795_211_831_000_000_000));
     let expected = [
         TaskEventKind::Exit { process_id: "e".to_owned(), pid: 7, status: 0, exited_at },
@@ -134,25 +134,25 @@ fn events_of_containerd_are_read_by_topic() {
     ];
     let container = ContainerId("c".to_owned());
     assert_eq!(
-        told.iter().map(|o| &o.fact).collect::<Vec<_>>(),
+        facts.iter().map(|o| &o.fact).collect::<Vec<_>>(),
         expected.map(|kind| Fact::Task(TaskEvent { container: container.clone(), kind })).iter().collect::<Vec<_>>()
     );
-    assert_eq!(told[0].happened_at, at(1_795_211_831_652_636_235));
+    assert_eq!(facts[0].happened_at, at(1_795_211_831_652_636_235));
 }
 
-fn container(told: &Observation) -> &crate::observation::cri::Container {
-    match &told.fact {
+fn container(facts: &Observation) -> &crate::observation::cri::Container {
+    match &facts.fact {
         Fact::Container(container) => container,
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
-fn limits_are_told_from_no_limit_and_from_silence() {
+fn limits_are_distinguished_from_no_limit_and_from_no_statement() {
     let limits = |resources: &str, info: &str| {
         let line = format!(r#"{{"t":1795211832000000000,"container":{{"status":{{"id":"c"{resources}}}{info}}}}}"#);
-        let told = read("cri_containers", &line);
-        (container(&told[0]).memory_limit, container(&told[0]).limits_known)
+        let facts = read("cri_containers", &line);
+        (container(&facts[0]).memory_limit, container(&facts[0]).limits_known)
     };
     assert_eq!(limits(r#","resources":{"linux":{"memoryLimitInBytes":"4096"}}"#, ""), (Some(4096), true));
     assert_eq!(limits(r#","resources":{"linux":{"memoryLimitInBytes":"0"}}"#, ""), (None, true));
@@ -178,16 +178,16 @@ fn a_status_is_dated_by_its_state_and_the_year_one_is_no_date() {
     };
     let running = &read("cri_containers", &line("CONTAINER_RUNNING"))[0];
     assert_eq!(running.happened_at, at(1_795_211_829_000_000_000));
-    let told = container(running);
-    assert_eq!((told.state, told.finished_at, told.pid), (State::Running, None, Some(77)));
-    assert_eq!((told.grace_period_seconds, told.image.as_str(), told.exit_code), (Some(30), "app:1", 3));
-    assert_eq!(told.sandbox_id, Some(ContainerId("s".to_owned())));
+    let facts = container(running);
+    assert_eq!((facts.state, facts.finished_at, facts.pid), (State::Running, None, Some(77)));
+    assert_eq!((facts.grace_period_seconds, facts.image.as_str(), facts.exit_code), (Some(30), "app:1", 3));
+    assert_eq!(facts.sandbox_id, Some(ContainerId("s".to_owned())));
     let exited = &read("cri_containers", &line("CONTAINER_EXITED"))[0];
     assert_eq!(exited.happened_at, exited.seen_at);
 }
 
 #[test]
-fn a_deleted_sandbox_is_told_from_a_deleted_container() {
+fn a_deleted_sandbox_is_distinguished_from_a_deleted_container() {
     let event = |id: &str| {
         let event = format!(
             r#"{{"t":1795211832000000000,"event":{{"containerId":"{id}","containerEventType":"CONTAINER_DELETED_EVENT",
@@ -201,4 +201,131 @@ fn a_deleted_sandbox_is_told_from_a_deleted_container() {
     assert_eq!(container(&of_container[1]).sandbox_id, Some(ContainerId("s".to_owned())));
     assert_eq!(of_container[2].fact, Fact::ContainerRemoved(ContainerId("c".to_owned())));
     assert_eq!(event("s")[2].fact, Fact::SandboxRemoved(ContainerId("s".to_owned())));
+}
+
+/// One observation of each kind that recorded cases have no row for; of the others, `tests/tests/recorded.rs` holds the
+/// same over all cases.
+fn of_every_other_kind() -> Vec<Fact> {
+    use crate::observation::{
+        cgroup, docker, kernel_log, kube, node, process,
+        trace::{OomVictim, SenderProcess, Signal, Thread},
+    };
+    let container = crate::observation::cri::Container {
+        id: ContainerId("c".to_owned()),
+        pod: crate::observation::cri::Pod { namespace: "shop".to_owned(), name: "web".to_owned(), uid: "u".to_owned() },
+        name: "app".to_owned(),
+        attempt: 2,
+        state: State::Exited,
+        created_at: Some(at(1)),
+        started_at: None,
+        finished_at: Some(at(3)),
+        exit_code: -1,
+        reason: "Error".to_owned(),
+        message: "\u{0} \u{202e}".to_owned(),
+        image: "app:1".to_owned(),
+        pid: Some(7),
+        cgroups_path: None,
+        memory_limit: Some(u64::MAX),
+        limits_known: true,
+        sandbox_id: None,
+        grace_period_seconds: Some(30),
+    };
+    let thread = Thread { tid: 7, comm: "runc:[1]".to_owned() };
+    let sender = SenderProcess { pid: 7, exe: Some("/usr/bin/runc".to_owned()), cgroup: None };
+    let limits = [("memory".to_owned(), i128::MAX)].into();
+    let pod = kube::Pod { limits, priority: -5, ..kube::Pod::default() };
+    vec![
+        Fact::KernelLog(kernel_log::Record {
+            sequence: None,
+            boot_micros: 5,
+            facility: 1,
+            level: 6,
+            text: "x".to_owned(),
+        }),
+        Fact::CgroupRemoved(cgroup::Path("/kubepods/x".to_owned())),
+        Fact::ProcessExit(process::Exit { pid: 7, status: process::WaitStatus::Signaled(9) }),
+        Fact::ContainerRemoved(ContainerId("c".to_owned())),
+        Fact::Docker(docker::Report::Container(Box::new(container.clone()))),
+        Fact::Docker(docker::Report::Event(ContainerId("c".to_owned()), docker::Event::Kill { signal: 15 })),
+        Fact::ContainerName {
+            id: ContainerId("c".to_owned()),
+            pod: container.pod,
+            name: "app".to_owned(),
+            attempt: None,
+        },
+        Fact::Signal(Signal {
+            signal: 9,
+            code: -6,
+            sender: thread.clone(),
+            sender_process: Some(sender),
+            target: thread.clone(),
+            group: true,
+            result: 0,
+        }),
+        Fact::OomVictim(OomVictim { pid: 7, comm: None, allocator: thread }),
+        Fact::KubeletPod(Box::new(pod)),
+        Fact::Node(node::Reading::Blocked(vec![node::BlockedProcess {
+            pid: 7,
+            name: "dd".to_owned(),
+            wait_channel: "io_schedule".to_owned(),
+            since: at(5),
+            pod_uid: String::new(),
+        }])),
+        Fact::Node(node::Reading::ApiServer(node::ApiServer {
+            address: "10.0.0.1:443".to_owned(),
+            failed: Some((node::Step::Tls, "bad".to_owned())),
+        })),
+        Fact::Health(Source::Api(Kind::Pods), Health::Degraded("403".to_owned())),
+        Fact::Gap(Gap { source: Source::Cri, reason: GapReason::Overload, from: at(1), to: at(2), lost: Some(3) }),
+    ]
+}
+
+#[test]
+fn what_is_observed_is_read_back_as_it_was() {
+    let (seen_at, happened_at) = (at(1_795_211_832_000_000_001), at(1_795_211_831_999_999_999));
+    let observations: Vec<_> = of_every_other_kind()
+        .into_iter()
+        .flat_map(|fact| {
+            [seen_at, happened_at].map(|happened_at| Observation { seen_at, happened_at, fact: fact.clone() })
+        })
+        .collect();
+    let rows = observations.iter().map(|observation| row(observation).unwrap()).collect::<Vec<_>>().join("\n");
+    assert_eq!(recording().observations([("observed.1.ndjson", rows)]).unwrap(), observations);
+}
+
+#[test]
+fn no_secret_is_recorded_in_whatever_text_it_stands() {
+    let secret = "password=hunter2-correct-horse";
+    for fact in of_every_other_kind() {
+        let observation = Observation { seen_at: at(5), happened_at: at(5), fact };
+        let text = row(&observation)
+            .unwrap()
+            .replace("\"web\"", &format!("\"{secret}\""))
+            .replace("\"x\"", "\"password=hunter2\"");
+        let again = recording().observations([("observed.ndjson", text)]).unwrap();
+        assert!(!row(&again[0]).unwrap().contains("hunter2"), "{again:?}");
+    }
+}
+
+#[test]
+fn a_recording_of_a_later_format_is_refused_with_the_version_that_wrote_it() {
+    let case = |format: u32| {
+        format!(r#"{{"start": 1, "end": 2, "boot_offset_ns": 3, "format": {format}, "coroner": "9.1.0", "new": 1}}"#)
+    };
+    assert!(Recording::new(&case(FORMAT)).is_ok());
+    assert!(Recording::new(&case(FORMAT + 1)).unwrap_err().to_string().contains("coroner 9.1.0"));
+}
+
+#[test]
+fn a_recording_may_be_about_some_pods_only() {
+    let scope = Scope { namespace: Some("shop".to_owned()), pods: ["web".to_owned()].into() };
+    let other = Scope { namespace: Some("bank".to_owned()), ..Scope::default() };
+    let kept = |scope: &Scope| {
+        let observed =
+            of_every_other_kind().into_iter().map(|fact| Observation { seen_at: at(5), happened_at: at(5), fact });
+        observed.filter_map(|observation| scope.narrow(observation)).count()
+    };
+    let all = of_every_other_kind().len();
+    // The kubelet's pod has neither name nor namespace.
+    assert_eq!((kept(&Scope::default()), kept(&scope), kept(&other)), (all, all - 1, all - 3));
 }

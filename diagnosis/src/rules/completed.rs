@@ -3,7 +3,11 @@
 use coroner_proto::v1::{Cause, Confidence};
 
 use super::death::{Death, Ending};
-use crate::{observation::kube::ContainerKind, verdict::Verdict};
+use crate::{
+    messages::exit,
+    observation::{Source, kube::ContainerKind},
+    verdict::Verdict,
+};
 
 pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     if death.ending() != Ending::Exit(0) || !death.started() {
@@ -17,23 +21,20 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
         ContainerKind::Sidecar => true,
         ContainerKind::Init | ContainerKind::Ephemeral => false,
     };
-    let asked =
-        |object: &crate::observation::kube::Pod| object.deletion.is_some_and(|deletion| deletion.asked() <= death.at);
-    if !should_stay || asked(object) || pod.has_ended() {
+    let asked = pod.deletion.is_some_and(|deletion| deletion.asked() <= death.at);
+    if !should_stay || asked || pod.has_ended() {
         return None;
     }
-    let mut verdict = Verdict::new(Cause::CompletedUnexpectedly, Confidence::Certain, death.at)
-        .told(
-            "Ended by itself with status 0, though it is meant to keep running",
-            "Its main process called exit with status 0, which says that its work is done. The pod restarts it for \
-             ever: either the work belongs into a Job, or the program ends because it was started without what keeps \
-             it running, such as a foreground flag.",
-        )
-        .by(pod.teller(), death.at, format!("restartPolicy {}", object.restart_policy));
-    if let Some((source, at, said)) = death.file.said_exit() {
-        verdict = verdict.by(source, at, said);
-    } else {
-        verdict = verdict.by(death.file.status_by, death.at, format!("reason {}, exit code 0", death.reason()));
+    // A program that obeys SIGTERM ends with 0 too: only a source that observed the signals can rule that out.
+    let watched = death.main.is_some() && death.watched_before_end();
+    let confidence = if watched { Confidence::Certain } else { Confidence::Likely };
+    let mut verdict = Verdict::new(Cause::CompletedUnexpectedly, confidence, death.at)
+        .headed(exit::completed())
+        .explained(if kind == ContainerKind::Sidecar { exit::completed_sidecar() } else { exit::completed_main() })
+        .supported_by(pod.reporter(), death.at, format!("restartPolicy: {}", object.restart_policy))
+        .supported(death.reported_end());
+    if !watched {
+        verdict = verdict.or_else(Cause::StoppedByRequest, exit::exit_maybe_asked()).without(Source::Signals);
     }
     verdict.exit = death.exit(0);
     verdict.process = death.main_process();

@@ -1,26 +1,54 @@
 //! Crashed: a fatal signal of the program's own making, in the main process or passed on by it as 128 + n.
 
-use coroner_proto::v1::{Cause, Confidence, Exit};
+use coroner_proto::v1::{Cause, Confidence, Exit, Message, Process};
 use jiff::Timestamp;
 
 use super::{
     death::{CLOCKS, Death, Ending, MOMENT},
-    stopped::{Sender, sender},
+    log_finding::log_finding,
+    stopped::{Sender, sender, sent_by},
 };
 use crate::{
-    case::{AuditedEnd, Line},
+    case::Line,
+    messages::{common, crash as texts, exit},
     observation::{
         Source,
         kernel_log::{Fault, FaultKind},
         trace::Signal,
     },
-    signal::signal_name,
     text,
-    verdict::Verdict,
+    verdict::{Evidence, Verdict},
 };
 
 pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
-    main_crashed(death).or_else(|| passed_on(death))
+    main_crashed(death).or_else(|| passed_on(death)).or_else(|| by_log(death))
+}
+
+/// No signal was observed, but the program's last lines agree with the exit code.
+fn by_log(death: &Death<'_>) -> Option<Verdict> {
+    if death.ending() != Ending::Unknown {
+        return None;
+    }
+    let code = death.code?;
+    let log = log_finding(death)?;
+    let cause = log.cause.filter(|named| (1..=64).any(|number| cause(number) == Some(*named)))?;
+    let number = code - 128;
+    let mut verdict = Verdict::new(cause, Confidence::Likely, death.at)
+        .headed(exit::exit_with_log(code, log.reason))
+        .explained(exit::crash_by_log(number))
+        .explained((cause == Cause::CrashAbort && number == 11).then(exit::crash_log_abort_of_init))
+        .explained(log.of_another.then(exit::exit_log_of_another))
+        .supported(death.reported_end())
+        .supported([log.line])
+        .or_else(Cause::KilledExternally, common::decided_by_signals())
+        .or_else(Cause::ApplicationExit, common::decided_by_wait());
+    if !death.covered(Source::Signals) {
+        verdict = verdict.without(Source::Signals);
+    }
+    verdict.contributing.extend(log.contributing);
+    verdict.exit = death.exit(number);
+    verdict.process = death.main_process();
+    Some(verdict.waiting())
 }
 
 /// The cause that a fatal signal of a program's own making stands for.
@@ -46,7 +74,7 @@ fn main_crashed(death: &Death<'_>) -> Option<Verdict> {
         return None;
     }
     let fault = death.fault_of_main();
-    let audit = audit(death, death.main?, number);
+    let audit = death.audit(death.main?, number);
     let aborted = aborting(death);
     let (cause, confidence) = match (cause, &fault) {
         (Cause::CrashSegfault, _) if aborted.is_some() => (Cause::CrashAbort, Confidence::Certain),
@@ -59,25 +87,38 @@ fn main_crashed(death: &Death<'_>) -> Option<Verdict> {
         (_, None) if sent.is_none() && audit.is_none() => (cause, Confidence::Likely),
         _ => (cause, Confidence::Certain),
     };
-    let mut verdict = tell(death, cause, confidence, number, "Its main process", fault);
+    // abort() of a process that ignores SIGABRT may show only in its log.
+    let log = log_finding(death);
+    let cause = match log.as_ref().and_then(|log| log.cause) {
+        Some(Cause::CrashAbort) if confidence != Confidence::Certain => Cause::CrashAbort,
+        _ => cause,
+    };
+    let process = called(death.process(death.main?), fault, sent);
+    let mut verdict = crashed(death, cause, confidence, number, fault)
+        .explained(texts::crash_main(number, named(&process)))
+        .explained(place(fault));
     if let Some((at, signal)) = aborted {
-        verdict = verdict.by(Source::Signals, at, said(signal));
+        verdict = verdict.supported_by(Source::Signals, at, sent_by(signal));
+        verdict = verdict.explained((number == 11).then(texts::crash_abort_of_init));
     }
     if let Some((at, signal)) = sent {
-        verdict = verdict.by(Source::Signals, at, said(signal));
-        verdict =
-            verdict.against(Source::Signals, at, "not killed from outside: the signal arose in the process itself");
+        verdict = verdict.supported_by(Source::Signals, at, sent_by(signal));
+        verdict = verdict.against(Source::Signals, at, texts::crash_not_killed());
     } else if fault.is_none() && audit.is_none() {
-        verdict = verdict.or_else(Cause::KilledExternally, "the tracepoint signal_generate would name the sender");
+        verdict = verdict.or_else(Cause::KilledExternally, common::decided_by_signals());
     }
     if sent.is_none() && !death.covered(Source::Signals) {
         verdict = verdict.without(Source::Signals);
+    }
+    if let Some(log) = log {
+        verdict.contributing.extend(log.contributing);
+        verdict = verdict.supported([log.line]);
     }
     if confidence != Confidence::Certain {
         verdict = verdict.waiting();
     }
     if let Some((at, line)) = audit {
-        verdict = verdict.by(Source::KernelLog, at, &line.text);
+        verdict = verdict.supported_by(Source::KernelLog, at, &line.text);
     }
     verdict.process = death.main_process();
     Some(verdict)
@@ -112,26 +153,29 @@ fn passed_on(death: &Death<'_>) -> Option<Verdict> {
             .of(*pid, from, to)
             .find(|(_, line)| signal_of(&line.event.kind) == Some(number));
         let sent = death.node.processes.signals.of(*pid, from, to).find(|(_, s)| s.signal == number && s.reached());
-        let audit = audit(death, *pid, number);
+        let audit = death.audit(*pid, number);
         let waited = death.node.processes.exits.of(*pid, from, to).any(|(_, status)| status.as_exit_code() == code);
         let own = sent.is_none_or(|(_, signal)| matches!(sender(death, signal), Sender::Own));
         if own && (fault.is_some() || sent.is_some() || audit.is_some() || waited) {
-            let mut verdict = tell(death, cause, Confidence::Certain, number, "A child of its main process", fault);
+            let process = called(death.process(*pid), fault, sent);
+            let mut verdict = crashed(death, cause, Confidence::Certain, number, fault)
+                .explained(texts::crash_child(number, named(&process), code))
+                .explained(place(fault));
             if let Some((at, signal)) = sent {
-                verdict = verdict.by(Source::Signals, at, said(signal));
+                verdict = verdict.supported_by(Source::Signals, at, sent_by(signal));
             }
             if let Some((at, line)) = audit {
-                verdict = verdict.by(Source::KernelLog, at, &line.text);
+                verdict = verdict.supported_by(Source::KernelLog, at, &line.text);
             }
-            verdict.process = Some(death.process(*pid));
+            verdict.process = Some(process);
             return Some(verdict);
         }
     }
-    strangers_crash(death, cause, number)
+    unknown_thread(death, cause, number, code)
 }
 
-/// A thread that nobody has placed crashed at the very moment: a short-lived child, or a thread of the main process.
-fn strangers_crash(death: &Death<'_>, cause: Cause, number: i32) -> Option<Verdict> {
+/// A thread of unknown origin crashed at the very moment: a short-lived child, or a thread of the main process.
+fn unknown_thread(death: &Death<'_>, cause: Cause, number: i32, code: i32) -> Option<Verdict> {
     let (from, to) = (death.at - MOMENT, death.at + MOMENT);
     let faults = death
         .node
@@ -151,48 +195,68 @@ fn strangers_crash(death: &Death<'_>, cause: Cause, number: i32) -> Option<Verdi
         (None, None) => return None,
     };
     let fault = fault.map(|(_, at, line)| (at, line));
-    let mut verdict = tell(death, cause, Confidence::Likely, number, "A thread or child of its main process", fault);
+    let process = Process { pid: tid, name: text::clean(&name, 64), ..Process::default() };
+    let mut verdict = crashed(death, cause, Confidence::Likely, number, fault)
+        .explained(texts::crash_thread(number, named(&process), code))
+        .explained(place(fault));
     if let Some((_, at, signal)) = signal {
-        verdict = verdict.by(Source::Signals, at, said(signal));
+        verdict = verdict.supported_by(Source::Signals, at, sent_by(signal));
     }
-    verdict.process = Some(coroner_proto::v1::Process { pid: tid, name: text::clean(&name, 64), ..Default::default() });
+    verdict.process = Some(process);
     Some(verdict)
 }
 
-fn tell(
+fn crashed(
     death: &Death<'_>,
     cause: Cause,
     confidence: Confidence,
     number: i32,
-    who: &str,
     fault: Option<(Timestamp, &Line<Fault>)>,
 ) -> Verdict {
-    let name = signal_name(number);
-    let what = match cause {
-        Cause::CrashAbort => "called abort()",
-        Cause::CrashBusError => "touched memory that its file or device could not give",
-        Cause::CrashIllegalInstruction => "came to an instruction that this CPU does not have",
-        Cause::CrashArithmetic => "divided by zero or the like",
-        Cause::CrashSeccomp => "made a system call that its seccomp profile forbids",
-        _ => "touched memory that is not its own",
-    };
-    let place = fault.and_then(|(_, line)| place(&line.event)).map_or_else(String::new, |place| format!(" {place}"));
+    let mut verdict = Verdict::new(cause, confidence, death.at)
+        .headed(headline(cause))
+        .supported(fault.map(|(at, line)| Evidence::new(Source::KernelLog, at, &line.text)));
     let code = death.code.unwrap_or(128 + number);
-    let explanation = format!("{who} {what}{place} and was ended by {name}. The container's exit code is {code}.");
-    let mut verdict = Verdict::new(cause, confidence, death.at).told(format!("Crashed: {name}"), explanation);
-    if let Some((at, line)) = fault {
-        verdict = verdict.by(Source::KernelLog, at, &line.text);
-    }
     verdict.exit = death.exit(number).or_else(|| Some(Exit { code, signal: number, ..Exit::default() }));
     verdict
 }
 
-fn place(fault: &Fault) -> Option<String> {
-    let object = fault.object.as_deref().map(|object| format!("in {}", text::clean(object, 128)));
-    let address = fault.address.as_deref().map(|address| format!("at address 0x{}", text::clean(address, 32)));
+fn headline(cause: Cause) -> Message {
+    match cause {
+        Cause::CrashAbort => texts::crash_abort(),
+        Cause::CrashBusError => texts::crash_bus_error(),
+        Cause::CrashIllegalInstruction => texts::crash_illegal_instruction(),
+        Cause::CrashArithmetic => texts::crash_arithmetic(),
+        Cause::CrashSeccomp => texts::crash_seccomp(),
+        _ => texts::crash_segfault(),
+    }
+}
+
+/// The process with the name that the kernel or the tracepoint reports, where no other source knows it.
+fn called(process: Process, fault: Option<(Timestamp, &Line<Fault>)>, sent: Option<(Timestamp, &Signal)>) -> Process {
+    let by_kernel = fault.map(|(_, line)| line.event.comm.as_str());
+    let name = by_kernel.or_else(|| sent.map(|(_, signal)| signal.target.comm.as_str()));
+    match name.filter(|_| process.name.is_empty()) {
+        Some(name) => Process { name: text::clean(name, 64), ..process },
+        None => process,
+    }
+}
+
+/// A process by its name and pid.
+fn named(process: &Process) -> Message {
+    match process.name.as_str() {
+        "" => common::process_nameless(process.pid),
+        name => common::process_named(name, process.pid),
+    }
+}
+
+/// Where the kernel saw the fault.
+fn place(fault: Option<(Timestamp, &Line<Fault>)>) -> Option<Message> {
+    let Fault { address, object, .. } = &fault?.1.event;
     match (address, object) {
-        (Some(address), Some(object)) => Some(format!("({address}, {object})")),
-        (Some(one), None) | (None, Some(one)) => Some(format!("({one})")),
+        (Some(address), Some(object)) => Some(texts::crash_place(address, object)),
+        (Some(address), None) => Some(texts::crash_address(address)),
+        (None, Some(object)) => Some(texts::crash_object(object)),
         (None, None) => None,
     }
 }
@@ -204,17 +268,4 @@ fn signal_of(kind: &FaultKind) -> Option<i32> {
         FaultKind::DivideError => Some(8),
         FaultKind::Other(_) => None,
     }
-}
-
-fn audit<'a>(death: &Death<'a>, pid: i32, number: i32) -> Option<(Timestamp, &'a Line<AuditedEnd>)> {
-    death
-        .node
-        .processes
-        .audits
-        .of(pid, death.at - CLOCKS, death.at + CLOCKS)
-        .find(|(_, line)| line.event.signal == number)
-}
-
-fn said(signal: &Signal) -> String {
-    super::stopped::said(signal)
 }

@@ -3,8 +3,10 @@
 use coroner_proto::v1::{Exit, Process};
 use jiff::{SignedDuration, Timestamp};
 
+use super::fabricated::{LOST, UNKNOWN};
 use crate::{
-    case::{ContainerFile, Line, NodeFile, OomKill, PodFile, Said},
+    case::{AuditedEnd, ContainerFile, Line, NodeFile, OomKill, PodFile, Statement},
+    messages::common,
     observation::{
         Source,
         cri::State,
@@ -12,27 +14,33 @@ use crate::{
         process::WaitStatus,
         trace::{Signal, WATCHED_SIGNALS},
     },
+    verdict::Evidence,
 };
 
-/// How far the clocks of two witnesses of the same moment may differ.
+/// How far the clocks of two sources that report the same moment may differ.
 pub const CLOCKS: SignedDuration = SignedDuration::from_secs(2);
 /// What precedes an end by more than this did not cause it at once.
 pub(super) const MOMENT: SignedDuration = SignedDuration::from_secs(1);
 
+/// Signals that end no process: they are ignored, or stop and continue it (signal(7)).
+const HARMLESS: [i32; 8] = [17, 18, 19, 20, 21, 22, 23, 28];
+/// How long before an end a request to stop may have come.
+const REQUEST: SignedDuration = SignedDuration::from_secs(30);
+
 /// The end of a container instance.
 #[derive(Debug)]
 pub struct Death<'a> {
-    /// The node's file.
+    /// What is known of the node.
     pub node: &'a NodeFile,
-    /// The container's file.
+    /// What is known of the container.
     pub file: &'a ContainerFile,
     /// Pid of its main process, where known.
     pub main: Option<i32>,
-    /// When it ended.
+    /// When the container ended.
     pub at: Timestamp,
-    /// The exit code that was reported, or that follows from how the kernel says its main process ended.
+    /// The exit code that was reported, or that follows from the kernel's wait status.
     pub code: Option<i32>,
-    /// How the kernel says its main process ended.
+    /// The kernel's wait status of its main process.
     pub wait: Option<WaitStatus>,
     /// Signals that its main process was sent, in order of time.
     pub signals: Vec<(Timestamp, &'a Signal)>,
@@ -43,19 +51,19 @@ pub struct Death<'a> {
 /// What was reported of an end.
 #[derive(Clone, Copy, Debug)]
 pub struct Reported<'a> {
-    /// By whom.
+    /// The source that reported it.
     pub source: Source,
-    /// Exit code.
+    /// The exit code, 0 to 255.
     pub code: i32,
-    /// Why, as `StartError`.
+    /// Why it ended, as `StartError`.
     pub reason: &'a str,
-    /// The same in words.
+    /// The message that belongs to the reason.
     pub message: &'a str,
-    /// It ran before.
+    /// Whether the container had started.
     pub started: bool,
 }
 
-/// How the main process ended, as far as the witnesses go.
+/// How the main process ended, as far as it was observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// By this signal.
@@ -95,7 +103,7 @@ impl<'a> Death<'a> {
         })
     }
 
-    /// The runtime's word, where it says that the container has ended; else the kubelet's.
+    /// The end as the runtime reports it; else as the kubelet does.
     pub fn reported(&self) -> Option<Reported<'a>> {
         let by_runtime =
             self.file.status.as_ref().filter(|status| status.state == State::Exited).map(|status| Reported {
@@ -108,7 +116,7 @@ impl<'a> Death<'a> {
         let by_kubelet = || {
             let ended = &self.file.kubelet.as_ref()?.ended.as_ref()?.what;
             Some(Reported {
-                source: self.node.pod_of(self.file).map_or(Source::Kubelet, PodFile::teller),
+                source: self.node.pod_of(self.file).map_or(Source::Kubelet, PodFile::reporter),
                 code: ended.code,
                 reason: &ended.reason,
                 message: &ended.message,
@@ -121,6 +129,17 @@ impl<'a> Death<'a> {
     /// Whether the container ever started.
     pub fn started(&self) -> bool {
         self.file.task_started.is_some() || self.reported().is_none_or(|reported| reported.started)
+    }
+
+    /// Whether it ran in an earlier boot of the node, and nothing of it was observed in this one: no source of this one
+    /// can show how it ended.
+    pub fn is_of_earlier_boot(&self) -> bool {
+        let by_kubelet = || self.file.kubelet.as_ref()?.ended.as_ref()?.what.started;
+        let status = self.file.status.as_ref();
+        let started = status.and_then(|status| status.started_at.or(status.created_at)).or_else(by_kubelet);
+        let before = self.node.state.booted.zip(started).is_some_and(|(booted, started)| started < booted);
+        let ran = self.main.is_some() || self.file.samples.latest.is_some() || self.file.task_started.is_some();
+        before && !ran
     }
 
     /// The reported reason, as `OOMKilled`; empty where there is none.
@@ -138,6 +157,11 @@ impl<'a> Death<'a> {
         self.node.covered(source, (self.at - MOMENT).max(self.file.first_seen), self.at)
     }
 
+    /// Whether a request to stop by a signal would have been observed.
+    pub fn watched_before_end(&self) -> bool {
+        self.node.covered(Source::Signals, (self.at - REQUEST).max(self.file.first_seen), self.at)
+    }
+
     /// How the main process ended.
     pub fn ending(&self) -> Ending {
         if let Some(status) = self.wait {
@@ -150,17 +174,30 @@ impl<'a> Death<'a> {
             return Ending::Signal(9);
         }
         let Some(code) = self.code else { return Ending::Unknown };
+        // The runtime lost the process, and made up this status later. No process survives SIGKILL.
+        if code == LOST && self.reason() == UNKNOWN {
+            return if self.signal(9).is_some() { Ending::Signal(9) } else { Ending::Unknown };
+        }
         // A runtime reports signal n as 128 + n, and n is at least 1.
         if code <= 128 || code > 128 + 64 {
             return Ending::Exit(code);
         }
         let number = code - 128;
+        if HARMLESS.contains(&number) {
+            return Ending::Exit(code);
+        }
         if let Some((at, _)) = self.signal(number)
             && self.at.duration_since(at) <= CLOCKS
         {
             return Ending::Signal(number);
         }
         if self.fault_of_main().is_some() && matches!(number, 4 | 7 | 8 | 11) {
+            return Ending::Signal(number);
+        }
+        if self.main.is_some_and(|main| self.audit(main, number).is_some()) {
+            return Ending::Signal(number);
+        }
+        if number == 7 && self.memory_error().is_some() {
             return Ending::Signal(number);
         }
         if WATCHED_SIGNALS.contains(&number) && self.covered(Source::Signals) && self.main.is_some() {
@@ -175,13 +212,37 @@ impl<'a> Death<'a> {
         self.main.and_then(|pid| self.node.processes.faults.of(pid, from, self.at + CLOCKS).next_back())
     }
 
+    /// The audit record that this signal ended a process of the container.
+    pub fn audit(&self, pid: i32, signal: i32) -> Option<(Timestamp, &'a Line<AuditedEnd>)> {
+        let mut audits = self.node.processes.audits.of(pid, self.at - CLOCKS, self.at + CLOCKS);
+        audits.find(|(_, line)| line.event.signal == signal)
+    }
+
+    /// The kernel's line about broken memory that the main process used.
+    pub fn memory_error(&self) -> Option<(Timestamp, &'a Line<()>)> {
+        self.node.processes.memory_errors.of(self.main?, self.at - CLOCKS, self.at + CLOCKS).next_back()
+    }
+
     /// The exit, as reported and as found out.
     pub fn exit(&self, signal: i32) -> Option<Exit> {
         let reported_reason = self.reason().to_owned();
         self.code.map(|code| Exit { code, signal, fabricated: false, reported_reason })
     }
 
-    /// The main process.
+    /// The end as the runtime's events report it, else as its status or the kubelet's does.
+    pub fn reported_end(&self) -> Option<Evidence> {
+        if let Some((source, at, statement)) = self.file.exit_reported() {
+            return Some(Evidence::new(source, at, statement));
+        }
+        let reported = self.reported()?;
+        let statement = match reported.reason {
+            "" => common::exit_code_reported(reported.code),
+            reason => common::exit_reported(reason, reported.code),
+        };
+        Some(Evidence::new(reported.source, self.at, statement))
+    }
+
+    /// The main process, as diagnoses show it.
     pub fn main_process(&self) -> Option<Process> {
         self.main.map(|pid| self.process(pid))
     }
@@ -198,7 +259,7 @@ impl<'a> Death<'a> {
     }
 
     /// The moment the sandbox of its pod ended, where that was before this container's end.
-    pub fn sandbox_end(&self) -> Option<Said<u32>> {
+    pub fn sandbox_end(&self) -> Option<Statement<u32>> {
         let pod = self.node.pod_of(self.file)?;
         let ends = pod.sandboxes.values().filter_map(|sandbox| sandbox.end.clone());
         ends.filter(|end| end.at < self.at).min_by_key(|end| end.at)

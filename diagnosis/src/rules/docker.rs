@@ -1,14 +1,15 @@
-//! Nobody watched which signals were sent, but Docker says which ones it was asked to send. On whose behalf, only the kubelet
-//! and the API server can tell.
+//! Signals were not observed, but Docker reports which ones it was asked to send. On whose behalf, only the kubelet and
+//! the API server report.
 
 use coroner_proto::v1::{Cause, Confidence, StopRequester};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
     death::{CLOCKS, Death, Ending},
-    stopped::{STOP_SIGNALS, grace, not_for_memory, on_whose_behalf, seconds},
+    manner::Manner,
+    stopped::{STOP_SIGNALS, grace, not_for_memory, on_whose_behalf},
 };
-use crate::{observation::Source, signal::signal_name, verdict::Verdict};
+use crate::{messages::stop, observation::Source, verdict::Verdict};
 
 pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     let code = death.code?;
@@ -19,38 +20,29 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     let (first, _) = asked.or(killed)?;
     let watched = death.node.covered(Source::Signals, (*first).max(death.file.first_seen), death.at);
     if watched && death.main.is_some() {
-        return None; // and the signals that reached it say otherwise
+        return None; // and the signals that reached it show otherwise
     }
     let by_kill = code == 137 && !matches!(death.ending(), Ending::Exit(_));
-    let heard_all = death.node.covered(Source::Docker, since.max(death.file.first_seen), death.at);
-    let (cause, summary, how) = match (asked, killed) {
+    let observed_all = death.node.covered(Source::Docker, since.max(death.file.first_seen), death.at);
+    let (_, signal) = asked.or(killed)?;
+    let (cause, manner, how) = match (asked, killed) {
         (Some((asked, _)), Some((killed, _))) if by_kill => {
-            let waited = seconds(killed.duration_since(*asked));
-            let summary = format!("Asked to stop, did not within {waited}, and was killed");
-            (Cause::GracePeriodExceeded, summary, format!("{waited} later it still ran, and Docker sent SIGKILL"))
+            let waited = killed.duration_since(*asked);
+            (Cause::GracePeriodExceeded, Manner::KilledAfter(waited), stop::docker_ignored(*signal, waited))
         }
-        (None, Some(_)) if by_kill && heard_all => {
-            let summary = "Stopped at once on request, without a grace period".to_owned();
-            (Cause::StoppedByRequest, summary, "it had not been asked to stop before".to_owned())
+        (None, Some(_)) if by_kill && observed_all => {
+            (Cause::StoppedByRequest, Manner::AtOnce, stop::docker_without_signal())
         }
-        (None, Some(_)) if by_kill => {
-            let summary = "Killed by Docker, as after a grace period".to_owned();
-            (Cause::GracePeriodExceeded, summary, "whether it had been asked to stop before is not known".to_owned())
-        }
+        (None, Some(_)) if by_kill => (Cause::GracePeriodExceeded, Manner::Killed, stop::docker_before_unknown()),
         (Some((asked, _)), _) if !by_kill => {
-            let took = seconds(death.at.duration_since(*asked).max(SignedDuration::ZERO));
-            (Cause::StoppedByRequest, "Stopped on request".to_owned(), format!("it ended within {took}"))
+            let took = death.at.duration_since(*asked).max(SignedDuration::ZERO);
+            (Cause::StoppedByRequest, Manner::Obeyed, stop::docker_obeyed(*signal, took))
         }
         _ => return None, // a SIGKILL that Docker did not send
     };
-    let (_, signal) = asked.or(killed)?;
-    let explanation = format!(
-        "Docker was asked to send its main process {}; {how}. Nobody watched which signals reached it.",
-        signal_name(*signal)
-    );
-    let mut verdict = Verdict::new(cause, Confidence::Likely, death.at).told(summary, explanation);
+    let mut verdict = Verdict::new(cause, Confidence::Likely, death.at).headed(manner.headline(None)).explained(how);
     for (at, signal) in asked.into_iter().chain(killed.filter(|_| by_kill)) {
-        verdict = verdict.by(Source::Docker, *at, format!("kill, signal {signal}"));
+        verdict = verdict.supported_by(Source::Docker, *at, format!("kill, signal {signal}"));
     }
     verdict = not_for_memory(death, verdict).without(Source::Signals);
     verdict.requested_by = StopRequester::Runtime;
@@ -60,7 +52,7 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
         Ending::Exit(_) | Ending::Unknown => 0,
     });
     verdict.process = death.main_process();
-    Some(on_whose_behalf(verdict).waiting())
+    Some(on_whose_behalf(death, verdict).waiting())
 }
 
 fn in_time(from: Timestamp, at: Timestamp, end: Timestamp) -> bool {

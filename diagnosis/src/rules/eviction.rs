@@ -1,67 +1,71 @@
 //! Why the kubelet evicted a pod: which signal, its threshold, its value then, and why this pod.
 //!
-//! The kubelet's message (`pkg/kubelet/eviction/helpers.go`) names the resource, not the signal; where the numbers are not in it,
-//! its configuration and what was measured on the node tell them.
+//! The kubelet's message (`pkg/kubelet/eviction/helpers.go`) names the resource, not the signal; where the numbers are
+//! not in it, its configuration and what was measured on the node supply them.
 
-use coroner_proto::v1::Cause;
+use coroner_proto::v1::{Cause, Message};
 use jiff::Timestamp;
 
 use crate::{
     case::{NodeFile, PodFile},
+    messages::{common, eviction as texts},
     observation::{
         Source,
         disk::Role,
         kube::{
             self, Pod,
-            message::eviction::{Eviction as Said, eviction},
+            message::eviction::{Eviction as Statement, eviction},
         },
         kubelet::{NodeStats, PodStats},
     },
-    text,
-    units::size,
+    verdict::Evidence,
 };
 
 /// An eviction, explained.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Eviction {
     pub(super) cause: Cause,
-    pub(super) summary: String,
-    pub(super) explanation: String,
-    pub(super) said: Vec<(Source, Timestamp, String)>,
+    pub(super) headline: Message,
+    pub(super) explanation: Vec<Message>,
+    pub(super) evidence: Vec<Evidence>,
 }
 
 /// From the kubelet's message. `None` for one that names nothing known, or a pod that was not admitted.
 pub(super) fn of(node: &NodeFile, file: &PodFile, pod: &Pod, message: &str) -> Option<Eviction> {
     match eviction(message)? {
-        Said::Shortage { resource, left, above } => {
+        Statement::Shortage { resource, left, above } => {
             let kind = shortage(resource)?;
-            Some(by_shortage(node, file, pod, &kind, left, &above))
+            Some(by_shortage(node, file, pod, kind, left, &above))
         }
-        Said::ContainerLimit(_) | Said::PodLimit => Some(by_limit(file, message, None)),
-        Said::VolumeLimit(volume) => Some(by_limit(file, message, Some(volume))),
-        Said::NotAdmitted(_) => None,
+        Statement::ContainerLimit(_) | Statement::PodLimit => Some(by_limit(file, message, None)),
+        Statement::VolumeLimit(volume) => Some(by_limit(file, message, Some(volume))),
+        Statement::NotAdmitted(_) => None,
     }
 }
 
 /// What a node is short of, and the signals of it.
+#[derive(Clone, Copy)]
 struct Shortage {
     cause: Cause,
-    what: &'static str,
+    headline: fn() -> Message,
     signals: &'static [&'static str],
 }
 
 /// The resource, by its name; before 1.20 disks were called by their file systems.
 fn shortage(resource: &str) -> Option<Shortage> {
-    let of = |cause, what, signals| Some(Shortage { cause, what, signals });
+    let of = |cause, headline, signals| Some(Shortage { cause, headline, signals });
     match resource {
-        "memory" => of(Cause::EvictedMemory, "memory", &["memory.available", "allocatableMemory.available"]),
+        "memory" => {
+            of(Cause::EvictedMemory, texts::evicted_memory, &["memory.available", "allocatableMemory.available"])
+        }
         "inodes" | "nodefsInodes" | "imagefsInodes" => {
             let signals = &["nodefs.inodesFree", "imagefs.inodesFree", "containerfs.inodesFree"];
-            of(Cause::EvictedInodes, "inodes", signals)
+            of(Cause::EvictedInodes, texts::evicted_inodes, signals)
         }
-        "pids" => of(Cause::EvictedPids, "process ids", &["pid.available"]),
+        "pids" => of(Cause::EvictedPids, texts::evicted_pids, &["pid.available"]),
         "ephemeral-storage" | "nodefs" | "imagefs" | "containerfs" => {
-            of(Cause::EvictedDisk, "disk", &["nodefs.available", "imagefs.available", "containerfs.available"])
+            let signals = &["nodefs.available", "imagefs.available", "containerfs.available"];
+            of(Cause::EvictedDisk, texts::evicted_disk, signals)
         }
         _ => None,
     }
@@ -71,71 +75,77 @@ fn by_shortage(
     node: &NodeFile,
     file: &PodFile,
     pod: &Pod,
-    shortage: &Shortage,
+    Shortage { cause, headline, signals }: Shortage,
     left: Option<(&str, &str)>,
     above: &[(&str, &str, &str)],
 ) -> Eviction {
-    let Shortage { cause, what, signals } = *shortage;
-    let mut said = Vec::new();
-    let mut explanation = format!("The node was short of {what}");
-    if let Some((threshold, available)) = left {
-        explanation += &format!(
-            ": {} were left, below the threshold of {}",
-            text::clean(available, 63),
-            text::clean(threshold, 63)
-        );
-    }
-    explanation += ".";
+    let mut evidence = Vec::new();
+    let mut explanation = Vec::new();
+    explanation.extend(left.and_then(|(threshold, available)| remaining(cause, available, threshold)));
     let mut crossed = Vec::new();
     for signal in signals {
         let Some(threshold) = threshold(node, signal) else { continue };
         let Some((source, when, left, all)) = measured(node, signal) else {
-            crossed.push(format!("{signal} < {threshold}"));
+            crossed.push(*signal);
             continue;
         };
-        let shown = |value: u64| if counts(signal) { value.to_string() } else { size(value) };
-        let below = limit(&threshold, all).is_some_and(|limit| left < limit);
-        said.push((source, when, format!("{signal}: {} of {} left, threshold {threshold}", shown(left), shown(all))));
-        if below {
-            crossed.push(format!("{signal} < {threshold}"));
+        let Some(threshold) = limit(&threshold, all) else { continue };
+        if left < threshold {
+            crossed.push(signal);
         }
+        let statement = match counts(signal) {
+            true => texts::evicted_signal_count(signal, left, all, threshold),
+            false => texts::evicted_signal_bytes(signal, left, all, threshold),
+        };
+        evidence.push(Evidence::new(source, when, statement));
     }
     if !crossed.is_empty() {
-        explanation += &format!(" Eviction signal: {}.", crossed.join(", or "));
+        explanation.push(texts::evicted_signals(crossed));
     }
-    if let Some(why) = chosen(file, pod, above, cause) {
-        explanation += &format!(" {why}");
-    }
+    explanation.extend(chosen(file, pod, above, cause));
     if let Some(stats) = &file.stats {
-        said.extend(usage(&stats.what, cause).map(|usage| (Source::Kubelet, stats.at, usage)));
+        let usage = usage(&stats.what, cause);
+        evidence.extend(usage.map(|usage| Evidence::new(Source::Kubelet, stats.at, usage)));
     }
-    Eviction { cause, summary: format!("Evicted: the node was short of {what}"), explanation, said }
+    Eviction { cause, headline: headline(), explanation, evidence }
+}
+
+/// What was left of a resource, and its threshold, in the quantities of the kubelet's message.
+fn remaining(cause: Cause, available: &str, threshold: &str) -> Option<Message> {
+    let whole = |quantity: &str| u64::try_from(kube::amount(quantity)? / 1000).ok();
+    let (available, threshold) = (whole(available)?, whole(threshold)?);
+    Some(match cause {
+        Cause::EvictedInodes | Cause::EvictedPids => texts::evicted_left(available, threshold),
+        _ => texts::evicted_left_bytes(available, threshold),
+    })
 }
 
 /// Why this pod was ranked first: by what the kubelet compares, use above request, then priority, then use.
-fn chosen(file: &PodFile, pod: &Pod, above: &[(&str, &str, &str)], cause: Cause) -> Option<String> {
-    let clean = |text| text::clean(text, 63);
-    let consumers = above.iter().map(|(name, used, request)| {
-        format!("container {} used {} with a request of {}", clean(name), clean(used), clean(request))
-    });
-    let told: Vec<String> = consumers.collect();
-    let priority = format!("priority {}, QoS class {}", pod.priority, pod.qos);
-    let volumes = file.stats.as_ref().map(|stats| empty_dirs(pod, &stats.what)).unwrap_or_default();
-    // The kubelet's own numbers leave out what emptyDirs hold.
-    let beside = if cause == Cause::EvictedDisk && volumes > 0 {
-        format!(" Its emptyDir volumes held {} beside that.", size(volumes))
-    } else {
-        String::new()
+fn chosen(file: &PodFile, pod: &Pod, above: &[(&str, &str, &str)], cause: Cause) -> Vec<Message> {
+    let consumers: Vec<Message> = above.iter().map(|of| consumer(cause, *of)).collect();
+    let why = match consumers.is_empty() {
+        true if pod.qos.is_empty() => texts::evicted_ranked_by_priority(pod.priority),
+        true => texts::evicted_ranked(pod.priority, &pod.qos),
+        false => texts::evicted_used_more(consumers),
     };
-    if told.is_empty() {
-        return Some(format!(
-            "Pods that use more than they request go first, then those of low priority ({priority}).{beside}"
-        ));
+    // The kubelet's own numbers leave out what emptyDirs hold.
+    let volumes = file.stats.as_ref().map(|stats| empty_dirs(pod, &stats.what)).unwrap_or_default();
+    let beside = (cause == Cause::EvictedDisk && volumes > 0).then(|| texts::evicted_empty_dirs(volumes));
+    [why].into_iter().chain(beside).collect()
+}
+
+/// A container that used more than it requested.
+fn consumer(cause: Cause, (container, used, request): (&str, &str, &str)) -> Message {
+    let bytes = |quantity: &str| u64::try_from(kube::amount(quantity)? / 1000).ok();
+    match (cause, bytes(used), bytes(request)) {
+        (Cause::EvictedMemory | Cause::EvictedDisk, Some(used), None | Some(0)) => {
+            texts::evicted_consumer_unrequested(container, used)
+        }
+        (Cause::EvictedMemory | Cause::EvictedDisk, Some(used), Some(request)) => {
+            texts::evicted_consumer(container, used, request)
+        }
+        _ => texts::evicted_consumer_count(container, used),
     }
-    Some(format!(
-        "This pod went first because it used more than it requested: {} ({priority}).{beside}",
-        told.join(", ")
-    ))
 }
 
 fn empty_dirs(pod: &Pod, stats: &PodStats) -> u64 {
@@ -147,25 +157,16 @@ fn empty_dirs(pod: &Pod, stats: &PodStats) -> u64 {
     stats.volume.iter().filter(|volume| on_disk(&volume.name)).filter_map(|volume| volume.fs.used_bytes).sum()
 }
 
-/// What the pod used, as the kubelet measured it last.
-fn usage(stats: &PodStats, cause: Cause) -> Option<String> {
+/// What the pod used, as the kubelet measured it last. Nothing if that is 0: then it was not measured yet.
+fn usage(stats: &PodStats, cause: Cause) -> Option<Message> {
+    let counts = |number: &u64| *number > 0;
     match cause {
-        Cause::EvictedMemory => {
-            let used = stats.memory?.working_set_bytes?;
-            Some(format!("the pod's working set was {}", size(used)))
-        }
+        Cause::EvictedMemory => stats.memory?.working_set_bytes.filter(counts).map(texts::evicted_working_set),
         Cause::EvictedDisk | Cause::EvictedEphemeralStorageLimit => {
-            let used = stats.ephemeral_storage?.used_bytes?;
-            Some(format!("the pod used {} of local storage", size(used)))
+            stats.ephemeral_storage?.used_bytes.filter(counts).map(texts::evicted_storage_used)
         }
-        Cause::EvictedInodes => {
-            let used = stats.ephemeral_storage?.inodes_used?;
-            Some(format!("the pod used {used} inodes"))
-        }
-        Cause::EvictedPids => {
-            let count = stats.processes?.process_count?;
-            Some(format!("the pod had {count} processes"))
-        }
+        Cause::EvictedInodes => stats.ephemeral_storage?.inodes_used.filter(counts).map(texts::evicted_inodes_used),
+        Cause::EvictedPids => stats.processes?.process_count.filter(counts).map(texts::evicted_processes),
         _ => None,
     }
 }
@@ -173,25 +174,21 @@ fn usage(stats: &PodStats, cause: Cause) -> Option<String> {
 /// The pod, one of its containers or volumes passed a limit of its own (`localStorageEviction`).
 fn by_limit(file: &PodFile, message: &str, volume: Option<&str>) -> Eviction {
     let cause = Cause::EvictedEphemeralStorageLimit;
-    let mut said = Vec::new();
+    let mut evidence = Vec::new();
     if let Some(stats) = &file.stats {
-        said.extend(usage(&stats.what, cause).map(|usage| (Source::Kubelet, stats.at, usage)));
+        evidence.extend(usage(&stats.what, cause).map(|usage| Evidence::new(Source::Kubelet, stats.at, usage)));
         for of in stats.what.volume.iter().filter(|of| Some(of.name.as_str()) == volume) {
-            let held = of.fs.used_bytes.map(|used| format!("volume {} held {}", of.name, size(used)));
-            said.extend(held.map(|held| (Source::Kubelet, stats.at, held)));
+            let held = of.fs.used_bytes.filter(|used| *used > 0);
+            let held = held.map(|used| texts::evicted_volume_held(&of.name, used));
+            evidence.extend(held.map(|held| Evidence::new(Source::Kubelet, stats.at, held)));
         }
     }
-    let peak =
-        file.storage_peak.map_or_else(String::new, |peak| format!(" The most that was measured: {}.", size(peak)));
+    let peak = file.storage_peak.filter(|peak| *peak > 0).map(texts::evicted_peak);
     Eviction {
         cause,
-        summary: "Evicted: it passed a storage limit of its own".to_owned(),
-        explanation: format!(
-            "{} The kubelet measures local storage (containers' files, logs, emptyDirs) every ten seconds or so and \
-             evicts at once.{peak}",
-            text::clean(message.trim(), 512)
-        ),
-        said,
+        headline: texts::evicted_limit(),
+        explanation: [common::kubelet_reported(message)].into_iter().chain(peak).collect(),
+        evidence,
     }
 }
 
@@ -214,7 +211,8 @@ fn counts(signal: &str) -> bool {
     signal.ends_with("inodesFree") || signal.starts_with("pid")
 }
 
-/// What is left and all there is of what a signal measures: by who reads it from the kernel, else by the kubelet itself.
+/// What is left and all there is of what a signal measures: by who reads it from the kernel, else by the kubelet
+/// itself.
 fn measured(node: &NodeFile, signal: &str) -> Option<(Source, Timestamp, u64, u64)> {
     by_the_node(node, signal).or_else(|| by_the_kubelet(node, signal))
 }
@@ -272,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_nobody_reads_the_file_systems_the_kubelet_tells_what_is_left() {
+    fn where_the_file_systems_are_not_read_the_kubelet_reports_what_is_left() {
         let mut node = NodeFile::new(coroner_proto::v1::Node::default());
         let stats = serde_json::json!({
             "memory": {"availableBytes": 100, "workingSetBytes": 300},
@@ -281,7 +279,7 @@ mod tests {
             "rlimit": {"maxpid": 1000, "curproc": 990},
         });
         let what = serde_json::from_value(stats).unwrap();
-        node.stats = Some(crate::case::Said { at: Timestamp::UNIX_EPOCH, what });
+        node.stats = Some(crate::case::Statement { at: Timestamp::UNIX_EPOCH, what });
         let left = |signal| measured(&node, signal).map(|(_, _, left, all)| (left, all));
         assert_eq!(left("nodefs.available"), Some((7, 70)));
         assert_eq!(left("nodefs.inodesFree"), Some((5, 50)));

@@ -1,29 +1,49 @@
-//! The runtime reports a status that nobody witnessed, because it lost the process: made up, however it looks.
+//! The runtime reports a status that no source observed, because it lost the process: made up, however it looks.
 //!
 //! containerd reports 255 with reason Unknown for a container that it finds without a task at its own start
 //! (`internal/cri/server/restart.go`), and 255 for one whose shim died under it.
 
-use coroner_proto::v1::{Cause, Confidence};
+use coroner_proto::v1::{Cause, Confidence, Message};
 
 use super::{
-    death::{CLOCKS, Death},
-    stopped,
+    crash,
+    death::{CLOCKS, Death, Ending},
+    oom_daemon, stopped,
 };
 use crate::{
+    messages::{common, exit as texts},
     observation::{Source, process::WaitStatus},
-    signal::signal_name,
     verdict::Verdict,
 };
 
 /// The code that containerd makes up.
 pub(super) const LOST: i32 = 255;
+/// The reason that it gives with it at its own start.
+pub(super) const UNKNOWN: &str = "Unknown";
 
 pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
-    cleaned_up(death).or_else(|| lost(death))
+    cleaned_up(death).or_else(|| observed(death)).or_else(|| lost(death))
 }
 
-/// The shim was killed, and the runtime killed what it had watched over: nobody asked this container to stop, and its 137 is
-/// that of `runc delete --force` (`cleanupAfterDeadShim` in containerd's `core/runtime/v2/shim.go`).
+/// The runtime lost the process and made up its status, but the kernel was seen to end it: that is why it ended, and
+/// the later bookkeeping takes nothing back. Of a SIGKILL by a runtime that cleans up, the status is all that there is
+/// to report.
+fn observed(death: &Death<'_>) -> Option<Verdict> {
+    let reported = death.reported().filter(|reported| reported.code == LOST && reported.reason == UNKNOWN)?;
+    let Ending::Signal(number) = death.ending() else { return None };
+    let verdict = crash::end(death).or_else(|| oom_daemon::end(death)).or_else(|| stopped::end(death))?;
+    if matches!(verdict.cause, Cause::StoppedByRequest | Cause::GracePeriodExceeded) {
+        return None;
+    }
+    let made_up = common::exit_reported(reported.reason, LOST);
+    let mut verdict = verdict.against(reported.source, death.at, made_up).explained(texts::fabricated_by_runtime(LOST));
+    verdict.at = death.signal(number).map_or(death.at, |(at, _)| at);
+    verdict.exit = verdict.exit.map(|exit| coroner_proto::v1::Exit { fabricated: true, ..exit });
+    Some(verdict)
+}
+
+/// The shim was killed, and the runtime killed what it had supervised: the container had not been asked to stop, and
+/// its 137 is that of `runc delete --force` (`cleanupAfterDeadShim` in containerd's `core/runtime/v2/shim.go`).
 fn cleaned_up(death: &Death<'_>) -> Option<Verdict> {
     let (killed_at, killed) = death.signal(9)?;
     let (shim_at, shim) = shim_killed(death)?;
@@ -32,13 +52,10 @@ fn cleaned_up(death: &Death<'_>) -> Option<Verdict> {
         return None;
     }
     let mut verdict = Verdict::new(Cause::StatusFabricated, Confidence::Likely, death.at)
-        .told(
-            "Killed by the runtime's clean-up: the shim that watched over it had been killed",
-            "The shim that watched over the container was killed; the runtime then killed what was left of the \
-             container. Its exit code tells of that clean-up, not of the program, which nobody had asked to stop.",
-        )
-        .by(Source::Signals, shim_at, shim)
-        .by(Source::Signals, killed_at, stopped::said(killed));
+        .headed(texts::fabricated_cleanup())
+        .explained(texts::fabricated_cleanup_why())
+        .supported_by(Source::Signals, shim_at, shim)
+        .supported_by(Source::Signals, killed_at, stopped::sent_by(killed));
     verdict.exit = death.exit(9).map(|exit| coroner_proto::v1::Exit { fabricated: true, ..exit });
     verdict.process = death.main_process();
     Some(verdict)
@@ -53,7 +70,7 @@ fn lost(death: &Death<'_>) -> Option<Verdict> {
     let unseen =
         death.file.task_exit.is_none() && death.covered(Source::Containerd) && death.file.task_started.is_some();
     let confidence = match (reported.reason, &shim, unseen) {
-        ("Unknown", _, _) => Confidence::Certain,
+        (UNKNOWN, _, _) => Confidence::Certain,
         (_, Some(_), true) => Confidence::Certain,
         (_, Some(_), false) | (_, None, true) => Confidence::Likely,
         (_, None, false) => return None,
@@ -63,25 +80,21 @@ fn lost(death: &Death<'_>) -> Option<Verdict> {
         return None;
     }
     let truth = match death.wait {
-        Some(WaitStatus::Exited(code)) => format!(" In truth its main process exited with status {code}."),
-        Some(WaitStatus::Signaled(signal)) => {
-            format!(" In truth {} ended its main process.", signal_name(signal.into()))
-        }
-        None => " How its main process really ended is not known.".to_owned(),
+        Some(WaitStatus::Exited(code)) => texts::fabricated_truth_exited(i32::from(code)),
+        Some(WaitStatus::Signaled(signal)) => texts::fabricated_truth_signal(i32::from(signal)),
+        None => texts::fabricated_truth_unknown(),
     };
-    let why = if shim.is_some() { "the shim that watched over it was killed" } else { "the runtime lost the process" };
+    let headline = if shim.is_some() { texts::fabricated_lost_shim(LOST) } else { texts::fabricated_lost(LOST) };
     let mut verdict = Verdict::new(Cause::StatusFabricated, confidence, death.at)
-        .told(
-            format!("Exit code {LOST} is made up: {why}"),
-            format!("The runtime reports exit code {LOST}, but nobody saw the process end with it: {why}.{truth}"),
-        )
-        .by(reported.source, death.at, format!("reason {}, exit code {LOST}", reported.reason));
-    if let Some((at, said)) = shim {
-        verdict = verdict.by(Source::Signals, at, said);
+        .headed(headline)
+        .explained(texts::fabricated_by_runtime(LOST))
+        .explained(truth)
+        .supported_by(reported.source, death.at, common::exit_reported(reported.reason, LOST));
+    if let Some((at, statement)) = shim {
+        verdict = verdict.supported_by(Source::Signals, at, statement);
     }
     if unseen {
-        verdict =
-            verdict.against(Source::Containerd, death.at, "no /tasks/exit for its main process, as every real end has");
+        verdict = verdict.against(Source::Containerd, death.at, texts::fabricated_no_event());
     }
     verdict.exit = death.exit(0).map(|exit| coroner_proto::v1::Exit { fabricated: true, ..exit });
     verdict.process = death.main_process();
@@ -89,10 +102,8 @@ fn lost(death: &Death<'_>) -> Option<Verdict> {
 }
 
 /// A SIGKILL to a runtime's shim just before.
-fn shim_killed(death: &Death<'_>) -> Option<(jiff::Timestamp, String)> {
+fn shim_killed(death: &Death<'_>) -> Option<(jiff::Timestamp, Message)> {
     let mut around = death.node.processes.signals.between(death.at - CLOCKS, death.at + CLOCKS);
     let kill = around.find(|(_, _, signal)| signal.signal == 9 && signal.target.comm.starts_with("containerd-shim"));
-    kill.map(|(pid, at, signal)| {
-        (at, format!("SIGKILL to {} (pid {pid}) from {}", signal.target.comm, signal.sender.comm))
-    })
+    kill.map(|(_, at, signal)| (at, stopped::sent_by(signal)))
 }

@@ -1,21 +1,21 @@
-//! The runtime could not start the container, and says why.
+//! The runtime could not start the container, and reports why.
 
-use coroner_proto::v1::{Cause, Confidence};
+use coroner_proto::v1::{Cause, Confidence, Message};
 
 use super::death::Death;
 use crate::{
+    messages::{common, start},
     observation::{
         Source,
         kube::message::start::{Refusal, innermost, refusal},
     },
-    text,
     verdict::Verdict,
 };
 
 pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     let reported = death.reported()?;
     let refused = matches!(reported.reason, "StartError" | "ContainerCannotRun");
-    // Of the kubelet's words, those of the runtime have such a reason; others may be the program's own.
+    // Of the kubelet's messages, those of the runtime have such a reason; others may be the program's own.
     let of_runtime = matches!(reported.source, Source::Cri | Source::Docker);
     let by_runtime = of_runtime && !reported.message.is_empty() && !death.started();
     if !refused && !by_runtime {
@@ -32,37 +32,32 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
         Some(Refusal::OutOfMemory) => return Some(out_of_memory(death, reported.source, message)),
         None => (Cause::ContainerCreateFailed, Confidence::Likely),
     };
-    let explanation = format!("The runtime refused to start it: {}", text::clean(innermost(message), 1024));
-    let mut verdict = Verdict::new(cause, confidence, death.at).told(headline(cause), explanation).by(
-        reported.source,
-        death.at,
-        format!("{} (exit code {}): {message}", reported.reason, reported.code),
-    );
+    let mut verdict = Verdict::new(cause, confidence, death.at)
+        .headed(headline(cause))
+        .explained(common::runtime_reported(innermost(message)))
+        .supported_by(reported.source, death.at, format!("{} ({}): {message}", reported.reason, reported.code));
     verdict.exit = death.exit(0);
     Some(verdict)
 }
 
 fn out_of_memory(death: &Death<'_>, source: Source, message: &str) -> Verdict {
-    let explanation = format!(
-        "The runtime reports that its first process was killed for memory before the command could run: {}",
-        text::clean(message, 512)
-    );
     let mut verdict = Verdict::new(Cause::OomContainerLimit, Confidence::Likely, death.at)
-        .told("Never started: the memory limit is too low for the start itself", explanation)
-        .by(source, death.at, message)
+        .headed(start::start_memory())
+        .explained(start::start_memory_why(message))
+        .supported_by(source, death.at, message)
         .without(Source::KernelLog)
         .waiting();
     verdict.exit = death.exit(9);
     verdict
 }
 
-fn headline(cause: Cause) -> &'static str {
+fn headline(cause: Cause) -> Message {
     match cause {
-        Cause::CommandNotFound => "Never started: its command does not exist in the image",
-        Cause::CommandNotExecutable => "Never started: its command may not be executed",
-        Cause::WrongArchitecture => "Never started: its command is not for this machine",
-        Cause::CommandMissing => "Never started: neither pod nor image names a command",
-        Cause::DevicePrepareFailed => "Never started: a device could not be put into the container",
-        _ => "Never started: the runtime could not create the container",
+        Cause::CommandNotFound => start::start_command_not_found(),
+        Cause::CommandNotExecutable => start::start_command_not_executable(),
+        Cause::WrongArchitecture => start::start_wrong_architecture(),
+        Cause::CommandMissing => start::start_command_missing(),
+        Cause::DevicePrepareFailed => start::start_device(),
+        _ => start::start_create_failed(),
     }
 }

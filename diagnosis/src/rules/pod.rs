@@ -1,11 +1,13 @@
-//! The rules about pods and about containers without an instance: what does not start, is not ready, does not end, and what
-//! ended a pod as a whole.
+//! The rules about pods and about containers without an instance: what does not start, is not ready, does not end, and
+//! what ended a pod as a whole.
 
 mod admission;
 mod config;
+mod device;
 mod fabricated;
 mod hook;
 mod image;
+pub(super) mod memory;
 mod readiness;
 mod removal;
 mod resize;
@@ -14,12 +16,15 @@ mod sandbox;
 mod stuck;
 mod volume;
 
-use coroner_proto::v1::Exit;
+use coroner_proto::v1::{Cause, Exit};
 use jiff::Timestamp;
 
+use super::Needs;
 use crate::{
     aspect::Aspect,
     case::{ContainerFile, NodeFile, Occurrences, PodFile},
+    explanation::{self, Considered},
+    messages::explain,
     observation::kube::{self, ContainerStatus, State, Terminated},
     text,
     verdict::Verdict,
@@ -30,9 +35,9 @@ use crate::{
 pub struct Finding {
     /// What of the pod it is about.
     pub aspect: Aspect,
-    /// Why.
+    /// Why it is in this state.
     pub verdict: Verdict,
-    /// Before this moment it may still pass: it is not told.
+    /// Before this moment it may still pass: it is not reported.
     pub ripe: Timestamp,
 }
 
@@ -49,35 +54,49 @@ pub(super) struct PodCase<'a> {
     pub(super) now: Timestamp,
 }
 
-/// What a rule about pods is: it looks at a pod and says what holds now, or has happened.
+/// A rule about pods: it looks at a pod and gives what holds now, or has happened.
 type Rule = fn(PodCase<'_>) -> Vec<Finding>;
 
 /// The rules. Of several findings about one aspect, the first stands.
-const RULES: [(&str, Rule); 12] = [
-    ("removal", removal::findings),
-    ("admission", admission::findings),
-    ("sandbox", sandbox::findings),
-    ("volume", volume::findings),
-    ("image", image::findings),
-    ("config", config::findings),
-    ("hook", hook::findings),
-    ("readiness", readiness::findings),
-    ("resize", resize::findings),
-    ("stuck", stuck::findings),
-    ("restart rule", restart_rule::findings),
-    ("fabricated", fabricated::findings),
+const RULES: [(&str, Rule, Needs); 13] = [
+    ("removal", removal::findings, explain::pod_removal),
+    ("admission", admission::findings, explain::pod_admission),
+    ("sandbox", sandbox::findings, explain::pod_sandbox),
+    ("volume", volume::findings, explain::pod_volume),
+    ("image", image::findings, explain::pod_image),
+    ("config", config::findings, explain::pod_config),
+    ("hook", hook::findings, explain::pod_hook),
+    ("readiness", readiness::findings, explain::pod_readiness),
+    ("device", device::findings, explain::pod_device),
+    ("resize", resize::findings, explain::pod_resize),
+    ("stuck", stuck::findings, explain::pod_stuck),
+    ("restart rule", restart_rule::findings, explain::pod_restart_rule),
+    ("fabricated", fabricated::findings, explain::pod_fabricated),
 ];
 
-/// What holds of a pod now, or has happened to it. `None` if nobody told the object: then nothing can be said to be over.
+/// What holds of a pod now, or has happened to it. `None` if the object is not known: then nothing can be known to be
+/// over.
 pub fn pod(node: &NodeFile, file: &PodFile, now: Timestamp) -> Option<Vec<Finding>> {
     let case = PodCase { node, file, pod: file.object()?, now };
     let mut findings: Vec<Finding> = Vec::new();
-    for finding in RULES.iter().flat_map(|(_, rule)| rule(case)) {
+    for finding in RULES.iter().flat_map(|(_, rule, _)| rule(case)) {
         if findings.iter().all(|known| known.aspect != finding.aspect) {
             findings.push(finding);
         }
     }
     Some(findings)
+}
+
+/// What each rule concludes of one aspect of a pod.
+pub(crate) fn considered(node: &NodeFile, file: &PodFile, now: Timestamp, aspect: &Aspect) -> Vec<Considered> {
+    let Some(pod) = file.object() else { return Vec::new() };
+    let case = PodCase { node, file, pod, now };
+    explanation::considered(RULES, |rule| cause_of(rule(case), aspect))
+}
+
+/// The cause of what was found of this aspect.
+pub(super) fn cause_of(findings: Vec<Finding>, aspect: &Aspect) -> Option<Cause> {
+    findings.into_iter().find(|finding| finding.aspect == *aspect).map(|finding| finding.verdict.cause)
 }
 
 impl<'a> PodCase<'a> {
@@ -109,24 +128,27 @@ impl<'a> PodCase<'a> {
         self.file.events(reason).filter(move |known| known.event.about.container() == Some(container))
     }
 
+    /// The instances of a container that are known.
+    fn instances_of(&self, container: &str) -> impl Iterator<Item = &'a ContainerFile> {
+        self.node.registry.instances(self.file).filter(move |file| file.name() == Some(container))
+    }
+
     /// How many instances of a container are known.
     fn instances(&self, container: &str) -> usize {
-        let files = self.node.registry.instances(self.file);
-        files.filter(|file| file.name() == Some(container)).count()
+        self.instances_of(container).count()
     }
 
     /// The newest instance of a container.
     fn instance(&self, container: &str) -> Option<&'a ContainerFile> {
-        let files = self.node.registry.instances(self.file);
-        files.filter(|file| file.name() == Some(container)).max_by_key(|file| (file.first_seen, &file.id))
+        self.instances_of(container).max_by_key(|file| (file.first_seen, &file.id))
     }
 
-    /// Since when a container waits, as far as known: the first failure that was told of it, else since the pod is there.
+    /// Since when a container waits, as far as known: the first failure that was reported of it, else since the pod is
+    /// there.
     fn since(&self, container: &'a str) -> Timestamp {
         let reasons = ["Failed", "InspectFailed", "ErrImageNeverPull"].into_iter();
-        let first =
-            reasons.flat_map(|reason| self.events(reason, container)).filter_map(|known| known.times.first()).min();
-        first.copied().or(self.pod.started).or(self.pod.meta.created).unwrap_or(self.file.last_report)
+        let first = reasons.flat_map(|reason| self.events(reason, container)).filter_map(|known| known.first()).min();
+        first.or(self.pod.started).or(self.pod.meta.created).unwrap_or(self.file.last_report)
     }
 }
 
@@ -142,6 +164,13 @@ fn end_with_reason<'a>(status: &'a ContainerStatus, reason: &str) -> Option<&'a 
         State::Waiting { .. } | State::Running { .. } => None,
     };
     now.into_iter().chain(&status.last).find(|ended| ended.reason == reason)
+}
+
+impl Terminated {
+    /// The end, as evidence: reason, exit code and message.
+    fn statement(&self) -> String {
+        format!("{} ({}): {}", self.reason, self.code, self.message)
+    }
 }
 
 /// The exit of an end whose code the kubelet made up.

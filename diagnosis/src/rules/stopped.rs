@@ -1,25 +1,28 @@
-//! Ended by somebody: asked to stop through the runtime, or killed by a process outside of it.
+//! Ended by others: asked to stop through the runtime, or killed by a process outside of it.
 
-use coroner_proto::v1::{Cause, Confidence, StopRequester};
+use coroner_proto::v1::{Cause, Confidence, Message, StopRequester};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
     death::{CLOCKS, Death, Ending},
-    stop::{Request, can_have_obeyed, request},
+    manner::Manner,
+    stop::{Request, can_have_obeyed, probe::inferred, request},
 };
 use crate::{
+    messages::{common, memory, stop},
     observation::{
         Source,
+        cgroup::{self, Level},
+        cri::{ContainerId, Pod},
         trace::{SI_KERNEL, Signal},
     },
-    signal::signal_name,
     text,
-    verdict::Verdict,
+    verdict::{Evidence, Related, Verdict},
 };
 
 /// The kubelet's default termination grace period.
 const DEFAULT_GRACE: u64 = 30;
-/// What ends by itself within this time of a stranger's SIGTERM obeyed it.
+/// What ends by itself within this time of a foreign SIGTERM obeyed it.
 const OBEDIENCE: SignedDuration = SignedDuration::from_secs(10);
 /// Programs that runtimes send signals with or from.
 const RUNTIME_PROGRAMS: [&str; 9] =
@@ -36,15 +39,13 @@ pub(super) enum Sender {
     Own,
     /// A container runtime.
     Runtime,
-    /// Anybody else on the node.
+    /// Any other process on the node.
     Other,
 }
 
 /// Who sent this signal to a process of the container.
 pub(super) fn sender(death: &Death<'_>, signal: &Signal) -> Sender {
-    let tid = signal.sender.tid;
-    let pid = signal.sender_process.as_ref().map_or(tid, |process| process.pid);
-    let own = tid == signal.target.tid || death.file.processes.contains_key(&pid);
+    let own = signal.sender.tid == signal.target.tid || death.file.processes.contains_key(&signal.sender_pid());
     if own && signal.signal != 9 {
         return Sender::Own;
     }
@@ -54,17 +55,10 @@ pub(super) fn sender(death: &Death<'_>, signal: &Signal) -> Sender {
     if own {
         return Sender::Own;
     }
-    // A process inside some container may call itself anything.
-    let contained = death.node.owner(pid).is_some();
-    let program = signal
-        .sender_process
-        .as_ref()
-        .and_then(|process| process.exe.as_deref())
-        .and_then(|exe| exe.rsplit('/').next())
-        .unwrap_or(&signal.sender.comm);
+    let program = signal.sender_program();
     let runtime =
         RUNTIME_PROGRAMS.contains(&program) || program.starts_with("containerd-shim") || program.starts_with("runc:[");
-    if runtime && !contained { Sender::Runtime } else { Sender::Other }
+    if runtime && !death.node.is_sent_from_container(signal) { Sender::Runtime } else { Sender::Other }
 }
 
 /// When, and by which signal, the runtime asked the container to stop.
@@ -79,205 +73,230 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     if let Some(verdict) = sandbox_died(death, killer.map(|(_, _, sender)| sender)) {
         return Some(verdict);
     }
-    let stopped = match (asked(death), killer) {
+    let (manner, stopped) = match (asked(death), killer) {
         (_, Some((at, signal, Sender::Other))) => return Some(killed_externally(death, at, signal)),
+        (None, Some((at, signal, Sender::Own))) if is_from_another(death, signal) => {
+            return Some(killed_externally(death, at, signal));
+        }
         (Some(asked), Some((at, signal, Sender::Runtime))) => grace_exceeded(death, asked, (at, signal)),
         (Some(asked), _) => obeyed(death, asked),
         (None, Some((at, signal, Sender::Runtime))) => killed_at_once(death, at, signal),
-        (None, _) => return terminated_externally(death).or_else(|| unwitnessed(death)),
+        (None, _) => match terminated(death) {
+            // A preStop hook ends the program so, before the runtime would ask it to stop.
+            Some((at, signal)) if sender(death, signal) == Sender::Own && request_before(death, at).is_some() => {
+                obeyed(death, (at, signal))
+            }
+            Some(sent) => return Some(terminated_externally(death, sent)),
+            None => return unobserved(death),
+        },
     };
     Some(match request(death) {
-        Some(request) => on_behalf(stopped, &request, true),
-        None => on_whose_behalf(stopped),
+        Some(request) => on_behalf(manner, stopped, request, true),
+        None => on_whose_behalf(death, stopped),
     })
 }
 
-/// Nobody watched the signals; but somebody asked, and it ended as one does who was asked.
-fn unwitnessed(death: &Death<'_>) -> Option<Verdict> {
-    let request = request(death)?;
+/// Signals were not observed, but a request is known, and it ended as a container does that was asked to stop.
+fn unobserved(death: &Death<'_>) -> Option<Verdict> {
+    let request = request(death).or_else(|| inferred(death))?;
     let watched = death.node.covered(Source::Signals, request.at.max(death.file.first_seen), death.at);
     if watched && death.main.is_some() || !can_have_obeyed(death, &request) {
         return None;
     }
     let code = death.code?;
-    let (cause, how) = if code == 137 {
-        (Cause::GracePeriodExceeded, "It ended with 137, as after SIGKILL")
-    } else {
-        (Cause::StoppedByRequest, "It ended within its grace period")
+    let (cause, manner, how) = match code {
+        137 => (Cause::GracePeriodExceeded, Manner::Killed, stop::stop_unobserved_kill()),
+        _ => (Cause::StoppedByRequest, Manner::Obeyed, stop::stop_unobserved()),
     };
-    let mut verdict = Verdict::new(cause, Confidence::Likely, death.at)
-        .told("Stopped on request", format!("{how}. Nobody watched which signals it was sent."))
-        .without(Source::Signals);
+    let mut verdict = Verdict::new(cause, Confidence::Likely, death.at).explained(how).without(Source::Signals);
     verdict.exit = death.exit(if matches!(code, 137 | 143) { code - 128 } else { 0 });
     verdict.process = death.main_process();
-    Some(on_behalf(not_for_memory(death, verdict), &request, false).waiting())
+    Some(on_behalf(manner, not_for_memory(death, verdict), request, false).waiting())
 }
 
 /// Names who asked. A request that is a cause by itself replaces the manner in which it was obeyed.
-fn on_behalf(mut verdict: Verdict, request: &Request, witnessed: bool) -> Verdict {
-    let manner = format!("{} {}", request.explanation, verdict.explanation);
+fn on_behalf(manner: Manner, mut verdict: Verdict, request: Request, observed: bool) -> Verdict {
     verdict.requested_by = request.by;
     verdict.candidates.clear();
     verdict.contributing.extend(request.contributing);
-    if let Some(cause) = request.cause {
-        verdict.cause = cause;
-        verdict = verdict.told(request.summary.clone(), manner);
-    } else {
-        let summary = format!("{}: {}", verdict.summary, request.summary);
-        verdict = verdict.told(summary, manner);
-    }
-    verdict.confidence = if witnessed { Confidence::Certain } else { Confidence::Likely };
-    for (source, at, said) in &request.said {
-        verdict = verdict.by(*source, *at, said);
-    }
-    verdict
+    verdict.headline = match request.cause {
+        Some(cause) => {
+            verdict.cause = cause;
+            request.headline
+        }
+        None => manner.headline(Some(request.headline)),
+    };
+    verdict.explanation.splice(..0, request.explanation);
+    verdict.confidence = if observed { Confidence::Certain } else { Confidence::Likely };
+    verdict.supported(request.evidence)
 }
 
 /// The sandbox had ended before the container was stopped: it took the container along.
 fn sandbox_died(death: &Death<'_>, killer: Option<Sender>) -> Option<Verdict> {
     let sandbox = death.sandbox_end()?;
-    let by_nobody_else = matches!(killer, Some(Sender::Runtime | Sender::Kernel)) || asked(death).is_some();
+    let by_no_other = matches!(killer, Some(Sender::Runtime | Sender::Kernel)) || asked(death).is_some();
     let first_touch = death.signals.iter().find(|(_, s)| s.reached()).map(|(at, _)| *at);
-    if !by_nobody_else || first_touch.is_some_and(|at| at < sandbox.at) {
+    if !by_no_other || first_touch.is_some_and(|at| at < sandbox.at) {
         return None;
     }
     let mut verdict = Verdict::new(Cause::SandboxDied, Confidence::Likely, death.at)
-        .told(
-            "Ended with its pod's sandbox, which died first",
-            format!(
-                "The pod's sandbox ended with status {} before anybody asked this container to stop; the kubelet then \
-                 ends \
-                 all containers of the pod and starts anew.",
-                sandbox.what
-            ),
-        )
-        .by(death.file.events_by, sandbox.at, format!("exit of the sandbox, status {}", sandbox.what));
+        .headed(stop::sandbox_died())
+        .explained(stop::sandbox_died_why(sandbox.what))
+        .supported_by(death.file.events_by, sandbox.at, stop::sandbox_exit(sandbox.what));
     if let Some((at, signal)) = death.signals.iter().find(|(_, s)| s.reached()) {
-        verdict = verdict.by(Source::Signals, *at, said(signal));
+        verdict = verdict.supported_by(Source::Signals, *at, sent_by(signal));
     }
     verdict.exit = death.exit(signal_number(death));
     verdict.process = death.main_process();
     Some(verdict)
 }
 
-fn grace_exceeded(death: &Death<'_>, asked: (Timestamp, &Signal), killed: (Timestamp, &Signal)) -> Verdict {
+fn grace_exceeded(death: &Death<'_>, asked: (Timestamp, &Signal), killed: (Timestamp, &Signal)) -> (Manner, Verdict) {
     let waited = killed.0.duration_since(asked.0);
-    let name = signal_name(asked.1.signal);
-    let mut verdict = Verdict::new(Cause::GracePeriodExceeded, Confidence::Likely, death.at)
-        .told(
-            format!("Asked to stop, did not within {}, and was killed", seconds(waited)),
-            format!(
-                "The runtime sent its main process {name}; {} later it still ran, and the runtime sent SIGKILL. Exit \
-                 code \
-                 137 is that SIGKILL, not the kernel's.",
-                seconds(waited)
-            ),
-        )
-        .by(Source::Signals, asked.0, said(asked.1))
-        .by(Source::Signals, killed.0, said(killed.1));
-    verdict = not_for_memory(death, verdict);
-    verdict.requested_by = StopRequester::Runtime;
-    verdict.exit = death.exit(9);
-    verdict.process = death.main_process();
-    verdict
+    let signal = asked.1.signal;
+    let how = match death.covered(Source::KernelLog) {
+        true => stop::stop_ignored(signal, waited),
+        false => stop::stop_ignored_unsure(signal, waited),
+    };
+    let manner = Manner::KilledAfter(waited);
+    let verdict = Verdict::new(Cause::GracePeriodExceeded, Confidence::Likely, death.at)
+        .headed(manner.headline(None))
+        .explained(how)
+        .supported_by(Source::Signals, asked.0, sent_by(asked.1))
+        .supported_by(Source::Signals, killed.0, sent_by(killed.1));
+    (manner, by_runtime(death, not_for_memory(death, verdict), 9))
 }
 
-/// The runtime acts for somebody whom only the kubelet and the Pod's status can name; what they would say is never certain
-/// without them.
-pub(super) fn on_whose_behalf(verdict: Verdict) -> Verdict {
-    verdict.or_else(Cause::LivenessProbeFailed, "the kubelet's events would tell who asked")
+/// The runtime acts for a client that only the kubelet and the Pod's status can name; without them it is never certain.
+/// It was no probe where the container is known to have none.
+pub(super) fn on_whose_behalf(death: &Death<'_>, verdict: Verdict) -> Verdict {
+    let object = death.node.pod_of(death.file).and_then(|pod| pod.object());
+    let wanted = object.zip(death.file.name()).and_then(|(pod, name)| pod.container(name));
+    match wanted {
+        Some(wanted) if wanted.probes.liveness.is_none() && wanted.probes.startup.is_none() => verdict,
+        _ => verdict.or_else(Cause::LivenessProbeFailed, common::decided_by_events()),
+    }
 }
 
-fn obeyed(death: &Death<'_>, asked: (Timestamp, &Signal)) -> Verdict {
-    let name = signal_name(asked.1.signal);
+fn obeyed(death: &Death<'_>, asked: (Timestamp, &Signal)) -> (Manner, Verdict) {
     let took = death.at.duration_since(asked.0).max(SignedDuration::ZERO);
-    let mut verdict = Verdict::new(Cause::StoppedByRequest, Confidence::Likely, death.at)
-        .told(
-            "Stopped on request",
-            format!("The runtime sent its main process {name}, and it ended within {}.", seconds(took)),
-        )
-        .by(Source::Signals, asked.0, said(asked.1));
+    let verdict = Verdict::new(Cause::StoppedByRequest, Confidence::Likely, death.at)
+        .headed(Manner::Obeyed.headline(None))
+        .explained(stop::stop_obeyed_after(asked.1.signal, took))
+        .supported_by(Source::Signals, asked.0, sent_by(asked.1));
+    (Manner::Obeyed, by_runtime(death, verdict, signal_number(death)))
+}
+
+/// What all ends by the runtime have in common.
+fn by_runtime(death: &Death<'_>, mut verdict: Verdict, signal: i32) -> Verdict {
     verdict.requested_by = StopRequester::Runtime;
-    verdict.exit = death.exit(signal_number(death));
+    verdict.exit = death.exit(signal);
     verdict.process = death.main_process();
     verdict
 }
 
-/// The pod's grace period, where the runtime was told it.
+/// The pod's grace period, where the runtime knows it.
 pub(super) fn grace(death: &Death<'_>) -> SignedDuration {
     let grace = death.file.status.as_ref().and_then(|s| s.grace_period_seconds).unwrap_or(DEFAULT_GRACE);
     SignedDuration::from_secs(i64::try_from(grace).unwrap_or(i64::MAX)).min(SignedDuration::from_hours(24))
 }
 
 /// SIGKILL from the runtime without a request before it.
-fn killed_at_once(death: &Death<'_>, at: Timestamp, signal: &Signal) -> Verdict {
+fn killed_at_once(death: &Death<'_>, at: Timestamp, signal: &Signal) -> (Manner, Verdict) {
     let watched = death.node.covered(Source::Signals, (at - grace(death) - CLOCKS).max(death.file.first_seen), at);
-    let (cause, summary, explanation) = if watched {
-        let explanation = "The runtime sent its main process SIGKILL without asking it to stop before: a stop without \
-                           a grace \
-                           period, as a forced removal is.";
-        (Cause::StoppedByRequest, "Stopped at once on request, without a grace period", explanation)
-    } else {
-        let explanation = "The runtime sent its main process SIGKILL. Whether it had asked it to stop before is not \
-                           known: \
-                           signals were not watched that long.";
-        (Cause::GracePeriodExceeded, "Killed by the runtime, as after a grace period", explanation)
+    let (cause, manner, how) = match watched {
+        true => (Cause::StoppedByRequest, Manner::AtOnce, stop::stop_without_signal()),
+        false => (Cause::GracePeriodExceeded, Manner::Killed, stop::stop_before_unknown()),
     };
-    let mut verdict = Verdict::new(cause, Confidence::Likely, death.at).told(summary, explanation).by(
-        Source::Signals,
-        at,
-        said(signal),
-    );
+    let mut verdict = Verdict::new(cause, Confidence::Likely, death.at)
+        .headed(manner.headline(None))
+        .explained(how)
+        .supported_by(Source::Signals, at, sent_by(signal));
     if !watched {
-        verdict = verdict.or_else(Cause::StoppedByRequest, "a stop without a grace period looks the same from here");
+        verdict = verdict.or_else(Cause::StoppedByRequest, stop::stop_looks_alike());
     }
-    verdict = not_for_memory(death, verdict);
-    verdict.requested_by = StopRequester::Runtime;
-    verdict.exit = death.exit(9);
-    verdict.process = death.main_process();
-    verdict
+    (manner, by_runtime(death, not_for_memory(death, verdict), 9))
 }
 
 fn killed_externally(death: &Death<'_>, at: Timestamp, signal: &Signal) -> Verdict {
-    let who = who(signal);
-    let name = signal_name(signal.signal);
-    let mut verdict = Verdict::new(Cause::KilledExternally, Confidence::Certain, death.at)
-        .told(
-            format!("Killed from outside: {who} sent {name}"),
-            format!(
-                "{who} on the node sent its main process {name}. That is neither the kernel, nor the kubelet, nor \
-                     the runtime."
-            ),
-        )
-        .by(Source::Signals, at, said(signal));
+    let (name, number) = (text::clean(&signal.sender.comm, 16), signal.signal);
+    let (headline, how, other) = match container_of_sender(death, signal) {
+        Some((pod, container)) if Some(pod) == death.file.pod() && Some(container) == death.file.name() => {
+            (stop::killed_from_inside(name, number), stop::killed_from_inside_sender(sender_of(signal), number), None)
+        }
+        Some((pod, container)) if Some(pod) == death.file.pod() => (
+            stop::killed_by_sibling(name, number, text::clean(container, 24)),
+            stop::killed_by_container_sender(sender_of(signal), number, container),
+            None,
+        ),
+        Some((pod, container)) => {
+            let sent = Evidence::new(Source::Signals, at, sent_by(signal));
+            let other = Related::new(Some(pod), container, sent);
+            (stop::killed_by_container(name, number), stop::killed_by_other_pod(sender_of(signal), number), Some(other))
+        }
+        None => (stop::killed_by(name, number), stop::killed_by_sender(sender_of(signal), number), None),
+    };
+    // A runtime's program may have ended before it was looked at.
+    let confidence = if signal.sender_is_known() { Confidence::Certain } else { Confidence::Likely };
+    let mut verdict = Verdict::new(Cause::KilledExternally, confidence, death.at)
+        .headed(headline)
+        .explained(how)
+        .supported_by(Source::Signals, at, sent_by(signal));
     verdict = not_for_memory(death, verdict);
+    verdict.related.extend(other);
     verdict.requested_by = StopRequester::External;
     verdict.exit = death.exit(signal_number(death));
     verdict.process = death.main_process();
     verdict
 }
 
-/// A stranger's fatal signal, obeyed.
-fn terminated_externally(death: &Death<'_>) -> Option<Verdict> {
-    let by_stranger =
-        |signal: &Signal| signal.signal != 9 && signal.reached() && sender(death, signal) == Sender::Other;
-    let (at, signal) = *death.signals.iter().rev().find(|(_, signal)| by_stranger(signal))?;
+/// The pod and the container in which the sender of a signal runs, if it is in one.
+fn container_of_sender<'a>(death: &Death<'a>, signal: &Signal) -> Option<(&'a Pod, &'a str)> {
+    let by_cgroup = || match cgroup::Path(signal.sender_process.as_ref()?.cgroup.clone()?).level() {
+        Level::Container { container_id, .. } => Some(ContainerId(container_id)),
+        _ => None,
+    };
+    let id = death.node.owner(signal.sender_pid()).cloned().or_else(by_cgroup)?;
+    let file = death.node.registry.container(&id)?;
+    Some((file.pod()?, file.name()?))
+}
+
+/// The fatal signal of another process than the runtime's that the main process obeyed.
+fn terminated<'a>(death: &Death<'a>) -> Option<(Timestamp, &'a Signal)> {
+    let is_foreign = |signal: &Signal| match sender(death, signal) {
+        Sender::Other => true,
+        Sender::Own => is_from_another(death, signal),
+        Sender::Kernel | Sender::Runtime => false,
+    };
+    let fatal = |signal: &Signal| signal.signal != 9 && signal.reached() && is_foreign(signal);
+    let (at, signal) = *death.signals.iter().rev().find(|(_, signal)| fatal(signal))?;
     let ended_by = match death.ending() {
         Ending::Signal(number) => number == signal.signal,
         Ending::Exit(code) => code == 128 + signal.signal || death.at.duration_since(at) <= OBEDIENCE,
         Ending::Unknown => death.code == Some(128 + signal.signal),
     };
-    if !ended_by || death.at.duration_since(at) > OBEDIENCE {
-        return None;
-    }
+    (ended_by && death.at.duration_since(at) <= OBEDIENCE).then_some((at, signal))
+}
+
+/// Whether a signal from the container itself came from another process of it, as one that `kubectl exec` started.
+fn is_from_another(death: &Death<'_>, signal: &Signal) -> bool {
+    signal.sender.tid != signal.target.tid && Some(signal.sender_pid()) != death.main
+}
+
+/// The request to stop that precedes a signal.
+fn request_before(death: &Death<'_>, at: Timestamp) -> Option<Request> {
+    request(death).filter(|request| request.at <= at + CLOCKS)
+}
+
+fn terminated_externally(death: &Death<'_>, (at, signal): (Timestamp, &Signal)) -> Verdict {
     let mut verdict = killed_externally(death, at, signal);
     // It handled the signal, and may have ended for another reason.
     let handled = matches!(death.ending(), Ending::Exit(code) if code != 128 + signal.signal);
     if handled {
         verdict.confidence = Confidence::Likely;
-        verdict = verdict.or_else(Cause::ApplicationExit, "its own log may name another reason");
+        verdict = verdict.or_else(Cause::ApplicationExit, common::decided_by_own_log());
     }
-    Some(verdict)
+    verdict
 }
 
 /// That the kernel did not kill it for memory, where that can be known.
@@ -285,18 +304,12 @@ pub(super) fn not_for_memory(death: &Death<'_>, verdict: Verdict) -> Verdict {
     if !death.covered(Source::KernelLog) {
         return verdict;
     }
-    let used = match (death.file.samples.peak, death.file.memory_limit().flatten()) {
-        (Some(peak), Some(limit)) => {
-            format!("; highest use seen {} of {}", crate::units::size(peak), crate::units::size(limit))
-        }
-        (Some(peak), None) => format!("; highest use seen {}", crate::units::size(peak)),
-        _ => String::new(),
+    let statement = match (death.file.samples.peak.filter(|peak| *peak > 0), death.file.memory_limit().flatten()) {
+        (Some(peak), Some(limit)) => memory::oom_not_observed_peak_of(peak, limit),
+        (Some(peak), None) => memory::oom_not_observed_peak(peak),
+        (None, _) => memory::oom_not_observed(),
     };
-    verdict.against(
-        Source::KernelLog,
-        death.at,
-        format!("not killed for memory: no line of the OOM killer names it{used}"),
-    )
+    verdict.against(Source::KernelLog, death.at, statement)
 }
 
 fn signal_number(death: &Death<'_>) -> i32 {
@@ -306,29 +319,20 @@ fn signal_number(death: &Death<'_>) -> i32 {
     }
 }
 
-fn who(signal: &Signal) -> String {
-    let sender = signal.sender_process.as_ref();
-    let pid = sender.map_or(signal.sender.tid, |process| process.pid);
-    let exe = sender
-        .and_then(|process| process.exe.as_deref())
-        .map_or_else(String::new, |exe| format!(", {}", text::clean(exe, 128)));
-    format!("\"{}\" (pid {pid}{exe})", text::clean(&signal.sender.comm, 32))
+fn sender_of(signal: &Signal) -> Message {
+    if signal.code == SI_KERNEL {
+        return common::sender_kernel();
+    }
+    let (sender, pid) = (signal.sender_process.as_ref(), signal.sender_pid());
+    let name = text::clean(&signal.sender.comm, 32);
+    match sender.and_then(|process| process.exe.as_deref()) {
+        Some(program) => common::sender_program(name, pid, text::clean(program, 128)),
+        None => common::sender(name, pid),
+    }
 }
 
-/// A signal, in the words of the tracepoint.
-pub(super) fn said(signal: &Signal) -> String {
-    format!(
-        "signal_generate: {} to {} (pid {}) by {}, code {}, result {}",
-        signal_name(signal.signal),
-        text::clean(&signal.target.comm, 32),
-        signal.target.tid,
-        who(signal),
-        signal.code,
-        signal.result
-    )
-}
-
-pub(super) fn seconds(duration: SignedDuration) -> String {
-    let millis = duration.as_millis();
-    format!("{}.{} s", millis / 1000, millis % 1000 / 100)
+/// A signal with its target and its sender, as evidence.
+pub(super) fn sent_by(signal: &Signal) -> Message {
+    let target = text::clean(&signal.target.comm, 32);
+    common::signal_sent(signal.signal, target, signal.target.tid, sender_of(signal))
 }

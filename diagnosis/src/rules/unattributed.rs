@@ -1,6 +1,6 @@
-//! It ended, and what was seen does not say why: the verdict names what remains possible and what would decide.
+//! It ended, and what was observed does not show why: the verdict names what remains possible and what would decide.
 
-use coroner_proto::v1::{Cause, Confidence};
+use coroner_proto::v1::{Cause, Confidence, Message};
 
 use super::{
     crash,
@@ -8,7 +8,11 @@ use super::{
     fabricated::LOST,
     stopped::not_for_memory,
 };
-use crate::{observation::Source, signal::signal_name, verdict::Verdict};
+use crate::{
+    messages::{common, exit, memory},
+    observation::Source,
+    verdict::Verdict,
+};
 
 pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     let code = death.code?;
@@ -17,28 +21,17 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
         Ending::Signal(number) => number,
         Ending::Exit(_) | Ending::Unknown => code - 128,
     };
-    let name = signal_name(number);
-    let what = match death.ending() {
-        Ending::Signal(_) => format!("{name} ended its main process"),
-        Ending::Exit(_) | Ending::Unknown if code == LOST => {
-            format!("Exit code {code} is a status of the program's own, or made up by a runtime that lost the process")
-        }
-        Ending::Exit(_) | Ending::Unknown => {
-            format!("Exit code {code} means {name}, or is a status of the program's own")
-        }
+    let why = match death.ending() {
+        Ending::Signal(_) => exit::unattributed_signal(number),
+        Ending::Exit(_) | Ending::Unknown if code == LOST => exit::unattributed_lost(code),
+        Ending::Exit(_) | Ending::Unknown => exit::unattributed_code(code, number),
     };
-    let mut verdict = Verdict::new(Cause::Unattributed, Confidence::Possible, death.at).told(
-        format!("Ended with exit code {code}; what was seen does not say why"),
-        format!("{what}. No witness that could be heard says where it came from."),
-    );
-    let trace = "the tracepoint signal_generate would name the sender";
-    for (cause, reason) in candidates(death, number) {
-        verdict = verdict.or_else(cause, if reason.is_empty() { trace } else { reason });
-    }
-    if let Some((source, at, said)) = death.file.said_exit() {
-        verdict = verdict.by(source, at, said);
-    } else if let Some(reported) = death.reported() {
-        verdict = verdict.by(reported.source, death.at, format!("reason {}, exit code {code}", death.reason()));
+    let mut verdict = Verdict::new(Cause::Unattributed, Confidence::Possible, death.at)
+        .headed(exit::unattributed(code))
+        .explained(why)
+        .supported(death.reported_end());
+    for (cause, decided_by) in candidates(death, number) {
+        verdict = verdict.or_else(cause, decided_by);
     }
     for source in [Source::KernelLog, Source::Signals, death.file.events_by] {
         if !death.covered(source) {
@@ -51,19 +44,20 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     Some(verdict.waiting())
 }
 
-fn candidates(death: &Death<'_>, number: i32) -> Vec<(Cause, &'static str)> {
-    let own = (Cause::ApplicationExit, "the kernel's wait status would tell a status from a signal");
+/// What remains possible, and what would decide it.
+fn candidates(death: &Death<'_>, number: i32) -> Vec<(Cause, Message)> {
+    let by_signals = |cause| (cause, common::decided_by_signals());
     let mut found = match number {
-        _ if death.code == Some(LOST) => vec![(Cause::StatusFabricated, "containerd's own events would tell")],
-        9 => vec![(Cause::GracePeriodExceeded, ""), (Cause::KilledExternally, "")],
-        15 => vec![(Cause::StoppedByRequest, ""), (Cause::KilledExternally, "")],
-        _ => crash::cause(number).map(|cause| vec![(cause, "")]).unwrap_or_else(|| vec![(Cause::KilledExternally, "")]),
+        _ if death.code == Some(LOST) => vec![(Cause::StatusFabricated, common::decided_by_containerd())],
+        9 => vec![by_signals(Cause::GracePeriodExceeded), by_signals(Cause::KilledExternally)],
+        15 => vec![by_signals(Cause::StoppedByRequest), by_signals(Cause::KilledExternally)],
+        _ => vec![by_signals(crash::cause(number).unwrap_or(Cause::KilledExternally))],
     };
     if number == 9 && !death.covered(Source::KernelLog) {
-        found.insert(0, (Cause::OomContainerLimit, "the kernel log would tell"));
+        found.insert(0, (Cause::OomContainerLimit, memory::oom_decided_by_log()));
     }
     if !matches!(death.ending(), Ending::Signal(_)) {
-        found.push(own);
+        found.push((Cause::ApplicationExit, common::decided_by_wait()));
     }
     found
 }

@@ -4,11 +4,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Concerned, NodeFile};
 use crate::{
-    case::{container::ProcessFile, oom_kill::Line, processes::AuditedEnd, subject::Subject},
+    case::{ContainerFile, container::ProcessFile, oom_kill::Line, processes::AuditedEnd, subject::Subject},
     observation::{
         cgroup::{self, Level},
         cri::ContainerId,
-        kernel_log::{Event, Killed, Record},
+        kernel_log::{DaemonKill, Event, Killed, Record, Target, Xid},
         process::{Exit, Process},
         trace::OomVictim,
     },
@@ -17,27 +17,33 @@ use crate::{
 /// How long after a process was killed for memory a source may first report whose it was.
 const REPORTED_LATE: SignedDuration = SignedDuration::from_mins(1);
 
+/// The kernel writes all lines of one kill within this time.
+const BESIDE: SignedDuration = SignedDuration::from_secs(1);
+
 impl NodeFile {
-    pub(super) fn record_kernel(&mut self, at: Timestamp, record: Record, concerned: &mut Concerned) {
+    pub(super) fn record_kernel(&mut self, at: Timestamp, read: Timestamp, record: Record, concerned: &mut Concerned) {
         // Only the kernel itself writes with facility 0; a line of any other may be forged.
         if record.facility != 0 {
-            return;
+            return self.record_daemon(at, read, record, concerned);
         }
         let Some(event) = Event::parse(&record.text) else { return };
         let (text, boot_micros) = (record.text, record.boot_micros);
         match event {
-            Event::Killed(killed) => self.record_killed(at, Line { boot_micros, event: killed, text }, concerned),
+            Event::Killed(killed) => self.record_killed(at, Line { boot_micros, read, event: killed, text }, concerned),
             Event::OomSummary(summary) => {
                 if let Some(path) = summary.victim_cgroup.clone().map(cgroup::Path) {
                     self.enrol_victim(&path, summary.pid, &summary.comm, at, concerned);
+                    self.record_pods_kill(&path, summary.pid, at, concerned);
                 }
                 self.concern_owner(summary.pid, concerned);
-                self.processes.record_summary(summary.pid, at, Line { boot_micros, event: summary, text });
+                self.processes.record_summary(summary.pid, at, Line { boot_micros, read, event: summary, text });
             }
             Event::LegacySummary { victim_cgroup, limit_cgroup } => {
                 self.processes.record_legacy_summary(at, (victim_cgroup, limit_cgroup));
             }
+            Event::LegacyChoice { scope } => self.processes.record_legacy_scope(at, scope),
             Event::LimitUsage { usage, limit } => self.processes.record_limit_usage(at, (usage, limit)),
+            Event::CgroupMemory(memory) => self.processes.record_cgroup_memory(at, memory),
             Event::GroupKill { cgroup } => {
                 if let Some(id) = self.place(&cgroup::Path(cgroup), at) {
                     self.registry.record(&id, at, |file| file.record_group_kill(at));
@@ -47,25 +53,72 @@ impl NodeFile {
             }
             Event::Fault(fault) => {
                 self.concern_owner(fault.tid, concerned);
-                self.processes.faults.add(fault.tid, at, Line { boot_micros, event: fault, text });
+                self.processes.faults.add(fault.tid, at, Line { boot_micros, read, event: fault, text });
             }
             Event::Seccomp { pid, signal, syscall, .. } => {
                 self.concern_owner(pid, concerned);
                 let event = AuditedEnd { signal, syscall: Some(syscall) };
-                self.processes.audits.add(pid, at, Line { boot_micros, event, text });
+                self.processes.audits.add(pid, at, Line { boot_micros, read, event, text });
             }
             Event::AbnormalEnd { pid, signal, .. } => {
                 self.concern_owner(pid, concerned);
                 let event = AuditedEnd { signal, syscall: None };
-                self.processes.audits.add(pid, at, Line { boot_micros, event, text });
+                self.processes.audits.add(pid, at, Line { boot_micros, read, event, text });
             }
-            Event::ForkRejected { cgroup } => {
-                if let Some(id) = self.place(&cgroup::Path(cgroup), at) {
-                    self.registry.record(&id, at, |file| file.record_refused_fork(at));
-                    concerned.insert(Subject::Container(id));
+            Event::ForkRejected { cgroup } => self.record_refused_fork(at, &cgroup::Path(cgroup), concerned),
+            Event::Trouble(trouble) => {
+                if let Some(xid) = Xid::parse(&text) {
+                    let line = Line { boot_micros, read, event: xid, text: text.clone() };
+                    self.record_device_error(at, line, concerned);
                 }
+                self.record_trouble(at, trouble, text, concerned);
             }
-            Event::OomInvoked { .. } | Event::HardwareMemoryError { .. } => {}
+            Event::HardwareMemoryError { pid, .. } => {
+                self.concern_owner(pid, concerned);
+                self.processes.memory_errors.add(pid, at, Line { boot_micros, read, event: (), text });
+            }
+            Event::OomInvoked { .. } => {}
+        }
+    }
+
+    /// An error of a device that a process used.
+    fn record_device_error(&mut self, at: Timestamp, line: Line<Xid>, concerned: &mut Concerned) {
+        let pid = line.event.pid;
+        self.concern_owner(pid, concerned);
+        let pod = self.owner(pid).and_then(|id| self.registry.container(id)?.pod_uid());
+        concerned.extend(pod.map(|uid| Subject::Pod(uid.to_owned())));
+        self.processes.device_errors.add(pid, at, line);
+    }
+
+    /// An OOM daemon's report concerns the containers that may have ended by it.
+    fn record_daemon(&mut self, at: Timestamp, read: Timestamp, record: Record, concerned: &mut Concerned) {
+        let Some(event) = DaemonKill::parse(&record.text) else { return };
+        match &event.target {
+            Target::Process(pid) => self.concern_owner(*pid, concerned),
+            Target::Cgroup(path) => {
+                let path = cgroup::Path(path.clone());
+                let pod = path.pod_uid();
+                let within = |file: &&ContainerFile| {
+                    let in_pod = pod.is_some() && file.pod_uid() == pod.as_deref();
+                    in_pod || file.cgroup.as_ref().is_some_and(|own| own.is_within(&path))
+                };
+                let files = self.registry.containers().filter(within);
+                concerned.extend(files.map(|file| Subject::Container(file.id.clone())));
+            }
+        }
+        let line = Line { boot_micros: record.boot_micros, read, event, text: record.text };
+        self.processes.record_daemon_kill(at, line);
+    }
+
+    /// The kernel names the cgroup of the process that wanted to fork, which need not be the one whose limit it is.
+    fn record_refused_fork(&mut self, at: Timestamp, path: &cgroup::Path, concerned: &mut Concerned) {
+        if let Level::Pod { pod_uid } = path.level() {
+            self.registry.record_pod(&pod_uid, at, |pod| pod.record_refused_fork(at));
+            let containers = self.registry.pod(&pod_uid).into_iter().flat_map(|pod| &pod.containers);
+            concerned.extend(containers.cloned().map(Subject::Container));
+        } else if let Some(id) = self.place(path, at) {
+            self.registry.record(&id, at, |file| file.record_refused_fork(at));
+            concerned.insert(Subject::Container(id));
         }
     }
 
@@ -79,7 +132,19 @@ impl NodeFile {
             self.enrol(&id, pid, &ProcessFile { seen: at, ..ProcessFile::default() });
         }
         self.processes.record_kill(pid, at, line);
+        let victim = self.processes.oom_kill(pid, at - BESIDE, at).and_then(|kill| kill.victim_cgroup());
+        if let Some(path) = victim {
+            self.record_pods_kill(&path, pid, at, concerned);
+        }
         self.kill_owned(pid, at, concerned);
+    }
+
+    /// A process in a pod's cgroups was killed. Whether it belongs to a container, the runtime may report later.
+    fn record_pods_kill(&mut self, path: &cgroup::Path, pid: i32, at: Timestamp, concerned: &mut Concerned) {
+        if let Some(uid) = path.pod_uid() {
+            self.registry.record_pod(&uid, at, |pod| pod.record_kill(at, pid));
+            concerned.insert(Subject::Pod(uid));
+        }
     }
 
     pub(super) fn record_victim(&mut self, at: Timestamp, victim: OomVictim, concerned: &mut Concerned) {
@@ -112,6 +177,8 @@ impl NodeFile {
             start_ticks: Some(process.start_ticks),
             name: Some(process.name),
             namespaced_pid: process.namespaced_pid,
+            alive: (!process.ending).then_some(at),
+            ending: process.ending.then_some(at),
             ..ProcessFile::default()
         };
         self.enrol(&id, process.pid, &file);

@@ -1,10 +1,12 @@
 //! What the API server and the kubelet report.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::{Concerned, NodeFile};
 use crate::{
-    case::{container::KubeletStatus, registry::Reporter, statements::Said},
+    case::{container::KubeletStatus, registry::Reporter, statements::Statement, subject::Subject},
     observation::{
         cri::{ContainerId, Pod},
         kube::{self, Change, Object, Terminated},
@@ -17,7 +19,7 @@ impl NodeFile {
         match object {
             Object::Pod(pod) => {
                 let by = if change == Change::Deleted { Reporter::ApiLast } else { Reporter::Api };
-                self.record_pod(at, by, *pod, concerned);
+                self.record_pod(at, by, pod, concerned);
             }
             Object::Event(event) if event.about.kind == "Pod" => {
                 if change == Change::Applied && !event.about.uid.is_empty() {
@@ -29,6 +31,7 @@ impl NodeFile {
             Object::Node(node) => {
                 if self.node.name.is_empty() || node.meta.name == self.node.name {
                     self.objects.node = Some(*node);
+                    concerned.insert(Subject::Node);
                 }
             }
             Object::Workload(workload) => {
@@ -54,17 +57,20 @@ impl NodeFile {
         }
     }
 
-    pub(super) fn record_kubelet_pod(&mut self, at: Timestamp, pod: kube::Pod, concerned: &mut Concerned) {
-        let known = self.registry.pod(&pod.node_uid).and_then(|file| file.kubelet.as_ref());
-        if known == Some(&pod) {
+    pub(super) fn record_kubelet_pod(&mut self, at: Timestamp, mut pod: kube::Pod, concerned: &mut Concerned) {
+        let file = self.registry.pod(&pod.node_uid);
+        if file.is_some_and(|file| file.api.is_some()) {
+            pod.forget_spec();
+        }
+        if file.and_then(|file| file.kubelet.as_ref()) == Some(&pod) {
             // The kubelet is asked again and again: it still has the pod, and that is all.
             self.registry.record_pod(&pod.node_uid, at, |file| file.last_report = file.last_report.max(at));
             return;
         }
-        self.record_pod(at, Reporter::Kubelet, pod, concerned);
+        self.record_pod(at, Reporter::Kubelet, Arc::new(pod), concerned);
     }
 
-    fn record_pod(&mut self, at: Timestamp, by: Reporter, pod: kube::Pod, concerned: &mut Concerned) {
+    fn record_pod(&mut self, at: Timestamp, by: Reporter, pod: Arc<kube::Pod>, concerned: &mut Concerned) {
         let elsewhere = !self.node.name.is_empty() && pod.node != self.node.name;
         if elsewhere || pod.node_uid.is_empty() {
             return;
@@ -85,8 +91,8 @@ impl NodeFile {
                     continue;
                 }
                 let id = ContainerId(id);
-                // The status repeats an end as long as the pod is there: nothing new, no sign of life, and no reason to open a
-                // file again that has been closed.
+                // The status repeats an end as long as the pod is there: nothing new, no sign of life, and no reason to
+                // open a file again that has been closed.
                 let is_known = self
                     .registry
                     .container(&id)
@@ -102,7 +108,7 @@ impl NodeFile {
                     kind: status.kind,
                     image: status.image.clone(),
                     attempt,
-                    ended: ended.map(|what| Said { at, what }),
+                    ended: ended.map(|what| Statement { at, what }),
                 };
                 self.registry.record(&id, born, |file| {
                     file.last_seen = file.last_seen.max(at);
@@ -124,6 +130,6 @@ impl NodeFile {
                 self.registry.record_pod(&uid, at, |pod| pod.record_stats(at, stats));
             }
         }
-        self.stats = Some(Said { at, what: summary.node });
+        self.stats = Some(Statement { at, what: summary.node });
     }
 }

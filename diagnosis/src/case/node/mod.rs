@@ -1,8 +1,12 @@
 //! The case file of the node: hands each observation to what keeps it.
 
 mod kernel;
+mod kills;
 mod kube;
 mod runtime;
+mod state;
+
+pub use state::{DaemonFile, NodeState, TroubleFile};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,47 +14,51 @@ use coroner_proto::v1::Node;
 use jiff::Timestamp;
 
 use super::{
-    container::ContainerFile, coverage::Coverage, objects::Objects, oom_kill::OomKill, pod::PodFile,
-    processes::Processes, registry::Registry, statements::Said, subject::Subject,
+    Closing, container::ContainerFile, coverage::Coverage, objects::Objects, pod::PodFile, processes::Processes,
+    registry::Registry, statements::Statement, subject::Subject,
 };
 use crate::observation::{
     Fact, Observation, Source,
+    cgroup::{self, Level},
     cri::ContainerId,
     disk::{FileSystem, Pids, Role},
     docker, kubelet,
     process::NodeMemory,
+    trace::Signal,
 };
 
 /// Everything that is known of the node.
 #[derive(Debug, Default)]
 pub struct NodeFile {
-    /// Its names.
+    /// The names and ids of the node.
     pub node: Node,
     /// Its containers and pods.
     pub registry: Registry,
-    /// What was said about processes.
+    /// Statements about processes, by pid and time.
     pub processes: Processes,
     /// How well its sources see.
     pub coverage: Coverage,
     /// Objects that its pods refer to, and its own.
     pub objects: Objects,
     /// The node's memory, as last read.
-    pub memory: Option<Said<NodeMemory>>,
+    pub memory: Option<Statement<NodeMemory>>,
     /// Its file systems, as last read.
-    pub disks: BTreeMap<Role, Said<FileSystem>>,
-    /// Its room for processes, as last read.
-    pub pids: Option<Said<Pids>>,
-    /// The kubelet's configuration.
+    pub disks: BTreeMap<Role, Statement<FileSystem>>,
+    /// Its process table, as last read.
+    pub pids: Option<Statement<Pids>>,
+    /// The kubelet's configuration, where it was read.
     pub kubelet: Option<kubelet::Config>,
     /// Usage of the node, as the kubelet last measured it.
-    pub stats: Option<Said<kubelet::NodeStats>>,
+    pub stats: Option<Statement<kubelet::NodeStats>>,
+    /// Its daemons, its way to the API server, and what its kernel reports.
+    pub state: NodeState,
 }
 
 /// The containers and pods that an observation may concern.
 type Concerned = BTreeSet<Subject>;
 
 impl NodeFile {
-    /// An empty file.
+    /// A file that contains nothing yet.
     pub fn new(node: Node) -> Self {
         Self { node, ..Self::default() }
     }
@@ -61,7 +69,7 @@ impl NodeFile {
         self.registry.advance(observation.seen_at);
         let mut concerned = Concerned::new();
         match observation.fact {
-            Fact::KernelLog(record) => self.record_kernel(at, record, &mut concerned),
+            Fact::KernelLog(record) => self.record_kernel(at, observation.seen_at, record, &mut concerned),
             Fact::Signal(signal) => {
                 self.concern_owner(signal.target.tid, &mut concerned);
                 self.processes.signals.add(signal.target.tid, at, signal);
@@ -80,11 +88,11 @@ impl NodeFile {
             Fact::Sandbox(sandbox) => self.record_sandbox(at, &sandbox, &mut concerned),
             Fact::SandboxRemoved(id) => self.record_sandbox_removed(at, &id, &mut concerned),
             Fact::Task(event) => self.record_task(at, event, &mut concerned),
-            Fact::Docker(docker::Word::Container(status)) => {
+            Fact::Docker(docker::Report::Container(status)) => {
                 self.record_status(at, Source::Docker, *status, &mut concerned);
             }
-            Fact::Docker(docker::Word::Sandbox(sandbox)) => self.record_sandbox(at, &sandbox, &mut concerned),
-            Fact::Docker(docker::Word::Event(id, event)) => self.record_docker(at, &id, event, &mut concerned),
+            Fact::Docker(docker::Report::Sandbox(sandbox)) => self.record_sandbox(at, &sandbox, &mut concerned),
+            Fact::Docker(docker::Report::Event(id, event)) => self.record_docker(at, &id, event, &mut concerned),
             Fact::Log(tail) => {
                 let uid = tail.pod.uid.clone();
                 self.registry.record_pod(&uid, at, |pod| pod.record_log(tail));
@@ -94,13 +102,18 @@ impl NodeFile {
             Fact::KubeletPod(pod) => self.record_kubelet_pod(at, *pod, &mut concerned),
             Fact::KubeletSummary(summary) => self.record_summary(at, *summary),
             Fact::KubeletConfig(config) => self.kubelet = Some(config),
-            Fact::KubeletHealth(_) => {}
-            Fact::NodeMemory(memory) => self.memory = Some(Said { at, what: memory }),
-            Fact::FileSystem(disk) => {
-                self.disks.insert(disk.role, Said { at, what: disk });
+            Fact::Lease(_) => {}
+            Fact::Node(reading) => self.record_reading(at, reading, &mut concerned),
+            Fact::NodeMemory(memory) => {
+                self.memory = Some(Statement { at, what: memory });
+                concerned.insert(Subject::Node);
             }
-            Fact::Pids(room) => self.pids = Some(Said { at, what: room }),
+            Fact::FileSystem(disk) => {
+                self.disks.insert(disk.role, Statement { at, what: disk });
+            }
+            Fact::Pids(table) => self.pids = Some(Statement { at, what: table }),
             Fact::Health(source, health) => self.coverage.record_health(at, source, health),
+            Fact::ReadUpTo(source) => self.coverage.record_read(at, source),
             Fact::Gap(gap) => self.coverage.record_gap(at, &gap),
         }
         concerned
@@ -120,8 +133,8 @@ impl NodeFile {
         [self.registry.next_expiry(), self.objects.next_expiry()].into_iter().flatten().min()
     }
 
-    /// Takes out the subjects whose files have been closed since this was last asked.
-    pub fn take_closed(&mut self) -> Vec<Subject> {
+    /// Takes out the subjects whose files have been closed since this was last asked, and why.
+    pub fn take_closed(&mut self) -> Vec<(Subject, Closing)> {
         self.registry.take_closed()
     }
 
@@ -162,6 +175,14 @@ impl NodeFile {
         self.registry.owner(pid)
     }
 
+    /// Whether a signal came from inside a container: by what was last known of the sender's process, or by its cgroup
+    /// as /proc showed it. Such a program may call itself anything.
+    pub fn is_sent_from_container(&self, signal: &Signal) -> bool {
+        let cgroup = signal.sender_process.as_ref().and_then(|process| process.cgroup.clone());
+        let is_of_pod = |level| matches!(level, Level::Container { pod_uid, .. } if !pod_uid.is_empty());
+        self.owner(signal.sender_pid()).is_some() || cgroup.is_some_and(|path| is_of_pod(cgroup::Path(path).level()))
+    }
+
     /// The pod of a container.
     pub fn pod_of(&self, file: &ContainerFile) -> Option<&PodFile> {
         self.registry.pod(file.pod_uid()?)
@@ -170,16 +191,11 @@ impl NodeFile {
     /// The pid of a container's main process. Only where there is no runtime to ask, the oldest process stands for it.
     pub fn main_pid(&self, file: &ContainerFile) -> Option<i32> {
         let coverage = &self.coverage;
-        let nobody_to_ask = coverage.is_absent(Source::Cri)
+        let no_source_left = coverage.is_absent(Source::Cri)
             && coverage.is_absent(Source::Containerd)
             && coverage.is_unknown_or_absent(Source::Docker);
         let unreported = file.status.is_none() && file.task_started.is_none();
-        file.main_pid().or_else(|| if nobody_to_ask && unreported { file.oldest_pid() } else { None })
-    }
-
-    /// Whether, and how, the kernel last killed a process of this pid for memory between two moments.
-    pub fn oom_kill(&self, pid: i32, from: Timestamp, to: Timestamp) -> Option<OomKill<'_>> {
-        self.processes.oom_kill(pid, from, to)
+        file.main_pid().or_else(|| if no_source_left && unreported { file.oldest_pid() } else { None })
     }
 
     /// A process that the OOM killer chose between two moments, and of which no container is known.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{Concerned, NodeFile};
 use crate::{
-    case::{container::ProcessFile, statements::Said, subject::Subject},
+    case::{container::ProcessFile, statements::Statement, subject::Subject},
     observation::{
         Source,
         containerd::{TaskEvent, TaskEventKind},
@@ -18,13 +18,17 @@ impl NodeFile {
         &mut self,
         at: Timestamp,
         source: Source,
-        status: Container,
+        mut status: Container,
         concerned: &mut Concerned,
     ) {
         let id = status.id.clone();
         let uid = status.pod.uid.clone();
         if status.state == State::Exited && self.registry.was_closed(&id, &uid) {
             return;
+        }
+        // The pid of one that ran in an earlier boot is another process' now.
+        if self.state.booted.zip(status.started_at).is_some_and(|(booted, started)| started < booted) {
+            status.pid = None;
         }
         let running = status.pid.filter(|_| status.state == State::Running);
         let born = status.started_at.or(status.created_at).unwrap_or(at);
@@ -88,7 +92,7 @@ impl NodeFile {
             TaskEventKind::Exit { process_id, pid, status, exited_at } if process_id == id.0 => {
                 self.registry.record(&id, at, |file| {
                     file.task_pid = Some(pid);
-                    file.task_exit = Some(Said { at: exited_at.unwrap_or(at), what: status });
+                    file.task_exit = Some(Statement { at: exited_at.unwrap_or(at), what: status });
                 });
                 self.enrol(&id, pid, &process(None));
             }
@@ -100,7 +104,7 @@ impl NodeFile {
             TaskEventKind::Delete { status, exited_at } => {
                 self.registry.record(&id, at, |file| {
                     if file.task_exit.is_none() && file.task_started.is_some() {
-                        file.task_exit = Some(Said { at: exited_at.unwrap_or(at), what: status });
+                        file.task_exit = Some(Statement { at: exited_at.unwrap_or(at), what: status });
                     }
                 });
             }
@@ -115,11 +119,11 @@ impl NodeFile {
                 self.enrol(id, pid, &ProcessFile { seen: at, ..ProcessFile::default() });
             }
             TaskEventKind::Exit { process_id, status, exited_at, .. } if process_id == id.0 => {
-                let end = Said { at: exited_at.unwrap_or(at), what: status };
+                let end = Statement { at: exited_at.unwrap_or(at), what: status };
                 self.registry.with_sandbox(id, |sandbox| sandbox.end = Some(end));
             }
             TaskEventKind::Delete { status, exited_at } => {
-                let end = Said { at: exited_at.unwrap_or(at), what: status };
+                let end = Statement { at: exited_at.unwrap_or(at), what: status };
                 self.registry.with_sandbox(id, |sandbox| {
                     sandbox.end.get_or_insert(end);
                 });
@@ -139,7 +143,7 @@ impl NodeFile {
             if let docker::Event::Die { status } = event
                 && status != docker::LOST
             {
-                self.registry.with_sandbox(id, |sandbox| sandbox.end = Some(Said { at, what: status }));
+                self.registry.with_sandbox(id, |sandbox| sandbox.end = Some(Statement { at, what: status }));
             }
         } else {
             self.registry.record(id, at, |file| file.record_docker(at, event));

@@ -8,6 +8,19 @@ use crate::{
     observation::{Source, cri::ContainerId},
 };
 
+/// Why a file was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// It ended long enough ago, or nothing of it is left.
+    Ended,
+    /// Of too many files, it was that of what ended longest ago.
+    Full,
+    /// It was new, and all others are about what lives.
+    Refused,
+    /// It was a sandbox and no container: it goes on in the file of its pod.
+    Sandbox,
+}
+
 impl Registry {
     /// Closes what has ended long enough ago.
     pub(in crate::case) fn expire(&mut self, coverage: &Coverage) {
@@ -20,11 +33,13 @@ impl Registry {
                 let again = match &subject {
                     Subject::Container(id) => self.review_container(id, coverage),
                     Subject::Pod(uid) => self.review_pod(uid, coverage),
+                    Subject::Node => None,
                 };
                 match (again, &subject) {
                     (Some(at), _) => self.reviews.wait(&subject, at),
-                    (None, Subject::Container(id)) => self.close_container(id),
-                    (None, Subject::Pod(uid)) => self.close_pod(uid),
+                    (None, Subject::Container(id)) => self.close_container(id, Closing::Ended),
+                    (None, Subject::Pod(uid)) => self.close_pod(uid, Closing::Ended),
+                    (None, Subject::Node) => {}
                 }
             }
         }
@@ -50,8 +65,9 @@ impl Registry {
         (due > self.now).then_some(due)
     }
 
-    /// Whether any source says that a container lives, of which none says that it has ended. Runtime and cgroups are listed
-    /// anew after a loss, so what they said of it holds; of events, one may be lost; of an object, it may be gone.
+    /// Whether any source reports that a container is running which has not reported its end. Runtime and cgroups are
+    /// listed again after a loss, so their statements stay valid; of events, one may be lost; of an object, it may be
+    /// gone.
     fn lives(&self, file: &ContainerFile, coverage: &Coverage) -> bool {
         let by_events = file.task_started.is_some_and(|started| {
             !coverage.is_absent(file.events_by) && !coverage.has_gap(file.events_by, started, self.now)
@@ -66,7 +82,7 @@ impl Registry {
     /// When to look at a pod's file again; `None` if it is to be closed.
     fn review_pod(&self, uid: &str, coverage: &Coverage) -> Option<Timestamp> {
         let pod = self.pods.get(uid)?;
-        // The kubelet lists all its pods again and again, and says of none that it is gone.
+        // The kubelet lists all its pods repeatedly, and reports of none that it is gone.
         let listed = || !coverage.covered(Source::Kubelet, pod.recorded, self.now);
         let is_there = pod.gone.is_none() && (pod.api.is_some() || pod.kubelet.is_some() && listed());
         if pod.runs() || is_there {
@@ -76,7 +92,7 @@ impl Registry {
         (due > self.now).then_some(due)
     }
 
-    pub(super) fn close_container(&mut self, id: &ContainerId) {
+    pub(super) fn close_container(&mut self, id: &ContainerId, closing: Closing) {
         let Some(file) = self.containers.remove(id) else { return };
         for pid in file.processes.keys() {
             self.disown(*pid, id);
@@ -84,7 +100,7 @@ impl Registry {
         file.retired().map(|at| self.ended.remove(&(at, id.clone())));
         let subject = Subject::Container(id.clone());
         self.reviews.remove(&subject);
-        self.closed.push(subject);
+        self.closed.push((subject, closing));
         let has_ended = file.ended_at().is_some();
         if let Some(uid) = file.filed_under
             && let Some(pod) = self.pods.get_mut(&uid)
@@ -100,7 +116,7 @@ impl Registry {
         }
     }
 
-    pub(super) fn close_pod(&mut self, uid: &str) {
+    pub(super) fn close_pod(&mut self, uid: &str, closing: Closing) {
         self.unindex_object(uid);
         let Some(pod) = self.pods.remove(uid) else { return };
         for (id, sandbox) in &pod.sandboxes {
@@ -109,7 +125,7 @@ impl Registry {
         pod.indexed.map(|at| self.ended_pods.remove(&(at, uid.to_owned())));
         let subject = Subject::Pod(uid.to_owned());
         self.reviews.remove(&subject);
-        self.closed.push(subject);
+        self.closed.push((subject, closing));
     }
 
     pub(super) fn forget_sandbox(&mut self, id: &ContainerId, sandbox: &SandboxFile) {
@@ -119,8 +135,8 @@ impl Registry {
         }
     }
 
-    /// Takes out what has been closed since this was last asked.
-    pub(in crate::case) fn take_closed(&mut self) -> Vec<Subject> {
+    /// Takes out what has been closed since this was last asked, and why.
+    pub(in crate::case) fn take_closed(&mut self) -> Vec<(Subject, Closing)> {
         std::mem::take(&mut self.closed)
     }
 }

@@ -1,17 +1,24 @@
 //! The files of containers and pods: when they are opened and closed, and every index over them.
 //!
 //! Held here, whatever callers do:
-//! - A container's file is closed [`KEEP`] after its end, or after it was last recorded if no source says any more that it lives.
-//!   A file of a container that lives is never closed for being quiet, and never to make room.
+//! - A container's file is closed [`KEEP`] after its end, or after it was last recorded if no source reports any more
+//!   that it is running. The file of a running container is never closed for inactivity, and never to free space.
 //! - A sandbox is no container: it is kept in its pod's file and goes with it.
-//! - A pod's file is closed [`KEEP`] after nothing of it is left: no container's file, no sandbox that lives, no object.
-//! - Of too many files, the one of what ended longest ago makes room. If all live, a new one is refused and counted.
+//! - A pod's file is closed [`KEEP`] after nothing of it is left: no container's file, no sandbox that lives, no
+//!   object.
+//! - Of too many files, the one of what ended longest ago is closed. If all are running, a new one is refused and
+//!   counted.
 //!
-//! Whoever keeps anything by container or pod learns from [`take_closed`](Registry::take_closed) what to forget.
+//! A user that keeps anything by container or pod learns from [`take_closed`](Registry::take_closed) what to forget.
 
 mod closing;
 
-use std::collections::{BTreeMap, BTreeSet};
+pub use closing::Closing;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -64,7 +71,7 @@ pub struct Registry {
     ended_pods: BTreeSet<(Timestamp, String)>,
     /// When to see whether a file can be closed. Every file waits here.
     reviews: DueQueue<Subject>,
-    closed: Vec<Subject>,
+    closed: Vec<(Subject, Closing)>,
     refused: u64,
     now: Timestamp,
 }
@@ -116,7 +123,7 @@ impl Registry {
     }
 
     /// The pod of a sandbox, if this is one.
-    pub(super) fn sandbox(&self, id: &ContainerId) -> Option<&str> {
+    pub fn sandbox(&self, id: &ContainerId) -> Option<&str> {
         self.sandboxes.get(id).map(String::as_str)
     }
 
@@ -133,8 +140,8 @@ impl Registry {
         self.controlled.get(uid).into_iter().flatten()
     }
 
-    /// Whether there was a file of a container of this pod, which has ended. Whoever lists the container again, as the runtime does
-    /// until it is removed and the kubelet as long as the pod is there, reports nothing new.
+    /// Whether there was a file of a container of this pod, which has ended. A source that lists the container again,
+    /// as the runtime does until it is removed and the kubelet as long as the pod is there, reports nothing new.
     pub(super) fn was_closed(&self, id: &ContainerId, pod: &str) -> bool {
         !self.containers.contains_key(id) && self.pods.get(pod).is_some_and(|pod| pod.closed.contains(id))
     }
@@ -152,7 +159,7 @@ impl Registry {
         self.now = self.now.max(now);
     }
 
-    /// Records something in a container's file, which is opened if need be. `None` if there is no room for it.
+    /// Records something in a container's file, which is opened if need be. `None` if it was refused.
     pub(super) fn record<R>(
         &mut self,
         id: &ContainerId,
@@ -174,7 +181,7 @@ impl Registry {
         let refile = file.pod_uid() != file.filed_under.as_deref();
         if is_new {
             self.reviews.wait(&Subject::Container(id.clone()), self.now + KEEP);
-            self.make_room(id);
+            self.free_a_file(id);
         }
         if refile {
             self.file_under_pod(id, at);
@@ -198,16 +205,16 @@ impl Registry {
     }
 
     /// Of too many files, closes that of the container that ended longest ago; the new one, if all others live.
-    fn make_room(&mut self, new: &ContainerId) {
+    fn free_a_file(&mut self, new: &ContainerId) {
         while self.containers.len() > CONTAINERS {
             match self.ended.first() {
                 Some((_, oldest)) => {
                     let oldest = oldest.clone();
-                    self.close_container(&oldest);
+                    self.close_container(&oldest, Closing::Full);
                 }
                 None => {
                     self.refused += 1;
-                    self.close_container(new);
+                    self.close_container(new, Closing::Refused);
                 }
             }
         }
@@ -249,18 +256,18 @@ impl Registry {
                 None => self.containers.get(id).map(as_sandbox),
             };
             let sandbox = sandbox.unwrap_or_else(|| SandboxFile::new(at));
-            self.close_container(id);
+            self.close_container(id, Closing::Sandbox);
             let pids = sandbox.pids.clone();
             self.record_pod(uid, at, |pod| pod.sandboxes.insert(id.clone(), sandbox))?;
             self.sandboxes.insert(id.clone(), uid.to_owned());
             self.owners.extend(pids.into_iter().map(|pid| (pid, id.clone())));
-            self.make_room_for_sandbox(uid, id);
+            self.free_a_sandbox(uid, id);
         }
         self.sandbox_file(id)
     }
 
-    /// Of a pod's sandboxes, the one that ended longest ago makes room.
-    fn make_room_for_sandbox(&mut self, uid: &str, new: &ContainerId) {
+    /// Of a pod's sandboxes, removes the one that ended longest ago.
+    fn free_a_sandbox(&mut self, uid: &str, new: &ContainerId) {
         let Some(pod) = self.pods.get_mut(uid).filter(|pod| pod.sandboxes.len() > SANDBOXES) else { return };
         let others = pod.sandboxes.iter().filter(|(id, _)| *id != new);
         let oldest = others.min_by_key(|(_, sandbox)| (sandbox.lives(), sandbox.ended_at(), sandbox.first_seen));
@@ -288,7 +295,7 @@ impl Registry {
         self.pods.get_mut(self.sandboxes.get(id)?)?.sandboxes.get_mut(id)
     }
 
-    /// Records something in a pod's file, which is opened if need be. `None` if there is no room for it.
+    /// Records something in a pod's file, which is opened if need be. `None` if it was refused.
     pub(super) fn record_pod<R>(
         &mut self,
         uid: &str,
@@ -299,7 +306,7 @@ impl Registry {
             return None;
         }
         if !self.pods.contains_key(uid) {
-            if !self.make_room_for_pod() {
+            if !self.free_a_pod_file() {
                 self.refused += 1;
                 return None;
             }
@@ -314,14 +321,14 @@ impl Registry {
         Some(result)
     }
 
-    /// Of too many pods, closes that of which nothing has been left for longest, if need be with files of containers that have
-    /// ended. False if all live.
-    fn make_room_for_pod(&mut self) -> bool {
+    /// Of too many pods, closes that of which nothing has been left for longest, if need be with files of containers
+    /// that have ended. False if all live.
+    fn free_a_pod_file(&mut self) -> bool {
         while self.pods.len() >= PODS {
             if let Some((_, oldest)) = self.ended_pods.first().cloned() {
-                self.close_pod(&oldest);
+                self.close_pod(&oldest, Closing::Full);
             } else if let Some((_, oldest)) = self.ended.first().cloned() {
-                self.close_container(&oldest);
+                self.close_container(&oldest, Closing::Full);
             } else {
                 return false;
             }
@@ -330,14 +337,20 @@ impl Registry {
     }
 
     /// Records a pod's object.
-    pub(super) fn record_object(&mut self, uid: &str, at: Timestamp, by: Reporter, object: kube::Pod) {
+    pub(super) fn record_object(&mut self, uid: &str, at: Timestamp, by: Reporter, object: Arc<kube::Pod>) {
         self.unindex_object(uid);
-        let set = |pod: &mut PodFile| match by {
-            Reporter::Kubelet => pod.kubelet = Some(object),
-            Reporter::Api => pod.api = Some(object),
-            Reporter::ApiLast => {
-                pod.api = Some(object);
-                pod.gone = Some(at);
+        if let Some(deletion) = object.deletion {
+            self.record_pod(uid, at, |pod| pod.record_deletion(deletion));
+        }
+        let set = |pod: &mut PodFile| {
+            pod.record_restarting(&object);
+            match by {
+                Reporter::Kubelet => pod.kubelet = Some(Arc::unwrap_or_clone(object)),
+                Reporter::Api => pod.record_api(object),
+                Reporter::ApiLast => {
+                    pod.record_api(object);
+                    pod.gone = Some(at);
+                }
             }
         };
         self.record_pod(uid, at, set);
@@ -399,7 +412,7 @@ fn as_sandbox(file: &ContainerFile) -> SandboxFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{case::statements::Said, observation::cgroup::Sample};
+    use crate::{case::statements::Statement, observation::cgroup::Sample};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -410,7 +423,7 @@ mod tests {
     }
 
     fn end(registry: &mut Registry, number: usize, second: i64) {
-        registry.record(&id(number), at(second), |file| file.task_exit = Some(Said { at: at(second), what: 0 }));
+        registry.record(&id(number), at(second), |file| file.task_exit = Some(Statement { at: at(second), what: 0 }));
     }
 
     #[test]

@@ -1,14 +1,16 @@
-//! cgroups: what their paths name, and what their files say, for v1 and v2.
+//! cgroups: what their paths name, and what their files contain, for v1 and v2.
 //!
 //! Mirrors `pkg/kubelet/cm/cgroup_manager_linux.go` (paths) and the kernel's `mm/memcontrol.c` (files).
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 mod path;
 mod sample;
 
 /// A cgroup's path from the root of its hierarchy, as `/kubepods/burstable/pod<uid>/<id>`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Path(pub String);
 
 impl fmt::Display for Path {
@@ -41,15 +43,27 @@ pub enum Level {
 }
 
 /// The files of one cgroup, as they were at one moment. `None`: the file was not there or not read. Sizes in bytes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Sample {
-    /// Which cgroup.
+    /// The path of the cgroup.
     pub path: String,
-    /// `memory.max`, `memory.limit_in_bytes`: [`Limit::Unlimited`] where it says `max` or the largest number of pages.
+    /// `memory.max`, `memory.limit_in_bytes`: [`Limit::Unlimited`] for `max` or the largest number of pages.
     pub memory_limit: Option<Limit>,
-    /// `memory.current`, `memory.usage_in_bytes`.
+    /// `memory.high`: above it, processes are slowed down and made to give memory back. v2 only.
+    pub memory_high: Option<Limit>,
+    /// How often a process was slowed down for it: `memory.events.local`'s `high`. v2 only.
+    pub high_hits: Option<u64>,
+    /// Share of the last ten seconds in which all its processes waited for memory, in percent: `full avg10` of
+    /// `memory.pressure`. v2 only.
+    pub memory_stalled: Option<u8>,
+    /// The limit of swap in bytes: `memory.swap.max`. v2 only.
+    pub swap_limit: Option<Limit>,
+    /// Swap in use, in bytes: `memory.swap.current`. v2 only.
+    pub swap_usage: Option<u64>,
+    /// Memory in use, in bytes: `memory.current`, `memory.usage_in_bytes`.
     pub memory_usage: Option<u64>,
-    /// `memory.peak`, `memory.max_usage_in_bytes`.
+    /// The highest usage, in bytes: `memory.peak`, `memory.max_usage_in_bytes`.
     pub memory_peak: Option<u64>,
     /// How often the limit of this cgroup was reached: `memory.events.local`'s `max`, `memory.failcnt`.
     pub limit_hits: Option<u64>,
@@ -62,35 +76,46 @@ pub struct Sample {
     pub oom_kills_below: Option<u64>,
     /// Times this very cgroup was killed as a group: `memory.events.local`'s `oom_group_kill`. v2, since 5.17.
     pub oom_group_kills: Option<u64>,
-    /// `memory.oom.group`. v2 only.
+    /// Whether all processes are killed together: `memory.oom.group`. v2 only.
     pub oom_group: Option<bool>,
     /// From `memory.stat` (v2: `anon`, `file`, `shmem`, `kernel`; v1: `total_rss`, `total_cache`, `total_shmem`).
     pub anon: Option<u64>,
-    /// Page cache.
+    /// Page cache, in bytes.
     pub file: Option<u64>,
     /// tmpfs and shared memory; part of [`file`](Self::file).
     pub shmem: Option<u64>,
     /// Kernel memory charged to it. v2 only.
     pub kernel: Option<u64>,
-    /// `cpu.stat`'s `nr_periods`.
+    /// Scheduling periods so far: `nr_periods` of `cpu.stat`.
     pub cpu_periods: Option<u64>,
-    /// `cpu.stat`'s `nr_throttled`.
+    /// Those of them with throttling: `nr_throttled` of `cpu.stat`.
     pub cpu_throttled_periods: Option<u64>,
-    /// `pids.current`.
+    /// The number of tasks: `pids.current`.
     pub pids_current: Option<u64>,
-    /// `pids.max`.
+    /// The limit of tasks: `pids.max`.
     pub pids_limit: Option<Limit>,
     /// `pids.events`' `max`: forks refused.
     pub pids_limit_hits: Option<u64>,
-    /// `cgroup.procs`.
+    /// The pids of its processes: `cgroup.procs`.
     pub processes: Vec<i32>,
 }
 
-/// A limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A limit of a cgroup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Limit {
     /// So much.
     Limited(u64),
     /// None.
     Unlimited,
+}
+
+impl Sample {
+    /// Whether nine tenths of the swap that it may use are in use.
+    pub fn is_swap_full(&self) -> bool {
+        match (self.swap_limit, self.swap_usage) {
+            (Some(Limit::Limited(limit)), Some(usage)) => limit > 0 && usage >= limit / 10 * 9,
+            _ => false,
+        }
+    }
 }

@@ -21,8 +21,9 @@ impl Path {
         }
     }
 
-    /// The path of the pod's cgroup, for the path of a pod or of anything below it. `None` also where the pod has no cgroup
-    /// on the path, as when kubelet and runtime disagree about the driver, and where the path is not from the root.
+    /// The path of the pod's cgroup, for the path of a pod or of anything below it. `None` also where the pod has no
+    /// cgroup on the path, as when kubelet and runtime disagree about the driver, and where the path is not from the
+    /// root.
     pub fn pod(&self) -> Option<Self> {
         let (_, end) = find(&self.0).pod?;
         self.up_to(end?)
@@ -40,8 +41,21 @@ impl Path {
         }
     }
 
-    /// To a reader in a cgroup namespace, as the agent in a pod on cgroup v2, /proc/PID/cgroup shows what is outside of it
-    /// from its own place: `/../../kubepods-….slice/…`. Such a path names pod and container, but is nobody's path.
+    /// The uid of the pod that the cgroup belongs to, whatever it holds there: a container, a monitor, a virtual
+    /// machine.
+    pub fn pod_uid(&self) -> Option<String> {
+        find(&self.0).pod.map(|(uid, _)| uid)
+    }
+
+    /// Whether the path is that of `ancestor` or below it.
+    pub fn is_within(&self, ancestor: &Self) -> bool {
+        let ancestor = ancestor.0.trim_end_matches('/');
+        self.0.strip_prefix(ancestor).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// To a reader in a cgroup namespace, as the agent in a pod on cgroup v2, /proc/PID/cgroup shows what is outside of
+    /// it from its own place: `/../../kubepods-….slice/…`. Such a path names pod and container, but is not a path of
+    /// the hierarchy.
     fn up_to(&self, end: usize) -> Option<Self> {
         (!self.0.starts_with("/..")).then(|| Self(self.0[..end].to_owned()))
     }
@@ -62,7 +76,7 @@ fn find(path: &str) -> Found<'_> {
         let begin = end;
         end = begin + component.len();
         if found.pod.is_none() {
-            // containerd with the cgroupfs driver under a kubelet with systemd's, and as a CRI status tells systemd's
+            // containerd with the cgroupfs driver under a kubelet with systemd's, and as a CRI status shows systemd's
             // paths: `kubepods-pod<uid>.slice:cri-containerd:<id>`.
             if let Some((slice, rest)) = component.split_once(':')
                 && let Some(uid) = pod_uid(slice)
@@ -107,14 +121,13 @@ fn is_uid(text: &str) -> bool {
     (uuid && groups.next().is_none()) || hex(text, 32)
 }
 
-/// `<id>`, or a scope of the runtime: `cri-containerd-<id>.scope`, `crio-<id>.scope`, `docker-<id>.scope`. Not conmon's,
-/// which watches a container from outside.
+/// `<id>`, or with the runtime's name before it: systemd's scopes `cri-containerd-<id>.scope`, `crio-<id>.scope`,
+/// `docker-<id>.scope`, and CRI-O's `crio-<id>` with the cgroupfs driver. Not conmon's, which watches a container from
+/// outside.
 fn container_id(component: &str) -> Option<&str> {
-    let id = match component.strip_suffix(".scope") {
-        Some(scope) => {
-            let (runtime, id) = scope.rsplit_once('-')?;
-            (!runtime.ends_with("conmon")).then_some(id)?
-        }
+    let id = match component.strip_suffix(".scope").unwrap_or(component).rsplit_once('-') {
+        Some((runtime, id)) => (!runtime.ends_with("conmon")).then_some(id)?,
+        None if component.ends_with(".scope") => return None,
         None => component,
     };
     (id.len() == 64 && is_hex(id)).then_some(id)
@@ -162,6 +175,7 @@ mod tests {
         for (template, pod, uid) in [
             ("/kubepods/burstable/podU/C", Some("/kubepods/burstable/podU"), UID),
             ("/kubepods/podU/C", Some("/kubepods/podU"), UID),
+            ("/kubepods/burstable/podU/crio-C", Some("/kubepods/burstable/podU"), UID),
             ("/kubepods/burstable/podH/C", Some("/kubepods/burstable/podH"), HASH),
             ("/a/b/kubepods/besteffort/podU/C", Some("/a/b/kubepods/besteffort/podU"), UID),
             (
@@ -230,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn pods_and_their_parents_are_told_apart() {
+    fn pods_and_their_parents_are_distinguished() {
         for (template, level) in [
             ("", Level::Root),
             ("/", Level::Root),
@@ -244,6 +258,7 @@ mod tests {
             ("/kubepods.slice/kubepods-podU.slice", Level::Pod { pod_uid: UID.to_owned() }),
             ("/kubepods.slice/kubepods-podU.slice/crio-conmon-C.scope", Level::Other),
             ("/kubepods/podU/not-a-container", Level::Other),
+            ("/kubepods/podU/crio-conmon-C", Level::Other),
             ("/kubepods/podU/x/C", Level::Other),
             ("/kubepods/podinfo", Level::Other),
             ("/kubepods/pod0123", Level::Other),

@@ -3,14 +3,18 @@
 use super::{Limit, Sample};
 use crate::parse::decimal;
 
-/// v1 has no word for "no limit": it is `PAGE_COUNTER_MAX` pages, in bytes, and this is the smallest that it can be (with
-/// pages of 64 KiB; with 4 KiB it is 9223372036854771712).
+/// v1 has no word for "no limit": it is `PAGE_COUNTER_MAX` pages, in bytes, and this is the smallest that it can be
+/// (with pages of 64 KiB; with 4 KiB it is 9223372036854771712).
 const V1_UNLIMITED: u64 = (i64::MAX as u64) & !0xffff;
 
 impl Sample {
     /// The files that a sample is made of on cgroup v2.
     pub const FILES_V2: &[&str] = &[
         "memory.max",
+        "memory.high",
+        "memory.pressure",
+        "memory.swap.max",
+        "memory.swap.current",
         "memory.current",
         "memory.peak",
         "memory.events.local",
@@ -40,8 +44,8 @@ impl Sample {
         "cgroup.procs",
     ];
 
-    /// From pairs of a file's name and what it held, of v1 or v2, in any order. Files it does not know are passed over, and
-    /// what a file does not say stays unknown: before 5.3 there is no `memory.events.local`, and the numbers of
+    /// From pairs of a file's name and what it held, of v1 or v2, in any order. Files it does not know are passed over,
+    /// and what a file does not contain stays unknown: before 5.3 there is no `memory.events.local`, and the numbers of
     /// `memory.events`, which count all that is below, are not taken for it.
     pub fn from_files<N: AsRef<str>, C: AsRef<str>>(
         path: impl Into<String>,
@@ -59,11 +63,16 @@ impl Sample {
         let value = |key: &str| value(contents, key);
         match name {
             "memory.max" | "memory.limit_in_bytes" => self.memory_limit = limit(contents),
+            "memory.high" => self.memory_high = limit(contents),
+            "memory.pressure" => self.memory_stalled = stalled(contents),
+            "memory.swap.max" => self.swap_limit = limit(contents),
+            "memory.swap.current" => self.swap_usage = number(),
             "memory.current" | "memory.usage_in_bytes" => self.memory_usage = number(),
             "memory.peak" | "memory.max_usage_in_bytes" => self.memory_peak = number(),
             "memory.failcnt" => self.limit_hits = number(),
             "memory.oom_control" => self.oom_kills = value("oom_kill"),
             "memory.events.local" => {
+                self.high_hits = value("high");
                 self.limit_hits = value("max");
                 self.ooms = value("oom");
                 self.oom_kills = value("oom_kill");
@@ -72,7 +81,8 @@ impl Sample {
             "memory.events" => self.oom_kills_below = value("oom_kill"),
             "memory.oom.group" => self.oom_group = number().map(|group: u64| group != 0),
             "memory.stat" => {
-                // Where v1 and v2 share a name (`shmem`), v1 means this cgroup alone and its `total_` all below, as v2 does.
+                // Where v1 and v2 share a name (`shmem`), v1 means this cgroup alone and its `total_` all below, as v2
+                // does.
                 self.anon = value("total_rss").or_else(|| value("anon"));
                 self.file = value("total_cache").or_else(|| value("file"));
                 self.shmem = value("total_shmem").or_else(|| value("shmem"));
@@ -92,6 +102,12 @@ impl Sample {
             _ => {}
         }
     }
+}
+
+/// `full avg10=71.20 avg60=…`, in whole percent (`kernel/sched/psi.c`).
+fn stalled(contents: &str) -> Option<u8> {
+    let full = contents.lines().find_map(|line| line.strip_prefix("full avg10="))?;
+    decimal(full.split(['.', ' ']).next()?)
 }
 
 /// The value at a key, of lines of a key and a value.
@@ -128,12 +144,20 @@ mod tests {
                 ("pids.max", "max\n"),
                 ("pids.events", "max 8\n"),
                 ("cgroup.procs", "0\n3428\n3506\n"),
-                ("memory.pressure", "some avg10=0.00"),
+                ("memory.pressure", "some avg10=93.00 avg60=1.00\nfull avg10=71.20 avg60=0.00 avg300=0.00 total=7\n"),
+                ("memory.high", "53687091\n"),
+                ("memory.swap.max", "1048576\n"),
+                ("memory.swap.current", "4096\n"),
             ],
         );
         let expected = Sample {
             path: "/kubepods".to_owned(),
             memory_limit: Some(Limit::Limited(67_108_864)),
+            memory_high: Some(Limit::Limited(53_687_091)),
+            high_hits: Some(0),
+            memory_stalled: Some(71),
+            swap_limit: Some(Limit::Limited(1_048_576)),
+            swap_usage: Some(4096),
             memory_usage: Some(327_680),
             memory_peak: Some(13_529_088),
             limit_hits: Some(4),

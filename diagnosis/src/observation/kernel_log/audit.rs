@@ -9,8 +9,9 @@ pub(super) fn parse(text: &str) -> Option<Event> {
     let rest = text.strip_prefix("audit: ").unwrap_or(text).strip_prefix("type=")?;
     let (kind, rest) = rest.split_once(' ')?;
     let (_, fields) = rest.strip_prefix("audit(")?.split_once("): ")?;
-    // What a process chose (comm, exe) is quoted only if it holds neither blanks nor quotes, else written in hexadecimal:
-    // words are safe. The last of a name wins, since only a label of a security module (subj) could hold blanks.
+    // What a process chose (comm, exe) is quoted only if it holds neither blanks nor quotes, else written in
+    // hexadecimal: words are safe. The last of a name wins, since only a label of a security module (subj) could hold
+    // blanks.
     let word = |name: &str| {
         fields.split(' ').rev().find_map(|word| word.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')))
     };

@@ -1,17 +1,19 @@
 //! Which of the kernel's lines a text is.
 
-use super::{Event, audit, fault, oom, record};
+use super::{Event, audit, fault, oom, record, trouble};
 use crate::parse::{decimal, is_comm};
 
-/// That of a record whose every byte was replaced by a character of three. It bounds the time that a hostile text costs.
+/// That of a record whose every byte was replaced by a character of three. It bounds the time that a hostile text
+/// costs.
 const TEXT_MAX: usize = 3 * record::RECORD_MAX;
 
 impl Event {
-    /// What the text of a record tells, if it tells of a death or of what led to one.
+    /// The contents of a record about a death or about what led to one.
     ///
-    /// Only text of facility 0 is the kernel's; who calls this has looked. Even there, names that programs chose for
-    /// themselves are part of the line and may imitate it: each format is held on to by the parts that only the
-    /// kernel writes. A text longer than that of any record tells nothing.
+    /// Only text of facility 0 is the kernel's; the caller has checked that. Even there, names that programs chose for
+    /// themselves are part of the line and may imitate it. Each format is therefore compared from the first character
+    /// of the record to its last, and a name is accepted only where the kernel puts one and as long as the kernel lets
+    /// it be. A text longer than that of any record is no event.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() > TEXT_MAX {
             return None;
@@ -21,12 +23,14 @@ impl Event {
             .or_else(|| fault::parse(text).map(Self::Fault))
             .or_else(|| fork_rejected(text))
             .or_else(|| memory_failure(text))
+            .or_else(|| trouble::parse(text).map(Self::Trouble))
     }
 }
 
 /// `kernel/cgroup/pids.c`.
 fn fork_rejected(text: &str) -> Option<Event> {
     let cgroup = text.strip_prefix("cgroup: fork rejected by pids controller in ")?;
+    oom::is_path(cgroup).then_some(())?;
     Some(Event::ForkRejected { cgroup: cgroup.to_owned() })
 }
 
@@ -71,6 +75,24 @@ mod tests {
             assert_eq!(Event::parse(text), Some(Event::HardwareMemoryError { pid: 412, comm }), "{text}");
         }
         assert_eq!(Event::parse("Memory failure: 0x1f2a3: recovery action for dirty LRU page: Recovered"), None);
+    }
+
+    #[test]
+    fn the_memory_of_a_cgroup_is_read_in_the_form_of_every_kernel() {
+        use crate::observation::kernel_log::CgroupMemory;
+        let all = CgroupMemory { anon: Some(4096), file: Some(8192), shmem: Some(2048) };
+        let v1 = "Memory cgroup stats for /kubepods/pod1/c: cache:8KB rss:4KB rss_huge:0KB shmem:2KB mapped_file:0KB";
+        for (text, expected) in [
+            ("anon 4096\nfile 8192\nkernel_stack 0\nshmem 2048\nfile_map", all),
+            (v1, all),
+            ("total_rss 4096", CgroupMemory { anon: Some(4096), ..CgroupMemory::default() }),
+            ("shmem 2048", CgroupMemory { shmem: Some(2048), ..CgroupMemory::default() }),
+        ] {
+            assert_eq!(Event::parse(text), Some(Event::CgroupMemory(expected)), "{text}");
+        }
+        for text in ["kernel_stack 0", "anon x", "anon 4096 x", "file 8192kB"] {
+            assert_eq!(Event::parse(text), None, "{text}");
+        }
     }
 
     #[test]

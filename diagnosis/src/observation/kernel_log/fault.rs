@@ -8,16 +8,17 @@ pub(super) fn parse(text: &str) -> Option<Fault> {
     match text.strip_prefix("traps: ") {
         Some(rest) => by_thread(rest, " ", trap),
         None => by_thread(text, ": segfault at ", segfault)
-            .or_else(|| by_thread(text, ": unhandled exception: ", arm64_exception)),
+            .or_else(|| by_thread(text, ": unhandled exception: ", arm64_exception))
+            .or_else(|| by_thread(text, ": unhandled ", arm64_fault)),
     }
 }
 
-/// What the kernel says after the thread: kind, address, object, error.
-type Told = (FaultKind, Option<String>, Option<String>, Option<u64>);
+/// What the kernel prints after the thread: kind, address, object, error.
+type Parts = (FaultKind, Option<String>, Option<String>, Option<u64>);
 
 /// `<comm>[<tid>]<separator><rest>`, where the name may imitate all of that. A name is too short to imitate the rest as
 /// well, so the leftmost place whose rest can be read is the kernel's own.
-fn by_thread(text: &str, separator: &str, read: impl Fn(&str) -> Option<Told>) -> Option<Fault> {
+fn by_thread(text: &str, separator: &str, read: impl Fn(&str) -> Option<Parts>) -> Option<Fault> {
     let head = text.char_indices().nth(COMM_MAX + 1).map_or(text, |(end, _)| &text[..end]);
     occurrences(head, "[").find_map(|at| {
         let (comm, rest) = (&text[..at], &text[at + 1..]);
@@ -28,7 +29,7 @@ fn by_thread(text: &str, separator: &str, read: impl Fn(&str) -> Option<Told>) -
 }
 
 /// `%lx ip %px sp %px error %lx[ in …][ likely on CPU %d (core %d, socket %d)]`
-fn segfault(rest: &str) -> Option<Told> {
+fn segfault(rest: &str) -> Option<Parts> {
     let (address, rest) = rest.split_once(" ip ")?;
     let (ip, rest) = rest.split_once(" sp ")?;
     let (_, rest) = rest.split_once(" error ")?;
@@ -40,7 +41,7 @@ fn segfault(rest: &str) -> Option<Told> {
 }
 
 /// `trap %s ip:%lx sp:%lx error:%lx[ in …]`, or `general protection[ fault] ip:…`
-fn trap(rest: &str) -> Option<Told> {
+fn trap(rest: &str) -> Option<Parts> {
     let (name, rest) = rest.split_once(" ip:")?;
     // A bracket would be the kernel's own, with a name before it that imitates the beginning of a trap.
     if name.contains('[') {
@@ -59,8 +60,8 @@ fn trap(rest: &str) -> Option<Told> {
     Some((kind, None, object(rest, Some(ip)), Some(error)))
 }
 
-/// `[%s, ESR 0x%016lx, ]%s[ in …]`. Whether a memory fault was SIGSEGV or SIGBUS is not said, so it stays by its name.
-fn arm64_exception(rest: &str) -> Option<Told> {
+/// `[%s, ESR 0x%016lx, ]%s[ in …]`. Whether a memory fault was SIGSEGV or SIGBUS is not printed, so it keeps its name.
+fn arm64_exception(rest: &str) -> Option<Parts> {
     let rest = match rest.split_once(", ESR 0x") {
         Some((_, rest)) => rest.split_once(", ")?.1,
         None => rest,
@@ -76,8 +77,25 @@ fn arm64_exception(rest: &str) -> Option<Told> {
     Some((kind, None, object, None))
 }
 
-/// ` in <file>[<offset>,<base>+<size>]` (since 6.7) gives `<file>+0x<offset>`. ` in <file>[<base>+<size>]` does not tell the
-/// offset in the file, only that in the mapping: `<file>[<base>+<size>]+0x<offset>`. The file's name is hostile too.
+/// `%s (%d) at 0x%08lx, esr 0x%03x[ in …]`, with the signal: before 4.17. Some versions put a comma before ` in `.
+fn arm64_fault(rest: &str) -> Option<Parts> {
+    let (name, rest) = rest.split_once(" (")?;
+    let (signal, rest) = rest.split_once(") at 0x")?;
+    let (address, rest) = rest.split_once(", esr 0x")?;
+    let (esr, rest) = rest.split_at(rest.find([' ', ',']).unwrap_or(rest.len()));
+    hexadecimal(address)?;
+    hexadecimal(esr)?;
+    let kind = match decimal::<i32>(signal)? {
+        11 => FaultKind::Segfault,
+        4 => FaultKind::InvalidOpcode,
+        _ => FaultKind::Other(name.to_owned()),
+    };
+    Some((kind, Some(address.to_owned()), object(rest.trim_start_matches(','), None), None))
+}
+
+/// ` in <file>[<offset>,<base>+<size>]` (since 6.7) gives `<file>+0x<offset>`. ` in <file>[<base>+<size>]` does not
+/// contain the offset in the file, only that in the mapping: `<file>[<base>+<size>]+0x<offset>`. The file's name is
+/// hostile too.
 fn object(rest: &str, ip: Option<u64>) -> Option<String> {
     let rest = rest.strip_prefix(" in ")?;
     let end = rest.rfind(" likely on CPU ").unwrap_or(rest.len());
@@ -108,7 +126,19 @@ mod tests {
     }
 
     #[test]
-    fn a_segfault_tells_address_error_and_place_in_every_version() {
+    fn arm64_before_4_17_names_the_signal() {
+        let old = fault(
+            "app[4242]: unhandled level 2 translation fault (11) at 0x00000010, esr 0x92000006, in app[400000+8c000]",
+        );
+        assert_eq!((old.tid, old.kind, old.address.as_deref()), (4242, FaultKind::Segfault, Some("00000010")));
+        assert_eq!(old.object.as_deref(), Some("app[400000+8c000]"));
+        let bus = fault("a b[7]: unhandled alignment fault (7) at 0x00000001, esr 0x92000021");
+        assert_eq!(bus.kind, FaultKind::Other("alignment fault".to_owned()));
+        assert_eq!(Event::parse("a[7]: unhandled x (y) at 0x1, esr 0x2"), None);
+    }
+
+    #[test]
+    fn a_segfault_has_address_error_and_place_in_every_version() {
         let modern = fault(
             "crash[25281]: segfault at 10 ip 0000000000401966 sp 00007ffd5f84cd70 error 6 in crash[1966,401000+8c000] \
              likely on CPU 0 (core 0, socket 0)",

@@ -1,21 +1,30 @@
-//! The kernel log: records of /dev/kmsg, and the lines in them that tell of deaths.
+//! The kernel log: records of /dev/kmsg, and the lines in them about deaths.
 //!
 //! Mirrors `kernel/printk/printk.c` (record format), `mm/oom_kill.c` and `mm/memcontrol.c` (OOM lines, 4.19 to 6.18),
 //! `arch/x86/mm/fault.c` and `arch/x86/kernel/traps.c` (segfaults and traps), `arch/arm64/kernel/traps.c`, and
 //! `kernel/auditsc.c` (`type=1326` seccomp, `type=1701` abnormal end).
 
+use serde::{Deserialize, Serialize};
+
 mod audit;
+mod daemon;
 mod event;
 mod fault;
 mod oom;
 mod record;
+mod syslog;
+mod trouble;
+mod xid;
 
+pub use daemon::{DAEMONS, DaemonKill, Target};
 pub(crate) use record::micros;
+pub use trouble::{Trouble, TroubleKind};
+pub use xid::Xid;
 
 /// One record of the kernel log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// Its sequence number since boot; `None` where it was read by syslog(2), which tells none.
+    /// Its sequence number since boot; `None` where it was read by syslog(2), which has none.
     pub sequence: Option<u64>,
     /// Time since boot by the kernel's local clock, in microseconds.
     pub boot_micros: u64,
@@ -27,7 +36,7 @@ pub struct Record {
     pub text: String,
 }
 
-/// What a record of the kernel tells, if it tells of a death or of what led to one.
+/// The contents of a record of the kernel about a death or about what led to one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// `<comm> invoked oom-killer: …`: the allocating task, not the victim.
@@ -42,6 +51,8 @@ pub enum Event {
         /// Bytes; `None` if unlimited.
         limit: Option<u64>,
     },
+    /// Lines of the statistics of the cgroup whose limit was reached (memcg OOM only).
+    CgroupMemory(CgroupMemory),
     /// `oom-kill:constraint=…`: who is chosen and why (since 5.0). Rate-limited: may be missing.
     OomSummary(OomSummary),
     /// `Task in <victim> killed as a result of limit of <limit>` (before 5.0); the next `Killed process` is the victim.
@@ -51,6 +62,11 @@ pub enum Event {
         /// Cgroup whose limit was reached.
         limit_cgroup: String,
     },
+    /// `<why>: Kill process …` (before 5.1): what the next `Killed process`, which does not repeat it, is due to.
+    LegacyChoice {
+        /// The shortage.
+        scope: KillScope,
+    },
     /// `Killed process …`: the kill itself. Never rate-limited.
     Killed(Killed),
     /// `Tasks in <cgroup> are going to be killed due to memory.oom.group set`.
@@ -58,7 +74,7 @@ pub enum Event {
         /// The cgroup.
         cgroup: String,
     },
-    /// A fatal fault of a thread: `segfault at`, `traps: … trap …`, `general protection fault`, arm64's `unhandled exception`.
+    /// A fatal fault of a thread: `segfault at`, `traps: … trap …`, `general protection fault`, arm64's `unhandled …`.
     Fault(Fault),
     /// audit `type=1326`: seccomp stopped a system call.
     Seccomp {
@@ -85,6 +101,8 @@ pub enum Event {
         /// The cgroup; not necessarily the one whose limit it is.
         cgroup: String,
     },
+    /// A fault of the node itself.
+    Trouble(Trouble),
     /// `Memory failure: …: Killing <comm>:<pid> due to hardware memory corruption`.
     HardwareMemoryError {
         /// Process id.
@@ -94,20 +112,40 @@ pub enum Event {
     },
 }
 
-/// The `oom-kill:` line.
+/// What the memory of a cgroup consists of, in bytes, by the kernel's report on it. A record may hold one of the values
+/// or all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CgroupMemory {
+    /// Anonymous memory, in bytes.
+    pub anon: Option<u64>,
+    /// Page cache, tmpfs and shared memory included.
+    pub file: Option<u64>,
+    /// tmpfs and shared memory.
+    pub shmem: Option<u64>,
+}
+
+impl CgroupMemory {
+    /// The values of both; where both have one, that of `newer`.
+    #[must_use]
+    pub fn and(self, newer: Self) -> Self {
+        Self { anon: newer.anon.or(self.anon), file: newer.file.or(self.file), shmem: newer.shmem.or(self.shmem) }
+    }
+}
+
+/// The line that begins with `oom-kill:`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OomSummary {
     /// Process id of the victim.
     pub pid: i32,
-    /// Its name.
+    /// The name of the victim.
     pub comm: String,
     /// User id of the victim in the initial namespace.
     pub uid: u32,
     /// The cgroup whose limit was reached; `None` for an OOM of the whole node, or without memory cgroups.
     pub limit_cgroup: Option<String>,
-    /// The line says `global_oom`. (The constraint alone does not decide: 5.0 and early 5.1 print it wrong.)
+    /// The line contains `global_oom`. (The constraint alone does not decide: 5.0 and early 5.1 print it wrong.)
     pub global: bool,
-    /// The victim's cgroup.
+    /// The path of the victim's cgroup.
     pub victim_cgroup: Option<String>,
     /// `CONSTRAINT_NONE`, `_CPUSET`, `_MEMORY_POLICY`, `_MEMCG`.
     pub constraint: String,
@@ -116,27 +154,27 @@ pub struct OomSummary {
 /// The `Killed process` line. Sizes in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Killed {
-    /// Process id.
+    /// The pid of the process.
     pub pid: i32,
-    /// Its name.
+    /// The name of the process.
     pub comm: String,
-    /// What the kernel says before `Killed process`.
+    /// What the kernel prints before `Killed process`.
     pub scope: KillScope,
-    /// Virtual size.
+    /// Its virtual size, in bytes.
     pub total_vm: u64,
-    /// Resident anonymous memory.
+    /// Anonymous memory in RAM, in bytes.
     pub anon_rss: u64,
-    /// Resident file pages.
+    /// File pages in RAM, in bytes.
     pub file_rss: u64,
-    /// Resident shared memory; before 4.5 not told.
+    /// Resident shared memory; before 4.5 not printed.
     pub shmem_rss: Option<u64>,
     /// User id; since 5.4.
     pub uid: Option<u32>,
-    /// oom_score_adj; since 5.4.
+    /// Its oom_score_adj; printed since Linux 5.4.
     pub oom_score_adj: Option<i32>,
 }
 
-/// What the kernel says before `Killed process`.
+/// What the kernel prints before `Killed process`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KillScope {
     /// `Memory cgroup out of memory`.
@@ -154,18 +192,18 @@ pub struct Fault {
     pub tid: i32,
     /// Name of the thread.
     pub comm: String,
-    /// What kind.
+    /// What kind of fault it was.
     pub kind: FaultKind,
     /// The address that could not be reached, as the kernel prints it (hexadecimal), for a segfault.
     pub address: Option<String>,
-    /// The mapped file in which the instruction stands and the offset in it, as `libfoo.so+0x1966`, where told. Kernels
-    /// before 6.7 tell only the offset in the mapping: `libfoo.so[401000+8c000]+0x966`.
+    /// The mapped file that contains the instruction and the offset in it, as `libfoo.so+0x1966`, if printed. Kernels
+    /// before 6.7 print only the offset in the mapping: `libfoo.so[401000+8c000]+0x966`.
     pub object: Option<String>,
     /// x86 page fault error bits: 1 protection, 2 write, 4 user, 16 instruction fetch.
     pub error: Option<u64>,
 }
 
-/// Kinds of faults.
+/// The kinds of faults of processes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FaultKind {
     /// `segfault at` (SIGSEGV).

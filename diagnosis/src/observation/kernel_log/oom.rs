@@ -1,10 +1,10 @@
 //! The OOM killer's lines: `mm/oom_kill.c`, `mm/memcontrol.c` and `mm/memcontrol-v1.c`, 4.19 to 6.18.
 
-use super::{Event, KillScope, Killed, OomSummary};
+use super::{CgroupMemory, Event, KillScope, Killed, OomSummary};
 use crate::parse::{COMM_MAX, decimal, is_comm, occurrences};
 
-/// What the kernel prints (in kB) for no limit is `PAGE_COUNTER_MAX` pages, which depends on the size of a page; this is
-/// its smallest value, with pages of 64 KiB.
+/// What the kernel prints (in kB) for no limit is `PAGE_COUNTER_MAX` pages, which depends on the size of a page; this
+/// is its smallest value, with pages of 64 KiB.
 const UNLIMITED_KB: u64 = 9_007_199_254_740_928;
 
 pub(super) fn parse(text: &str) -> Option<Event> {
@@ -12,22 +12,26 @@ pub(super) fn parse(text: &str) -> Option<Event> {
         .map(Event::Killed)
         .or_else(|| summary(text).map(Event::OomSummary))
         .or_else(|| limit_usage(text))
+        .or_else(|| cgroup_memory(text).map(Event::CgroupMemory))
         .or_else(|| group_kill(text))
         .or_else(|| legacy_summary(text))
+        .or_else(|| legacy_choice(text))
         .or_else(|| invoked(text))
 }
 
+/// What the kernel writes before the kill, and which shortage that names.
+const WHY: [(&str, KillScope); 3] = [
+    ("Memory cgroup out of memory: ", KillScope::Memcg),
+    ("Out of memory: ", KillScope::Global),
+    ("Out of memory (oom_kill_allocating_task): ", KillScope::Global),
+];
+
 /// `[<why>: ]Killed process %d (%s) total-vm:%lukB, anon-rss:%lukB, file-rss:%lukB, shmem-rss:%lukB[, UID:%u
-/// pgtables:%lukB oom_score_adj:%hd]`. Some old kernels of distributions say `(%s), UID %d, total-vm:` instead.
+/// pgtables:%lukB oom_score_adj:%hd]`. Some old kernels of distributions print `(%s), UID %d, total-vm:` instead.
 fn killed(text: &str) -> Option<Killed> {
-    const WHY: [(&str, KillScope); 4] = [
-        ("Memory cgroup out of memory: ", KillScope::Memcg),
-        ("Out of memory: ", KillScope::Global),
-        ("Out of memory (oom_kill_allocating_task): ", KillScope::Global),
-        ("", KillScope::Unsaid),
-    ];
+    let mut reasons = WHY.into_iter().chain([("", KillScope::Unsaid)]);
     let (rest, scope) =
-        WHY.iter().find_map(|(why, scope)| Some((text.strip_prefix(why)?.strip_prefix("Killed process ")?, *scope)))?;
+        reasons.find_map(|(why, scope)| Some((text.strip_prefix(why)?.strip_prefix("Killed process ")?, scope)))?;
     let (pid, rest) = rest.split_once(" (")?;
     // The name may hold all of the separators; from here on, the last one is the kernel's.
     let end = rest.rfind(" total-vm:")?;
@@ -42,21 +46,43 @@ fn killed(text: &str) -> Option<Killed> {
     if !is_comm(comm) {
         return None;
     }
-    let field = |name: &str| {
-        sizes.split([' ', ',']).find_map(|field| field.strip_prefix(name)).and_then(|rest| rest.strip_prefix(':'))
+    let (sizes, tail) = match sizes.split_once(", UID:") {
+        Some((sizes, tail)) => (sizes, Some(tail)),
+        None => (sizes, None),
     };
-    let bytes = |name: &str| decimal::<u64>(field(name)?.strip_suffix("kB")?)?.checked_mul(1024);
-    uid = field("UID").and_then(decimal).or(uid);
+    let mut sizes = sizes.split(", ");
+    let bytes = |field: &str, name: &str| {
+        decimal::<u64>(field.strip_prefix(name)?.strip_prefix(':')?.strip_suffix("kB")?)?.checked_mul(1024)
+    };
+    let total_vm = bytes(sizes.next()?, "total-vm")?;
+    let anon_rss = bytes(sizes.next()?, "anon-rss")?;
+    let file_rss = bytes(sizes.next()?, "file-rss")?;
+    let shmem_rss = match sizes.next() {
+        Some(field) => Some(bytes(field, "shmem-rss")?),
+        None => None,
+    };
+    // Nothing may follow, else the line is another one of the kernel's, which begins with a name that imitates this
+    // one.
+    if sizes.next().is_some() {
+        return None;
+    }
+    let mut oom_score_adj = None;
+    if let Some(tail) = tail {
+        let (id, rest) = tail.split_once(" pgtables:")?;
+        let (pages, adj) = rest.split_once("kB oom_score_adj:")?;
+        decimal::<u64>(pages)?;
+        (uid, oom_score_adj) = (Some(decimal(id)?), Some(decimal(adj)?));
+    }
     Some(Killed {
         pid: decimal(pid)?,
         comm: comm.to_owned(),
         scope,
-        total_vm: bytes("total-vm")?,
-        anon_rss: bytes("anon-rss")?,
-        file_rss: bytes("file-rss")?,
-        shmem_rss: bytes("shmem-rss"),
+        total_vm,
+        anon_rss,
+        file_rss,
+        shmem_rss,
         uid,
-        oom_score_adj: field("oom_score_adj").and_then(decimal),
+        oom_score_adj,
     })
 }
 
@@ -68,6 +94,7 @@ fn summary(text: &str) -> Option<OomSummary> {
     let (rest, pid) = rest.rsplit_once(",pid=")?;
     let (rest, comm) = split_task(rest)?;
     let (global, limit_cgroup, victim_cgroup) = cgroups(rest);
+    [limit_cgroup, victim_cgroup].into_iter().flatten().all(is_path).then_some(())?;
     Some(OomSummary {
         pid: decimal(pid.trim_start_matches(' '))?,
         comm: comm.to_owned(),
@@ -90,8 +117,9 @@ fn split_task(text: &str) -> Option<(&str, &str)> {
         .find(|(_, comm)| is_comm(comm))
 }
 
-/// Whether it is global, the cgroup at its limit and the victim's. Names of cgroups hold no `/` and no line end, but whoever
-/// may make cgroups can put any of the separators into a path: the victim stands at or below the limit that it died of.
+/// Whether it is global, the cgroup at its limit and the victim's. Names of cgroups hold no `/` and no line end, but a
+/// user who may make cgroups can put any of the separators into a path: the victim stands at or below the limit that it
+/// died of.
 fn cgroups(text: &str) -> (bool, Option<&str>, Option<&str>) {
     const LIMIT: &str = ",oom_memcg=/";
     const VICTIM: &str = ",task_memcg=/";
@@ -114,6 +142,12 @@ fn cgroups(text: &str) -> (bool, Option<&str>, Option<&str>) {
     }
 }
 
+/// Whether this can be the path of a cgroup: the kernel refuses names with line ends (`cgroup_mkdir()` of
+/// `kernel/cgroup/cgroup.c`).
+pub(super) fn is_path(text: &str) -> bool {
+    text.starts_with('/') && !text.contains('\n')
+}
+
 /// Whether a cgroup's path is that of `ancestor` or below it.
 fn is_within(path: &str, ancestor: &str) -> bool {
     path.strip_prefix(ancestor).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || ancestor == "/")
@@ -122,15 +156,55 @@ fn is_within(path: &str, ancestor: &str) -> bool {
 /// `memory: usage %llukB, limit %llukB, failcnt %lu`
 fn limit_usage(text: &str) -> Option<Event> {
     let (usage, rest) = text.strip_prefix("memory: usage ")?.split_once("kB, limit ")?;
-    let (limit, _) = rest.split_once("kB, failcnt ")?;
+    let (limit, failures) = rest.split_once("kB, failcnt ")?;
+    decimal::<u64>(failures)?;
     let limit: u64 = decimal(limit)?;
     let limit = if limit >= UNLIMITED_KB { None } else { Some(limit.checked_mul(1024)?) };
     Some(Event::LimitUsage { usage: decimal::<u64>(usage)?.checked_mul(1024)?, limit })
 }
 
+/// Statistics of the cgroup, from `mem_cgroup_print_oom_meminfo`: a record for each line, or one of all lines (before
+/// 5.16), which may be cut. Those of v1 have the names of its `memory.stat`, the cgroup's own before those of all below
+/// it; before 5.3 they are `Memory cgroup stats for <path>: cache:%luKB rss:%luKB … shmem:%luKB …`.
+fn cgroup_memory(text: &str) -> Option<CgroupMemory> {
+    if let Some(rest) = text.strip_prefix("Memory cgroup stats for /") {
+        return of_v1(&rest[rest.rfind(": cache:")? + 2..]);
+    }
+    let mut found = CgroupMemory::default();
+    // Only keys with numbers.
+    for (index, line) in text.lines().enumerate() {
+        let Some((key, value)) = line.split_once(' ') else { return (index > 0).then_some(found) };
+        let value: u64 = decimal(value)?;
+        match key {
+            "anon" | "rss" | "total_rss" => found.anon = Some(value),
+            "file" | "cache" | "total_cache" => found.file = Some(value),
+            "shmem" | "total_shmem" => found.shmem = Some(value),
+            _ if index == 0 => return None,
+            _ => {}
+        }
+    }
+    (found != CgroupMemory::default()).then_some(found)
+}
+
+fn of_v1(fields: &str) -> Option<CgroupMemory> {
+    let mut found = CgroupMemory::default();
+    for field in fields.split_ascii_whitespace() {
+        let (key, value) = field.split_once(':')?;
+        let bytes = decimal::<u64>(value.strip_suffix("KB")?)?.checked_mul(1024);
+        match key {
+            "cache" => found.file = bytes,
+            "rss" => found.anon = bytes,
+            "shmem" => found.shmem = bytes,
+            _ => {}
+        }
+    }
+    Some(found)
+}
+
 /// `Tasks in %s are going to be killed due to memory.oom.group set`
 fn group_kill(text: &str) -> Option<Event> {
     let cgroup = text.strip_prefix("Tasks in ")?.strip_suffix(" are going to be killed due to memory.oom.group set")?;
+    is_path(cgroup).then_some(())?;
     Some(Event::GroupKill { cgroup: cgroup.to_owned() })
 }
 
@@ -140,7 +214,20 @@ fn legacy_summary(text: &str) -> Option<Event> {
     let rest = text.strip_prefix("Task in ")?;
     let splits = || occurrences(rest, RESULT).map(|at| (&rest[..at], &rest[at + RESULT.len()..]));
     let (victim, limit) = splits().find(|(victim, limit)| is_within(victim, limit)).or_else(|| splits().next())?;
+    (is_path(victim) && is_path(limit)).then_some(())?;
     Some(Event::LegacySummary { victim_cgroup: victim.to_owned(), limit_cgroup: limit.to_owned() })
+}
+
+/// `<why>: Kill process %d (%s) score %u or sacrifice child` (before 5.1)
+fn legacy_choice(text: &str) -> Option<Event> {
+    let mut reasons = WHY.into_iter();
+    let (rest, scope) =
+        reasons.find_map(|(why, scope)| Some((text.strip_prefix(why)?.strip_prefix("Kill process ")?, scope)))?;
+    let (pid, rest) = rest.split_once(" (")?;
+    let (comm, score) = rest.strip_suffix(" or sacrifice child")?.rsplit_once(") score ")?;
+    decimal::<i32>(pid)?;
+    decimal::<u32>(score)?;
+    is_comm(comm).then_some(Event::LegacyChoice { scope })
 }
 
 /// `%s invoked oom-killer: gfp_mask=…`
@@ -212,18 +299,20 @@ mod tests {
     #[test]
     fn what_only_announces_a_kill_is_not_one() {
         for text in [
-            "Memory cgroup out of memory: Kill process 12 (java) score 1999 or sacrifice child",
-            "Out of memory: Kill process 12 (java) score 999 or sacrifice child",
             "foo: Killed process 12 (java) total-vm:8kB, anon-rss:4kB, file-rss:2kB, shmem-rss:1kB",
             "Killed process 12 (java) total-vm:8kB, anon-",
             "Killed process -x (java) total-vm:8kB, anon-rss:4kB, file-rss:2kB",
+            // A file of this name crashed where print-fatal-signals is set.
+            "Killed process 12 (java) total-vm:8kB, anon-rss:4kB, file-rss:2kB: sh: potentially unexpected fatal signal 11.",
+            "Killed process 12 (java) total-vm:8kB, anon-rss:4kB, file-rss:2kB, shmem-rss:1kB, UID:0 pgtables:1kB \
+             oom_score_adj:0: sh: potentially unexpected fatal signal 11.",
         ] {
             assert_eq!(Event::parse(text), None, "{text}");
         }
     }
 
     #[test]
-    fn the_summary_tells_a_cgroups_limit_from_the_nodes() {
+    fn the_summary_distinguishes_a_cgroups_limit_from_the_nodes() {
         let of_pod = as_summary(&format!(
             "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=8ac0,mems_allowed=0-1,3,oom_memcg={POD},\
              task_memcg={POD}/8ac0,task=sh,pid=7199,uid=1000"
@@ -298,6 +387,24 @@ mod tests {
                 Event::parse(&format!("Task in {victim} killed as a result of limit of {POD}")),
                 Some(Event::LegacySummary { victim_cgroup: victim, limit_cgroup: POD.to_owned() })
             );
+        }
+    }
+
+    #[test]
+    fn before_5_1_the_line_before_the_kill_names_the_shortage() {
+        for (why, scope) in [
+            ("Out of memory", KillScope::Global),
+            ("Out of memory (oom_kill_allocating_task)", KillScope::Global),
+            ("Memory cgroup out of memory", KillScope::Memcg),
+        ] {
+            let text = format!("{why}: Kill process 10107 (a) score b) score 1317 or sacrifice child");
+            assert_eq!(Event::parse(&text), Some(Event::LegacyChoice { scope }), "{text}");
+        }
+        for other in [
+            "Out of memory: Kill process 1 (a) score 1",
+            "x Out of memory: Kill process 1 (a) score 1 or sacrifice child",
+        ] {
+            assert_eq!(Event::parse(other), None, "{other}");
         }
     }
 

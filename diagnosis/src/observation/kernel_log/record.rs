@@ -1,4 +1,4 @@
-//! Records: one read of /dev/kmsg, or one line of syslog(2).
+//! Records as /dev/kmsg gives them, one a read.
 
 use super::Record;
 use crate::parse::{ParseError, decimal};
@@ -10,8 +10,8 @@ impl Record {
     /// One read of /dev/kmsg: `prio,seq,usec,flags[,caller=…];text\n[ KEY=value\n…]`.
     ///
     /// Mirrors `info_print_ext_header` and `msg_add_ext_text`: in the text, control characters, all bytes from 127 on
-    /// and the backslash itself come as `\xNN` and are decoded. A text cut in the middle of an escape keeps what is left
-    /// of it. Anything beyond 16 KiB is cut off.
+    /// and the backslash itself come as `\xNN` and are decoded. A text cut in the middle of an escape keeps what is
+    /// left of it. Anything beyond 16 KiB is cut off.
     ///
     /// # Errors
     /// If the header is not one.
@@ -39,41 +39,6 @@ impl Record {
             text: without_line_end(&unescape(line)),
         })
     }
-
-    /// One line of what syslog(2) gives with `SYSLOG_ACTION_READ_ALL`: `<prio>[   sec.usec] text`, with the caller column
-    /// (`[    T123]`, `[    C1]`) of `CONFIG_PRINTK_CALLER`. Control characters come raw there, and each line of a record
-    /// of several lines comes with the head of its own.
-    ///
-    /// # Errors
-    /// If the head is not one. The kernel omits the time with `printk.time=0`; then nothing can be said about when, and
-    /// that is an error too. The first line of a ring that has wrapped may be cut: expect it to fail.
-    pub fn parse_syslog(line: &[u8]) -> Result<Self, ParseError> {
-        let line = String::from_utf8_lossy(&line[..line.len().min(RECORD_MAX)]);
-        let error = |expected| ParseError::new(expected, &line);
-        let (priority, rest) = line
-            .strip_prefix('<')
-            .and_then(|rest| rest.split_once('>'))
-            .and_then(|(priority, rest)| Some((decimal::<u32>(priority)?, rest)))
-            .ok_or_else(|| error("a line of syslog(2): no priority"))?;
-        let (time, mut text) = rest
-            .strip_prefix('[')
-            .and_then(|rest| rest.split_once(']'))
-            .and_then(|(time, rest)| Some((micros(time.trim_start_matches(' '))?, rest)))
-            .ok_or_else(|| error("a line of syslog(2): no time"))?;
-        // The column stands directly at the time; the text is always set off by a space.
-        if let Some((caller, rest)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']'))
-            && is_caller(caller.trim_start_matches(' '))
-        {
-            text = rest;
-        }
-        Ok(Self {
-            sequence: None,
-            boot_micros: time,
-            facility: priority >> 3,
-            level: level(priority),
-            text: without_line_end(text.strip_prefix(' ').unwrap_or(text)),
-        })
-    }
 }
 
 /// `sec.usec` in microseconds.
@@ -85,16 +50,12 @@ pub(crate) fn micros(time: &str) -> Option<u64> {
     decimal::<u64>(seconds)?.checked_mul(1_000_000)?.checked_add(decimal(micros)?)
 }
 
-fn is_caller(text: &str) -> bool {
-    text.strip_prefix(['T', 'C']).is_some_and(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit()))
-}
-
-fn level(priority: u32) -> u8 {
+pub(super) fn level(priority: u32) -> u8 {
     // Three bits always fit.
     u8::try_from(priority & 7).unwrap_or_default()
 }
 
-fn without_line_end(text: &str) -> String {
+pub(super) fn without_line_end(text: &str) -> String {
     text.trim_end_matches(['\n', '\r']).to_owned()
 }
 
@@ -147,33 +108,18 @@ mod tests {
     }
 
     #[test]
+    fn a_line_break_in_a_name_is_escaped_and_so_never_ends_a_record() {
+        let record = Record::parse(b"6,1,1,-;x\\x0a3,2,2,-;Out of memory: Killed process 1 (a)\n").unwrap();
+        assert_eq!(record.text, "x\n3,2,2,-;Out of memory: Killed process 1 (a)");
+    }
+
+    #[test]
     fn a_huge_record_is_cut_and_a_wrong_one_refused() {
         let huge = [b"6,1,1,-;".as_slice(), &vec![b'a'; 1 << 20]].concat();
         assert_eq!(Record::parse(&huge).unwrap().text.len(), RECORD_MAX - 8);
         for wrong in ["", ";", "6,1;x", "a,1,1,-;x", "6,-1,1,-;x", "6,1,+1,-;x", "6,99999999999999999999,1,-;x"] {
             let error = Record::parse(wrong.as_bytes()).unwrap_err();
             assert!(error.to_string().contains("kernel log"), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_line_of_syslog_is_taken_apart_with_and_without_caller() {
-        for (line, text) in [
-            ("<6>[ 1966.544462] [  pid  ]   uid  tgid", "[  pid  ]   uid  tgid"),
-            ("<6>[ 1966.544462][ T1234] [  pid  ]   uid", "[  pid  ]   uid"),
-            ("<6>[ 1966.544462][    C1] text\n", "text"),
-            ("<6>[ 1966.544462]  indented", " indented"),
-            ("<6>[ 1966.544462] ", ""),
-        ] {
-            let record = Record::parse_syslog(line.as_bytes()).unwrap();
-            assert_eq!(record.boot_micros, 1_966_544_462);
-            assert_eq!((record.sequence, record.facility, record.level), (None, 0, 6));
-            assert_eq!(record.text, text);
-        }
-        assert_eq!(Record::parse_syslog(b"<30>[12345678.000001] systemd").unwrap().facility, 3);
-        for wrong in ["", "<6>no time", "6[ 1.000000] x", "<x>[ 1.000000] x", "<6>[ 1.0] x", "544462] cut by the ring"]
-        {
-            assert!(Record::parse_syslog(wrong.as_bytes()).is_err(), "{wrong}");
         }
     }
 }

@@ -2,13 +2,15 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as core;
+use serde::{Deserialize, Serialize};
 
 use super::{Meta, text, time};
 
-/// An Event: somebody said something about an object. Repetitions are counted into one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// An Event: a component's statement about an object. Repetitions are counted into one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Event {
-    /// Its own names.
+    /// The names of the Event itself.
     pub meta: Meta,
     /// What it is about.
     pub about: Reference,
@@ -18,24 +20,25 @@ pub struct Event {
     pub message: String,
     /// It is a `Warning`, not `Normal`.
     pub warning: bool,
-    /// Who said it, as `kubelet` or `default-scheduler`.
+    /// Its reporter, as `kubelet` or `default-scheduler`.
     pub by: String,
-    /// When first.
+    /// When it was observed first.
     pub first: Option<Timestamp>,
-    /// When last.
+    /// When it was observed last.
     pub last: Option<Timestamp>,
-    /// How often.
+    /// How often it was observed.
     pub count: i32,
 }
 
 /// What an event is about.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Reference {
     /// Its kind, as `Pod`.
     pub kind: String,
-    /// Its namespace.
+    /// The namespace of the object.
     pub namespace: String,
-    /// Its name.
+    /// The name of the object.
     pub name: String,
     /// Its uid. The kubelet puts a node's name here.
     pub uid: String,

@@ -1,9 +1,10 @@
-//! Objects of the Kubernetes API, pruned to what the rules read: what the API server and the kubelet tell.
+//! Objects of the Kubernetes API, pruned to what the rules read: reports of the API server and the kubelet.
 //!
-//! Each is made from the type of `k8s-openapi` that it is named after, as soon as it arrives, so that nothing else of it is
-//! kept. Texts in them come from whoever may write to the API server: no rule shows one without cleaning it.
+//! Each is made from the type of `k8s-openapi` that it is named after, as soon as it arrives, so that nothing else of
+//! it is kept. Clients of the API server choose texts in them: no rule shows one without cleaning it.
 
 mod event;
+mod lease;
 pub mod message;
 mod network;
 mod node;
@@ -13,6 +14,7 @@ mod quantity;
 mod workload;
 
 pub use event::{Event, Reference};
+pub use lease::Lease;
 pub use network::{Backend, BackendPort, Endpoint, EndpointSlice, Ingress, Service, ServicePort, TargetPort};
 pub use node::{Node, Taint};
 pub use pod::{
@@ -23,20 +25,25 @@ pub use policy::{Claim, LimitRange, ResourceQuota};
 pub use quantity::{Resources, amount};
 pub use workload::{Workload, WorkloadKind};
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use serde::{Deserialize, Serialize};
 
-/// What a watch tells of an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a watch reports about an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Change {
     /// It is there, new or changed.
     Applied,
-    /// It is gone; told is how it was last.
+    /// It is gone; the object is its last state.
     Deleted,
 }
 
 /// The kinds of objects that are watched. Each is a source of its own: permission for one may be there without another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Pods.
     Pods,
@@ -69,7 +76,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them.
+    /// All kinds that are watched.
     pub const ALL: [Self; 14] = [
         Self::Pods,
         Self::Events,
@@ -108,11 +115,12 @@ impl Kind {
     }
 }
 
-/// An object.
-#[derive(Clone, Debug, PartialEq)]
+/// An object of the API.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Object {
-    /// A Pod.
-    Pod(Box<Pod>),
+    /// A Pod. Shared, for the watch keeps it as well as its case file.
+    Pod(#[serde(with = "shared")] Arc<Pod>),
     /// An Event of `v1` or `events.k8s.io/v1`.
     Event(Box<Event>),
     /// A Node.
@@ -134,7 +142,7 @@ pub enum Object {
 }
 
 impl Object {
-    /// Which watch tells of it.
+    /// The watch that reports it.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Pod(_) => Kind::Pods,
@@ -152,13 +160,14 @@ impl Object {
 }
 
 /// What every object has.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Meta {
     /// Its namespace; empty for what has none.
     pub namespace: String,
-    /// Its name.
+    /// The name of the controller.
     pub name: String,
-    /// Its uid.
+    /// The uid of the controller.
     pub uid: String,
     /// When it was made.
     pub created: Option<Timestamp>,
@@ -167,13 +176,14 @@ pub struct Meta {
 }
 
 /// The controller of an object.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Controller {
     /// Its kind, as `ReplicaSet`.
     pub kind: String,
     /// Its name, in the same namespace.
     pub name: String,
-    /// Its uid.
+    /// The uid of the object.
     pub uid: String,
 }
 
@@ -195,8 +205,31 @@ impl From<&ObjectMeta> for Meta {
     }
 }
 
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(shared: &Arc<T>, serializer: S) -> Result<S::Ok, S::Error> {
+        shared.as_ref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Arc<T>, D::Error> {
+        T::deserialize(from).map(Arc::new)
+    }
+}
+
 fn time(at: &Time) -> Timestamp {
     at.0
+}
+
+/// The status of a condition: none for `Unknown`.
+fn status(status: &str) -> Option<bool> {
+    match status {
+        "True" => Some(true),
+        "False" => Some(false),
+        _ => None,
+    }
 }
 
 fn text(text: &Option<String>) -> String {

@@ -6,30 +6,32 @@ use k8s_openapi::{
     api::{core::v1 as core, discovery::v1 as discovery, networking::v1 as networking},
     apimachinery::pkg::util::intstr::IntOrString,
 };
+use serde::{Deserialize, Serialize};
 
 use super::{Meta, text};
 
-/// A Service.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// A Service, as far as rules read it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Service {
-    /// Names.
+    /// The names of the Service.
     pub meta: Meta,
     /// `ClusterIP`, `NodePort`, `LoadBalancer` or `ExternalName`.
     pub kind: String,
-    /// Labels of the pods that it leads to. Without any, somebody else keeps its endpoints.
+    /// Labels of the pods that it leads to. Without any, its endpoints are maintained by another component.
     pub selector: BTreeMap<String, String>,
     /// It has no address of its own: its name leads to the pods themselves.
     pub headless: bool,
-    /// Its ports.
+    /// The ports of the Service.
     pub ports: Vec<ServicePort>,
 }
 
 /// A port of a Service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServicePort {
     /// Its name; empty if it has none.
     pub name: String,
-    /// Its number.
+    /// The number of the port.
     pub number: i32,
     /// `TCP`, `UDP` or `SCTP`.
     pub protocol: String,
@@ -38,7 +40,8 @@ pub struct ServicePort {
 }
 
 /// A port by number or name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TargetPort {
     /// By number.
     Number(i32),
@@ -47,20 +50,22 @@ pub enum TargetPort {
 }
 
 /// Some of the endpoints of a Service.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct EndpointSlice {
-    /// Names.
+    /// The names of the EndpointSlice.
     pub meta: Meta,
-    /// The Service's name.
+    /// The name of the Service that it belongs to.
     pub service: String,
-    /// Endpoints.
+    /// The endpoints of the slice.
     pub endpoints: Vec<Endpoint>,
     /// Numbers of its ports.
     pub ports: Vec<i32>,
 }
 
-/// An endpoint.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// An endpoint of a Service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Endpoint {
     /// It takes traffic. Absent counts as ready.
     pub ready: bool,
@@ -68,23 +73,24 @@ pub struct Endpoint {
     pub pod: String,
 }
 
-/// An Ingress.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// An Ingress, as far as rules read it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Ingress {
-    /// Names.
+    /// The names of the Ingress.
     pub meta: Meta,
     /// Where it leads to.
     pub backends: Vec<Backend>,
 }
 
 /// Where an Ingress leads to: a port of a Service of its namespace.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backend {
     /// Host and path, as `shop.example/cart`.
     pub path: String,
-    /// The Service's name.
+    /// The name of the Service.
     pub service: String,
-    /// Its port.
+    /// The port of the Service.
     pub port: Option<BackendPort>,
 }
 

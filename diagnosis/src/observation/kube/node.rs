@@ -1,30 +1,55 @@
 //! Nodes.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1 as core;
+use serde::{Deserialize, Serialize};
 
-use super::{Condition, Meta, Resources, pod, quantity::resources, text, time};
+use super::{Condition, Meta, Resources, quantity::resources, text, time};
 
-/// A Node.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// A Node, as far as rules read it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Node {
-    /// Names.
+    /// The names of the Node.
     pub meta: Meta,
+    /// The labels of the Node.
+    pub labels: BTreeMap<String, String>,
     /// It takes no new pods.
     pub cordoned: bool,
-    /// Its taints.
+    /// The taints of the Node.
     pub taints: Vec<Taint>,
     /// What pods may use of it.
+    #[serde(with = "super::quantity::as_text")]
     pub allocatable: Resources,
-    /// Its conditions.
+    /// The conditions in its status.
     pub conditions: Vec<Condition>,
     /// Its boot id, by the kubelet.
     pub boot_id: String,
+    /// The address at which other nodes reach it (`InternalIP`); empty if it has none.
+    pub internal_ip: String,
+    /// The port of its kubelet.
+    pub kubelet_port: u16,
 }
 
-/// A taint.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The port of a kubelet that names none.
+const KUBELET: u16 = 10_250;
+
+fn internal_ip(status: &core::NodeStatus) -> Option<String> {
+    let internal = status.addresses.iter().flatten().find(|address| address.type_ == "InternalIP");
+    internal.map(|address| address.address.clone())
+}
+
+fn kubelet_port(status: &core::NodeStatus) -> Option<u16> {
+    let endpoint = status.daemon_endpoints.as_ref()?.kubelet_endpoint.as_ref()?;
+    u16::try_from(endpoint.port).ok().filter(|port| *port > 0)
+}
+
+/// A taint of a Node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Taint {
-    /// Key.
+    /// The key of the taint.
     pub key: String,
     /// Value; empty if it has none.
     pub value: String,
@@ -33,7 +58,7 @@ pub struct Taint {
 }
 
 impl Node {
-    /// A condition.
+    /// The condition of this type, if there is one.
     pub fn condition(&self, kind: &str) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.kind == kind)
     }
@@ -50,17 +75,20 @@ impl From<&core::Node> for Node {
         let conditions = status.and_then(|status| status.conditions.as_ref()).into_iter().flatten();
         let conditions = conditions.map(|condition| Condition {
             kind: condition.type_.clone(),
-            status: pod::status(&condition.status),
+            status: super::status(&condition.status),
             reason: text(&condition.reason),
             message: text(&condition.message),
             since: condition.last_transition_time.as_ref().map(time),
         });
         Self {
             meta: Meta::from(&node.metadata),
+            labels: node.metadata.labels.clone().unwrap_or_default(),
             cordoned: spec.is_some_and(|spec| spec.unschedulable == Some(true)),
             taints: taints.collect(),
             allocatable: resources(status.and_then(|status| status.allocatable.as_ref())),
             conditions: conditions.collect(),
+            internal_ip: status.and_then(internal_ip).unwrap_or_default(),
+            kubelet_port: status.and_then(kubelet_port).unwrap_or(KUBELET),
             boot_id: status.and_then(|s| s.node_info.as_ref()).map(|info| info.boot_id.clone()).unwrap_or_default(),
         }
     }

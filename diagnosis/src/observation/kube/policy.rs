@@ -1,31 +1,37 @@
 //! What stands between a controller and its pods, or a pod and its storage: ResourceQuotas, LimitRanges, claims.
 
 use k8s_openapi::api::core::v1 as core;
+use serde::{Deserialize, Serialize};
 
 use super::{Meta, Resources, quantity::resources, text};
 
-/// A ResourceQuota.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// A ResourceQuota, as far as rules read it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ResourceQuota {
-    /// Names.
+    /// The names of the ResourceQuota.
     pub meta: Meta,
     /// What all objects of the namespace may have together.
+    #[serde(with = "super::quantity::as_text")]
     pub hard: Resources,
-    /// What they have.
+    /// How much is used of each resource.
+    #[serde(with = "super::quantity::as_text")]
     pub used: Resources,
 }
 
-/// A LimitRange.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// A LimitRange, as far as rules read it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LimitRange {
-    /// Names.
+    /// The names of the LimitRange.
     pub meta: Meta,
 }
 
-/// A PersistentVolumeClaim.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A PersistentVolumeClaim, as far as rules read it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Claim {
-    /// Names.
+    /// The names of the PersistentVolumeClaim.
     pub meta: Meta,
     /// `Pending`, `Bound` or `Lost`.
     pub phase: String,

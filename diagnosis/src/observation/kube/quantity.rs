@@ -71,6 +71,23 @@ pub(super) fn resources(amounts: Option<&BTreeMap<String, Quantity>>) -> Resourc
     amounts.filter_map(|(name, quantity)| Some((name.clone(), amount(&quantity.0)?))).collect()
 }
 
+/// As decimal text: JSON has no numbers of 128 bits.
+pub(super) mod as_text {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use super::Resources;
+
+    pub(crate) fn serialize<S: Serializer>(amounts: &Resources, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(amounts.iter().map(|(name, amount)| (name, amount.to_string())))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Resources, D::Error> {
+        let texts = std::collections::BTreeMap::<String, String>::deserialize(deserializer)?;
+        let amounts = texts.into_iter().map(|(name, text)| Ok((name, text.parse().map_err(D::Error::custom)?)));
+        amounts.collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -1,22 +1,24 @@
 //! What makes pods: Deployments, ReplicaSets, StatefulSets, DaemonSets, Jobs.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1 as apps, batch::v1 as batch, core::v1 as core};
+use serde::{Deserialize, Serialize};
 
-use super::{Condition, Kind, Meta, pod, text, time};
+use super::{Condition, Kind, Meta, status, text, time};
 
-/// What makes pods.
-#[derive(Clone, Debug, PartialEq)]
+/// A controller of pods, as far as rules read it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Workload {
-    /// What it is.
+    /// The kind of the controller.
     pub kind: WorkloadKind,
-    /// Names and owner.
+    /// The names and the owner of the controller.
     pub meta: Meta,
     /// When its deletion was asked for, or is due.
     pub deletion: Option<Timestamp>,
-    /// How many pods are wanted. `None` where that is not a number of its own: one for each node, or as many as complete.
+    /// How many pods are wanted. `None` where that is not a number of its own: one for each node, or as many as
+    /// complete.
     pub wanted: Option<i32>,
     /// How many there are.
     pub there: i32,
@@ -27,13 +29,14 @@ pub struct Workload {
     /// A Deployment's revision, of it or of its ReplicaSet.
     pub revision: Option<u64>,
     /// The label, with its value, by which pods of the newest revision of a StatefulSet or DaemonSet are known.
-    pub newest: Option<(&'static str, String)>,
-    /// Conditions, as `ReplicaFailure`.
+    pub newest: Option<(Cow<'static, str>, String)>,
+    /// The conditions in its status, as `ReplicaFailure`.
     pub conditions: Vec<Condition>,
 }
 
 /// The kinds of what makes pods.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum WorkloadKind {
     /// A Deployment.
     Deployment,
@@ -81,7 +84,7 @@ macro_rules! conditions {
             .flatten()
             .map(|condition| Condition {
                 kind: condition.type_.clone(),
-                status: pod::status(&condition.status),
+                status: status(&condition.status),
                 reason: text(&condition.reason),
                 message: text(&condition.message),
                 since: condition.last_transition_time.as_ref().map(time),
@@ -150,7 +153,7 @@ impl From<&apps::StatefulSet> for Workload {
             labels: labels(object.spec.as_ref().map(|spec| &spec.template)),
             newest: status
                 .and_then(|status| status.update_revision.clone())
-                .map(|revision| ("controller-revision-hash", revision)),
+                .map(|revision| ("controller-revision-hash".into(), revision)),
             conditions: conditions!(status),
             ..Self::new(WorkloadKind::StatefulSet, &object.metadata)
         }
@@ -163,7 +166,7 @@ impl From<&apps::DaemonSet> for Workload {
         let annotations = object.metadata.annotations.as_ref();
         let generation = annotations.and_then(|all| all.get("deprecated.daemonset.template.generation"));
         Self {
-            newest: generation.map(|generation| ("pod-template-generation", generation.clone())),
+            newest: generation.map(|generation| ("pod-template-generation".into(), generation.clone())),
             there: status.map(|status| status.current_number_scheduled).unwrap_or_default(),
             ready: status.map(|status| status.number_ready).unwrap_or_default(),
             labels: labels(object.spec.as_ref().map(|spec| &spec.template)),

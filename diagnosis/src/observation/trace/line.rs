@@ -4,7 +4,8 @@ use super::{OomVictim, Signal, Thread, TraceEvent, TraceEventKind, TraceLine};
 use crate::observation::kernel_log::micros;
 use crate::parse::{COMM_MAX, ParseError, decimal, is_comm, occurrences};
 
-/// One line of trace_pipe: `%16s-%-7d [(%7s) ][%03d] [<flags>] %5lu.%06lu: <event>: <fields>`, or `CPU:%d [LOST %lu EVENTS]`.
+/// One line of trace_pipe: `%16s-%-7d [(%7s) ][%03d] [<flags>] %5lu.%06lu: <event>: <fields>`, or `CPU:%d [LOST %lu
+/// EVENTS]`.
 ///
 /// The names of threads, that of the running one and that of a signal's target, are hostile. Fields are found by name,
 /// with `=` or `:` (the kernel has both).
@@ -16,7 +17,8 @@ pub fn parse_line(line: &str) -> Result<TraceLine, ParseError> {
     if let Some(lost) = lost_events(line) {
         return Ok(lost);
     }
-    // The running thread's name is padded to 16 and no longer than 15: of the dashes that can end it, the last one does.
+    // The running thread's name is padded to 16 and no longer than 15: of the dashes that can end it, the last one
+    // does.
     let head = line.char_indices().nth(COMM_MAX + 2).map_or(line, |(end, _)| &line[..end]);
     let (thread, cpu, boot_micros, event) = head
         .char_indices()
@@ -77,8 +79,8 @@ fn victim(text: &str, allocator: &Thread) -> Option<OomVictim> {
     Some(OomVictim { pid, comm: comm.map(str::to_owned), allocator: allocator.clone() })
 }
 
-/// The fields before and after the name, and the name, which reaches up to the last `next` (with `=` or `:`): whatever it
-/// imitates, the kernel's own comes later.
+/// The fields before and after the name, and the name, which reaches up to the last `next` (with `=` or `:`): whatever
+/// it imitates, the kernel's own comes later.
 fn split_comm<'t>(text: &'t str, next: &'t str) -> ([&'t str; 2], Option<&'t str>) {
     let begin = if text.starts_with("comm=") { Some(0) } else { text.find(" comm=").map(|at| at + 1) };
     let Some(begin) = begin else {

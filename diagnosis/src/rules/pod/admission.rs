@@ -5,6 +5,7 @@ use coroner_proto::v1::{Cause, Confidence};
 use super::{Finding, PodCase};
 use crate::{
     aspect::Aspect,
+    messages::start,
     observation::kube::message::eviction::{Eviction, eviction},
     text,
     verdict::Verdict,
@@ -22,20 +23,14 @@ pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let event = case.file.events(&pod.reason).next_back();
-    let by_event = event.and_then(|known| known.times.first().copied());
+    let by_event = event.and_then(|known| known.first());
     let at = by_event.or(pod.started).unwrap_or(case.file.last_report);
     let mut verdict = Verdict::new(Cause::RejectedByNode, Confidence::Certain, at)
-        .told(
-            format!("Refused by its node: {}", text::clean(&pod.reason, 63)),
-            format!(
-                "The scheduler, or whoever set spec.nodeName, chose this node, and its kubelet did not admit the pod: \
-                 {}",
-                text::clean(&pod.message, 1024)
-            ),
-        )
-        .by(case.file.teller(), at, format!("status.reason {}: {}", pod.reason, pod.message));
+        .headed(start::start_not_admitted(text::clean(&pod.reason, 48)))
+        .explained(start::start_not_admitted_why(&pod.message))
+        .supported_by(case.file.reporter(), at, format!("status.reason {}: {}", pod.reason, pod.message));
     if let Some(known) = event {
-        verdict = verdict.by(known.source(), at, known.said());
+        verdict = verdict.supported_by(known.source(), at, known.statement());
     }
     vec![Finding { aspect: Aspect::End, verdict, ripe: at }]
 }

@@ -1,12 +1,12 @@
 //! A container could not be created: something that it refers to is missing, or the kubelet or the runtime refused it.
 
-use coroner_proto::v1::{Cause, Confidence};
+use coroner_proto::v1::{Cause, Confidence, Message};
 
 use super::{Finding, PodCase, waiting};
 use crate::{
     aspect::Aspect,
+    messages::{common, start as texts},
     observation::kube::message::{create, start},
-    text,
     verdict::Verdict,
 };
 
@@ -29,17 +29,21 @@ pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
             let at = case.since(&status.name);
             let mut verdict = Verdict::new(cause, confidence, at)
                 .not_fatal()
-                .told(headline(cause), format!("The container cannot be created: {}", text::clean(message, 1024)))
-                .by(case.file.teller(), at, format!("waiting, {reason}: {message}"));
+                .headed(headline(cause))
+                .explained(match reason {
+                    "CreateContainerConfigError" => common::kubelet_reported(message),
+                    _ => common::runtime_reported(message),
+                })
+                .supported_by(case.file.reporter(), at, format!("waiting, {reason}: {message}"));
             for known in case.events("Failed", &status.name) {
-                verdict = verdict.by(known.source(), known.times.last().copied().unwrap_or(at), known.said());
+                verdict = verdict.supported_by(known.source(), known.last().unwrap_or(at), known.statement());
             }
             Some(Finding { aspect: Aspect::Start { container: status.name.clone() }, verdict, ripe: at })
         })
         .collect()
 }
 
-/// What the kubelet could not configure: nothing while its caches are being filled; no cause if the words are not
+/// What the kubelet could not configure: nothing while its caches are being filled; no cause if the message is not
 /// known.
 fn by_kubelet(message: &str) -> Option<Option<Cause>> {
     Some(match create::refusal(message) {
@@ -65,19 +69,19 @@ fn by_runtime(message: &str) -> Option<Cause> {
     })
 }
 
-fn headline(cause: Cause) -> &'static str {
+fn headline(cause: Cause) -> Message {
     match cause {
-        Cause::ConfigmapMissing => "Cannot start: a ConfigMap that it refers to does not exist",
-        Cause::SecretMissing => "Cannot start: a Secret that it refers to does not exist",
-        Cause::ConfigKeyMissing => "Cannot start: a key that it refers to is not in its ConfigMap or Secret",
-        Cause::SecurityPolicyViolation => "Cannot start: it would run as root, which its securityContext forbids",
-        Cause::VolumeMountFailed => "Cannot start: a volume that it mounts is not there",
-        Cause::DevicePrepareFailed => "Cannot start: a device could not be prepared for it",
-        Cause::CommandNotFound => "Cannot start: its command does not exist in the image",
-        Cause::CommandNotExecutable => "Cannot start: its command may not be executed",
-        Cause::WrongArchitecture => "Cannot start: its command is not for this machine",
-        Cause::OomContainerLimit => "Cannot start: the memory limit is too low for the start itself",
-        Cause::CommandMissing => "Cannot start: neither pod nor image names a command",
-        _ => "Cannot start: the container could not be created",
+        Cause::ConfigmapMissing => texts::start_configmap(),
+        Cause::SecretMissing => texts::start_secret(),
+        Cause::ConfigKeyMissing => texts::start_config_key(),
+        Cause::SecurityPolicyViolation => texts::start_security(),
+        Cause::VolumeMountFailed => texts::start_volume(),
+        Cause::DevicePrepareFailed => texts::start_device(),
+        Cause::CommandNotFound => texts::start_command_not_found(),
+        Cause::CommandNotExecutable => texts::start_command_not_executable(),
+        Cause::WrongArchitecture => texts::start_wrong_architecture(),
+        Cause::OomContainerLimit => texts::start_memory(),
+        Cause::CommandMissing => texts::start_command_missing(),
+        _ => texts::start_create_failed(),
     }
 }

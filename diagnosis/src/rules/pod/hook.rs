@@ -4,7 +4,7 @@
 use coroner_proto::v1::{Cause, Confidence};
 
 use super::{Finding, PodCase, waiting};
-use crate::{aspect::Aspect, text, verdict::Verdict};
+use crate::{aspect::Aspect, messages::start, verdict::Verdict};
 
 pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
     before_stop(case).into_iter().chain(after_start(case)).collect()
@@ -20,11 +20,9 @@ fn after_start(case: PodCase<'_>) -> Vec<Finding> {
         let at = case.since(&status.name);
         let verdict = Verdict::new(Cause::PostStartHookFailed, Confidence::Certain, at)
             .not_fatal()
-            .told(
-                "Cannot start: its postStart hook failed",
-                format!("The kubelet stops a container whose postStart hook fails: {}", text::clean(message, 512)),
-            )
-            .by(case.file.teller(), at, format!("waiting, {reason}: {message}"));
+            .headed(start::start_post_start())
+            .explained(start::start_post_start_why(message))
+            .supported_by(case.file.reporter(), at, format!("waiting, {reason}: {message}"));
         Finding { aspect: Aspect::Start { container: status.name.clone() }, verdict, ripe: at }
     });
     findings.collect()
@@ -33,19 +31,12 @@ fn after_start(case: PodCase<'_>) -> Vec<Finding> {
 fn before_stop(case: PodCase<'_>) -> Vec<Finding> {
     let failures = case.file.events("FailedPreStopHook").filter_map(|known| {
         let container = known.event.about.container()?;
-        let at = *known.times.last()?;
+        let at = known.last()?;
         let verdict = Verdict::new(Cause::PreStopHookFailed, Confidence::Certain, at)
             .not_fatal()
-            .told(
-                "Its preStop hook failed; it was stopped all the same",
-                format!(
-                    "The hook runs within the grace period before the container is asked to stop. It failed, so what \
-                     it was to do \
-                     was not done: {}",
-                    text::clean(&known.event.message, 512)
-                ),
-            )
-            .by(known.source(), at, known.said());
+            .headed(start::pre_stop_failed())
+            .explained(start::pre_stop_failed_why(&known.event.message))
+            .supported_by(known.source(), at, known.statement());
         Some(Finding { aspect: Aspect::Hook { container: container.to_owned() }, verdict, ripe: at })
     });
     failures.collect()

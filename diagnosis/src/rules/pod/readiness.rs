@@ -6,17 +6,22 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Finding, PodCase};
 use crate::{
     aspect::Aspect,
-    observation::kube::{
-        ContainerStatus, State,
-        message::probe::{Which, timed_out},
+    messages::unwell,
+    observation::{
+        Source,
+        kube::{
+            ContainerStatus, State,
+            message::probe::{Which, timed_out},
+        },
     },
     rules::probe,
-    text,
     verdict::Verdict,
 };
 
 /// A container may take so long after its start to become ready.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(10);
+/// How long a rollout may wait for a pod that starts: the default of `progressDeadlineSeconds`.
+const START: SignedDuration = SignedDuration::from_secs(600);
 
 pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
     if case.pod.deletion.is_some() || case.file.has_ended() {
@@ -41,32 +46,38 @@ fn finding(case: PodCase<'_>, status: &ContainerStatus) -> Option<Finding> {
     let ripe = began + PATIENCE.max(SignedDuration::from_secs(delay.min(86_400)));
     let answer = last.map(|(known, _)| probe::answer(&known.event.message));
     let confidence = if answer.is_some() { Confidence::Certain } else { Confidence::Likely };
-    let got = answer.map_or_else(
-        || "What it got is not known: the kubelet's events were not heard.".to_owned(),
-        |answer| format!("What it got: {}.", text::clean(answer, 512)),
-    );
     let throttled = answer
         .filter(|answer| timed_out(answer))
         .and_then(|_| case.instance(&status.name))
         .and_then(|file| probe::throttling(case.node, file, began, case.now));
+    let stalled = answer
+        .filter(|answer| timed_out(answer))
+        .and_then(|_| probe::stall(case.instance(&status.name)?, began, case.now));
     let mut verdict = Verdict::new(Cause::ReadinessProbeFailed, confidence, began)
         .not_fatal()
-        .told(
-            "Runs and is not ready: its readiness probe fails",
-            format!(
-                "The kubelet asks {} every {} s and waits {} s for the answer. {got}{}",
-                text::clean(&readiness.what, 256),
-                readiness.period_seconds,
-                readiness.timeout_seconds,
-                throttled.as_ref().map_or_else(String::new, |words| format!(" {words}")),
-            ),
-        )
-        .by(case.file.teller(), began, "running, ready: false");
+        .usual_if(is_starting(case, status, began))
+        .headed(unwell::unready())
+        .explained(probe::asks(readiness))
+        .explained(probe::got(answer))
+        .explained(throttled.map(probe::Throttling::explanation))
+        .explained(stalled.map(probe::Stall::explanation))
+        .supported_by(case.file.reporter(), began, "running, ready: false");
     if let Some((known, at)) = last {
-        verdict = verdict.by(known.source(), at, known.said());
+        verdict = verdict.supported_by(known.source(), at, known.statement());
     }
-    if let Some(words) = throttled {
-        verdict = verdict.by(crate::observation::Source::Cgroups, case.now, words).with(Cause::CpuThrottled);
+    if let Some(throttling) = throttled {
+        verdict = verdict.supported_by(Source::Cgroups, case.now, throttling.statement()).with(Cause::CpuThrottled);
+    }
+    if let Some(stall) = stalled {
+        verdict = verdict.supported([stall.evidence()]).with(stall.cause);
     }
     Some(Finding { aspect: Aspect::Ready { container: status.name.clone() }, verdict, ripe })
+}
+
+/// Whether the first instance of a container has not become ready since its start, and a rollout would still wait for
+/// it.
+fn is_starting(case: PodCase<'_>, status: &ContainerStatus, began: Timestamp) -> bool {
+    // The pod was ready once if it has ceased to be since.
+    let never = case.pod.condition("Ready").and_then(|ready| ready.since).is_none_or(|since| since <= began);
+    status.restarts == 0 && never && case.now < began + START
 }

@@ -1,11 +1,11 @@
 //! An in-place resize of the pod waits or failed: conditions of 1.33 and later
 //! (`pkg/kubelet/status/status_manager.go`).
 
-use coroner_proto::v1::{Cause, Confidence};
+use coroner_proto::v1::{Cause, Confidence, Message};
 use jiff::SignedDuration;
 
 use super::{Finding, PodCase};
-use crate::{aspect::Aspect, observation::kube::Condition, text, verdict::Verdict};
+use crate::{aspect::Aspect, messages::unwell, observation::kube::Condition, verdict::Verdict};
 
 /// The kubelet tries a deferred resize again whenever resources become free.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(10);
@@ -19,15 +19,11 @@ pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
     let found = conditions.into_iter().flatten().find_map(|condition| Some((condition, cause(condition)?)));
     let Some((condition, cause)) = found else { return Vec::new() };
     let at = condition.since.unwrap_or(case.file.last_report);
-    let (summary, explanation) = prose(cause);
     let verdict = Verdict::new(cause, Confidence::Certain, at)
         .not_fatal()
-        .told(summary, format!("{explanation} {}", text::clean(&condition.message, 768)))
-        .by(
-            case.file.teller(),
-            at,
-            format!("condition {}, reason {}: {}", condition.kind, condition.reason, condition.message),
-        );
+        .headed(headline(cause))
+        .explained(unwell::resize_kept(&condition.message))
+        .supported_by(case.file.reporter(), at, condition.statement());
     vec![Finding { aspect: Aspect::Resize, verdict, ripe: at + PATIENCE }]
 }
 
@@ -40,16 +36,10 @@ fn cause(condition: &Condition) -> Option<Cause> {
     }
 }
 
-fn prose(cause: Cause) -> (&'static str, &'static str) {
+fn headline(cause: Cause) -> Message {
     match cause {
-        Cause::ResizeInfeasible => (
-            "Not resized: the node can never provide the resources",
-            "The containers keep their former resources, since the node cannot provide those that are wanted now.",
-        ),
-        Cause::ResizeDeferred => (
-            "Not resized yet: the node lacks the room at present",
-            "The containers keep their former resources until other pods of the node have freed enough.",
-        ),
-        _ => ("Not resized: the kubelet could not apply the resources", "The kubelet keeps trying."),
+        Cause::ResizeInfeasible => unwell::resize_infeasible(),
+        Cause::ResizeDeferred => unwell::resize_deferred(),
+        _ => unwell::resize_failed(),
     }
 }

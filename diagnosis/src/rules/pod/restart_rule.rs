@@ -5,7 +5,12 @@ use coroner_proto::v1::{Cause, Confidence};
 
 use super::{Finding, PodCase, end_with_reason, fabricated_exit};
 use crate::{
-    aspect::Aspect, observation::kube::ContainerStatus, rules::stop::restart_rule::restarting, text, verdict::Verdict,
+    aspect::Aspect,
+    case::ContainerFile,
+    messages::stop,
+    observation::{cri::State, kube::ContainerStatus},
+    rules::death::CLOCKS,
+    verdict::Verdict,
 };
 
 /// The kubelet's reason.
@@ -17,26 +22,25 @@ pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
 
 fn finding(case: PodCase<'_>, status: &ContainerStatus) -> Option<Finding> {
     let ended = end_with_reason(status, REASON)?;
-    // Where its end was seen, the diagnosis of the container says why.
-    if case.instance(&status.name).is_some_and(|file| file.task_exit.is_some()) {
+    let (since, condition) = case.file.restarts().next().unzip();
+    // Where its end was observed, that of the container that triggered the rule included, the diagnosis of the
+    // container gives the cause.
+    let observed = |file: &&ContainerFile| {
+        let by_runtime = file.status.as_ref().is_some_and(|status| status.state == State::Exited);
+        let end = file.reported_exit().filter(|_| by_runtime || file.task_exit.is_some());
+        end.is_some_and(|end| since.is_none_or(|since| end.at >= since - CLOCKS))
+    };
+    if case.instances_of(&status.name).any(|file| observed(&file)) {
         return None;
     }
-    let condition = restarting(case.pod);
-    let at = condition.and_then(|condition| condition.since).or(ended.finished).unwrap_or(case.file.last_report);
-    let trigger = condition.map_or_else(String::new, |condition| format!(": {}", text::clean(&condition.message, 512)));
+    let at = since.or(ended.finished).unwrap_or(case.file.last_report);
     let mut verdict = Verdict::new(Cause::StoppedByRestartRule, Confidence::Certain, at)
-        .told(
-            "Stopped by a restart rule of its pod",
-            format!(
-                "Another container of the pod exited, for which its restartPolicyRules restart all containers{trigger}. \
-                 The kubelet removed this one without a grace period; its exit code {} is no status of the program.",
-                ended.code
-            ),
-        )
-        .by(case.file.teller(), at, format!("{} {}: {}", ended.reason, ended.code, text::clean(&ended.message, 512)));
+        .headed(stop::rule_applied())
+        .explained(condition.map(|condition| stop::rule_trigger(&condition.message)))
+        .explained(stop::rule_removed(ended.code))
+        .supported_by(case.file.reporter(), at, ended.statement());
     if let Some(condition) = condition {
-        let said = format!("condition AllContainersRestarting, reason {}: {}", condition.reason, condition.message);
-        verdict = verdict.by(case.file.teller(), at, said);
+        verdict = verdict.supported_by(case.file.reporter(), at, condition.statement());
     }
     verdict.exit = Some(fabricated_exit(ended));
     Some(Finding { aspect: Aspect::Status { container: status.name.clone() }, verdict, ripe: at })

@@ -1,13 +1,13 @@
 //! A volume could not be attached or mounted.
 
-use coroner_proto::v1::{Cause, Confidence};
+use coroner_proto::v1::{Cause, Confidence, Message};
 use jiff::SignedDuration;
 
 use super::{Finding, PodCase};
 use crate::{
     aspect::Aspect,
+    messages::{common, start},
     observation::kube::message::mount::{Failure, failure},
-    text,
     verdict::Verdict,
 };
 
@@ -20,11 +20,11 @@ pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
     }
     let reasons = ["FailedMount", "FailedAttachVolume", "FailedMapVolume"].into_iter();
     let known = reasons.flat_map(|reason| case.file.events(reason));
-    let known = known.filter_map(|known| Some((known, failure(&known.event.message), *known.times.first()?)));
-    // That it waits is said long after, and more often than, what it waits for: the most specific one counts.
+    let known = known.filter_map(|known| Some((known, failure(&known.event.message), known.first()?)));
+    // That it waits is reported long after, and more often than, what it waits for: the most specific one counts.
     let best = known
         .filter(|(_, failure, _)| *failure != Some(Failure::NotReady))
-        .max_by_key(|(known, failure, _)| (*failure, known.times.last()));
+        .max_by_key(|(known, failure, _)| (*failure, known.last()));
     let Some((known, failure, first)) = best else { return Vec::new() };
     let (cause, confidence) = match failure {
         Some(Failure::SecretMissing) => (Cause::SecretMissing, Confidence::Certain),
@@ -36,17 +36,18 @@ pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
     };
     let verdict = Verdict::new(cause, confidence, first)
         .not_fatal()
-        .told(headline(cause), format!("The kubelet keeps trying: {}", text::clean(&known.event.message, 1024)))
-        .by(known.source(), first, known.said());
+        .headed(headline(cause))
+        .explained(common::kubelet_keeps_trying(&known.event.message))
+        .supported_by(known.source(), first, known.statement());
     vec![Finding { aspect: Aspect::Start { container: String::new() }, verdict, ripe: first + PATIENCE }]
 }
 
-fn headline(cause: Cause) -> &'static str {
+fn headline(cause: Cause) -> Message {
     match cause {
-        Cause::SecretMissing => "Cannot start: a Secret that it refers to does not exist",
-        Cause::ConfigmapMissing => "Cannot start: a ConfigMap that it refers to does not exist",
-        Cause::ConfigKeyMissing => "Cannot start: a key that it refers to is not in its ConfigMap or Secret",
-        Cause::VolumeClaimUnbound => "Cannot start: a volume claim is not bound or does not exist",
-        _ => "Cannot start: a volume could not be attached or mounted",
+        Cause::SecretMissing => start::start_secret(),
+        Cause::ConfigmapMissing => start::start_configmap(),
+        Cause::ConfigKeyMissing => start::start_config_key(),
+        Cause::VolumeClaimUnbound => start::start_claim(),
+        _ => start::start_mount(),
     }
 }

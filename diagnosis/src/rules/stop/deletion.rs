@@ -1,51 +1,111 @@
-//! Somebody deleted the pod of a container: who, and why.
+//! The pod of a container was deleted: by whom, and why.
 
-use coroner_proto::v1::StopRequester;
+mod job;
+
+use coroner_proto::v1::{Cause, Message, StopRequester};
+use jiff::SignedDuration;
 
 use super::{Request, SECOND};
 use crate::{
     case::NodeFile,
+    messages::stop,
     observation::{
         Source,
-        kube::{Controller, Deletion, Kind, Pod, WorkloadKind},
+        kube::{Controller, Deletion, Kind, Pod, Workload, WorkloadKind},
     },
     text,
+    verdict::Evidence,
 };
 
-/// Somebody deleted the pod.
-pub(super) fn asked(node: &NodeFile, pod: &Pod) -> Option<Request> {
-    let asked = pod.deletion.as_ref().map(Deletion::asked)?;
-    let (by, who) = pod.meta.controller.as_ref().map_or_else(
-        || (StopRequester::Deletion, "The pod was deleted".to_owned()),
-        |controller| requester(node, pod, controller),
-    );
-    let grace = pod.deletion.map_or(0, |deletion| deletion.grace_seconds);
+/// The pod was deleted.
+pub(super) fn asked(node: &NodeFile, pod: &Pod, deletion: Deletion) -> Option<Request> {
+    let asked = deletion.asked();
+    let Reason { cause, by, phrase, sentence } = match &pod.meta.controller {
+        Some(controller) => reason(node, pod, controller),
+        None => deleted(None),
+    };
+    let seconds = deletion.grace_seconds;
+    let period = match by {
+        StopRequester::Deletion if seconds > 0 => Some(stop::deleted(SignedDuration::from_secs(seconds))),
+        StopRequester::Deletion => Some(stop::deleted_now()),
+        _ => None,
+    };
+    // The kubelet's last step sets the period to 0, whatever it was.
+    let statement = match seconds {
+        0 => "metadata.deletionTimestamp".to_owned(),
+        seconds => format!("metadata.deletionTimestamp, deletionGracePeriodSeconds: {seconds}"),
+    };
     Some(Request {
-        cause: None,
+        cause,
         by,
         at: asked - SECOND,
-        summary: who.clone(),
-        explanation: format!("{who}, with {grace} s of grace."),
-        said: vec![(
-            Source::Api(Kind::Pods),
-            asked,
-            format!("metadata.deletionTimestamp is set, deletionGracePeriodSeconds {grace}"),
-        )],
-        contributing: None,
+        headline: phrase,
+        explanation: period.into_iter().chain(sentence).collect(),
+        evidence: vec![Evidence::new(Source::Api(Kind::Pods), asked, statement)],
+        contributing: Vec::new(),
     })
 }
 
-/// Why a controller deleted one of its pods.
-fn requester(node: &NodeFile, pod: &Pod, controller: &Controller) -> (StopRequester, String) {
-    let name = |text: &str| text::clean(text, 253);
-    let Some(owner) = node.objects.workload(&controller.uid) else {
-        let who = format!("The pod was deleted; it belongs to {} {}", controller.kind, name(&controller.name));
-        return (StopRequester::Deletion, who);
-    };
-    if owner.deletion.is_some() {
-        let who = format!("{} {} was deleted, and its pods with it", owner.kind.name(), name(&owner.meta.name));
-        return (StopRequester::Deletion, who);
+/// Why a pod was deleted.
+struct Reason {
+    /// The cause that it is; `None` where it is a mere request.
+    cause: Option<Cause>,
+    by: StopRequester,
+    /// Of a cause, the headline; else as it completes one.
+    phrase: Message,
+    /// As a sentence of the explanation.
+    sentence: Option<Message>,
+}
+
+impl Reason {
+    fn new(by: StopRequester, phrase: Message, sentence: impl Into<Option<Message>>) -> Self {
+        Self { cause: None, by, phrase, sentence: sentence.into() }
     }
+}
+
+fn deleted(sentence: Option<Message>) -> Reason {
+    Reason::new(StopRequester::Deletion, stop::reason_deleted(), sentence)
+}
+
+/// A name that leaves space for the rest of a headline.
+fn short(name: &str) -> String {
+    text::clean(name, 24)
+}
+
+/// What a workload is and what it belongs to, as a sentence.
+fn belongs_to(owner: &Workload) -> Message {
+    let (kind, name) = (owner.kind.name(), owner.meta.name.as_str());
+    match &owner.meta.controller {
+        Some(top) => stop::belongs_to_below(kind, name, &top.kind, &top.name),
+        None => stop::deleted_of_unknown(kind, name),
+    }
+}
+
+fn owner_deleted(owner: &Workload) -> Message {
+    let (kind, name) = (owner.kind.name(), owner.meta.name.as_str());
+    match &owner.meta.controller {
+        Some(top) => stop::owner_deleted_below(kind, name, &top.kind, &top.name),
+        None => stop::owner_deleted(kind, name),
+    }
+}
+
+/// Why a controller deleted one of its pods.
+fn reason(node: &NodeFile, pod: &Pod, controller: &Controller) -> Reason {
+    let Some(owner) = node.objects.workload(&controller.uid) else {
+        return deleted(Some(stop::deleted_of_unknown(&controller.kind, &controller.name)));
+    };
+    let own = (owner.kind.name(), owner.meta.name.as_str());
+    if owner.deletion.is_some() {
+        let (kind, name) = own;
+        let phrase = stop::reason_owner_deleted(kind, short(name));
+        return Reason::new(StopRequester::Deletion, phrase, owner_deleted(owner));
+    }
+    if owner.kind == WorkloadKind::Job {
+        return job::reason(owner).unwrap_or_else(|| deleted(Some(belongs_to(owner))));
+    }
+    let rolled_out = |(kind, name): (&str, &str), sentence: Message| {
+        Reason::new(StopRequester::Rollout, stop::reason_rollout(kind, short(name)), sentence)
+    };
     let top = owner.meta.controller.as_ref();
     let siblings = top
         .into_iter()
@@ -58,15 +118,14 @@ fn requester(node: &NodeFile, pod: &Pod, controller: &Controller) -> (StopReques
     if let (Some(revision), Some(top)) = (newer.chain(deployment).filter_map(|w| w.revision).max(), top)
         && is_known
     {
-        let who =
-            format!("{} {} was rolled out to revision {revision}, which replaced the pod", top.kind, name(&top.name));
-        return (StopRequester::Rollout, who);
+        let (kind, name) = (top.kind.as_str(), top.name.as_str());
+        return rolled_out((kind, name), stop::rolled_out_to(kind, name, revision));
     }
     if let Some((label, newest)) = &owner.newest
-        && pod.labels.get(*label).is_some_and(|revision| revision != newest)
+        && pod.labels.get(label.as_ref()).is_some_and(|revision| revision != newest)
     {
-        let who = format!("{} {} was rolled out, which replaced the pod", owner.kind.name(), name(&owner.meta.name));
-        return (StopRequester::Rollout, who);
+        let (kind, name) = own;
+        return rolled_out(own, stop::rolled_out(kind, name));
     }
     let above = |wanted: i32| match owner.kind {
         // The pods of the highest ordinals go first.
@@ -77,13 +136,13 @@ fn requester(node: &NodeFile, pod: &Pod, controller: &Controller) -> (StopReques
         WorkloadKind::ReplicaSet => wanted == 0 || owner.there > wanted,
         WorkloadKind::Deployment | WorkloadKind::DaemonSet | WorkloadKind::Job => false,
     };
-    let (kind, top_name) =
-        top.map_or_else(|| (owner.kind.name(), &owner.meta.name), |top| (top.kind.as_str(), &top.name));
+    let (kind, name) = top.map_or(own, |top| (top.kind.as_str(), top.name.as_str()));
     match owner.wanted {
         Some(wanted) if above(wanted) => {
-            (StopRequester::ScaleDown, format!("{kind} {} was scaled down to {wanted}", name(top_name)))
+            let phrase = stop::reason_scaled_down(kind, short(name), wanted);
+            Reason::new(StopRequester::ScaleDown, phrase, stop::scaled_down(kind, name, wanted))
         }
-        _ => (StopRequester::Deletion, format!("The pod was deleted; it belongs to {kind} {}", name(top_name))),
+        _ => deleted(Some(stop::deleted_of(kind, name))),
     }
 }
 
@@ -95,7 +154,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::observation::kube::{Change, Workload};
+    use crate::observation::kube::Change;
 
     fn object<T: DeserializeOwned>(value: Value) -> T {
         serde_json::from_value(value).unwrap()
@@ -116,7 +175,7 @@ mod tests {
         for workload in workloads {
             node.objects.record_workload(jiff::Timestamp::UNIX_EPOCH, Change::Applied, workload);
         }
-        requester(&node, pod, pod.meta.controller.as_ref().unwrap()).0
+        reason(&node, pod, pod.meta.controller.as_ref().unwrap()).by
     }
 
     fn replica_set(revision: &str, replicas: i32) -> Workload {
@@ -140,7 +199,7 @@ mod tests {
         assert_eq!(asked_by(&pod, [replica_set("3", 1), deployment("4")]), StopRequester::Rollout);
         assert_eq!(asked_by(&pod, [replica_set("4", 1), deployment("4")]), StopRequester::Deletion);
         assert_eq!(asked_by(&pod, [replica_set("4", 0), deployment("4")]), StopRequester::ScaleDown);
-        assert_eq!(asked_by(&pod, [replica_set("3", 1)]), StopRequester::Deletion, "nobody knows of another revision");
+        assert_eq!(asked_by(&pod, [replica_set("3", 1)]), StopRequester::Deletion, "no other revision is known");
         assert_eq!(asked_by(&pod, []), StopRequester::Deletion);
     }
 

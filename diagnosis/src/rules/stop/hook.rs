@@ -5,12 +5,13 @@ use coroner_proto::v1::{Cause, StopRequester};
 use super::Request;
 use crate::{
     case::PodFile,
+    messages::stop,
     observation::{
         Source,
         kube::{Kind, State},
     },
     rules::death::{CLOCKS, Death},
-    text,
+    verdict::Evidence,
 };
 
 /// The kubelet stops a container whose hook after the start failed.
@@ -21,20 +22,22 @@ pub(super) fn failed(death: &Death<'_>, pod: &PodFile) -> Option<Request> {
     let (failed, at) =
         of_container("FailedPostStartHook").find_map(|known| Some((known, known.last_between(from, to)?)))?;
     let status = pod.object().and_then(|object| object.status(name));
-    let said = status.and_then(|status| match &status.state {
+    let reported = status.and_then(|status| match &status.state {
         State::Waiting { reason, message } if reason == "PostStartHookError" => Some(message.as_str()),
         _ => None,
     });
-    let why = said.unwrap_or(&failed.event.message);
-    let mut evidence = vec![(failed.source(), at, failed.said())];
-    evidence.extend(said.map(|said| (Source::Api(Kind::Pods), at, format!("PostStartHookError: {said}"))));
+    let why = reported.unwrap_or(&failed.event.message);
+    let mut evidence = vec![Evidence::new(failed.source(), at, failed.statement())];
+    evidence.extend(
+        reported.map(|error| Evidence::new(Source::Api(Kind::Pods), at, format!("PostStartHookError: {error}"))),
+    );
     Some(Request {
         cause: Some(Cause::PostStartHookFailed),
         by: StopRequester::Unspecified,
         at,
-        summary: "Stopped because its postStart hook failed".to_owned(),
-        explanation: format!("The kubelet stops a container whose postStart hook fails: {}", text::clean(why, 512)),
-        said: evidence,
-        contributing: None,
+        headline: stop::hook_post_start_failed(),
+        explanation: vec![stop::hook_reported(why)],
+        evidence,
+        contributing: Vec::new(),
     })
 }

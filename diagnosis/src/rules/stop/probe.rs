@@ -3,9 +3,10 @@
 use coroner_proto::v1::{Cause, StopRequester};
 use jiff::SignedDuration;
 
-use super::Request;
+use super::{DELAY, Request, SECOND};
 use crate::{
-    case::PodFile,
+    case::{Occurrences, PodFile},
+    messages::stop,
     observation::{
         Source,
         kube::message::{
@@ -15,10 +16,34 @@ use crate::{
     },
     rules::{
         death::{CLOCKS, Death},
-        probe::{answer, results, throttling, wanted},
+        probe::{Stall, Throttling, answer, asks, got, results, stall, throttling, wanted},
     },
-    text,
+    verdict::Evidence,
 };
+
+/// Failures of the liveness probe that were as many as it takes, just before an end as by a stop: events are best
+/// effort, and the one about the kill itself may be lost.
+pub(in crate::rules) fn inferred(death: &Death<'_>) -> Option<Request> {
+    let container = death.file.name()?;
+    let pod = death.node.pod_of(death.file)?;
+    let probe = wanted(pod, container, Which::Liveness)?;
+    let stopped = death.code == Some(143) || death.code == Some(137) && death.covered(Source::KernelLog);
+    let (from, to) = (death.file.first_seen - CLOCKS, death.at + DELAY);
+    let enough = |known: &&Occurrences| known.count_since(from, to) >= probe.failure_threshold.max(1);
+    let results = results(pod, container, Which::Liveness);
+    let failed = results.iter().rev().copied().find(enough);
+    let (failed, at) = failed.and_then(|known| Some((known, known.last_between(from, to)?))).filter(|_| stopped)?;
+    let answer = Some(answer(&failed.event.message));
+    Some(Request {
+        cause: Some(Cause::LivenessProbeFailed),
+        by: StopRequester::Probe,
+        at: at.min(death.at) - SECOND,
+        headline: stop::probe_liveness_failed(probe.failure_threshold.max(1)),
+        explanation: vec![asks(&probe), got(answer), stop::probe_kill_inferred()],
+        evidence: vec![Evidence::new(failed.source(), at, failed.statement())],
+        contributing: Vec::new(),
+    })
+}
 
 /// The kubelet's decision to kill this instance for a failed probe.
 pub(super) fn kill(death: &Death<'_>, pod: &PodFile) -> Option<Request> {
@@ -28,33 +53,26 @@ pub(super) fn kill(death: &Death<'_>, pod: &PodFile) -> Option<Request> {
     let decided = kills
         .filter_map(|known| Some((message::probe::kill(&known.event.message)?, known, known.last_between(from, to)?)));
     let (which, killing, at) = decided.max_by_key(|(_, _, at)| *at)?;
-    let mut said = vec![(killing.source(), at, killing.event.message.clone())];
+    let mut evidence = vec![Evidence::new(killing.source(), at, killing.statement())];
     let probe = wanted(pod, container, which);
     let results = results(pod, container, which);
-    let got = results.iter().rev().find_map(|known| Some((*known, known.last_between(from, at + CLOCKS)?)));
-    if let Some((known, last)) = got {
-        said.push((known.source(), last, known.said()));
+    let last = results.iter().rev().find_map(|known| Some((*known, known.last_between(from, at + CLOCKS)?)));
+    if let Some((known, at)) = last {
+        evidence.push(Evidence::new(known.source(), at, known.statement()));
     }
-    let answer = got.map(|(known, _)| answer(&known.event.message));
-    let asked = probe.as_ref().map_or_else(String::new, |probe| {
-        format!(
-            " ({}, every {} s, {} s to answer, {} failures in a row)",
-            text::clean(&probe.what, 256),
-            probe.period_seconds,
-            probe.timeout_seconds,
-            probe.failure_threshold
-        )
-    });
+    let answer = last.map(|(known, _)| answer(&known.event.message));
     let throttled = answer.is_some_and(timed_out).then(|| throttling(death.node, death.file, from, at)).flatten();
-    let mut explanation = format!(
-        "The kubelet ran the {} probe{asked} and decided to restart the container. What the probe got: {}.",
-        which.name(),
-        answer.map_or_else(|| "not known".to_owned(), |answer| text::clean(answer, 512)),
-    );
-    if let Some(words) = &throttled {
-        explanation = format!("{explanation} {words}");
-        said.push((Source::Cgroups, at, words.clone()));
-    }
+    let stalled = answer.is_some_and(timed_out).then(|| stall(death.file, from, at)).flatten();
+    evidence.extend(stalled.map(Stall::evidence));
+    evidence.extend(throttled.map(|throttling| Evidence::new(Source::Cgroups, at, throttling.statement())));
+    let headline = match (which, &probe) {
+        (Which::Startup, _) => stop::probe_startup_failed(),
+        (_, Some(probe)) => stop::probe_liveness_failed(probe.failure_threshold.max(1)),
+        (_, None) => stop::probe_liveness_failed_some(),
+    };
+    let explanation =
+        probe.as_ref().map(asks).into_iter().chain([got(answer)]).chain(throttled.map(Throttling::explanation));
+    let explanation = explanation.chain(stalled.map(Stall::explanation));
     Some(Request {
         cause: Some(match which {
             Which::Startup => Cause::StartupProbeFailed,
@@ -62,9 +80,13 @@ pub(super) fn kill(death: &Death<'_>, pod: &PodFile) -> Option<Request> {
         }),
         by: StopRequester::Probe,
         at: at - SignedDuration::from_secs(1),
-        summary: format!("Restarted by the kubelet: its {} probe failed", which.name()),
-        explanation,
-        said,
-        contributing: throttled.map(|_| Cause::CpuThrottled),
+        headline,
+        explanation: explanation.collect(),
+        evidence,
+        contributing: throttled
+            .map(|_| Cause::CpuThrottled)
+            .into_iter()
+            .chain(stalled.map(|stall| stall.cause))
+            .collect(),
     })
 }

@@ -1,17 +1,15 @@
 //! What ended a pod as a whole, and so asked its containers to stop.
 
-use coroner_proto::v1::{Cause, StopRequester};
+use coroner_proto::v1::{Cause, Message, StopRequester};
 use jiff::{SignedDuration, Timestamp};
 
 use super::Request;
 use crate::{
     case::{NodeFile, PodFile},
-    observation::{
-        Source,
-        kube::{Condition, Pod},
-    },
+    messages::{lost, removal as texts},
+    observation::kube::{Condition, Pod},
     rules::eviction,
-    text,
+    verdict::Evidence,
 };
 
 /// What ended a pod.
@@ -20,20 +18,20 @@ pub(in crate::rules) struct Removal {
     pub(in crate::rules) cause: Cause,
     pub(in crate::rules) by: StopRequester,
     pub(in crate::rules) at: Timestamp,
-    pub(in crate::rules) summary: String,
-    pub(in crate::rules) explanation: String,
-    pub(in crate::rules) said: Vec<(Source, Timestamp, String)>,
+    pub(in crate::rules) headline: Message,
+    pub(in crate::rules) explanation: Vec<Message>,
+    pub(in crate::rules) evidence: Vec<Evidence>,
 }
 
 impl Removal {
     /// As a request to its containers to stop.
     pub(in crate::rules) fn request(self) -> Request {
-        let Self { cause, by, at, summary, explanation, said } = self;
-        Request { cause: Some(cause), by, at, summary, explanation, said, contributing: None }
+        let Self { cause, by, at, headline, explanation, evidence } = self;
+        Request { cause: Some(cause), by, at, headline, explanation, evidence, contributing: Vec::new() }
     }
 }
 
-/// What ended the pod, or is about to, where the API tells.
+/// What ended the pod, or is about to, as far as the API shows it.
 pub(in crate::rules) fn removal(node: &NodeFile, file: &PodFile) -> Option<Removal> {
     let pod = file.object()?;
     evicted_by_kubelet(node, file, pod)
@@ -43,8 +41,8 @@ pub(in crate::rules) fn removal(node: &NodeFile, file: &PodFile) -> Option<Remov
         .or_else(|| by_event(node, file, pod))
 }
 
-/// The kubelet's eviction manager (`pkg/kubelet/eviction/eviction_manager.go`): reason `Evicted`; its words are also
-/// those of the condition.
+/// The kubelet's eviction manager (`pkg/kubelet/eviction/eviction_manager.go`): reason `Evicted`; its message is also
+/// that of the condition.
 fn evicted_by_kubelet(node: &NodeFile, file: &PodFile, pod: &Pod) -> Option<Removal> {
     let event = file.events("Evicted").next_back();
     let by_status = (pod.reason == "Evicted").then_some(pod.message.as_str());
@@ -53,22 +51,24 @@ fn evicted_by_kubelet(node: &NodeFile, file: &PodFile, pod: &Pod) -> Option<Remo
     let by_event = event.map(|known| known.event.message.as_str());
     let messages = [by_status, by_event, by_condition].into_iter().flatten();
     let eviction = messages.filter_map(|message| eviction::of(node, file, pod, message)).next()?;
-    let at = event.and_then(|known| known.times.first().copied()).or_else(|| since(file, pod))?;
-    let mut said = Vec::new();
-    said.extend(by_status.map(|message| (file.teller(), at, format!("status.reason Evicted: {message}"))));
-    said.extend(event.map(|known| (known.source(), at, known.said())));
-    if said.is_empty() {
-        let message = by_condition.unwrap_or_default();
-        said.push((file.teller(), at, format!("condition DisruptionTarget, reason TerminationByKubelet: {message}")));
+    let at = event.and_then(|known| known.first()).or_else(|| since(file, pod))?;
+    let mut evidence = Vec::new();
+    // The event has the same message as the status.
+    evidence.extend(event.map(|known| Evidence::new(known.source(), at, known.statement())));
+    if evidence.is_empty() {
+        evidence.extend(by_status.map(|message| Evidence::new(file.reporter(), at, status("Evicted", message))));
     }
-    said.extend(eviction.said);
+    if evidence.is_empty() {
+        evidence.extend(condition.map(|condition| Evidence::new(file.reporter(), at, condition.statement())));
+    }
+    evidence.extend(eviction.evidence);
     Some(Removal {
         cause: eviction.cause,
         by: StopRequester::Eviction,
         at,
-        summary: eviction.summary,
+        headline: eviction.headline,
         explanation: eviction.explanation,
-        said,
+        evidence,
     })
 }
 
@@ -78,21 +78,21 @@ fn out_of_time(file: &PodFile, pod: &Pod) -> Option<Removal> {
     if pod.reason != "DeadlineExceeded" && event.is_none() {
         return None;
     }
-    let at = event.and_then(|known| known.times.first().copied()).or_else(|| since(file, pod))?;
-    let allowed = pod.deadline_seconds.map_or_else(String::new, |seconds| format!(" of {seconds} s"));
-    let mut said: Vec<_> = event.map(|known| (known.source(), at, known.said())).into_iter().collect();
-    if pod.reason == "DeadlineExceeded" {
-        said.push((file.teller(), at, format!("status.reason DeadlineExceeded: {}", pod.message)));
+    let at = event.and_then(|known| known.first()).or_else(|| since(file, pod))?;
+    let allowed = pod.deadline_seconds.map(SignedDuration::from_secs).map(texts::removal_deadline_of);
+    let mut evidence: Vec<_> =
+        event.map(|known| Evidence::new(known.source(), at, known.statement())).into_iter().collect();
+    // The event has the same message as the status.
+    if evidence.is_empty() {
+        evidence.push(Evidence::new(file.reporter(), at, status(&pod.reason, &pod.message)));
     }
     Some(Removal {
         cause: Cause::DeadlineExceeded,
         by: StopRequester::Deadline,
         at,
-        summary: "Ended because its activeDeadlineSeconds ran out".to_owned(),
-        explanation: format!(
-            "The pod ran longer than its deadline{allowed}, counted from when the kubelet took it on."
-        ),
-        said,
+        headline: texts::removal_deadline(),
+        explanation: allowed.into_iter().collect(),
+        evidence,
     })
 }
 
@@ -104,17 +104,18 @@ fn by_reason(file: &PodFile, pod: &Pod) -> Option<Removal> {
         "" => event.map(|_| "Preempting")?,
         reason => reason,
     };
-    let Ended { cause, by, summary, explanation } = match reason {
+    let Ended { cause, by, headline, explanation } = match reason {
         "Preempting" => preempted_by_kubelet(),
         "Terminated" | "Shutdown" => shut_down(),
         _ => return None,
     };
-    let at = event.and_then(|known| known.times.first().copied()).or_else(|| since(file, pod))?;
-    let mut said: Vec<_> = event.map(|known| (known.source(), at, known.said())).into_iter().collect();
+    let at = event.and_then(|known| known.first()).or_else(|| since(file, pod))?;
+    let mut evidence: Vec<_> =
+        event.map(|known| Evidence::new(known.source(), at, known.statement())).into_iter().collect();
     if !pod.reason.is_empty() {
-        said.push((file.teller(), at, format!("status.reason {reason}: {}", text::clean(&pod.message, 512))));
+        evidence.push(Evidence::new(file.reporter(), at, status(reason, &pod.message)));
     }
-    Some(Removal { cause, by, at, summary, explanation, said })
+    Some(Removal { cause, by, at, headline, explanation, evidence })
 }
 
 /// The condition `DisruptionTarget`, where it holds.
@@ -122,24 +123,29 @@ fn disruption(pod: &Pod) -> Option<&Condition> {
     pod.condition("DisruptionTarget").filter(|condition| condition.status == Some(true))
 }
 
-/// Who ended a pod, and in words.
+/// The reason of a pod's status, as evidence.
+fn status(reason: &str, message: &str) -> String {
+    format!("status.reason {reason}: {message}")
+}
+
+/// Who ended a pod, with the texts about it.
 struct Ended {
     cause: Cause,
     by: StopRequester,
-    summary: String,
-    explanation: String,
+    headline: Message,
+    explanation: Vec<Message>,
 }
 
 /// The condition `DisruptionTarget` names who is about to end the pod (`pkg/apis/core/types.go`).
 fn disrupted(node: &NodeFile, file: &PodFile, pod: &Pod) -> Option<Removal> {
     let condition = disruption(pod)?;
-    let message = text::clean(&condition.message, 512);
-    let Ended { cause, by, summary, explanation } = match condition.reason.as_str() {
+    let message = condition.message.as_str();
+    let Ended { cause, by, headline, explanation } = match condition.reason.as_str() {
         "EvictionByEvictionAPI" => Ended {
             cause: Cause::EvictedByApi,
             by: StopRequester::Drain,
-            summary: "Evicted through the eviction API, as a drain or an autoscaler does".to_owned(),
-            explanation: cordoned(node),
+            headline: texts::removal_api(),
+            explanation: vec![cordoned(node)],
         },
         // The latter in 1.25.
         "PreemptionByScheduler" | "PreemptionByKubeScheduler" => preempted(file, pod),
@@ -147,18 +153,22 @@ fn disrupted(node: &NodeFile, file: &PodFile, pod: &Pod) -> Option<Removal> {
         "DeletionByDeviceTaintManager" => Ended {
             cause: Cause::EvictedByDeviceTaint,
             by: StopRequester::Taint,
-            summary: "Evicted by a taint of a device that it used".to_owned(),
-            explanation:
-                "A device of the pod's resource claims has a NoExecute taint that the claim does not tolerate."
-                    .to_owned(),
+            headline: texts::removal_device_tainted(),
+            explanation: vec![texts::removal_device_tainted_why()],
+        },
+        "DeletionByPodGC" => Ended {
+            cause: Cause::RemovedWithNode,
+            by: StopRequester::Deletion,
+            headline: lost::lost_collected(),
+            explanation: vec![lost::lost_collected_why(&node.node.name)],
         },
         "TerminationByKubelet" if message == PREEMPTED_BY_KUBELET => preempted_by_kubelet(),
         "TerminationByKubelet" if message == SHUT_DOWN => shut_down(),
         _ => return None,
     };
     let at = condition.since.or_else(|| since(file, pod))?;
-    let said = format!("condition DisruptionTarget, reason {}: {message}", condition.reason);
-    Some(Removal { cause, by, at, summary, explanation, said: vec![(file.teller(), at, said)] })
+    let evidence = vec![Evidence::new(file.reporter(), at, condition.statement())];
+    Some(Removal { cause, by, at, headline, explanation, evidence })
 }
 
 /// `pkg/kubelet/preemption/preemption.go`.
@@ -169,24 +179,25 @@ const SHUT_DOWN: &str = "Pod was terminated in response to imminent node shutdow
 /// Before 1.26 a pod that is deleted had no such condition: what deletes it only reported an event, the scheduler
 /// `Preempted`, the taint manager `TaintManagerEviction`.
 fn by_event(node: &NodeFile, file: &PodFile, pod: &Pod) -> Option<Removal> {
-    pod.deletion.as_ref()?;
-    let reported = |reason| file.events(reason).next_back().and_then(|known| Some((known, *known.times.first()?)));
+    file.deletion?;
+    let reported = |reason| file.events(reason).next_back().and_then(|known| Some((known, known.first()?)));
     let marked = reported("TaintManagerEviction")
         .filter(|(known, _)| known.event.message.starts_with("Marking for deletion Pod "))
         .map(|event| (event, tainted(node)));
     let ((known, at), ended) = reported("Preempted").map(|event| (event, preempted(file, pod))).or(marked)?;
-    let Ended { cause, by, summary, explanation } = ended;
-    Some(Removal { cause, by, at, summary, explanation, said: vec![(known.source(), at, known.said())] })
+    let Ended { cause, by, headline, explanation } = ended;
+    let evidence = vec![Evidence::new(known.source(), at, known.statement())];
+    Some(Removal { cause, by, at, headline, explanation, evidence })
 }
 
 fn preempted(file: &PodFile, pod: &Pod) -> Ended {
-    let preemptor = file.events("Preempted").next_back();
-    let who = preemptor.map_or_else(String::new, |known| format!(" {}.", text::clean(&known.event.message, 256)));
+    let reported = file.events("Preempted").next_back();
+    let reported = reported.map(|known| texts::removal_scheduler_reported(&known.event.message));
     Ended {
         cause: Cause::Preempted,
         by: StopRequester::Preemption,
-        summary: "Preempted: a pod of higher priority needed the room".to_owned(),
-        explanation: format!("The scheduler removed it to make room; its priority is {}.{who}", pod.priority),
+        headline: texts::removal_preempted(),
+        explanation: [texts::removal_priority(pod.priority)].into_iter().chain(reported).collect(),
     }
 }
 
@@ -194,8 +205,8 @@ fn preempted_by_kubelet() -> Ended {
     Ended {
         cause: Cause::Preempted,
         by: StopRequester::Preemption,
-        summary: "Preempted on its node: a critical pod needed the room".to_owned(),
-        explanation: "The kubelet removed it to admit a critical pod.".to_owned(),
+        headline: texts::removal_preempted_critical(),
+        explanation: vec![texts::removal_critical()],
     }
 }
 
@@ -203,38 +214,37 @@ fn shut_down() -> Ended {
     Ended {
         cause: Cause::NodeShutdown,
         by: StopRequester::NodeShutdown,
-        summary: "Ended because its node was shutting down".to_owned(),
-        explanation: "The kubelet ended the node's pods in an orderly shutdown.".to_owned(),
+        headline: texts::removal_shutdown(),
+        explanation: vec![texts::removal_shutdown_why()],
     }
 }
 
 fn tainted(node: &NodeFile) -> Ended {
     let taints = node.objects.node.iter().flat_map(|object| &object.taints).filter(|taint| taint.effect == "NoExecute");
-    let keys: Vec<_> = taints.map(|taint| text::clean(&taint.key, 253)).collect();
-    let which = if keys.is_empty() { String::new() } else { format!(": {}", keys.join(", ")) };
+    let keys: Vec<_> = taints.map(|taint| &taint.key).collect();
+    let which = if keys.is_empty() { texts::removal_taint_unknown() } else { texts::removal_taints(keys) };
     Ended {
         cause: Cause::EvictedByTaint,
         by: StopRequester::Taint,
-        summary: "Evicted by a NoExecute taint of its node".to_owned(),
-        explanation: format!("The node has a NoExecute taint that the pod does not tolerate, or not that long{which}."),
+        headline: texts::removal_tainted(),
+        explanation: vec![which],
     }
 }
 
-fn cordoned(node: &NodeFile) -> String {
+fn cordoned(node: &NodeFile) -> Message {
     match &node.objects.node {
-        Some(object) if object.cordoned => "Its node is cordoned: this looks like a drain.",
-        _ => "Somebody asked the API server to evict it, within what its PodDisruptionBudget allows.",
+        Some(object) if object.cordoned => texts::removal_cordoned(),
+        _ => texts::removal_requested(),
     }
-    .to_owned()
 }
 
-/// When the pod was ended, where only its status tells.
+/// When the pod was ended, where only its status shows it.
 fn since(file: &PodFile, pod: &Pod) -> Option<Timestamp> {
     let condition = |kind| pod.condition(kind).filter(|condition| condition.status != Some(true))?.since;
     let disrupted = pod.condition("DisruptionTarget").and_then(|condition| condition.since);
-    // The kubelet tells of the end when all containers are gone.
+    // The kubelet reports the end when all containers are gone.
     let grace = SignedDuration::from_secs(pod.grace_seconds.unwrap_or(30).clamp(0, 86_400));
-    let told = || condition("ContainersReady").or_else(|| condition("Ready")).map(|at| at - grace);
-    let deleted = || pod.deletion.map(|deletion| deletion.asked());
-    disrupted.or_else(told).or_else(deleted).or(Some(file.last_report))
+    let unready = || condition("ContainersReady").or_else(|| condition("Ready")).map(|at| at - grace);
+    let deleted = || file.deletion.map(|deletion| deletion.asked());
+    disrupted.or_else(unready).or_else(deleted).or(Some(file.last_report))
 }

@@ -1,9 +1,9 @@
-//! A request to stop a container, whoever made it.
+//! A request to stop a container.
 
-use coroner_proto::v1::{Cause, StopRequester};
+use coroner_proto::v1::{Cause, Message, StopRequester};
 use jiff::Timestamp;
 
-use crate::observation::Source;
+use crate::verdict::Evidence;
 
 /// A request to stop.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,12 +14,12 @@ pub(in crate::rules) struct Request {
     pub(in crate::rules) by: StopRequester,
     /// When.
     pub(in crate::rules) at: Timestamp,
-    /// In one sentence, as "Evicted: the node was short of memory".
-    pub(in crate::rules) summary: String,
-    /// In a few more.
-    pub(in crate::rules) explanation: String,
-    /// Who says so.
-    pub(in crate::rules) said: Vec<(Source, Timestamp, String)>,
+    /// Of a cause, the headline; of a mere request, its reason as a phrase that completes one.
+    pub(in crate::rules) headline: Message,
+    /// The request in a few sentences.
+    pub(in crate::rules) explanation: Vec<Message>,
+    /// What shows it.
+    pub(in crate::rules) evidence: Vec<Evidence>,
     /// What contributed.
-    pub(in crate::rules) contributing: Option<Cause>,
+    pub(in crate::rules) contributing: Vec<Cause>,
 }

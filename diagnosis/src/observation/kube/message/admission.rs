@@ -4,7 +4,7 @@
 //! (`apiserver/pkg/admission/plugin/webhook`), validation (`apimachinery/pkg/api/errors`: `Pod "x" is invalid: …`),
 //! etcd.
 
-use super::phrase::{bare, chain, is, is_any, list, names, said};
+use super::phrase::{bare, bare_message, chain, is, is_any, list, names};
 
 /// Why a pod was not created.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,9 +31,9 @@ pub enum Refusal<'m> {
     Server,
 }
 
-/// What a message says. `None` if its words are not known.
+/// The refusal in a message. `None` if the text is not known.
 pub fn refusal(message: &str) -> Option<Refusal<'_>> {
-    let mut links = chain(said(message));
+    let mut links = chain(bare_message(message));
     // `pkg/controller/controller_utils.go`, `pkg/controller/statefulset/stateful_pod_control.go`.
     while let Some(first) = links.first() {
         let stateful = "create Pod {} in StatefulSet {} failed error";
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_apart_who_refused() {
+    fn distinguishes_who_refused() {
         use Refusal::*;
         for (message, expected) in [
             (

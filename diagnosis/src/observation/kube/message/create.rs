@@ -3,7 +3,7 @@
 //! `pkg/kubelet/kubelet_pods.go` (`makeEnvironmentVariables`, `makeMounts`),
 //! `pkg/kubelet/kuberuntime/security_context.go` (`verifyRunAsNonRoot`), `pkg/kubelet/cm/devicemanager/manager.go`.
 
-use super::phrase::{chain, is_any, said, without_rpc};
+use super::phrase::{bare_message, chain, is_any, without_rpc};
 
 /// What the kubelet could not configure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +24,9 @@ pub enum Refusal {
     NotReady,
 }
 
-/// What a message says could not be configured. `None` if the words are not known.
+/// What could not be configured. `None` if the text is not known.
 pub fn refusal(message: &str) -> Option<Refusal> {
-    let links = without_rpc(chain(said(message)));
+    let links = without_rpc(chain(bare_message(message)));
     let (first, rest) = links.split_first()?;
     missing(first, rest).or_else(|| known(first))
 }

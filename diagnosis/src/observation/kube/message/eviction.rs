@@ -27,7 +27,7 @@ pub enum Eviction<'m> {
     VolumeLimit(&'m str),
 }
 
-/// What a message says. `None` if its words are not known.
+/// The contents of a message. `None` if the text is not known.
 pub fn eviction(message: &str) -> Option<Eviction<'_>> {
     let message = message.trim();
     let message = message.strip_prefix("Pod ").filter(|rest| rest.starts_with("The node ")).unwrap_or(message);
@@ -55,16 +55,16 @@ pub fn eviction(message: &str) -> Option<Eviction<'_>> {
     let mut left = None;
     let mut above = Vec::new();
     while !rest.is_empty() {
-        let (said, behind) = sentence(rest);
+        let (text, behind) = sentence(rest);
         rest = behind;
         let consumer = [
             "Container {} was using {}, request is {}, has larger consumption of {}",
             "Container {} was using {}, which exceeds its request of {}",
         ];
-        if let Some([threshold, available]) = names(said, "Threshold quantity: {}, available: {}").as_deref() {
+        if let Some([threshold, available]) = names(text, "Threshold quantity: {}, available: {}").as_deref() {
             left = Some((*threshold, *available));
         } else if let Some([container, used, request, ..]) =
-            consumer.iter().find_map(|phrase| names(said, phrase)).as_deref()
+            consumer.iter().find_map(|phrase| names(text, phrase)).as_deref()
         {
             above.push((*container, *used, *request));
         }

@@ -1,7 +1,7 @@
-//! What components say in words, taken apart: one producer's text a file, over Kubernetes 1.20 to 1.38.
+//! Parsers of the texts of components: one producer a file, over Kubernetes 1.20 to 1.38.
 //!
 //! Each parser knows whole phrases at their own place and gives `None` (or `Unknown`) for all others: a text that
-//! nobody recognizes is no evidence for anything. Names of objects never take part in a comparison.
+//! is not recognised is no evidence for anything. Names of objects never take part in a comparison.
 
 pub mod admission;
 pub mod create;

@@ -1,13 +1,13 @@
-//! The words of the kubelet and of the attach controller on a volume that could not be attached or mounted.
+//! Texts of the kubelet and of the attach controller about a volume that could not be attached or mounted.
 //!
 //! `pkg/volume/util/operationexecutor/operation_generator.go` (`MountVolume.SetUp failed for volume "x" : …`),
 //! `pkg/kubelet/volumemanager/volume_manager.go` (`Unable to attach or mount volumes: …`),
-//! `pkg/volume/{secret,configmap, projected}`, `pkg/controller/volume/attachdetach`. What a driver of CSI says behind
+//! `pkg/volume/{secret,configmap, projected}`, `pkg/controller/volume/attachdetach`. The text of a CSI driver behind
 //! them is its own.
 
 use super::{
     create,
-    phrase::{chain, is, is_any, list, said, without_rpc},
+    phrase::{bare_message, chain, is, is_any, list, without_rpc},
 };
 
 /// Why a volume is not there, the least specific first.
@@ -15,7 +15,7 @@ use super::{
 pub enum Failure {
     /// The kubelet's own caches are not filled yet: passes by itself.
     NotReady,
-    /// It waits, and does not say for what.
+    /// It waits, without naming for what.
     Waiting,
     /// It failed, for a reason of the storage.
     Failed,
@@ -29,9 +29,9 @@ pub enum Failure {
     SecretMissing,
 }
 
-/// What a message says. `None` if its words are not known.
+/// The contents of a message. `None` if the text is not known.
 pub fn failure(message: &str) -> Option<Failure> {
-    let links = chain(said(message));
+    let links = chain(bare_message(message));
     let (first, rest) = links.split_first()?;
     if is(first, "MountVolume.SetUp failed for volume {}") {
         return Some(set_up(rest));
@@ -64,7 +64,7 @@ pub fn failure(message: &str) -> Option<Failure> {
     None
 }
 
-/// What failed when the volume was set up: of what the kubelet fills itself, it says exactly what is missing.
+/// What failed when the volume was set up: for volumes that the kubelet fills itself, the text names what is missing.
 fn set_up(rest: &[&str]) -> Failure {
     let rest = without_rpc(rest.to_vec());
     let Some((first, behind)) = rest.split_first() else { return Failure::Failed };

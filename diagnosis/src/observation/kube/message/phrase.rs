@@ -142,7 +142,7 @@ fn end_of_quote(text: &str, open: usize) -> usize {
 
 /// The same without what others put before it: repetitions that the event recorder joined, and the kubelet's `Error: `.
 /// `k8s.io/client-go/tools/record/events_cache.go`, `pkg/kubelet/kuberuntime/kuberuntime_container.go`.
-pub(super) fn said(text: &str) -> &str {
+pub(super) fn bare_message(text: &str) -> &str {
     let text = text.trim();
     let text = text.strip_prefix("(combined from similar events): ").unwrap_or(text);
     text.strip_prefix("Error: ").unwrap_or(text).trim()

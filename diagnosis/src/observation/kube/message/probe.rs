@@ -3,9 +3,9 @@
 //! `pkg/kubelet/prober/prober.go`, `pkg/kubelet/kuberuntime/kuberuntime_manager.go`; what a probe got comes from Go's
 //! net and net/http, `pkg/probe/grpc`, or the runtime's ExecSync.
 
-use super::phrase::{chain, is_any, names, said, without_rpc};
+use super::phrase::{bare_message, chain, is_any, names, without_rpc};
 
-/// Which probe.
+/// Which of the probes it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
     /// Restarts the container when it fails.
@@ -42,7 +42,7 @@ pub fn result(message: &str) -> Option<(Which, &str)> {
         "{} probe errored: {*}",
         "{} probe failed:{*}",
     ];
-    let found = phrases.iter().find_map(|phrase| names(said(message), phrase))?;
+    let found = phrases.iter().find_map(|phrase| names(bare_message(message), phrase))?;
     Some((Which::of(found.first()?)?, found.last()?.trim()))
 }
 
@@ -55,7 +55,7 @@ pub fn kill(message: &str) -> Option<Which> {
         "Init container {} failed {} probe, will be restarted",
         "Init container {} failed {} probe",
     ];
-    let found = phrases.iter().find_map(|phrase| names(said(message), phrase))?;
+    let found = phrases.iter().find_map(|phrase| names(bare_message(message), phrase))?;
     Which::of(found.last()?)
 }
 
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_answer_is_told_from_a_refusal() {
+    fn a_late_answer_is_distinguished_from_a_refusal() {
         for answer in [
             "Get \"http://10.0.0.1:80/\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)",
             "Get http://10.0.0.1:80/: net/http: request canceled (Client.Timeout exceeded while awaiting headers)",

@@ -3,7 +3,7 @@
 //! `pkg/kubelet/kuberuntime/kuberuntime_sandbox.go`; containerd `internal/cri/server/sandbox_run.go`; CRI-O
 //! `server/sandbox_network.go`, `internal/ocicni`; dockershim `pkg/kubelet/dockershim/network/plugins.go`.
 
-use super::phrase::{chain, is_any, said, without_rpc};
+use super::phrase::{bare_message, chain, is_any, without_rpc};
 
 /// What of a sandbox could not be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,9 +14,9 @@ pub enum Failure {
     Network,
 }
 
-/// What a message says could not be made. `None` if its words are not known.
+/// What could not be made. `None` if the text is not known.
 pub fn failure(message: &str) -> Option<Failure> {
-    let message = said(message);
+    let message = bare_message(message);
     let mut links = without_rpc(chain(message));
     let passing = ["Failed to create pod sandbox", "Failed create pod sandbox", "Error syncing pod, skipping"];
     while links.first().is_some_and(|first| is_any(first, &passing)) {
@@ -29,7 +29,7 @@ pub fn failure(message: &str) -> Option<Failure> {
     } else if is_any(first, CREATE) {
         Some(Failure::Create)
     } else {
-        // Network plugins name themselves, whoever passes it on.
+        // Network plugins name themselves, whichever component passes the text on.
         links.iter().any(|link| is_any(link, PLUGIN)).then_some(Failure::Network)
     }
 }
@@ -108,7 +108,7 @@ mod tests {
     const OF_KUBELET: &str = "Failed to create pod sandbox: rpc error: code = Unknown desc = ";
 
     #[test]
-    fn only_the_networks_own_words_are_the_networks() {
+    fn only_the_networks_own_texts_are_the_networks() {
         for (message, expected) in [
             (
                 "failed to setup network for sandbox \"86d7\": plugin type=\"flannel\" failed (add): failed to load \

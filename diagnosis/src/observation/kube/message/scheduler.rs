@@ -12,7 +12,7 @@ use super::phrase::{bare, chain, is, is_any, list, names, sentence};
 pub struct Refusal<'m> {
     /// Nodes; 0 where it is about the pod as a whole.
     pub nodes: u32,
-    /// Why.
+    /// Why the nodes are not suitable.
     pub reason: Reason<'m>,
     /// The same in the scheduler's words.
     pub text: &'m str,
@@ -62,8 +62,8 @@ pub fn refusals(message: &str) -> Vec<Refusal<'_>> {
     }
     let announced = ["{}/{} nodes are available", "{}/{} nodes are unavailable", "all nodes are unavailable"];
     let Some((head, rest)) = message.split_once(':').filter(|(head, _)| is_any(head, &announced)) else {
-        let (said, _) = sentence(message);
-        return whole(reason(said));
+        let (body, _) = sentence(message);
+        return whole(reason(body));
     };
     if head.starts_with("0/0 ") {
         return whole(Reason::NoNode);
@@ -99,7 +99,7 @@ fn offset(text: &str, part: &str) -> usize {
     part.as_ptr() as usize - text.as_ptr() as usize
 }
 
-/// What one filter says.
+/// The result of one filter.
 fn reason(text: &str) -> Reason<'_> {
     if let Some(name) = names(text, "Insufficient {}").and_then(|found| found.first().copied()) {
         return Reason::Resources(name);
@@ -115,8 +115,8 @@ fn reason(text: &str) -> Reason<'_> {
         return first_known(plugins.first().into_iter().flat_map(|all| all.split(' ')).map(plugin));
     }
     // Volcano: `plugin InterPodAffinity predicates failed node(s) didn't match pod affinity rules`.
-    if let Some([name, said]) = names(text, "plugin {} predicates failed {*}").as_deref() {
-        return first_known(list(said).into_iter().map(reason).chain([plugin(name)]));
+    if let Some([name, body]) = names(text, "plugin {} predicates failed {*}").as_deref() {
+        return first_known(list(body).into_iter().map(reason).chain([plugin(name)]));
     }
     for (reason, phrases) in FILTERS {
         if is_any(text, phrases) {
@@ -171,6 +171,7 @@ const FILTERS: &[(Reason<'static>, &[&str])] = &[
             "node(s) exceed max volume count",
             "node(s) had no available disk",
             "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode",
+            "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod",
             "node(s) unavailable due to volume zone conflict",
         ],
     ),
@@ -275,8 +276,8 @@ fn of_plugin<'m>(first: &'m str, rest: &[&'m str]) -> Option<Reason<'m>> {
     ];
     let found = phrases.iter().find_map(|phrase| names(first, phrase))?;
     let named = found.into_iter().map(|name| plugin(bare(name)));
-    let said = rest.iter().map(|link| reason(sentence(link).0));
-    Some(first_known(said.chain(named)))
+    let body = rest.iter().map(|link| reason(sentence(link).0));
+    Some(first_known(body.chain(named)))
 }
 
 /// What a plugin decides, by its name.
@@ -297,7 +298,7 @@ fn plugin(name: &str) -> Reason<'static> {
     }
 }
 
-/// What schedulers of groups say of a pod that waits for others.
+/// Texts of group schedulers about a pod that waits for others.
 fn of_group(message: &str) -> Option<Reason<'static>> {
     let phrases = [
         "{}/{} tasks in gang unschedulable: {*}",
@@ -339,13 +340,13 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_that_nobody_knows_is_kept_with_its_count() {
+    fn an_unknown_reason_is_kept_with_its_count() {
         let message = "0/3 nodes are available: 2 node(s) lacked the blue moon, 1 node(s) were unschedulable.";
         assert_eq!(reasons(message), [(2, Reason::Unknown), (1, Reason::NoNode)]);
     }
 
     #[test]
-    fn knows_what_is_said_of_the_pod_as_a_whole() {
+    fn knows_what_concerns_the_pod_as_a_whole() {
         for (message, reason) in [
             ("no nodes available to schedule pods", Reason::NoNode),
             ("0/0 nodes are available: .", Reason::NoNode),

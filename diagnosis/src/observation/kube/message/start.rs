@@ -7,7 +7,7 @@
 //! `src/libcrun/{utils,linux,container}.c`, youki `crates/libcontainer/src/workload/default.rs`, gVisor
 //! `runsc/boot/loader.go`, containerd `pkg/oci/spec_opts.go`.
 
-use super::phrase::{chain, is, is_any, names, said, unquoted, without_rpc};
+use super::phrase::{bare_message, chain, is, is_any, names, unquoted, without_rpc};
 
 /// What a runtime refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,9 +29,9 @@ pub enum Refusal {
 /// Longest depth of messages quoted into each other.
 const DEPTH: usize = 6;
 
-/// What a message says was refused. `None` if it is about something else, or not known.
+/// What was refused. `None` if the message is about something else, or not known.
 pub fn refusal(message: &str) -> Option<Refusal> {
-    read(said(message), DEPTH)
+    read(bare_message(message), DEPTH)
 }
 
 /// The same of a line that a runtime's first process wrote into the container's log, when it had become the container
@@ -55,7 +55,7 @@ pub fn refused_exec(line: &str) -> Option<Refusal> {
 
 /// The part of a message that its wrappers led up to.
 pub fn innermost(message: &str) -> &str {
-    let links = core(said(message));
+    let links = core(bare_message(message));
     links.first().map_or(message, |first| &message[first.as_ptr() as usize - message.as_ptr() as usize..])
 }
 
@@ -187,6 +187,8 @@ const WRAPPERS: &[&str] = &[
     "starting container",
     "starting root container",
     "starting sub-container {}",
+    "starting sandbox",
+    "urpc method {} failed",
     "creating container",
     "creating process",
     "failed to create process",
@@ -302,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_programs_own_words_are_not_the_runtimes() {
+    fn a_programs_own_text_is_not_the_runtimes() {
         use Refusal::*;
         for (line, expected) in [
             ("exec /node-problem-detector: exec format error", Some(WrongFormat)),

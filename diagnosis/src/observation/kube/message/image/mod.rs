@@ -10,7 +10,7 @@ mod phrases;
 use self::phrases::{
     ARRIVING, AUTHORIZATION, FORMAT, NAME, NOT_FOUND, PLATFORM, POLICY, STORAGE, THROTTLE, TIME, TRANSPORT, UNPACK,
 };
-use super::phrase::{bare, chain, is_any, names, said, without_rpc};
+use super::phrase::{bare, bare_message, chain, is_any, names, without_rpc};
 
 /// Why an image could not be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,13 +44,14 @@ pub struct Pull<'m> {
     pub image: Option<&'m str>,
     /// Why it failed; `None` if the words are not known.
     pub failure: Option<Failure>,
-    /// The words behind those of who passed them on; empty if it says no more than that the next try has to wait.
-    pub words: &'m str,
+    /// The text behind the prefixes of intermediate components; empty if the message only announces a delay before the
+    /// next attempt.
+    pub detail: &'m str,
 }
 
 /// Takes a message apart.
 pub fn pull(message: &str) -> Pull<'_> {
-    let message = said(message);
+    let message = bare_message(message);
     let mut links = without_rpc(chain(message));
     let mut image = None;
     while let Some(first) = links.first().copied() {
@@ -62,11 +63,11 @@ pub fn pull(message: &str) -> Pull<'_> {
         links.remove(0);
         links = without_rpc(links);
     }
-    let words = links.first().map_or("", |first| &message[first.as_ptr() as usize - message.as_ptr() as usize..]);
-    Pull { image, failure: failure(&links), words }
+    let detail = links.first().map_or("", |first| &message[first.as_ptr() as usize - message.as_ptr() as usize..]);
+    Pull { image, failure: failure(&links), detail }
 }
 
-/// Links that name the image, and say nothing else.
+/// Links that name the image, and contain nothing else.
 const NAMING: &[&str] = &[
     "Back-off pulling image {}",
     "Failed to pull image {}",
@@ -161,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_apart_why_a_pull_failed() {
+    fn distinguishes_why_a_pull_failed() {
         use Failure::*;
         for (message, expected) in [
             (
@@ -212,6 +213,7 @@ mod tests {
                  supported since containerd v2.1, please rebuild the image as \"application/x\" or \"application/y\"",
                 Format,
             ),
+            ("schema 1 image manifests are no longer supported: invalid argument", Format),
             ("unexpected status from HEAD request to https://r/v2/a: 412 Precondition Failed", Policy),
             ("invalid status code from registry 404 (Not Found)", NotFound),
             ("failed to register layer: ApplyLayer exit status 1 stdout:  stderr: unexpected EOF", Unpack),
@@ -233,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_the_words_of_other_runtimes_and_registries() {
+    fn knows_the_texts_of_other_runtimes_and_registries() {
         use Failure::*;
         for (message, expected) in [
             (
@@ -282,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_nobody_knows_are_no_evidence() {
+    fn unknown_texts_are_no_evidence() {
         for message in [
             "the dog ate the image",
             "rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: dial unix \
@@ -291,7 +293,7 @@ mod tests {
             assert_eq!(pull(message).failure, None, "{message}");
         }
         let waits = pull("Back-off pulling image \"r/a:9\"");
-        assert_eq!((waits.image, waits.words), (Some("r/a:9"), ""));
+        assert_eq!((waits.image, waits.detail), (Some("r/a:9"), ""));
     }
 
     proptest! {

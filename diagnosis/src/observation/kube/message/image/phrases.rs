@@ -45,6 +45,7 @@ pub(super) const PLATFORM: &[&str] = &[
 
 pub(super) const FORMAT: &[&str] = &[
     "media type {} is no longer supported since containerd {}, please rebuild the image as {*}",
+    "schema {} image manifests are no longer supported",
     "unsupported manifest media type and no default available",
     "unsupported manifest MIME type {}",
     "unsupported manifest type {}",
@@ -149,7 +150,7 @@ pub(super) const THROTTLE: &[&str] = &[
     "pull QPS exceeded",
 ];
 
-/// Go's net, net/http and crypto/tls, and what registries say that are not well.
+/// Go's net, net/http and crypto/tls, and the errors of failing registries.
 pub(super) const TRANSPORT: &[&str] = &[
     "dial tcp",
     "dial tcp {}",
@@ -195,6 +196,8 @@ pub(super) const AUTHORIZATION: &[&str] = &[
     "insufficient_scope",
     "authorization failed",
     "no basic auth credentials",
+    "failed to handle basic auth because missing username or secret",
+    "authorization server did not include a token in the response",
     "requested access to the resource is denied",
     "access to the requested resource is not authorized",
     "authentication required{*}",

@@ -1,15 +1,22 @@
 //! The end of a container's log, as the kubelet keeps it (CRI format: `<time> stdout|stderr P|F <text>`).
 
+mod finding;
+mod launcher;
+
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use finding::{Finding, finding};
+pub use launcher::not_launched;
 
 use crate::{observation::cri::Pod, parse::ParseError};
 
 /// The last lines that one instance of a container wrote.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tail {
     /// Its pod. The uid is the node's.
     pub pod: Pod,
-    /// Its container.
+    /// The container that wrote it.
     pub container: String,
     /// Restart count, from the name of the file.
     pub attempt: u32,
@@ -17,14 +24,14 @@ pub struct Tail {
     pub lines: Vec<Line>,
 }
 
-/// A line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A line of a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// When the runtime got it.
     pub at: Timestamp,
     /// It came from stderr.
     pub stderr: bool,
-    /// What it says. Written by the container: it may say anything.
+    /// Its text. The container chooses it freely.
     pub text: String,
 }
 
@@ -45,7 +52,7 @@ impl Line {
             Some("stderr") => true,
             _ => return Err(bad()),
         };
-        // Tags are separated by colons; the first says whether the line is whole.
+        // Tags are separated by colons; the first one marks whether the line is whole.
         let partial = match fields.next().and_then(|tags| tags.split(':').next()) {
             Some("F") => false,
             Some("P") => true,
@@ -56,8 +63,8 @@ impl Line {
         Ok((Self { at, stderr, text }, partial))
     }
 
-    /// All lines of a piece of a log file; what is not in the CRI's format is passed over, as the rest of a line that a reader
-    /// began to read in its middle.
+    /// All lines of a piece of a log file; what is not in the CRI's format is passed over, as the rest of a line that a
+    /// reader began to read in its middle.
     pub fn parse_all(text: &str) -> Vec<Self> {
         let mut lines: Vec<Self> = Vec::new();
         let mut goes_on = [false, false];

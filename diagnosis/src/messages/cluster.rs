@@ -1,0 +1,56 @@
+//! What only the API server knows.
+
+crate::messages! {
+    unschedulable_resources();
+    unschedulable_node_selector();
+    unschedulable_affinity();
+    unschedulable_taint();
+    unschedulable_volume();
+    unschedulable_device();
+    unschedulable_host_port();
+    unschedulable_pod_group();
+    unschedulable_other();
+    unschedulable_unseen();
+    unschedulable_unseen_why(scheduler: Identifier);
+    unschedulable_no_nodes();
+    unschedulable_claim();
+    scheduling_gated();
+    scheduling_gates(gates: Identifiers);
+    scheduling_gates_unknown();
+    scheduler_reported(message: Quote);
+    scheduler_nodes(nodes: Count, reason: Quote);
+    untolerated_taints(taints: Identifiers);
+    node_selector(labels: Identifiers);
+    free_bytes(resource: Identifier, wanted: Bytes, most: Bytes, sum: Bytes, nodes: Count);
+    free_amount(resource: Identifier, wanted: Identifier, most: Identifier, sum: Identifier, nodes: Count);
+    free_only_in_sum();
+    claim_pending(claim: Identifier, class: Identifier, phase: Identifier);
+    claim_pending_default(claim: Identifier, phase: Identifier);
+    claim_missing(claim: Identifier);
+    claim_message(message: Quote);
+    create_quota_demands();
+    create_quota();
+    create_limit_range();
+    create_denied();
+    create_webhook();
+    create_invalid();
+    create_failed();
+    create_refused(message: Quote);
+    create_webhook_named(webhook: Identifier);
+    create_webhook_service(webhook: Identifier, service: Identifier);
+    create_quota_demanded(values: Quote);
+    service_without_pods();
+    service_selects(labels: Identifiers);
+    service_near(pod: Identifier, labels: Identifiers);
+    service_no_endpoint();
+    service_port_missing(port: Identifier);
+    service_ports(port: Count, target: Identifier, declared: Identifiers);
+    service_ports_informational();
+    service_ports_named();
+    service_ports_undeclared();
+    ingress_broken(reason: Phrase);
+    ingress_paths(paths: Phrases);
+    ingress_path(path: Identifier, reason: Phrase);
+    ingress_service_missing(service: Identifier);
+    ingress_port_missing(service: Identifier, port: Identifier);
+}

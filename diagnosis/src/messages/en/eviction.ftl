@@ -1,0 +1,31 @@
+### Evictions by the kubelet.
+evicted_memory = Evicted: the node was short of memory
+evicted_disk = Evicted: the node was short of disk space
+evicted_inodes = Evicted: the node was short of inodes
+evicted_pids = Evicted: the node was short of process IDs
+evicted_limit = Evicted: it exceeded a storage limit of its own
+evicted_left_bytes = { $available } were available, less than the threshold of { $threshold }.
+evicted_left = { $available } were available, less than the threshold of { $threshold }.
+evicted_signals = The eviction signal is { $signals }.
+evicted_used_more = It was chosen first because it used more than it requested: { $consumers }.
+evicted_consumer = container { $container } used { $used } and requested { $request }
+evicted_consumer_unrequested = container { $container } used { $used } and requested none
+evicted_consumer_count = container { $container } used { $used }
+evicted_ranked_by_priority = The kubelet evicts pods that use more than they request first, then those of low priority; this one has priority { $priority }.
+evicted_ranked = The kubelet evicts pods that use more than they request first, then those of low priority; this one has priority { $priority } and QoS class { $qos }.
+evicted_empty_dirs = Its emptyDir volumes held { $size } in addition.
+evicted_peak = The highest usage that was measured is { $size }.
+
+## Evidence
+
+evicted_signal_bytes = { $signal }: { $left } of { $all } left, threshold { $threshold }
+evicted_signal_count = { $signal }: { $left } of { $all } left, threshold { $threshold }
+evicted_working_set = the pod's working set was { $size }
+evicted_storage_used = the pod used { $size } of local storage
+evicted_inodes_used = the pod used { $count } inodes
+evicted_processes =
+    the pod had { $count ->
+        [one] one process
+       *[other] { $count } processes
+    }
+evicted_volume_held = volume { $volume } held { $size }

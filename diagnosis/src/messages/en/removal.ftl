@@ -1,0 +1,19 @@
+### What ended a pod as a whole.
+removal_deadline = Ended: the pod ran longer than its activeDeadlineSeconds
+removal_deadline_of = The pod may run for { $limit }, counted from when the kubelet accepted it.
+removal_job_deadline = Ended: Job { $name } ran longer than its activeDeadlineSeconds
+removal_preempted = Preempted: a pod of higher priority needed its resources
+removal_priority = The scheduler removed the pod to make room; its priority is { $priority }.
+removal_preempted_critical = Preempted by the kubelet: a critical pod needed its resources
+removal_critical = The kubelet removed the pod to admit a critical pod to the node.
+removal_scheduler_reported = The scheduler reported: “{ $message }”.
+removal_shutdown = Ended: its node was shutting down
+removal_shutdown_why = The kubelet ended the pods of the node in a graceful shutdown.
+removal_tainted = Evicted by a NoExecute taint of its node
+removal_taints = The pod does not tolerate, or no longer tolerates, a taint of the node: { $taints }.
+removal_taint_unknown = The pod does not tolerate, or no longer tolerates, a taint of the node.
+removal_device_tainted = Evicted by a taint of a device that it used
+removal_device_tainted_why = A device of the pod's ResourceClaims has a NoExecute taint that the claim does not tolerate.
+removal_api = Evicted through the eviction API, as by a drain or an autoscaler
+removal_cordoned = The node is cordoned, so this was probably a drain.
+removal_requested = A client asked the API server to evict the pod, within its PodDisruptionBudget.

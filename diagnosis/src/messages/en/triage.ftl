@@ -1,0 +1,110 @@
+### Nodes that fall silent, are restarted or go.
+
+## Silence
+
+triage_unreachable = Unreachable: neither the agent nor the kubelet of the node responds
+triage_was_unreachable = Was unreachable: neither the agent nor the kubelet responded
+triage_was_cut_off = Was cut off from the network; the node itself kept running
+triage_not_back = Shut down in order, and not back
+triage_silent_for = Nothing has come from the node for { $silent }: no report of its agent, and no renewal of its Lease.
+triage_unconfirmed = No second prober confirms it, so a fault on the way to the node is not ruled out.
+triage_returned = The node responded again after { $lasted }.
+triage_returned_same = The node responded again after { $lasted }, with the same boot ID: it was not restarted, so its network or the way to it had failed.
+triage_returned_rebooted = The node responded again after { $lasted }, with another boot ID: it was restarted meanwhile.
+triage_no_pods = No pods are bound to it.
+triage_pods =
+    { $count ->
+        [one] One pod is bound to it
+       *[other] { $count } pods are bound to it
+    }, and may still be running.
+triage_pods_deleted =
+    If it stays away, Kubernetes deletes { $count ->
+        [one] one of them
+       *[other] { $count } of them
+    }, the first in about { $first }; they stay in Terminating until the node responds or its Node object is deleted.
+triage_last_report =
+    last report { $age } ago{ $kubelet ->
+        [running] ; its kubelet worked
+        [down] ; its kubelet was not running
+        [hung] ; its kubelet did not respond
+        [unhealthy] ; its kubelet reported that it was not healthy
+        [restarting] ; its kubelet ended soon after each start
+       *[other] {""}
+    }
+triage_announced = it announced that the host is being shut down
+triage_stalled = most of the time, all tasks waited for memory
+triage_lease = the Lease was last renewed { $age } ago
+triage_probed =
+    from { $node }, the kubelet's port { $kubelet ->
+        [answered] answered
+        [refused] refused the connection
+        [silent] accepted the connection and did not answer
+        [timed_out] did not answer the connection attempt
+        [unreachable] is not reachable: no route to the host
+       *[other] was not probed
+    }; the agent's port { $agent ->
+        [answered] answered
+        [refused] refused the connection
+        [silent] accepted the connection and did not answer
+        [timed_out] did not answer the connection attempt
+        [unreachable] is not reachable: no route to the host
+       *[other] was not probed
+    }
+triage_probed_here =
+    from the aggregator, the kubelet's port { $kubelet ->
+        [answered] answered
+        [refused] refused the connection
+        [silent] accepted the connection and did not answer
+        [timed_out] did not answer the connection attempt
+        [unreachable] is not reachable: no route to the host
+       *[other] was not probed
+    }; the agent's port { $agent ->
+        [answered] answered
+        [refused] refused the connection
+        [silent] accepted the connection and did not answer
+        [timed_out] did not answer the connection attempt
+        [unreachable] is not reachable: no route to the host
+       *[other] was not probed
+    }
+triage_agent_silent = The agent sends no reports; the node itself works
+triage_agent_silent_for = The agent has not reported for { $silent }, while the kubelet keeps renewing the node's Lease. Until the agent reports again, what dies on this node is not explained.
+
+## The way to many nodes
+
+triage_path_api = The aggregator does not reach the API server
+triage_path_api_why = Nodes and Leases are not observed meanwhile, so no node is reported as unreachable.
+triage_path_nodes = { $silent } of { $known } nodes fell silent at once: their common path is at fault
+triage_path_nodes_why = So many nodes rarely fail together: a switch, a zone, the network of the aggregator or the control plane is more likely. No single node is reported as unreachable.
+triage_path_agents = The agents of { $silent } of { $known } nodes fell silent at once; the nodes work
+triage_path_agents_why = The kubelets keep renewing their Leases, so the way from the agents to the aggregator is at fault, or the agents are. What dies on these nodes is reported once they connect again.
+triage_path_names = silent, among others: { $names }
+
+## Restarts
+
+triage_rebooted = Rebooted
+triage_rebooted_clean = Rebooted in order
+triage_rebooted_clean_how = The host was shut down in order before.
+triage_rebooted_panic = Rebooted after a kernel panic
+triage_rebooted_panic_how = The kernel had panicked: its last messages are in pstore.
+triage_rebooted_abrupt = Rebooted without notice: power, reset or a crash
+triage_rebooted_abrupt_how = The boot before ended without a shutdown: power was lost, the machine was reset, or its kernel crashed without a trace.
+triage_rebooted_away = Nothing came from the node for { $away } before.
+triage_rebooted_pods = The containers that ran on it ended with the boot; the exit codes that the runtime reports for them are not their own.
+triage_rebooted_count =
+    { $count ->
+        [one] One pod was bound to it.
+       *[other] { $count } pods were bound to it.
+    }
+triage_boot_reported = boot ID { $boot }, up for { $uptime }
+triage_boot_in_object = status.nodeInfo.bootID changed to { $boot }
+
+## Removal
+
+triage_removed_autoscaler = Removed by the cluster autoscaler
+triage_removed_karpenter = Removed by Karpenter
+triage_removed_cloud = Taken away by the cloud, which had announced it
+triage_removed_maintenance = Taken out of service for maintenance
+triage_removed_drained = Drained and taken out of service
+triage_removed_deleted = The Node object was deleted
+triage_object_deleted = The Node object was deleted; pods that were still bound to it are removed.
+triage_planned_silence = Its end had been announced, and nothing has come from it for { $silent }. Nothing to fix.

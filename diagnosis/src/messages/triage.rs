@@ -1,0 +1,51 @@
+//! Nodes that fall silent, are restarted or go.
+
+crate::messages! {
+    triage_unreachable();
+    triage_was_unreachable();
+    triage_was_cut_off();
+    triage_not_back();
+    triage_silent_for(silent: Duration);
+    triage_unconfirmed();
+    triage_returned(lasted: Duration);
+    triage_returned_same(lasted: Duration);
+    triage_returned_rebooted(lasted: Duration);
+    triage_no_pods();
+    triage_pods(count: Count);
+    triage_pods_deleted(count: Count, first: Duration);
+    triage_last_report(age: Duration, kubelet: Identifier);
+    triage_announced();
+    triage_stalled();
+    triage_lease(age: Duration);
+    triage_probed(node: Identifier, kubelet: Identifier, agent: Identifier);
+    triage_probed_here(kubelet: Identifier, agent: Identifier);
+    triage_agent_silent();
+    triage_agent_silent_for(silent: Duration);
+    triage_path_api();
+    triage_path_api_why();
+    triage_path_nodes(silent: Count, known: Count);
+    triage_path_nodes_why();
+    triage_path_agents(silent: Count, known: Count);
+    triage_path_agents_why();
+    triage_path_names(names: Identifiers);
+    triage_rebooted();
+    triage_rebooted_clean();
+    triage_rebooted_clean_how();
+    triage_rebooted_panic();
+    triage_rebooted_panic_how();
+    triage_rebooted_abrupt();
+    triage_rebooted_abrupt_how();
+    triage_rebooted_away(away: Duration);
+    triage_rebooted_pods();
+    triage_rebooted_count(count: Count);
+    triage_boot_reported(boot: Identifier, uptime: Duration);
+    triage_boot_in_object(boot: Identifier);
+    triage_removed_autoscaler();
+    triage_removed_karpenter();
+    triage_removed_cloud();
+    triage_removed_maintenance();
+    triage_removed_drained();
+    triage_removed_deleted();
+    triage_object_deleted();
+    triage_planned_silence(silent: Duration);
+}

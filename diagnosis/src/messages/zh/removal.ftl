@@ -1,0 +1,19 @@
+### What ended a pod as a whole.
+removal_deadline = 已结束：Pod 的运行时间超过 activeDeadlineSeconds
+removal_deadline_of = 该 Pod 最多可运行 { $limit }，自 kubelet 接受它时起计算。
+removal_job_deadline = 已结束：Job { $name } 的运行时间超过 activeDeadlineSeconds
+removal_preempted = 被优先级更高的 Pod 抢占
+removal_priority = 调度器为腾出资源移除了该 Pod；其优先级为 { $priority }。
+removal_preempted_critical = 被 kubelet 抢占：关键 Pod 需要其资源
+removal_critical = kubelet 移除了该 Pod，以便在节点上接纳关键 Pod。
+removal_scheduler_reported = 调度器报告：“{ $message }”。
+removal_shutdown = 已结束：所在节点正在关机
+removal_shutdown_why = kubelet 在节点体面关闭（graceful shutdown）时结束了节点上的 Pod。
+removal_tainted = 被节点的 NoExecute 污点驱逐
+removal_taints = 该 Pod 不能容忍（或容忍期已过）节点的污点：{ $taints }。
+removal_taint_unknown = 该 Pod 不能容忍（或容忍期已过）节点的污点。
+removal_device_tainted = 被其所用设备的污点驱逐
+removal_device_tainted_why = Pod 的 ResourceClaim 所用设备带有该 ResourceClaim 不能容忍的 NoExecute 污点。
+removal_api = 通过驱逐 API 被驱逐，例如节点腾空或自动扩缩容
+removal_cordoned = 节点已被隔离（cordon），因此很可能是在腾空节点（drain）。
+removal_requested = 有客户端请求 API 服务器驱逐该 Pod，且符合其 PodDisruptionBudget。

@@ -1,0 +1,304 @@
+//! Faults and full tables of the node that the kernel reports: `kernel/hung_task.c`, `kernel/watchdog.c`,
+//! `kernel/rcu/tree_stall.h`, `arch/*/mm/fault.c`, `lib/bug.c`, `fs/ext4/super.c`, `fs/xfs/xfs_fsops.c`,
+//! `fs/btrfs/messages.c`, `fs/buffer.c`, `block/blk-core.c`, `net/netfilter/nf_conntrack_core.c`,
+//! `net/core/neighbour.c`, `fs/file_table.c`, `net/sunrpc/clnt.c`, and NVIDIA's driver.
+
+use std::fmt;
+
+use crate::parse::{decimal, hexadecimal, is_comm};
+
+/// A fault of the node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// What kind of fault it was.
+    pub kind: TroubleKind,
+    /// The device, server, limit or task that it is about, as the kernel names it; empty where it names none.
+    pub about: String,
+}
+
+/// The kinds of faults of the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TroubleKind {
+    /// A task has been in uninterruptible sleep for `kernel.hung_task_timeout_secs`.
+    HungTask,
+    /// A processor has been in the kernel for too long without scheduling.
+    SoftLockup,
+    /// A processor takes no interrupts.
+    HardLockup,
+    /// A processor did not pass through a quiescent state.
+    RcuStall,
+    /// A bug in the kernel ended a task.
+    Oops,
+    /// The kernel panicked.
+    Panic,
+    /// A file system was made read-only, or shut down, after an error.
+    FileSystemReadOnly,
+    /// A file system found an error in its structures.
+    FileSystemError,
+    /// A block device failed to read or write.
+    IoError,
+    /// A network link went down.
+    LinkDown,
+    /// The connection tracking table is full.
+    ConntrackFull,
+    /// The neighbour table is full.
+    NeighbourTableFull,
+    /// As many files are open as `fs.file-max` allows.
+    FilesExhausted,
+    /// An NFS server does not respond.
+    NfsNotResponding,
+    /// An NFS server responds again.
+    NfsOk,
+    /// A GPU reported an error after which it, or what runs on it, is lost.
+    GpuXid,
+}
+
+impl TroubleKind {
+    /// Its name on the wire (`KernelFault.kind`).
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::HungTask => "HUNG_TASK",
+            Self::SoftLockup => "SOFT_LOCKUP",
+            Self::HardLockup => "HARD_LOCKUP",
+            Self::RcuStall => "RCU_STALL",
+            Self::Oops => "OOPS",
+            Self::Panic => "PANIC",
+            Self::FileSystemReadOnly => "FILE_SYSTEM_READ_ONLY",
+            Self::FileSystemError => "FILE_SYSTEM_ERROR",
+            Self::IoError => "IO_ERROR",
+            Self::LinkDown => "LINK_DOWN",
+            Self::ConntrackFull => "CONNTRACK_FULL",
+            Self::NeighbourTableFull => "NEIGHBOUR_TABLE_FULL",
+            Self::FilesExhausted => "FILES_EXHAUSTED",
+            Self::NfsNotResponding => "NFS_NOT_RESPONDING",
+            Self::NfsOk => "NFS_OK",
+            Self::GpuXid => "GPU_XID",
+        }
+    }
+}
+
+impl fmt::Display for TroubleKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What the text of a record reports of the node, compared from its first character on. Only a hung task's name is
+/// chosen by programs.
+pub(super) fn parse(text: &str) -> Option<Trouble> {
+    let found = hung_task(text)
+        .or_else(|| lockup(text))
+        .or_else(|| oops(text))
+        .or_else(|| file_system(text))
+        .or_else(|| io_error(text))
+        .or_else(|| table(text))
+        .or_else(|| nfs(text))
+        .or_else(|| xid(text))
+        .or_else(|| link(text));
+    found.map(|(kind, about)| Trouble { kind, about: about.to_owned() })
+}
+
+type Found<'t> = (TroubleKind, &'t str);
+
+/// `INFO: task %s:%d blocked for more than %ld seconds.`
+fn hung_task(text: &str) -> Option<Found<'_>> {
+    let (task, seconds) = text.strip_prefix("INFO: task ")?.rsplit_once(" blocked for more than ")?;
+    decimal::<u64>(seconds.strip_suffix('.').unwrap_or(seconds).strip_suffix(" seconds")?)?;
+    let (comm, pid) = task.rsplit_once(':')?;
+    decimal::<i32>(pid)?;
+    is_comm(comm).then_some((TroubleKind::HungTask, task))
+}
+
+/// Older kernels write `NMI watchdog: ` or nothing before it, and no `rcu: `.
+fn lockup(text: &str) -> Option<Found<'_>> {
+    let rest = text.strip_prefix("watchdog: ").or_else(|| text.strip_prefix("NMI watchdog: ")).unwrap_or(text);
+    if let Some(rest) = rest.strip_prefix("BUG: soft lockup - CPU#") {
+        let (cpu, stuck) = rest.split_once(" stuck for ")?;
+        decimal::<u32>(cpu)?;
+        let (seconds, _) = stuck.split_once("s!")?;
+        return decimal::<u64>(seconds).map(|_| (TroubleKind::SoftLockup, cpu));
+    }
+    if let Some(cpu) = rest.strip_prefix("Watchdog detected hard LOCKUP on cpu ") {
+        return Some((TroubleKind::HardLockup, cpu.split(' ').next().unwrap_or_default()));
+    }
+    let (flavour, rest) = text.strip_prefix("rcu: ").unwrap_or(text).strip_prefix("INFO: ")?.split_once(' ')?;
+    let stalled =
+        ["self-detected stall on CPU", "detected stalls on CPUs/tasks:", "detected expedited stalls on CPUs/tasks:"];
+    let is_rcu = flavour.starts_with("rcu_") && stalled.iter().any(|phrase| rest.starts_with(phrase));
+    is_rcu.then_some((TroubleKind::RcuStall, flavour))
+}
+
+fn oops(text: &str) -> Option<Found<'_>> {
+    if let Some(reason) = text.strip_prefix("Kernel panic - not syncing: ") {
+        return Some((TroubleKind::Panic, reason));
+    }
+    if let Some(place) = text.strip_prefix("kernel BUG at ").and_then(|rest| rest.strip_suffix('!')) {
+        return Some((TroubleKind::Oops, place));
+    }
+    let starts = [
+        "Oops: ",
+        "Internal error: Oops",
+        "BUG: kernel NULL pointer dereference, address: ",
+        "BUG: unable to handle kernel ",
+        "BUG: unable to handle page fault for address: ",
+        "Unable to handle kernel ",
+    ];
+    starts.iter().any(|start| text.starts_with(start)).then_some((TroubleKind::Oops, ""))
+}
+
+fn file_system(text: &str) -> Option<Found<'_>> {
+    if let Some((device, rest)) = text.strip_prefix("EXT4-fs (").and_then(|rest| rest.split_once("): ")) {
+        // What was to be written when it had become read-only failed with EROFS.
+        let unwritten = rest.starts_with("ext4_writepages: jbd2_start: ") && rest.ends_with("; err -30");
+        let read_only = rest == "Remounting filesystem read-only" || unwritten;
+        return read_only.then_some((TroubleKind::FileSystemReadOnly, device));
+    }
+    if let Some(rest) = text.strip_prefix("EXT4-fs error (device ") {
+        return rest.split_once(')').map(|(device, _)| (TroubleKind::FileSystemError, device));
+    }
+    if let Some((device, rest)) = text.strip_prefix("XFS (").and_then(|rest| rest.split_once("): ")) {
+        let shut =
+            rest.contains("Shutting down filesystem") || rest.starts_with("Filesystem has been shut down due to ");
+        let corrupt = rest.starts_with("Metadata corruption detected") || rest.starts_with("Corruption detected");
+        return match (shut, corrupt) {
+            (true, _) => Some((TroubleKind::FileSystemReadOnly, device)),
+            (false, true) => Some((TroubleKind::FileSystemError, device)),
+            (false, false) => None,
+        };
+    }
+    let (head, rest) = text.strip_prefix("BTRFS ")?.split_once("): ")?;
+    let device = head.split_once("(device ")?.1.split(" state ").next()?;
+    (rest == "forced readonly").then_some((TroubleKind::FileSystemReadOnly, device))
+}
+
+/// Floppy and optical drives fail whenever they hold no medium.
+fn io_error(text: &str) -> Option<Found<'_>> {
+    let rest = text.strip_prefix("Buffer I/O error on dev ").or_else(|| {
+        let plain = text.strip_prefix("blk_update_request: ").or_else(|| text.strip_prefix("print_req_error: "));
+        let plain = plain.unwrap_or(text);
+        let named = ["I/O error, dev ", "critical medium error, dev ", "critical target error, dev "];
+        named.iter().find_map(|start| plain.strip_prefix(start))
+    })?;
+    let device = rest.split([',', ' ']).next().filter(|device| !device.is_empty())?;
+    (!device.starts_with("fd") && !device.starts_with("sr")).then_some((TroubleKind::IoError, device))
+}
+
+fn table(text: &str) -> Option<Found<'_>> {
+    let conntrack = text.strip_prefix("nf_conntrack: ");
+    let conntrack = conntrack.map(|rest| rest.strip_prefix("nf_conntrack: ").unwrap_or(rest));
+    // That of a pod's own namespace is worded `table full in netns …`.
+    if conntrack == Some("table full, dropping packet") || conntrack == Some("table full, dropping packet.") {
+        return Some((TroubleKind::ConntrackFull, ""));
+    }
+    if let Some(name) =
+        text.strip_prefix("neighbour: ").and_then(|rest| rest.strip_suffix(": neighbor table overflow!"))
+    {
+        return (!name.contains(' ')).then_some((TroubleKind::NeighbourTableFull, name));
+    }
+    let limit = text.strip_prefix("VFS: file-max limit ")?.strip_suffix(" reached")?;
+    decimal::<u64>(limit).map(|_| (TroubleKind::FilesExhausted, limit))
+}
+
+fn nfs(text: &str) -> Option<Found<'_>> {
+    let rest = text.strip_prefix("nfs: server ")?;
+    let silent =
+        [" not responding, still trying", " not responding, timed out"].iter().find_map(|end| rest.strip_suffix(end));
+    silent
+        .map(|server| (TroubleKind::NfsNotResponding, server))
+        .or_else(|| rest.strip_suffix(" OK").map(|server| (TroubleKind::NfsOk, server)))
+}
+
+/// Errors that prove the hardware or its link lost (NVIDIA's catalogue of Xid errors); others may be the program's
+/// fault.
+const FATAL_XIDS: [u32; 21] =
+    [46, 48, 54, 62, 63, 64, 74, 79, 95, 109, 110, 119, 120, 136, 140, 142, 143, 151, 155, 156, 158];
+
+/// `NVRM: Xid (PCI:0000:3b:00): 79, pid=…`
+fn xid(text: &str) -> Option<Found<'_>> {
+    let (device, rest) = text.strip_prefix("NVRM: Xid (")?.split_once("): ")?;
+    let number = rest.split(',').next().and_then(decimal::<u32>)?;
+    let is_pci =
+        device.strip_prefix("PCI:").is_some_and(|pci| pci.split([':', '.']).all(|part| hexadecimal(part).is_some()));
+    (is_pci && FATAL_XIDS.contains(&number)).then_some((TroubleKind::GpuXid, device))
+}
+
+/// `<driver> <bus address> <interface>: [NIC ]Link is Down`, as most drivers word it.
+fn link(text: &str) -> Option<Found<'_>> {
+    let head = [": NIC Link is Down", ": Link is Down", ": NIC Link is down", ": Link down"]
+        .iter()
+        .find_map(|end| text.strip_suffix(end))?;
+    let interface = head.rsplit(' ').next().filter(|name| !name.is_empty() && name.len() <= 15)?;
+    Some((TroubleKind::LinkDown, interface))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::Event, TroubleKind::*, *};
+
+    #[test]
+    fn each_fault_is_known_in_every_wording() {
+        for (text, kind, about) in [
+            ("INFO: task jbd2/vda1-8:231 blocked for more than 120 seconds.", HungTask, "jbd2/vda1-8:231"),
+            ("INFO: task a:b c:7 blocked for more than 241 seconds.", HungTask, "a:b c:7"),
+            ("watchdog: BUG: soft lockup - CPU#3 stuck for 23s! [kworker/3:1:812]", SoftLockup, "3"),
+            ("NMI watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [a:1]", SoftLockup, "0"),
+            ("watchdog: Watchdog detected hard LOCKUP on cpu 5", HardLockup, "5"),
+            ("rcu: INFO: rcu_preempt self-detected stall on CPU", RcuStall, "rcu_preempt"),
+            ("INFO: rcu_sched detected stalls on CPUs/tasks:", RcuStall, "rcu_sched"),
+            ("BUG: kernel NULL pointer dereference, address: 0000000000000008", Oops, ""),
+            ("Oops: 0002 [#1] PREEMPT SMP PTI", Oops, ""),
+            ("kernel BUG at fs/ext4/inode.c:2721!", Oops, "fs/ext4/inode.c:2721"),
+            ("Kernel panic - not syncing: sysrq triggered crash", Panic, "sysrq triggered crash"),
+            ("EXT4-fs (vda1): Remounting filesystem read-only", FileSystemReadOnly, "vda1"),
+            ("EXT4-fs (vda): ext4_writepages: jbd2_start: 1024 pages, ino 11080; err -30", FileSystemReadOnly, "vda"),
+            ("XFS (dm-3): Filesystem has been shut down due to log error (0x2).", FileSystemReadOnly, "dm-3"),
+            ("BTRFS info (device sdb state E): forced readonly", FileSystemReadOnly, "sdb"),
+            (
+                "EXT4-fs error (device sda2): ext4_find_entry:1455: inode #2: comm ls: reading lblock 0",
+                FileSystemError,
+                "sda2",
+            ),
+            ("I/O error, dev sda, sector 1234 op 0x0:(READ) flags 0x80700 phys_seg 1 prio class 2", IoError, "sda"),
+            ("blk_update_request: I/O error, dev nvme0n1, sector 12", IoError, "nvme0n1"),
+            (
+                "critical medium error, dev sdb, sector 8 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2",
+                IoError,
+                "sdb",
+            ),
+            ("Buffer I/O error on dev dm-1, logical block 0, async page read", IoError, "dm-1"),
+            ("nf_conntrack: nf_conntrack: table full, dropping packet", ConntrackFull, ""),
+            ("neighbour: arp_cache: neighbor table overflow!", NeighbourTableFull, "arp_cache"),
+            ("VFS: file-max limit 9223 reached", FilesExhausted, "9223"),
+            ("nfs: server nas-1 not responding, still trying", NfsNotResponding, "nas-1"),
+            ("nfs: server nas-1 OK", NfsOk, "nas-1"),
+            (
+                "NVRM: Xid (PCI:0000:3b:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus.",
+                GpuXid,
+                "PCI:0000:3b:00",
+            ),
+            ("e1000e 0000:00:1f.6 eth0: NIC Link is Down", LinkDown, "eth0"),
+        ] {
+            let trouble = Trouble { kind, about: about.to_owned() };
+            assert_eq!(Event::parse(text), Some(Event::Trouble(trouble)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_merely_resembles_a_fault_is_none() {
+        for text in [
+            "EXT4-fs (vda): re-mounted. Quota mode: none.",
+            "EXT4-fs (vda): mounted filesystem with ordered data mode",
+            "I/O error, dev fd0, sector 0 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2",
+            "Buffer I/O error on dev sr0, logical block 0",
+            "NVRM: Xid (PCI:0000:3b:00): 31, pid=1, name=train, Ch 00000008",
+            "nf_conntrack: nf_conntrack: table full in netns 4026532511, dropping packet",
+            "xINFO: task a:1 blocked for more than 120 seconds.",
+            "INFO: task a_name_that_is_too_long:1 blocked for more than 120 seconds.",
+            "INFO: rcu_preempt is fine",
+            "watchdog: BUG: soft lockup - CPU#x stuck for 23s! [a:1]",
+            "VFS: file-max limit many reached",
+        ] {
+            assert_eq!(Event::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Killed for memory: by the container's limit, the pod's, or the node's shortage.
+//!
+//! The kernel log decides who was killed, and [`mod@shortage`] whose limit it was.
+
+mod hardware;
+mod kill;
+mod shortage;
+mod wording;
+
+use std::collections::BTreeSet;
+
+use coroner_proto::v1::{Cause, Confidence, Exit};
+use jiff::{SignedDuration, Timestamp};
+
+use self::{
+    kill::{kernel_lines, memory, process, seconded, verdict},
+    shortage::{by_limits, by_spec, shortage, undecided},
+    wording::Role,
+};
+use super::death::{CLOCKS, Death, Ending, MOMENT};
+use crate::{
+    case::{ContainerFile, NodeFile, OomKill},
+    messages::{common, memory as texts},
+    observation::Source,
+    verdict::Verdict,
+};
+
+/// A main process that ends by itself within this time of its child's kill died of it.
+const AFTERMATH: SignedDuration = SignedDuration::from_secs(10);
+/// Children whose kills are reported one by one; of more, the newest stands for the rest.
+const CHILDREN: usize = 8;
+
+/// The end of a container that was killed for memory, or whose main process gave up after the kill of a child.
+pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
+    if let Some(kill) = &death.oom_kill {
+        return Some(main_killed(death, kill));
+    }
+    hardware::end(death)
+        .or_else(|| by_unknown_main(death))
+        .or_else(|| child_killed(death))
+        .or_else(|| unknown_child_killed(death))
+        .or_else(|| by_counter(death))
+        .or_else(|| by_reason(death))
+}
+
+/// The kill of one process of a container that it did not end.
+#[derive(Debug)]
+pub struct ChildKilled {
+    /// The pid of the process.
+    pub pid: i32,
+    /// When the kernel logged the kill, in microseconds since boot; `None` while only the tracepoint has reported it.
+    pub boot_micros: Option<u64>,
+    /// Why it was killed.
+    pub verdict: Verdict,
+}
+
+/// The kills for memory in a container that did not end it, in order of time.
+pub fn children(node: &NodeFile, file: &ContainerFile) -> Vec<ChildKilled> {
+    let main = node.main_pid(file);
+    if main.is_none() {
+        return Vec::new();
+    }
+    let from = file.first_seen - CLOCKS;
+    let main_kill = main.and_then(|pid| node.oom_kill(pid, from, Timestamp::MAX));
+    // Those that were killed together with the main process are reported with its end.
+    let with_main =
+        |kill: &OomKill<'_>| main_kill.as_ref().is_some_and(|m| m.at.duration_since(kill.at).abs() <= MOMENT);
+    // From the newest back: in a storm there are thousands.
+    let newest = victims(node, file, from, Timestamp::MAX).rev();
+    let newest = newest.filter(|kill| Some(kill.pid) != main && !with_main(kill));
+    let mut newest: Vec<_> = newest.take(CHILDREN).collect();
+    newest.sort_by_key(|kill| (kill.at, kill.pid));
+    let reported = |kill: &OomKill<'_>| ChildKilled {
+        pid: kill.pid,
+        boot_micros: kill.killed.map(|line| line.boot_micros),
+        verdict: child(node, file, kill),
+    };
+    newest.iter().map(reported).collect()
+}
+
+/// The processes of a container that were killed for memory. A pid may have been another process' before, and may have
+/// passed on since: it counts where the kernel named the container's cgroup, or no cgroup and the pid is still the
+/// container's.
+fn victims<'a>(
+    node: &'a NodeFile,
+    file: &'a ContainerFile,
+    from: Timestamp,
+    to: Timestamp,
+) -> impl DoubleEndedIterator<Item = OomKill<'a>> {
+    let mut known = BTreeSet::new();
+    let kills = file.kills(from, to).filter_map(move |(at, pid)| {
+        let kill = node.oom_kill(pid, from.max(at - MOMENT), to.min(at.saturating_add(MOMENT).unwrap_or(to)))?;
+        known.insert((kill.pid, kill.at)).then_some(kill)
+    });
+    kills.filter(|kill| {
+        let is_owner = || node.owner(kill.pid).is_some_and(|id| *id == file.id);
+        kill.is_in(&file.id).unwrap_or_else(is_owner)
+    })
+}
+
+fn main_killed(death: &Death<'_>, kill: &OomKill<'_>) -> Verdict {
+    let together = victims(death.node, death.file, kill.at - MOMENT, kill.at + MOMENT).filter(|v| v.pid != kill.pid);
+    let together: Vec<_> = together.collect();
+    // In a group kill the victim that the kernel chose has the summary; the main process only went with it.
+    let chosen = if kill.summary.is_none() { together.iter().find(|v| v.summary.is_some()) } else { None };
+    let (first, rest): (&OomKill<'_>, Vec<&OomKill<'_>>) = match chosen {
+        Some(chosen) => {
+            (chosen, together.iter().filter(|v| v.pid != chosen.pid).chain(std::iter::once(kill)).collect())
+        }
+        None => (kill, together.iter().collect()),
+    };
+    let shortage = shortage(death.node, death.file, first);
+    let group = death.file.group_kills.iter().any(|at| at.duration_since(kill.at).abs() <= MOMENT);
+    let role = match (first.pid == kill.pid, group) {
+        (true, false) => Role::Main,
+        (true, true) => Role::Group,
+        (false, _) => Role::GroupOfChild,
+    };
+    let mut verdict = verdict(death.node, death.file, first, &shortage, role);
+    verdict.at = kill.at;
+    verdict.exit = death.exit(9);
+    verdict.other_victims = rest.iter().map(|v| process(death.file, death.main, v)).collect();
+    for other in rest.iter().filter(|v| v.killed.is_some()) {
+        verdict = kernel_lines(verdict, other);
+    }
+    seconded(verdict, death.file)
+}
+
+/// Where no source reported which process is the main one: a kill at the moment of an end by SIGKILL was its.
+fn by_unknown_main(death: &Death<'_>) -> Option<Verdict> {
+    if death.main.is_some() || death.code != Some(137) {
+        return None;
+    }
+    let kill = victims(death.node, death.file, death.at - MOMENT, death.at + MOMENT).next()?;
+    let shortage = shortage(death.node, death.file, &kill);
+    let mut verdict = verdict(death.node, death.file, &kill, &shortage, Role::Unknown);
+    verdict.confidence = verdict.confidence.min(Confidence::Likely);
+    verdict.exit = death.exit(9);
+    Some(verdict)
+}
+
+/// Whether the main process ended by itself, not with 0, and no request to stop is known.
+fn gave_up(death: &Death<'_>) -> bool {
+    let by_itself = match death.ending() {
+        Ending::Exit(code) => code != 0,
+        Ending::Unknown => true,
+        Ending::Signal(_) => false,
+    };
+    by_itself && super::stopped::asked(death).is_none()
+}
+
+/// A main process that ends by itself, not with 0, soon after the kill of its child.
+fn child_killed(death: &Death<'_>) -> Option<Verdict> {
+    if !gave_up(death) {
+        return None;
+    }
+    let kill = victims(death.node, death.file, death.at - AFTERMATH, death.at + CLOCKS)
+        .filter(|kill| Some(kill.pid) != death.main && !death.file.is_exec(kill.pid))
+        .max_by_key(|kill| kill.at)?;
+    let shortage = shortage(death.node, death.file, &kill);
+    let role = match death.code {
+        _ if !death.started() => Role::Starter,
+        Some(code) => Role::LastChild(code),
+        None => Role::Unknown,
+    };
+    let mut verdict = verdict(death.node, death.file, &kill, &shortage, role);
+    verdict.at = death.at;
+    verdict.exit = death.exit(0);
+    if death.ending() == Ending::Unknown {
+        verdict.confidence = verdict.confidence.min(Confidence::Likely);
+    }
+    Some(verdict)
+}
+
+/// The same where the kernel log is missing and no source has placed the victim, as one that lived for milliseconds:
+/// the runtime reports that some cgroup of this container ran out, just when the kernel chose a victim that belongs to
+/// no other container.
+fn unknown_child_killed(death: &Death<'_>) -> Option<Verdict> {
+    if !gave_up(death) || death.covered(Source::KernelLog) {
+        return None;
+    }
+    let since = death.at - AFTERMATH;
+    let reported = death.file.task_ooms.iter().rev().find(|at| (since..=death.at + CLOCKS).contains(*at))?;
+    let (source, event) = death.file.reported_oom();
+    let victim = death.node.unowned_victim(*reported - MOMENT, *reported + MOMENT);
+    let code = death.code?;
+    let shortage =
+        by_limits(death.node, death.file, victim.is_some()).filter(|_| victim.is_some()).unwrap_or_else(undecided);
+    let confidence = if shortage.cause == Cause::Unattributed { Confidence::Possible } else { Confidence::Likely };
+    let mut verdict = Verdict::new(shortage.cause, confidence, death.at)
+        .headed(texts::oom_by_runtime_event())
+        .explained(texts::oom_runtime_event(code))
+        .explained(shortage.because)
+        .supported_by(source, *reported, event)
+        .or_else(Cause::ApplicationExit, texts::oom_decided_by_log())
+        .without(Source::KernelLog)
+        .waiting();
+    if let Some(pid) = victim {
+        verdict = verdict.supported_by(Source::Signals, *reported, texts::oom_evidence_stray_victim(pid));
+    }
+    verdict.exit = death.exit(0);
+    Some(verdict)
+}
+
+/// Without the kernel log: the counter of kills in its cgroup grew just when it ended by SIGKILL.
+fn by_counter(death: &Death<'_>) -> Option<Verdict> {
+    let killed = matches!(death.ending(), Ending::Signal(9) | Ending::Unknown) && death.code == Some(137);
+    if !killed || death.covered(Source::KernelLog) || by_other_sender(death) {
+        return None;
+    }
+    let kills = &death.file.samples.oom_kills;
+    let (_, last) = kills.watched()?;
+    let between = kills.grown().or_else(|| (kills.count()? > 0).then_some((death.file.first_seen, last)))?;
+    if between.0 - CLOCKS > death.at || between.1 + CLOCKS < death.at {
+        return None;
+    }
+    let shortage = by_limits(death.node, death.file, false)?;
+    let count = kills.count().unwrap_or(0).max(1);
+    let mut verdict = Verdict::new(shortage.cause, Confidence::Likely, death.at)
+        .headed(texts::oom_by_counter())
+        .explained(texts::oom_counter_grew(count))
+        .explained(shortage.because)
+        .supported_by(Source::Cgroups, between.1, texts::oom_evidence_counter(count));
+    for other in shortage.alternatives {
+        verdict = verdict.or_else(other, texts::oom_decided_by_line());
+    }
+    verdict.exit = death.exit(9);
+    verdict.process = death.main_process();
+    verdict.memory = Some(memory(death.node, death.file, None, shortage.scope));
+    Some(verdict.without(Source::KernelLog).waiting())
+}
+
+/// With only the runtime's reason, which is known to be wrong at times: possible at most.
+fn by_reason(death: &Death<'_>) -> Option<Verdict> {
+    let unseen = !death.covered(Source::KernelLog) && !death.covered(Source::Signals);
+    if death.reason() != "OOMKilled"
+        || death.code != Some(137)
+        || !unseen
+        || death.wait.is_some_and(|w| w.as_exit_code() != 137)
+    {
+        return None;
+    }
+    let last = death.file.task_ooms.last();
+    if last.is_some_and(|at| death.at.duration_since(*at) > CLOCKS) {
+        return None;
+    }
+    let by_spec = || by_spec(death.node, death.file);
+    let shortage = by_limits(death.node, death.file, false).or_else(by_spec)?;
+    let mut verdict = Verdict::new(shortage.cause, Confidence::Possible, death.at)
+        .headed(texts::oom_by_reason())
+        .explained(texts::oom_reason_unconfirmed())
+        .explained(shortage.because)
+        .supported_by(death.file.status_by, death.at, "reason OOMKilled, exit code 137")
+        .or_else(Cause::KilledExternally, common::decided_by_signals())
+        .or_else(Cause::GracePeriodExceeded, common::decided_by_signals())
+        .without(Source::KernelLog)
+        .without(Source::Signals)
+        .waiting();
+    verdict.exit = death.exit(9);
+    Some(verdict)
+}
+
+/// Whether another sender than the kernel is known to have sent the SIGKILL.
+fn by_other_sender(death: &Death<'_>) -> bool {
+    death.signal(9).is_some_and(|(_, signal)| signal.code != crate::observation::trace::SI_KERNEL)
+}
+
+fn child(node: &NodeFile, file: &ContainerFile, kill: &OomKill<'_>) -> Verdict {
+    let shortage = shortage(node, file, kill);
+    let role = if file.is_exec(kill.pid) { Role::Exec } else { Role::Child };
+    let mut verdict = verdict(node, file, kill, &shortage, role);
+    verdict.fatal = false;
+    verdict.exit = Some(Exit { code: 137, signal: 9, ..Exit::default() });
+    verdict
+}
