@@ -2,7 +2,11 @@
 
 use std::{io, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
-use coroner_diagnosis::examiner::Examiner;
+use coroner_diagnosis::{
+    examiner::Examiner,
+    messages::Message,
+    observation::{Fact, Observation, Source, node::Reading},
+};
 use coroner_runtime::{
     backoff::Pace,
     health::{HealthPort, Standing},
@@ -10,23 +14,26 @@ use coroner_runtime::{
     signals::StopSignals,
     tasks::{Failure, Need, Supervisor},
 };
+use jiff::Timestamp;
 use thiserror::Error;
 use tokio::{select, sync::mpsc};
 use tracing::{info, warn};
 
 use crate::{
-    config::Config,
+    config::{Config, NodeConfig},
     examination::{Examination, Pulse},
     gauges::{Gauges, OutboxGauges},
     node,
+    open_states::OpenStates,
     outbox::{self, OpenError, Outbox},
+    report::{NodeState, Reporter, api_server::Probe, boots::Marker},
     sources::{self, outlet::CAPACITY, site::Site, socket::Socket},
     status::Board,
     uplink::Uplink,
 };
 
-/// How long sources may take to stop, and the aggregator to take what is left. With the outbox' own, together well below the
-/// usual terminationGracePeriodSeconds of 30.
+/// How long sources may take to stop, and the aggregator to take what is left. With the outbox' own, together well
+/// below the usual terminationGracePeriodSeconds of 30.
 const STOP_DEADLINE: Duration = Duration::from_secs(2);
 const LAST_PUSH_DEADLINE: Duration = Duration::from_secs(3);
 /// How long the examiner may take for what is in the channel, and the outbox to write down what it holds.
@@ -56,10 +63,18 @@ pub enum AppError {
 }
 
 impl AppError {
+    /// What to do about it, in the language of a person.
+    pub fn message(&self) -> Option<Message> {
+        match self {
+            Self::Outbox(error) => error.message(),
+            Self::Health { .. } | Self::System(_) | Self::Task(_) => None,
+        }
+    }
+
     /// The exit code that scripts may rely on: 65 for stored data of another program, 69 for an outbox in use, else 1.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Outbox(OpenError::Foreign { .. }) => 65.into(),
+            Self::Outbox(OpenError::Foreign { .. } | OpenError::Later { .. }) => 65.into(),
             Self::Outbox(OpenError::Locked(_)) => 69.into(),
             Self::Health { .. } | Self::System(_) | Self::Task(_) => ExitCode::FAILURE,
         }
@@ -72,40 +87,86 @@ impl AppError {
 /// If it cannot start, or a task that must run ends.
 pub async fn run(config: Config) -> Result<(), AppError> {
     let Config {
-        node_name,
-        cluster_uid,
-        sources: settings,
+        node: NodeConfig { name, cluster_uid, sources: settings },
         aggregator,
         outbox,
         outbox_max_bytes,
         health_listen,
+        pod_ip,
         log_format: _,
     } = config;
     let mut stop_signals = StopSignals::listen()?;
-    let node = node::identify(&settings.host, node_name, cluster_uid);
+    let node = node::identify(&settings.host, name, cluster_uid);
     let metrics = Metrics::default();
+    metrics.build_info(env!("CARGO_PKG_VERSION"));
     let board = Board::new(&metrics);
+    let marker_beside = outbox.clone();
     let outbox = Outbox::open(&outbox, outbox_max_bytes, &node.name, board.clone())?;
+    let marker = Marker::begin(&marker_beside, &node.boot_id, &settings.host);
     info!(node = node.name, aggregator = aggregator.url, version = env!("CARGO_PKG_VERSION"), "Agent started");
-    let continuation = outbox.continuation();
+    let mut continuation = outbox.continuation();
+    let (states, states_writer) = OpenStates::read(&marker_beside, &node.boot_id);
+    for earlier in states.earlier() {
+        continuation.remember(earlier);
+    }
 
     let supervisor = Supervisor::new(&metrics);
     // In the order in which they stop.
-    let [of_sources, of_examiner, of_uplink, of_outbox] = std::array::from_fn(|_| supervisor.group());
+    let [of_report, of_sources, of_examiner, of_uplink, of_outbox] = std::array::from_fn(|_| supervisor.group());
     let keeper = outbox::start(outbox, &of_outbox);
 
     let (sender, observations) = mpsc::channel(CAPACITY);
-    let logs = sources::start(&Site::new(of_sources.clone(), sender), &settings, &node.name);
+    let site = Site::new(of_sources.clone(), sender);
+    let state = NodeState::default();
+    let health_port = health_listen.map_or(0, |address| address.port());
+    state.update(|report| {
+        report.boot_id.clone_from(&node.boot_id);
+        report.agent_version = env!("CARGO_PKG_VERSION").to_owned();
+        report.set_previous_end(marker.previous_end());
+        let peer_address = pod_ip.filter(|_| health_port != 0).map(|address| SocketAddr::new(address, health_port));
+        report.health_address = peer_address.map(|address| address.to_string()).unwrap_or_default();
+    });
+    let outlet = site.outlet(Source::NodeChecks);
+    let probe = Probe {
+        kubeconfig: settings.kubeconfig.clone(),
+        board: board.clone(),
+        state: state.clone(),
+        outlet: outlet.clone(),
+    };
+    of_report.restarting("API server probe", Need::Optional, move |stop| probe.clone().run(stop));
+    let reporter = Reporter {
+        node: node.name.clone(),
+        aggregator: aggregator.clone(),
+        state: state.clone(),
+        outlet,
+        health_port,
+        run: settings.host.run.clone(),
+    };
+    of_report.restarting("node report", Need::Optional, move |stop| reporter.clone().run(stop));
+    let logs = sources::start(&site, &settings, &node.name, &state);
+    let readers = site.readers();
+    drop(site);
 
     let pulse = Pulse::default();
+    let mut examiner = Examiner::new(node.clone());
+    // Before any container is listed that has ended with an earlier boot.
+    if let Some(uptime) = node::uptime() {
+        let now = Timestamp::now();
+        let fact = Fact::Node(Reading::Uptime(uptime));
+        let _none = examiner.observe(Observation { seen_at: now, happened_at: now, fact });
+    }
     let examination = Examination {
         node: node.name.clone(),
-        examiner: Examiner::new(node.clone()),
+        examiner,
         continuation,
+        states,
+        node_state: state.clone(),
         outbox: keeper.clone(),
         board: board.clone(),
         logs,
+        readers,
         gauges: Gauges::new(&metrics),
+        started: Timestamp::now(),
     };
     of_examiner.fatal("examiner", {
         let pulse = pulse.clone();
@@ -131,8 +192,9 @@ pub async fn run(config: Config) -> Result<(), AppError> {
             Uplink::new(name.clone(), aggregator.clone(), keeper.clone(), board.clone(), Pace::default()).run(stop)
         }
     });
+    of_uplink.restarting("open states", Need::Optional, move |stop| states_writer.clone().run(stop));
     of_uplink.restarting("outbox metrics", Need::Optional, {
-        let (gauges, keeper) = (OutboxGauges::new(&metrics), keeper.clone());
+        let (gauges, keeper) = (OutboxGauges::new(&metrics, outbox_max_bytes), keeper.clone());
         move |stop| {
             let measuring = gauges.clone().run(keeper.clone());
             async move { stop.run_until_cancelled(measuring).await.unwrap_or(Ok(())) }
@@ -145,6 +207,10 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     }
     stop_signals.end_at_next();
 
+    if !of_report.stop(STOP_DEADLINE).await.is_empty() {
+        warn!("The node report did not stop in time");
+    }
+    marker.end();
     let late = of_sources.stop(STOP_DEADLINE).await;
     if !late.is_empty() {
         warn!(?late, "Sources did not stop in time");

@@ -2,14 +2,15 @@
 //!
 //! Two clocks of the kernel reach the agent. Both count from boot, neither counts while the machine is suspended:
 //!
-//! - CLOCK_MONOTONIC (tracefs with `trace_clock` mono, the process connector): [`Anchor::wall`]. Error: the few microseconds between
-//!   two readings of the clocks.
-//! - The kernel's `local_clock()` (the kernel log): NTP does not steer it, so that it drifts away from CLOCK_MONOTONIC, by tens of
-//!   seconds within months. [`KernelLogClock`] learns the difference from records that are read as soon as they were
-//!   written. Error: the time from writing to reading (a few milliseconds); before the first such record the whole drift since
-//!   boot, which is unknown.
+//! - CLOCK_MONOTONIC (tracefs with `trace_clock` mono, the process connector): [`Anchor::wall`]. Error: the few
+//!   microseconds between two readings of the clocks.
+//! - The kernel's `local_clock()` (the kernel log): NTP does not steer it, so that it drifts away from CLOCK_MONOTONIC,
+//!   by tens of seconds within months. [`KernelLogClock`] learns the difference from records that are read as soon as
+//!   they were written. Error: the time from writing to reading (a few milliseconds); before the first such record the
+//!   whole drift since boot, which is unknown.
 //!
-//! Every conversion takes the wall clock as it is set now: after a step, what happened before it is told by the new setting.
+//! Every conversion uses the current setting of the wall clock: after a step, earlier events have times by the new
+//! setting.
 
 use std::time::Duration;
 
@@ -19,9 +20,9 @@ use nix::time::{ClockId, clock_gettime};
 /// One moment by both clocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Anchor {
-    /// The wall clock.
+    /// The wall clock at that moment.
     pub wall: Timestamp,
-    /// CLOCK_MONOTONIC.
+    /// CLOCK_MONOTONIC at that moment, since the boot.
     pub monotonic: Duration,
 }
 
@@ -29,7 +30,7 @@ impl Anchor {
     /// Readings further apart than this are repeated: the thread was interrupted between them.
     const APART: Duration = Duration::from_micros(50);
 
-    /// Now.
+    /// Reads both clocks now.
     pub fn now() -> Self {
         let mut best: Option<(Duration, Self)> = None;
         for _ in 0..3 {
@@ -46,7 +47,8 @@ impl Anchor {
         best.expect("the loop runs at least once").1
     }
 
-    /// The wall time at which CLOCK_MONOTONIC showed `monotonic`, but no later than the anchor itself: what is seen has happened.
+    /// The wall time at which CLOCK_MONOTONIC showed `monotonic`, but no later than the anchor itself: what is seen has
+    /// happened.
     pub fn wall(&self, monotonic: Duration) -> Timestamp {
         self.wall.checked_sub(self.monotonic.saturating_sub(monotonic)).unwrap_or(Timestamp::UNIX_EPOCH)
     }
@@ -60,11 +62,12 @@ pub struct KernelLogClock {
 }
 
 impl KernelLogClock {
-    /// The largest rate at which NTP may steer CLOCK_MONOTONIC away from the log's clock (`MAXFREQ` in `include/linux/timex.h`: 500 ppm).
+    /// The largest rate at which NTP may steer CLOCK_MONOTONIC away from the log's clock (`MAXFREQ` in
+    /// `include/linux/timex.h`: 500 ppm).
     const DRIFT: u32 = 2000;
 
-    /// Learns from a record that was read at `read`, as soon as it was written. Reading late makes the lag look larger, never
-    /// smaller, so the smallest counts, as far as drift does not allow more since.
+    /// Learns from a record that was read at `read`, as soon as it was written. Reading late makes the lag look larger,
+    /// never smaller, so the smallest counts, as far as drift does not allow more since.
     pub fn learn(&mut self, record: Duration, read: &Anchor) {
         let now = signed(read.monotonic).saturating_sub(signed(record));
         let lag = self.lag.map_or(now, |(lag, at)| {
@@ -106,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_the_past_by_the_wall_clock_as_it_is_set_now() {
+    fn past_times_follow_the_current_setting_of_the_wall_clock() {
         let event = Duration::from_secs(90);
         assert_eq!(at(1_000_000, 100).wall(event), Timestamp::from_second(999_990).unwrap());
         // The wall clock was set back by 5000 s meanwhile.

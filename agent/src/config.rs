@@ -1,11 +1,15 @@
 //! The command line, and what follows from it. Every flag is also an environment variable.
 
 use std::{
+    ffi::OsString,
     net::{IpAddr, SocketAddr},
+    os::unix::ffi::OsStringExt,
     path::PathBuf,
+    time::Duration,
 };
 
 use clap::Parser;
+use coroner_diagnosis::recording::Scope;
 use coroner_runtime::logging;
 use thiserror::Error;
 use tonic::transport::Uri;
@@ -19,10 +23,10 @@ use crate::{
 const OUTBOX_MIN_BYTES: u64 = 1 << 20;
 
 /// The port of the kubelet's API (`pkg/cluster/ports`).
-const KUBELET_PORT: u16 = 10250;
+pub const KUBELET_PORT: u16 = 10250;
 
-/// Sockets on which a CRI runtime is known to listen, below the node's root: containerd (Debian and most others, K3s and
-/// RKE2, K0s, MicroK8s), CRI-O, cri-dockerd.
+/// Sockets on which a CRI runtime is known to listen, below the node's root: containerd (Debian and most others, K3s
+/// and RKE2, K0s, MicroK8s), CRI-O, cri-dockerd.
 const CRI_SOCKETS: [&str; 6] = [
     "run/containerd/containerd.sock",
     "run/k3s/containerd/containerd.sock",
@@ -35,10 +39,62 @@ const CRI_SOCKETS: [&str; 6] = [
 /// Docker's socket below the node's root: what /var/run/docker.sock is.
 const DOCKER_SOCKET: &str = "run/docker.sock";
 
-/// Coroner's agent: watches one node and tells the aggregator why things died on it.
+/// Coroner's agent: observes one node and reports to the aggregator why containers and pods ended on it.
 #[derive(Debug, Parser)]
 #[command(name = "coroner-agent", version)]
 struct Flags {
+    #[command(flatten)]
+    node: NodeFlags,
+
+    /// The aggregator: https://HOST:PORT, http://HOST:PORT or unix:///PATH
+    #[arg(long, env = "CORONER_AGGREGATOR", value_name = "URL")]
+    aggregator: String,
+
+    /// Certificate authority of the aggregator, PEM
+    #[arg(long, env = "CORONER_TLS_CA", value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+
+    /// The agent's own certificate, PEM
+    #[arg(long, env = "CORONER_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// The key of the agent's own certificate, PEM
+    #[arg(long, env = "CORONER_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
+    /// A token that authenticates this agent, as the kubelet projects it; read for each push
+    #[arg(long, env = "CORONER_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+
+    /// Allow http:// to another machine: every host on the path can read and forge
+    #[arg(long, env = "CORONER_INSECURE")]
+    insecure: bool,
+
+    /// Keeps what the aggregator has not yet made durable
+    #[arg(long, env = "CORONER_OUTBOX", value_name = "FILE", default_value = "/var/lib/coroner/outbox.db")]
+    outbox: PathBuf,
+
+    /// How large the outbox may grow
+    #[arg(long, env = "CORONER_OUTBOX_MAX_BYTES", value_name = "BYTES", default_value_t = 64 << 20,
+          value_parser = clap::value_parser!(u64).range(OUTBOX_MIN_BYTES..))]
+    outbox_max_bytes: u64,
+
+    /// Serve grpc.health.v1 (liveness and readiness) and GET /metrics there, in plain text
+    #[arg(long, env = "CORONER_HEALTH_LISTEN", value_name = "ADDR")]
+    health_listen: Option<SocketAddr>,
+
+    /// The address of the agent's own pod, at which peers may probe its health [default: none]
+    #[arg(long, env = "POD_IP", value_name = "ADDR")]
+    pod_ip: Option<IpAddr>,
+
+    /// How log lines look
+    #[arg(long, env = "CORONER_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    log_format: logging::Format,
+}
+
+/// How the node is observed.
+#[derive(Debug, clap::Args)]
+struct NodeFlags {
     /// The node's Kubernetes name [default: the hostname]
     #[arg(long, env = "NODE_NAME")]
     node_name: Option<String>,
@@ -71,7 +127,7 @@ struct Flags {
     #[arg(long, env = "CORONER_DOCKER_ENDPOINT", value_name = "ENDPOINT", value_parser = parse_socket)]
     docker_endpoint: Option<Socket>,
 
-    /// Lines of a failed container's log that are told; what looks like a secret is taken out of them. 0 tells none
+    /// Lines of a failed container's log that are reported, without what looks like a secret. 0 reports none
     #[arg(long, env = "CORONER_LOG_LINES", value_name = "LINES", default_value_t = logs::LINES)]
     log_lines: usize,
 
@@ -94,68 +150,90 @@ struct Flags {
     /// Do not check the kubelet's certificate, which is self-signed on many nodes
     #[arg(long, env = "CORONER_KUBELET_INSECURE_TLS")]
     kubelet_insecure_tls: bool,
-
-    /// The aggregator: https://HOST:PORT, http://HOST:PORT or unix:///PATH
-    #[arg(long, env = "CORONER_AGGREGATOR", value_name = "URL")]
-    aggregator: String,
-
-    /// Certificate authority of the aggregator, PEM
-    #[arg(long, env = "CORONER_TLS_CA", value_name = "FILE")]
-    tls_ca: Option<PathBuf>,
-
-    /// The agent's own certificate, PEM
-    #[arg(long, env = "CORONER_TLS_CERT", value_name = "FILE", requires = "tls_key")]
-    tls_cert: Option<PathBuf>,
-
-    /// The key of the agent's own certificate, PEM
-    #[arg(long, env = "CORONER_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
-    tls_key: Option<PathBuf>,
-
-    /// A token that says who this agent is, as the kubelet projects it; read for each push
-    #[arg(long, env = "CORONER_TOKEN_FILE", value_name = "FILE")]
-    token_file: Option<PathBuf>,
-
-    /// Allow http:// to another machine: anybody on the way can read and forge
-    #[arg(long, env = "CORONER_INSECURE")]
-    insecure: bool,
-
-    /// Keeps what the aggregator has not yet made durable
-    #[arg(long, env = "CORONER_OUTBOX", value_name = "FILE", default_value = "/var/lib/coroner/outbox.db")]
-    outbox: PathBuf,
-
-    /// How large the outbox may grow
-    #[arg(long, env = "CORONER_OUTBOX_MAX_BYTES", value_name = "BYTES", default_value_t = 64 << 20,
-          value_parser = clap::value_parser!(u64).range(OUTBOX_MIN_BYTES..))]
-    outbox_max_bytes: u64,
-
-    /// Serve grpc.health.v1 (liveness and readiness) and GET /metrics there, in plain text
-    #[arg(long, env = "CORONER_HEALTH_LISTEN", value_name = "ADDR")]
-    health_listen: Option<SocketAddr>,
-
-    /// How log lines look
-    #[arg(long, env = "CORONER_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
-    log_format: logging::Format,
 }
 
-/// What the agent is told to do, complete and consistent.
+/// Writes what the sources of one node observe to stdout, for `coroner record`
+#[derive(Debug, Parser)]
+#[command(name = "coroner-agent record", version)]
+struct RecordFlags {
+    #[command(flatten)]
+    node: NodeFlags,
+
+    /// Observe the node as the agent does that is process 1 here, in its container; other flags for it do not count
+    #[arg(long)]
+    like_agent: bool,
+
+    /// For so long, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    seconds: u64,
+
+    /// End before more bytes are written
+    #[arg(long, value_name = "BYTES")]
+    max_bytes: u64,
+
+    /// Only objects, containers and logs of this namespace
+    #[arg(long, value_name = "NAME")]
+    namespace: Option<String>,
+
+    /// Only those of this pod; may be repeated
+    #[arg(long = "pod", value_name = "NAME")]
+    pods: Vec<String>,
+
+    /// Leave out the last lines of failed containers' logs
+    #[arg(long)]
+    no_logs: bool,
+}
+
+/// The complete and consistent configuration of the agent.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The node's name, if it is not the hostname.
-    pub node_name: Option<String>,
-    /// The cluster's uid; empty where it is not known.
-    pub cluster_uid: String,
-    /// How the sources see the node.
-    pub sources: Settings,
-    /// Where diagnoses go.
+    /// The node, and how it is observed.
+    pub node: NodeConfig,
+    /// The aggregator that diagnoses are pushed to.
     pub aggregator: Aggregator,
-    /// The outbox' file.
+    /// The file of the outbox.
     pub outbox: PathBuf,
-    /// Its bound.
+    /// The most bytes that the outbox holds.
     pub outbox_max_bytes: u64,
     /// Where to serve health, if anywhere.
     pub health_listen: Option<SocketAddr>,
+    /// The address of the agent's pod.
+    pub pod_ip: Option<IpAddr>,
     /// How log lines look.
     pub log_format: logging::Format,
+}
+
+/// A node, and how it is observed.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// The node's name, if it is not the hostname.
+    pub name: Option<String>,
+    /// The cluster's uid; empty where it is not known.
+    pub cluster_uid: String,
+    /// How the sources see it.
+    pub sources: Settings,
+}
+
+/// What `coroner-agent record` writes.
+#[derive(Clone, Debug)]
+pub struct RecordConfig {
+    /// The node, and how it is observed.
+    pub node: NodeConfig,
+    /// How long the recording lasts.
+    pub duration: Duration,
+    /// Bound of what is written, in bytes.
+    pub max_bytes: u64,
+    /// Which pods it is about.
+    pub scope: Scope,
+}
+
+/// What this process is started as.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// The agent.
+    Run(Box<Config>),
+    /// The recorder: `record` as the first argument.
+    Record(Box<RecordConfig>),
 }
 
 /// How the aggregator is reached. The files are read at each connection, so that renewed certificates are taken up.
@@ -172,13 +250,13 @@ pub struct Aggregator {
 /// PEM files of a TLS client.
 #[derive(Clone, Debug)]
 pub struct Tls {
-    /// The authority that vouches for the aggregator.
+    /// The authority of the aggregator's certificate.
     pub ca: PathBuf,
     /// The agent's own certificate and its key.
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
-/// Why the agent does not start as told.
+/// Why the agent does not start with this configuration.
 #[derive(Debug, Error)]
 pub enum UsageError {
     /// Not an error: help or version were asked for. Holds the text.
@@ -189,21 +267,84 @@ pub enum UsageError {
     Bad(String),
 }
 
-impl Config {
+impl Command {
     /// Reads the command line of this process and its environment.
     ///
     /// # Errors
-    /// If they do not say what to do.
+    /// If they are not valid or contradict each other.
     pub fn from_args() -> Result<Self, UsageError> {
-        Self::parse(std::env::args_os())
+        let args: Vec<OsString> = std::env::args_os().collect();
+        if args.get(1).is_none_or(|first| first != "record") {
+            return Ok(Self::Run(Box::new(Config::parse(args)?)));
+        }
+        Ok(Self::Record(Box::new(RecordConfig::parse(args.into_iter().skip(1))?)))
     }
+}
 
+impl RecordConfig {
+    fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Self, UsageError> {
+        let RecordFlags { node, like_agent, seconds, max_bytes, namespace, pods, no_logs } = parse(args)?;
+        let mut node = if like_agent { NodeFlags::of_agent()? } else { node }.checked()?;
+        if no_logs {
+            node.sources.log_lines = 0;
+        }
+        let scope = Scope { namespace, pods: pods.into_iter().collect() };
+        Ok(Self { node, duration: Duration::from_secs(seconds), max_bytes, scope })
+    }
+}
+
+impl Config {
     /// Reads a command line, the first word of which is the program's name.
     ///
     /// # Errors
-    /// If it does not say what to do.
-    pub fn parse(args: impl IntoIterator<Item = impl Into<std::ffi::OsString> + Clone>) -> Result<Self, UsageError> {
+    /// If it is not valid.
+    pub fn parse(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, UsageError> {
         let Flags {
+            node,
+            aggregator,
+            tls_ca,
+            tls_cert,
+            tls_key,
+            token_file,
+            insecure,
+            outbox,
+            outbox_max_bytes,
+            health_listen,
+            pod_ip,
+            log_format,
+        } = parse(args)?;
+        let tls = tls_ca.map(|ca| Tls { ca, identity: tls_cert.zip(tls_key) });
+        Ok(Self {
+            node: node.checked()?,
+            aggregator: Aggregator::checked(aggregator, tls, token_file, insecure).map_err(UsageError::Bad)?,
+            outbox,
+            outbox_max_bytes,
+            health_listen,
+            pod_ip,
+            log_format,
+        })
+    }
+}
+
+/// Reads a command line, the first word of which is the program's name.
+fn parse<F: Parser>(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<F, UsageError> {
+    F::try_parse_from(args).map_err(|error| {
+        if error.use_stderr() { UsageError::Bad(one_line(&error)) } else { UsageError::Help(error.to_string()) }
+    })
+}
+
+impl NodeFlags {
+    /// Those of process 1.
+    fn of_agent() -> Result<Self, UsageError> {
+        let path = "/proc/1/cmdline";
+        let read = std::fs::read(path).map_err(|error| UsageError::Bad(format!("{path}: {error}")))?;
+        let args = read.strip_suffix(b"\0").unwrap_or(&read).split(|byte| *byte == 0);
+        let flags: Flags = parse(args.map(|arg| OsString::from_vec(arg.to_vec())))?;
+        Ok(flags.node)
+    }
+
+    fn checked(self) -> Result<NodeConfig, UsageError> {
+        let Self {
             node_name,
             cluster_uid,
             host_root,
@@ -218,19 +359,7 @@ impl Config {
             node_ip,
             kubelet_ca,
             kubelet_insecure_tls,
-            aggregator,
-            tls_ca,
-            tls_cert,
-            tls_key,
-            token_file,
-            insecure,
-            outbox,
-            outbox_max_bytes,
-            health_listen,
-            log_format,
-        } = Flags::try_parse_from(args).map_err(|error| {
-            if error.use_stderr() { UsageError::Bad(one_line(&error)) } else { UsageError::Help(error.to_string()) }
-        })?;
+        } = self;
         let host_root = std::path::absolute(&host_root)
             .map_err(|error| UsageError::Bad(format!("--host-root {}: {error}", host_root.display())))?;
         let host = HostRoot::at(&host_root);
@@ -249,7 +378,6 @@ impl Config {
             insecure: kubelet_insecure_tls,
             kubeconfig: kubeconfig.clone(),
         };
-        let tls = tls_ca.map(|ca| Tls { ca, identity: tls_cert.zip(tls_key) });
         let sources = Settings {
             host,
             container_logs,
@@ -261,16 +389,7 @@ impl Config {
             kubelet,
             disks: disk::places(&host_root),
         };
-        Ok(Self {
-            node_name: node_name.filter(|name| !name.is_empty()),
-            cluster_uid,
-            sources,
-            aggregator: Aggregator::checked(aggregator, tls, token_file, insecure).map_err(UsageError::Bad)?,
-            outbox,
-            outbox_max_bytes,
-            health_listen,
-            log_format,
-        })
+        Ok(NodeConfig { name: node_name.filter(|name| !name.is_empty()), cluster_uid, sources })
     }
 }
 
@@ -288,12 +407,12 @@ impl Aggregator {
             Some("https") => Err(format!("--aggregator {url}: https needs --tls-ca, the authority to trust")),
             Some("http") if is_loopback(host) => Ok(Self { url, tls: None, token }),
             Some("http") if insecure && token.is_some() => Err(format!(
-                "--aggregator {url}: anybody on the way could take the token of --token-file; use https:// with --tls-ca"
+                "--aggregator {url}: every host on the path could take the token of --token-file; use https:// with --tls-ca"
             )),
             Some("http") if insecure => Ok(Self { url, tls: None, token }),
             Some("http") => Err(format!(
-                "--aggregator {url}: plain http to another machine can be read and forged by anybody on the way; \
-                 use https:// with --tls-ca, or say --insecure"
+                "--aggregator {url}: plain http to another machine can be read and forged by every host on the path; \
+                 use https:// with --tls-ca, or set --insecure"
             )),
             _ => Err(format!("--aggregator {url}: begin with https://, http:// or unix:///")),
         }
@@ -338,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_plain_http_beyond_loopback_unless_told_so() {
+    fn refuses_plain_http_beyond_loopback_unless_insecure_is_set() {
         for near in ["http://127.0.0.1:7070", "http://localhost:7070", "http://[::1]:7070", "unix:///run/a.sock"] {
             parse(&["--aggregator", near]).unwrap();
         }
@@ -367,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn says_in_one_line_what_is_wrong() {
+    fn reports_an_error_in_one_line() {
         assert!(refusal(&["--aggregator", "ftp://x"]).contains("begin with"));
         assert!(refusal(&["--aggregator", "unix://relative"]).contains("begin with"));
         assert!(refusal(&["--aggregator", "unix:///a", "--cri-endpoint", "/run/a.sock"]).contains("unix:///PATH"));
@@ -380,7 +499,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let flags = ["--aggregator", "unix:///a", "--host-root", root.path().to_str().unwrap()];
         let config = parse(&flags).unwrap();
-        let sources = config.sources;
+        let sources = config.node.sources;
         assert_eq!(sources.host.proc, root.path().join("proc"));
         assert_eq!(sources.container_logs, root.path().join("var/log/containers"));
         assert_eq!(sources.cri, Socket::first_of(root.path(), &CRI_SOCKETS));
@@ -390,10 +509,11 @@ mod tests {
 
     #[test]
     fn endpoints_can_be_switched_off() {
-        let sources = parse(&["--aggregator", "unix:///a", "--cri-endpoint", "none"]).unwrap().sources;
+        let sources = parse(&["--aggregator", "unix:///a", "--cri-endpoint", "none"]).unwrap().node.sources;
         assert_eq!((sources.cri, sources.containerd.socket), (Socket::Off, Socket::Off));
-        let docker =
-            |endpoint| parse(&["--aggregator", "unix:///a", "--docker-endpoint", endpoint]).unwrap().sources.docker;
+        let docker = |endpoint| {
+            parse(&["--aggregator", "unix:///a", "--docker-endpoint", endpoint]).unwrap().node.sources.docker
+        };
         assert_eq!(docker("none"), Socket::Off);
         assert_eq!(docker("unix:///d.sock"), Socket::At("unix:///d.sock".to_owned()));
     }

@@ -12,7 +12,8 @@ use coroner_diagnosis::{
     case::KEEP,
     continuation::Continuation,
     examiner::Examiner,
-    observation::{Fact, Gap, GapReason, Health, Observation, docker::Word},
+    messages::{self, gaps},
+    observation::{Fact, Gap, GapReason, Health, Observation},
 };
 use coroner_proto::v1::{self, Diagnosis};
 use jiff::Timestamp;
@@ -22,8 +23,10 @@ use tracing::warn;
 
 use crate::{
     gauges::Gauges,
+    open_states::OpenStates,
     outbox::{Closed, Keeper, Record},
-    sources::logs,
+    report::NodeState,
+    sources::{logs, readers::Readers},
     status::{Board, CASE_FILES, wire_time},
 };
 
@@ -63,20 +66,28 @@ impl Pulse {
 /// The one owner of the examiner.
 #[derive(Debug)]
 pub struct Examination {
-    /// The node's name.
+    /// The name of the node.
     pub node: String,
-    /// Draws the conclusions.
+    /// The engine that draws the conclusions.
     pub examiner: Examiner,
     /// What was reported before the agent started.
     pub continuation: Continuation,
+    /// States of the node that are not over.
+    pub states: OpenStates,
+    /// What the checks of the node see.
+    pub node_state: NodeState,
     /// Takes what is reported.
     pub outbox: Keeper,
     /// Shows how the sources are.
     pub board: Board,
     /// Asks for logs of containers that failed.
     pub logs: logs::Requests,
+    /// Asks sources how far they have read.
+    pub readers: Readers,
     /// What is measured of the examination.
     pub gauges: Gauges,
+    /// When the agent started: of what ended before, it does not count how long its diagnosis took.
+    pub started: Timestamp,
 }
 
 impl Examination {
@@ -93,7 +104,8 @@ impl Examination {
         let mut burst = Vec::with_capacity(BURST);
         let mut stopping = false;
         let mut measured = Instant::now();
-        let mut room = Room::default();
+        let mut capacity = Capacity::default();
+        let mut asked = Timestamp::MIN;
         loop {
             let due = self.examiner.next_tick().map_or(IDLE_TICK, |at| until(at).min(IDLE_TICK));
             let seen = select! {
@@ -116,11 +128,19 @@ impl Examination {
                 let reported = self.examiner.tick(now);
                 self.hand_on(reported, &mut records);
             }
+            if self.examiner.unread().is_some_and(|at| asked <= at) {
+                asked = now;
+                self.readers.ask();
+            }
             if measured.elapsed() >= IDLE_TICK {
                 measured = Instant::now();
                 let sizes = self.examiner.sizes();
                 self.gauges.measure(&sizes);
-                room.show(sizes.refused, now, &self.board);
+                capacity.show(sizes.refused, now, &self.board);
+                for over in self.states.over(&self.node_state, &self.board) {
+                    self.continuation.remember(&over);
+                    records.push(Record::diagnosis(over));
+                }
             }
             if !records.is_empty() {
                 self.outbox.append(records).await?;
@@ -140,31 +160,43 @@ impl Examination {
                 self.board.count_gap(gap.source.name());
                 records.push(Record::gap(wire_gap(gap, &self.node)));
             }
-            Fact::Container(container) => self.logs.ended(container),
-            Fact::Docker(Word::Container(container)) => self.logs.ended(container),
             _ => {}
         }
+        self.logs.follow(&observation.fact);
         let reported = self.examiner.observe(observation);
         self.hand_on(reported, records);
     }
 
     fn hand_on(&mut self, reported: Vec<Diagnosis>, records: &mut Vec<Record>) {
-        records.extend(
-            reported.into_iter().filter_map(|diagnosis| self.continuation.follow(diagnosis)).map(Record::diagnosis),
-        );
+        for diagnosis in reported {
+            self.states.found(&diagnosis);
+            let Some(diagnosis) = self.continuation.follow(diagnosis) else { continue };
+            self.states.reported(&diagnosis);
+            self.measure(&diagnosis);
+            records.push(Record::diagnosis(diagnosis));
+        }
+    }
+
+    /// Counts how long the first diagnosis of an end took.
+    fn measure(&self, diagnosis: &Diagnosis) {
+        let Some(time) = diagnosis.event_time.filter(|_| diagnosis.fatal && diagnosis.revision == 1) else { return };
+        let ended = Timestamp::new(time.seconds, time.nanos).ok().filter(|ended| *ended >= self.started);
+        if let Some(ended) = ended {
+            self.gauges.count_latency(Timestamp::now().duration_since(ended).as_secs_f64().max(0.0));
+        }
     }
 }
 
-/// Whether there is room for a case file of every container and pod that lives.
+/// Whether every running container and pod has a case file.
 #[derive(Debug, Default)]
-struct Room {
+struct Capacity {
     /// How often there was none.
     refused: u64,
     /// When that last grew, until it has not for [`KEEP`].
     full: Option<Timestamp>,
 }
 
-impl Room {
+impl Capacity {
     fn show(&mut self, refused: u64, now: Timestamp, board: &Board) {
         if refused > self.refused {
             let reason = "more containers live on this node than case files can be kept of: some are not watched";
@@ -178,20 +210,21 @@ impl Room {
 }
 
 fn wire_gap(gap: &Gap, node: &str) -> v1::Gap {
-    let (reason, text) = match gap.reason {
-        GapReason::Overrun => (v1::GapReason::Overrun, "it was overwritten before it could be read"),
-        GapReason::Disconnected => (v1::GapReason::Disconnected, "the connection broke"),
-        GapReason::Overload => (v1::GapReason::Overload, "the agent could not keep up"),
+    let (reason, message) = match gap.reason {
+        GapReason::Overrun => (v1::GapReason::Overrun, gaps::gap_overrun()),
+        GapReason::Disconnected => (v1::GapReason::Disconnected, gaps::gap_disconnected()),
+        GapReason::Overload => (v1::GapReason::Overload, gaps::gap_overload()),
     };
-    v1::Gap {
+    let gap = v1::Gap {
         node: node.to_owned(),
         source: gap.source.name().to_owned(),
         reason: reason.into(),
         start_time: Some(wire_time(gap.from)),
         end_time: Some(wire_time(gap.to)),
         lost_count: gap.lost,
-        text: text.to_owned(),
-    }
+        ..v1::Gap::default()
+    };
+    messages::worded(gap, message)
 }
 
 fn until(at: Timestamp) -> Duration {

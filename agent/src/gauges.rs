@@ -1,9 +1,9 @@
 //! What the agent's metrics show of its work: how much is observed, and how much is kept.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use coroner_diagnosis::{examiner::Sizes, observation::Source};
-use coroner_runtime::metrics::{Counter, Gauge, Metrics};
+use coroner_runtime::metrics::{Counter, Gauge, Histogram, Metrics};
 use tokio::time::sleep;
 
 use crate::{
@@ -13,6 +13,8 @@ use crate::{
 
 /// How often the outbox is measured.
 const INTERVAL: Duration = Duration::from_secs(15);
+/// Upper bounds in seconds: most verdicts leave within two, those that wait for slow sources within half a minute.
+const LATENCY_BUCKETS: [f64; 10] = [0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0];
 
 /// Counters of the examination.
 #[derive(Clone, Debug)]
@@ -20,11 +22,12 @@ pub struct Gauges {
     observations: BTreeMap<Source, Counter>,
     /// By what is kept.
     kept: [Gauge; 6],
-    refused: Gauge,
+    refused: Counter,
+    latency: Histogram,
 }
 
 impl Gauges {
-    /// Registers them.
+    /// Registers the gauges and counters.
     pub fn new(metrics: &Metrics) -> Self {
         let counters = metrics.counters("observations", "source", "Observations of a source");
         let files = metrics.gauges("case_files", "kind", "Case files that are kept");
@@ -39,18 +42,28 @@ impl Gauges {
                 kept.of("subject"),
                 kept.of("waiting"),
             ],
-            refused: metrics.gauge(
+            latency: metrics.histogram(
+                "diagnosis_latency_seconds",
+                LATENCY_BUCKETS,
+                "Seconds from when something ended to its first diagnosis",
+            ),
+            refused: metrics.counter(
                 "case_files_refused",
-                "Times at which there was no room for a container or pod, as too many live: diagnoses may be missing",
+                "Times at which a container or pod got no case file, as too many are running: diagnoses may be missing",
             ),
         }
     }
 
-    /// Counts an observation.
+    /// Counts one observation of a source.
     pub fn count(&self, source: Source) {
         if let Some(counter) = self.observations.get(&source) {
             counter.inc();
         }
+    }
+
+    /// Counts a first diagnosis of what ended so many seconds before it.
+    pub fn count_latency(&self, seconds: f64) {
+        self.latency.observe(seconds);
     }
 
     /// Measures what the examiner keeps.
@@ -59,7 +72,7 @@ impl Gauges {
         for (gauge, size) in self.kept.iter().zip([containers, pods, objects, statements, subjects, waiting]) {
             gauge.set(i64::try_from(size).unwrap_or(i64::MAX));
         }
-        self.refused.set(i64::try_from(refused).unwrap_or(i64::MAX));
+        self.refused.inner().store(refused, Relaxed);
     }
 }
 
@@ -71,8 +84,10 @@ pub struct OutboxGauges {
 }
 
 impl OutboxGauges {
-    /// Registers them.
-    pub fn new(metrics: &Metrics) -> Self {
+    /// Registers them, for an outbox of at most `max_bytes`.
+    pub fn new(metrics: &Metrics, max_bytes: u64) -> Self {
+        let limit = metrics.gauge("outbox_limit_bytes", "Bytes that the outbox may use");
+        limit.set(i64::try_from(max_bytes).unwrap_or(i64::MAX));
         Self {
             waiting: metrics.gauge("outbox_records", "Records that the aggregator has not acknowledged yet"),
             bytes: metrics.gauge("outbox_bytes", "Bytes of the outbox' file that are in use"),

@@ -5,17 +5,17 @@ use std::path::{Path, PathBuf};
 /// The node's directories, as the agent sees them. Everything the agent reads of the node hangs off these.
 #[derive(Clone, Debug)]
 pub struct HostRoot {
-    /// The node's /proc.
+    /// The node's /proc, as it is mounted here.
     pub proc: PathBuf,
-    /// The node's /sys.
+    /// The node's /sys, as it is mounted here.
     pub sys: PathBuf,
-    /// The node's /dev.
+    /// The node's /dev, as it is mounted here.
     pub dev: PathBuf,
-    /// The node's /etc.
+    /// The node's /etc, as it is mounted here.
     pub etc: PathBuf,
-    /// The node's /run.
+    /// The node's /run, as it is mounted here.
     pub run: PathBuf,
-    /// The node's /var/log.
+    /// The node's /var/log, as it is mounted here.
     pub log: PathBuf,
 }
 

@@ -4,14 +4,16 @@ use std::process::ExitCode;
 
 use coroner_agent::{
     app,
-    config::{Config, UsageError},
+    config::{Command, UsageError},
+    record,
 };
-use coroner_runtime::logging;
+use coroner_diagnosis::messages::{Language, text};
+use coroner_runtime::logging::{self, locale};
 use tracing::error;
 
 fn main() -> ExitCode {
     coroner_sys::give_memory_back();
-    let config = match Config::from_args() {
+    let command = match Command::from_args() {
         Ok(config) => config,
         Err(UsageError::Help(text)) => {
             print!("{text}");
@@ -22,22 +24,32 @@ fn main() -> ExitCode {
             return 2.into();
         }
     };
-    logging::start(config.log_format);
-    match run(config) {
+    match run(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let exit_code = failure.downcast_ref().map_or(ExitCode::FAILURE, app::AppError::exit_code);
-            error!("{failure:#}");
+            let known = failure.downcast_ref::<app::AppError>();
+            let exit_code = known.map_or(ExitCode::FAILURE, app::AppError::exit_code);
+            match known.and_then(app::AppError::message) {
+                Some(message) => error!("{}", text(&message, Language::of_locale(locale()))),
+                None => error!("{failure:#}"),
+            }
             exit_code
         }
     }
 }
 
-fn run(config: Config) -> anyhow::Result<()> {
+fn run(command: Command) -> anyhow::Result<()> {
+    logging::start(match &command {
+        Command::Run(config) => config.log_format,
+        Command::Record(_) => logging::Format::Text,
+    });
     // An agent is no reason to have as many threads as the node has cores.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let end = runtime.block_on(app::run(config));
+    let end = match command {
+        Command::Run(config) => runtime.block_on(app::run(*config)).map_err(anyhow::Error::from),
+        Command::Record(config) => runtime.block_on(record::run(*config, std::io::stdout())).map_err(Into::into),
+    };
     // Threads that wait for the kernel are left behind: the process ends now.
     runtime.shutdown_background();
-    Ok(end?)
+    end
 }

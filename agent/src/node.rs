@@ -1,9 +1,13 @@
 //! Who this node is: the names that go into every diagnosis and its uid.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use coroner_proto::v1::Node;
-use nix::unistd;
+use jiff::SignedDuration;
+use nix::{
+    time::{ClockId, clock_gettime},
+    unistd,
+};
 use tracing::warn;
 
 use crate::host::HostRoot;
@@ -12,7 +16,7 @@ use crate::host::HostRoot;
 pub fn identify(host: &HostRoot, name: Option<String>, cluster_uid: String) -> Node {
     let boot_id = line(&host.proc.join("sys/kernel/random/boot_id"));
     if boot_id.is_empty() {
-        // Without it, a diagnosis of this boot cannot be told from one of the next by its uid.
+        // Without it, a diagnosis of this boot cannot be distinguished from one of the next by its uid.
         warn!(path = %host.proc.display(), "The node's boot id cannot be read");
     }
     Node {
@@ -22,6 +26,11 @@ pub fn identify(host: &HostRoot, name: Option<String>, cluster_uid: String) -> N
         kernel_release: line(&host.proc.join("sys/kernel/osrelease")),
         cluster_uid,
     }
+}
+
+/// Time since boot, with suspended time.
+pub fn uptime() -> Option<SignedDuration> {
+    SignedDuration::try_from(Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?)).ok()
 }
 
 /// The hostname as the kubelet makes a node's name of it: trimmed, in lower case (pkg/util/node/node.go, GetHostname).

@@ -1,13 +1,13 @@
-//! What the agent has found out and the aggregator has not yet made durable: a bounded queue on disk.
+//! The diagnoses that the aggregator has not yet made durable: a bounded queue on disk.
 //!
 //! Invariants, held by `tests/outbox.rs` against a model and by killing a real process:
-//! - What [`Outbox::append`] has returned for is on disk (fsync), unless the board says `outbox: degraded`.
-//! - A record leaves only when it is acknowledged, or when it is shed for space, and then a [`Gap`] with how many and of
-//!   when takes its place. Acknowledged records stay until their space is needed, so that an aggregator that has lost its
-//!   ledger gets them again.
-//! - Shed are: acknowledged records, then the oldest of the least severity. Gaps of the outbox itself are never shed.
+//! - After [`Outbox::append`] has returned, its records are on disk (fsync), unless the board shows `outbox: degraded`.
+//! - A record leaves only when it is acknowledged, or when it is discarded for space: then a [`Gap`] with the number
+//!   and the time range replaces it. Acknowledged records stay until their space is needed, so that an aggregator that
+//!   has lost its ledger gets them again.
+//! - Discarded are: acknowledged records, then the oldest of the least severity. Gaps of the outbox itself never are.
 //! - Within a stream, sequences ascend and are never used twice. A file that cannot be continued is set aside, what can
-//!   still be read of it is taken over into a new stream, and a [`Gap`] says so.
+//!   still be read of it is copied into a new stream, and a [`Gap`] reports it.
 //! - One agent at a time: a lock on `FILE.lock`, which ends with the process.
 //!
 //! While the disk refuses (full, read-only, broken) records wait in a small [`memory`] queue, a stream of its own, and
@@ -25,7 +25,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use coroner_diagnosis::{continuation::Continuation, observation::Health};
+use coroner_diagnosis::{
+    continuation::Continuation,
+    messages::{self, Message, stores},
+    observation::Health,
+};
 use coroner_proto::v1::{Gap, OutboxRecord};
 use coroner_runtime::error::chain;
 use thiserror::Error;
@@ -57,7 +61,7 @@ pub struct Batch {
 /// How much a batch may hold. One record is given even if it is larger.
 #[derive(Clone, Copy, Debug)]
 pub struct Limit {
-    /// So many records.
+    /// The number of records in it.
     pub records: usize,
     /// So many bytes of encoded records.
     pub bytes: usize,
@@ -66,7 +70,7 @@ pub struct Limit {
 /// How much an outbox holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sizes {
-    /// Records that are not acknowledged. Those that were shed may be among them.
+    /// Records that are not acknowledged. Discarded ones may be among them.
     pub waiting: u64,
     /// Bytes of the file that are in use.
     pub bytes: u64,
@@ -83,9 +87,31 @@ pub enum OpenError {
     Foreign {
         /// The file.
         path: PathBuf,
-        /// What it says it is.
+        /// Its state as shown on the board.
         application_id: i32,
     },
+    /// A later agent wrote it.
+    #[error("{}", messages::english(&later(path, *found)))]
+    Later {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i32,
+    },
+}
+
+fn later(path: &Path, found: i32) -> Message {
+    stores::outbox_is_later(path.display().to_string(), found, disk::VERSION)
+}
+
+impl OpenError {
+    /// What to do about it, where that takes more than a line of the log.
+    pub fn message(&self) -> Option<Message> {
+        match self {
+            Self::Later { path, found } => Some(later(path, *found)),
+            Self::Locked(_) | Self::Foreign { .. } => None,
+        }
+    }
 }
 
 /// The queue. Every call may wait for the disk.
@@ -104,7 +130,7 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Opens the outbox in this file, or makes it. A disk that cannot be written is no error: the board says so.
+    /// Opens the outbox in this file, or creates it. A disk that cannot be written is no error: the board shows it.
     ///
     /// # Errors
     /// If the file is another's: a running agent's, or another program's.
@@ -124,16 +150,18 @@ impl Outbox {
         Ok(outbox)
     }
 
-    /// What was told before, as far as it is still at hand: what is told from now on follows it.
+    /// What was reported before, as far as it is still stored: new reports continue it.
     pub fn continuation(&self) -> Continuation {
         let mut continuation = Continuation::default();
-        if let Some(Err(error)) = self.disk.as_ref().map(|disk| disk.diagnoses(|told| continuation.remember(told))) {
-            warn!(error = chain(&error), "Revisions may begin anew");
+        if let Some(Err(error)) =
+            self.disk.as_ref().map(|disk| disk.diagnoses(|diagnosis| continuation.remember(diagnosis)))
+        {
+            warn!(error = chain(&error), "Revisions may start over");
         }
         continuation
     }
 
-    /// Appends in this order. When it returns, they are durable or the board says why not.
+    /// Appends in this order. When it returns, the records are durable or the board shows why not.
     pub fn append(&mut self, records: Vec<Record>) {
         if self.disk.is_some() && self.memory.is_empty() {
             let Err(error) = self.with_disk(|disk| disk.append(&records)) else { return self.recovered() };
@@ -171,8 +199,8 @@ impl Outbox {
         self.memory.batch(limit, &self.node)
     }
 
-    /// The aggregator says how far it has this stream, before anything was pushed to it on this connection. That may be
-    /// less than it once had (its ledger is new: all that is kept is pushed again), and more than the outbox had
+    /// The aggregator states how far it has this stream, before anything was pushed to it on this connection. That may
+    /// be less than it once had (its ledger is new: all that is kept is pushed again), and more than the outbox had
     /// itself when it was opened (its file was put back to an earlier state: what came since moves behind it).
     pub fn synchronize(&mut self, stream_id: &str, acknowledged: u64) {
         if self.memory.stream_id() == stream_id {
@@ -233,7 +261,8 @@ impl Outbox {
         self.with_disk(|disk| if disk.stream_id() == stream_id { act(disk) } else { Ok(()) })
     }
 
-    /// Acts on the disk; a file that turns out to be damaged is replaced by a new one, and the act tried once more there.
+    /// Acts on the disk; a file that turns out to be damaged is replaced by a new one, and the act tried once more
+    /// there.
     fn with_disk<T>(&mut self, mut act: impl FnMut(&mut Disk) -> Result<T, DiskError>) -> Result<T, DiskError> {
         let Some(disk) = &mut self.disk else { return Err(DiskError::NotOpen) };
         match act(disk) {
@@ -313,6 +342,7 @@ impl Outbox {
             Err(DiskError::Foreign { application_id }) => {
                 return Err(OpenError::Foreign { path: self.path.clone(), application_id });
             }
+            Err(DiskError::Later(found)) => return Err(OpenError::Later { path: self.path.clone(), found }),
             Err(error) => self.fell_out(&error),
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! How well the agent sees: the state of each source and of the outbox, as it goes to the aggregator with each push, into the
-//! metrics, and decides whether the agent is ready.
+//! How well the agent sees: the state of each source and of the outbox, as it goes to the aggregator with each push,
+//! into the metrics, and decides whether the agent is ready.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -37,12 +37,12 @@ impl Default for Board {
     }
 }
 
-/// What has changed on a board since it was last told to somebody.
+/// What has changed on a board since it was last reported.
 #[derive(Debug)]
 pub struct Changes(watch::Receiver<BTreeMap<&'static str, SourceStatus>>);
 
 impl Changes {
-    /// Whether there is something to tell.
+    /// Whether there is something to report.
     pub fn any(&self) -> bool {
         // The board is gone: nothing changes any more.
         self.0.has_changed().unwrap_or(false)
@@ -56,7 +56,7 @@ impl Changes {
     }
 
     /// From now on only what changes from now on.
-    pub fn told(&mut self) {
+    pub fn mark_reported(&mut self) {
         self.0.mark_unchanged();
     }
 }
@@ -67,9 +67,11 @@ impl Board {
         let help = "How well a source sees: 2 everything, 1 less than it could, 0 nothing";
         let health = metrics.gauges("source_health", "source", help);
         let gaps = metrics.counters("source_gaps", "source", "Times at which a source lost something");
-        // Neither seeing nor absent: whoever waits for the agent's sources waits for what they report themselves.
+        // Neither healthy nor absent: a client that waits for the agent's sources waits for what they report
+        // themselves.
         let unknown = |source: Source| {
             health.set(source.name(), 0);
+            gaps.of(source.name());
             SourceStatus {
                 source: source.name().to_owned(),
                 reason: "not started yet".to_owned(),
@@ -138,7 +140,7 @@ impl Board {
         });
     }
 
-    /// Tells of every change.
+    /// Notifies of every change.
     pub fn changes(&self) -> Changes {
         Changes(self.sources.subscribe())
     }

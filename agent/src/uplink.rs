@@ -1,16 +1,20 @@
-//! The way from the outbox to the aggregator: pushes what is not acknowledged, oldest first, and never gives up.
+//! The connection from the outbox to the aggregator: pushes what is not acknowledged, oldest first, and retries without
+//! limit.
 //!
-//! - Each connection begins with an empty push: the answer says where to go on. Without records one follows at least
-//!   every [`HEARTBEAT`], for it also tells that the agent lives and how its sources are.
-//! - Only the aggregator's `acknowledged_sequence` moves the outbox on. Each push says what the last one was: a connection may come
-//!   back by itself to another ledger, which then refuses instead of taking what lies behind a hole.
+//! - Each connection begins with an empty push: the answer states where to continue. Without records one follows at
+//!   least every [`HEARTBEAT`], since it also reports that the agent is running and the health of its sources.
+//! - Only the aggregator's `acknowledged_sequence` advances the outbox. Each push states what the last one was: a
+//!   connection may be re-established to another ledger, which then refuses instead of accepting records behind a hole.
 //! - What a status means follows the table in `ARCHITECTURE.md`: wait and try again; or cut the batch in two until the
-//!   record that is refused stands alone, and put a gap in its place; or hold, for an operator has to act. Holding deviates
-//!   from OTLP's rules, by which an unauthenticated client drops its data.
+//!   record that is refused stands alone, and put a gap in its place; or hold, for an operator has to act. Holding
+//!   deviates from OTLP's rules, by which an unauthenticated client drops its data.
 
 use std::{error::Error as _, time::Duration};
 
-use coroner_diagnosis::text;
+use coroner_diagnosis::{
+    messages::{self, gaps},
+    text,
+};
 use coroner_proto::v1::{
     Gap, GapReason, OutboxRecord, PushDiagnosesRequest, PushDiagnosesResponse, RejectedRecord, SourceStatus,
     ingest_service_client::IngestServiceClient, outbox_record,
@@ -34,13 +38,13 @@ use tracing::{error, info, warn};
 
 use crate::{
     config::{Aggregator, Tls},
-    outbox::{Closed, Keeper, Limit},
+    outbox::{Batch, Closed, Keeper, Limit},
     status::{Board, Changes, OUTBOX, wire_time},
 };
 
-/// Without records, the aggregator hears from the agent so often.
+/// Without records, the agent pushes so often.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
-/// A change of how well a source sees is told at once, but no more often than this.
+/// A change of a source's health is reported at once, but no more often than this.
 const NEWS: Duration = Duration::from_millis(500);
 /// The contract's bound of a push.
 const MAX_RECORDS: usize = 500;
@@ -56,11 +60,11 @@ pub struct Uplink {
     aggregator: Aggregator,
     outbox: Keeper,
     board: Board,
-    /// Of the board, since the aggregator was told of it.
+    /// Of the board, since the aggregator was informed of it.
     changes: Changes,
     pace: Pace,
     client: Option<IngestServiceClient<Channel>>,
-    /// What the aggregator has said last.
+    /// The last answer of the aggregator.
     synchronized: Option<Synchronized>,
     /// Records of the next batch: fewer while looking for one that is refused.
     limit: usize,
@@ -123,22 +127,24 @@ impl Uplink {
         }
     }
 
-    /// Pushes until told to finish; then what is left, once.
+    /// Pushes until stopped; then what is left, once.
     ///
     /// # Errors
     /// If the outbox' owner has ended.
     pub async fn run(mut self, finish: CancellationToken) -> Result<(), Closed> {
+        let mut batch = None;
         loop {
-            match self.step().await? {
+            match self.step(batch.take()).await? {
                 Step::More => {}
                 Step::Done => {
                     let (heartbeat, next_news) = (self.until(HEARTBEAT), self.until(NEWS));
+                    let limit = self.batch_limit();
                     let changed = async {
                         sleep(next_news).await;
                         self.changes.wait().await;
                     };
                     select! {
-                        appended = self.outbox.appended() => appended?,
+                        next = self.outbox.next_batch(limit) => batch = Some(next?),
                         () = sleep(heartbeat) => {}
                         () = changed => {}
                         () = finish.cancelled() => break,
@@ -150,23 +156,31 @@ impl Uplink {
                 },
             }
         }
-        while let Step::More = self.step().await? {}
+        while let Step::More = self.step(None).await? {}
         Ok(())
     }
 
     /// How long until the last push that was answered is so old.
     fn until(&self, age: Duration) -> Duration {
-        self.synchronized.as_ref().map_or(Duration::ZERO, |said| age.saturating_sub(said.at.elapsed()))
+        self.synchronized.as_ref().map_or(Duration::ZERO, |found| age.saturating_sub(found.at.elapsed()))
     }
 
-    /// Whether the aggregator should hear from the agent even if there is no record for it.
+    /// Whether the aggregator should get a push even if there is no record for it.
     fn has_to_report(&self) -> bool {
         self.until(HEARTBEAT).is_zero() || (self.changes.any() && self.until(NEWS).is_zero())
     }
 
-    async fn step(&mut self) -> Result<Step, Closed> {
-        let batch = self.outbox.batch(Limit { records: self.limit, bytes: MAX_BYTES }).await?;
-        let synchronized = self.synchronized.as_ref().is_some_and(|said| said.stream_id == batch.stream_id);
+    fn batch_limit(&self) -> Limit {
+        Limit { records: self.limit, bytes: MAX_BYTES }
+    }
+
+    /// Deals with this batch, or with what waits now.
+    async fn step(&mut self, batch: Option<Batch>) -> Result<Step, Closed> {
+        let batch = match batch {
+            Some(batch) => batch,
+            None => self.outbox.batch(self.batch_limit()).await?,
+        };
+        let synchronized = self.synchronized.as_ref().is_some_and(|found| found.stream_id == batch.stream_id);
         if !synchronized || (batch.records.is_empty() && self.has_to_report()) {
             return self.synchronize(batch.stream_id).await;
         }
@@ -176,7 +190,7 @@ impl Uplink {
         self.push_records(batch.stream_id, batch.records).await
     }
 
-    /// Asks how far the aggregator has this stream, and tells that the agent lives.
+    /// Queries how far the aggregator has this stream, which also shows that the agent is running.
     async fn synchronize(&mut self, stream_id: String) -> Result<Step, Closed> {
         match self.push(&stream_id, Vec::new()).await {
             Ok(answer) => {
@@ -243,8 +257,9 @@ impl Uplink {
                     start_time: Some(now),
                     end_time: Some(now),
                     lost_count: Some(1),
-                    text: format!("the aggregator refused it for good: {reason}"),
+                    ..Gap::default()
                 };
+                let gap = messages::worded(gap, gaps::gap_refused(reason));
                 self.outbox.replace(stream_id, sequence, gap).await?;
                 Ok(Step::More)
             }
@@ -259,21 +274,21 @@ impl Uplink {
         reason
     }
 
-    /// The sources as they are, which counts as told: a push that fails is followed by another.
-    fn told_sources(&mut self) -> Vec<SourceStatus> {
-        self.changes.told();
+    /// The current sources, which count as reported: a push that fails is followed by another.
+    fn reported_sources(&mut self) -> Vec<SourceStatus> {
+        self.changes.mark_reported();
         self.board.sources()
     }
 
     /// One call, with its deadline.
     async fn push(&mut self, stream_id: &str, records: Vec<OutboxRecord>) -> Result<PushDiagnosesResponse, Status> {
-        let said = self.synchronized.as_ref().filter(|said| said.stream_id == stream_id);
+        let found = self.synchronized.as_ref().filter(|found| found.stream_id == stream_id);
         let request = PushDiagnosesRequest {
             node: self.node.clone(),
             stream_id: stream_id.to_owned(),
             records,
-            after_sequence: said.map_or(0, |said| said.acknowledged),
-            sources: self.told_sources(),
+            after_sequence: found.map_or(0, |found| found.acknowledged),
+            sources: self.reported_sources(),
         };
         let request = signed(request, self.aggregator.token.as_deref())?;
         let client = match &mut self.client {
@@ -296,7 +311,7 @@ impl Uplink {
         self.holding = false;
     }
 
-    /// Starts anew after a while: another connection, and where to go on asked again.
+    /// Starts over after a while: another connection, and a new query for where to continue.
     fn failed(&mut self, status: &Status, must_hold: bool) -> Step {
         self.client = None;
         self.synchronized = None;
@@ -320,8 +335,8 @@ impl Uplink {
 
 fn remedy(status: &Status) -> Remedy {
     match status.code() {
-        // Servers of tonic say OutOfRange to a message that is too large, those of grpc-go ResourceExhausted. With details
-        // (RetryInfo) the latter asks for patience instead.
+        // Servers of tonic answer OutOfRange to a message that is too large, those of grpc-go ResourceExhausted. With
+        // details (RetryInfo) the latter requests a delay instead.
         Code::InvalidArgument | Code::OutOfRange | Code::DataLoss => Remedy::Bisect,
         Code::ResourceExhausted if status.details().is_empty() => Remedy::Bisect,
         Code::PermissionDenied
@@ -343,6 +358,11 @@ fn remedy(status: &Status) -> Remedy {
 
 /// A connection that is made when it is first used, to what the name resolves to then.
 fn connect(aggregator: &Aggregator) -> Result<IngestServiceClient<Channel>, Status> {
+    channel(aggregator).map(IngestServiceClient::new)
+}
+
+/// The same for any of its services.
+pub(crate) fn channel(aggregator: &Aggregator) -> Result<Channel, Status> {
     let mut endpoint = Endpoint::from_shared(aggregator.url.clone())
         .map_err(|error| Status::failed_precondition(format!("{}: {error}", aggregator.url)))?
         .connect_timeout(CONNECT_DEADLINE)
@@ -362,11 +382,11 @@ fn connect(aggregator: &Aggregator) -> Result<IngestServiceClient<Channel>, Stat
         endpoint =
             endpoint.tls_config(tls).map_err(|error| Status::failed_precondition(format!("TLS files: {error}")))?;
     }
-    Ok(IngestServiceClient::new(endpoint.connect_lazy()))
+    Ok(endpoint.connect_lazy())
 }
 
-/// A request with the token of this file, which the kubelet writes anew before it expires.
-fn signed<M>(message: M, token: Option<&std::path::Path>) -> Result<tonic::Request<M>, Status> {
+/// A request with the token of this file, which the kubelet renews before it expires.
+pub(crate) fn signed<M>(message: M, token: Option<&std::path::Path>) -> Result<tonic::Request<M>, Status> {
     let mut request = tonic::Request::new(message);
     if let Some(path) = token {
         let cannot = |why: &dyn std::fmt::Display| Status::unavailable(format!("the token {}: {why}", display(path)));
@@ -384,8 +404,8 @@ fn display(path: &std::path::Path) -> String {
     path.display().to_string()
 }
 
-/// What the status says and what lies beneath it, fit for a log.
-fn describe(status: &Status) -> String {
+/// The status and its sources as one text, fit for a log.
+pub(crate) fn describe(status: &Status) -> String {
     let message = status.message();
     match status.source().map(chain) {
         Some(cause) if !message.contains(&cause) => text::clean(&format!("{message}: {cause}"), 512),

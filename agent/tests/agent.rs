@@ -24,7 +24,7 @@ use tonic::{Request, Response, Status, transport::Server};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Takes everything, and remembers what it was told.
+/// Accepts everything, and remembers what it received.
 #[derive(Clone, Default)]
 struct Aggregator {
     pushes: Arc<Mutex<Vec<PushDiagnosesRequest>>>,
@@ -52,16 +52,16 @@ impl Aggregator {
         tokio::spawn(async move { server.serve_with_incoming(incoming).await.unwrap() });
     }
 
-    /// The state of the sources, once all have spoken.
+    /// The state of the sources, once all have reported.
     async fn sources(&self) -> Vec<SourceStatus> {
         let mut pushed = self.pushed.subscribe();
-        let all_spoke = |push: &PushDiagnosesRequest| !push.sources.iter().any(|s| s.reason == "not started yet");
+        let all_reported = |push: &PushDiagnosesRequest| !push.sources.iter().any(|s| s.reason == "not started yet");
         loop {
-            if let Some(push) = self.pushes.lock().unwrap().last().filter(|push| all_spoke(push)) {
+            if let Some(push) = self.pushes.lock().unwrap().last().filter(|push| all_reported(push)) {
                 assert_eq!(push.node, "worker-1");
                 return push.sources.clone();
             }
-            timeout(DEADLINE, pushed.changed()).await.expect("some source never spoke").unwrap();
+            timeout(DEADLINE, pushed.changed()).await.expect("some source never reported").unwrap();
         }
     }
 }
@@ -99,10 +99,10 @@ impl Agent {
     }
 
     /// Reads the log up to a line with these words.
-    fn await_line(&mut self, words: &str) -> String {
+    fn await_line(&mut self, part: &str) -> String {
         let log = self.0.stderr.as_mut().unwrap();
         let mut lines = BufReader::with_capacity(1, log).lines().map(Result::unwrap);
-        lines.find(|line| line.contains(words)).unwrap_or_else(|| panic!("the agent never said {words:?}"))
+        lines.find(|line| line.contains(part)).unwrap_or_else(|| panic!("the agent never logged {part:?}"))
     }
 
     /// Its exit code and the rest of its log.
@@ -114,7 +114,7 @@ impl Agent {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_any_source_it_runs_says_so_and_stops_when_told() {
+async fn without_any_source_it_runs_reports_that_and_stops_on_request() {
     let directory = tempfile::tempdir().unwrap();
     let aggregator = Aggregator::default();
     aggregator.serve(&directory.path().join("aggregator.sock"));
@@ -146,7 +146,7 @@ async fn stops_in_time_without_an_aggregator() {
 }
 
 #[test]
-fn a_second_agent_on_the_same_outbox_says_so_in_one_line() {
+fn a_second_agent_on_the_same_outbox_fails_with_one_line() {
     let directory = tempfile::tempdir().unwrap();
     let mut first = Agent::start(directory.path(), &[]);
     first.await_line("Agent started");

@@ -6,7 +6,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File, OpenOptions},
     io::{BufRead, BufReader, Write},
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -43,7 +43,8 @@ fn open(path: &Path) -> Outbox {
     open_within(path, LARGE)
 }
 
-/// A process that another test starts at this moment has every open file, so also the lock, until it executes its program.
+/// A process that another test starts at this moment has every open file, so also the lock, until it executes its
+/// program.
 fn open_within(path: &Path, max_bytes: u64) -> Outbox {
     let limit = Instant::now() + Duration::from_secs(10);
     loop {
@@ -90,7 +91,7 @@ enum Act {
     Append(Vec<(Severity, usize)>),
     /// So many of what waits.
     Acknowledge(usize),
-    /// The process ends, with or without having told the file all.
+    /// The process ends, with or without having written everything to the file.
     Reopen {
         flushed: bool,
     },
@@ -113,7 +114,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 enum Fate {
     Waits,
     Acknowledged,
-    Shed,
+    Discarded,
 }
 
 proptest! {
@@ -129,7 +130,7 @@ proptest! {
         // By uid, which goes up with each append: severity and what has become of it.
         let mut model: BTreeMap<u64, (Severity, Fate)> = BTreeMap::new();
         let mut seen: BTreeMap<u64, u64> = BTreeMap::new();
-        let mut told: BTreeMap<u64, u64> = BTreeMap::new();
+        let mut stored: BTreeMap<u64, u64> = BTreeMap::new();
         let mut acknowledged = 0;
         let mut next = 0;
         let mut exact = true;
@@ -181,31 +182,31 @@ proptest! {
             for record in &batch.records {
                 if let Some(outbox_record::Record::Gap(gap)) = &record.record {
                     prop_assert!(!seen.contains_key(&record.sequence));
-                    told.insert(record.sequence, gap.lost_count.unwrap());
+                    stored.insert(record.sequence, gap.lost_count.unwrap());
                 }
             }
 
             let waiting: BTreeSet<u64> = uids(&batch).into_iter().collect();
             prop_assert!(uids(&batch).is_sorted());
-            let mut shed = Vec::new();
+            let mut discarded = Vec::new();
             for (uid, (severity, fate)) in &mut model {
                 match (*fate, waiting.contains(uid)) {
-                    (Fate::Waits, true) | (Fate::Acknowledged | Fate::Shed, false) => {}
+                    (Fate::Waits, true) | (Fate::Acknowledged | Fate::Discarded, false) => {}
                     (Fate::Acknowledged, true) if forgot => *fate = Fate::Waits,
                     (Fate::Waits, false) => {
-                        *fate = Fate::Shed;
-                        shed.push((*severity, *uid));
+                        *fate = Fate::Discarded;
+                        discarded.push((*severity, *uid));
                     }
                     odd => prop_assert!(false, "record {} is {:?}", uid, odd),
                 }
             }
-            if let Some(dearest_shed) = shed.iter().max() {
-                let cheapest_kept = waiting.iter().map(|uid| (model[uid].0, *uid)).min();
-                prop_assert!(cheapest_kept.is_none_or(|kept| *dearest_shed < kept), "{:?} {:?}", shed, cheapest_kept);
+            if let Some(most_severe_discarded) = discarded.iter().max() {
+                let least_severe_kept = waiting.iter().map(|uid| (model[uid].0, *uid)).min();
+                prop_assert!(least_severe_kept.is_none_or(|kept| *most_severe_discarded < kept), "{:?} {:?}", discarded, least_severe_kept);
             }
-            let lost = model.values().filter(|(_, fate)| *fate == Fate::Shed).count() as u64;
-            let told: u64 = told.values().sum();
-            prop_assert!(if exact { told == lost } else { told >= lost }, "{} lost, {} told", lost, told);
+            let lost = model.values().filter(|(_, fate)| *fate == Fate::Discarded).count() as u64;
+            let stored: u64 = stored.values().sum();
+            prop_assert!(if exact { stored == lost } else { stored >= lost }, "{} lost, {} stored", lost, stored);
         }
         drop(outbox);
         let size = fs::metadata(&path).unwrap().len();
@@ -228,19 +229,19 @@ fn a_long_outage_is_one_gap_with_all_that_was_shed() {
 }
 
 #[test]
-fn dear_records_stay_as_long_as_there_is_room_for_them_alone() {
+fn critical_records_stay_as_long_as_they_alone_fit() {
     const MAX_BYTES: u64 = 1 << 20;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("outbox.db");
     let mut outbox = Outbox::open(&path, MAX_BYTES, "node", Board::default()).unwrap();
-    // A page takes three: where they lie as they come, two dear ones stay behind in each when the cheap one goes.
+    // A page holds three: in order of arrival, two critical ones would stay behind in each when the third is discarded.
     let of = |uid: u64| if uid.is_multiple_of(3) { Severity::Info } else { Severity::Critical };
-    let dear: Vec<u64> = (0..960).filter(|uid| of(*uid) == Severity::Critical).collect();
+    let critical: Vec<u64> = (0..960).filter(|uid| of(*uid) == Severity::Critical).collect();
     for first in (0..960).step_by(20) {
         outbox.append((first..first + 20).map(|uid| diagnosis(uid, of(uid), 1_200)).collect());
     }
     let kept: Vec<u64> = uids(&outbox.batch(ALL)).into_iter().filter(|uid| of(*uid) == Severity::Critical).collect();
-    assert_eq!(kept, dear, "{} of {} bytes would be enough for them", dear.len() * 1_250, MAX_BYTES);
+    assert_eq!(kept, critical, "{} of {} bytes would be enough for them", critical.len() * 1_250, MAX_BYTES);
 }
 
 #[test]
@@ -258,7 +259,7 @@ fn acknowledged_records_stay_for_an_aggregator_that_forgot_them_until_space_is_n
     outbox.append((100..190).map(|uid| diagnosis(uid, Severity::Info, 900)).collect());
     outbox.synchronize(&stream_id, 0);
     let batch = outbox.batch(ALL);
-    assert_eq!(gaps(&batch), [], "nothing unsent was shed while acknowledged records were there");
+    assert_eq!(gaps(&batch), [], "nothing unsent was discarded while acknowledged records were there");
     assert_eq!(uids(&batch).last(), Some(&189));
     assert!((91..190).contains(&uids(&batch).len()), "{}", uids(&batch).len());
 }
@@ -331,6 +332,18 @@ fn a_refused_record_gives_its_place_to_a_gap() {
 }
 
 #[test]
+fn only_its_owner_may_read_it_also_if_others_could_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("outbox.db");
+    let modes = || ["", "-wal"].map(|end| fs::metadata(format!("{}{end}", path.display())).unwrap().mode() & 0o777);
+    drop(open(&path));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let mut outbox = open(&path);
+    outbox.append(errors(0..1));
+    assert_eq!(modes(), [0o600, 0o600]);
+}
+
+#[test]
 fn a_second_agent_on_the_same_outbox_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("outbox.db");
@@ -358,7 +371,7 @@ fn another_programs_database_is_left_alone() {
 fn a_file_that_is_no_database_is_set_aside_whole() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("outbox.db");
-    fs::write(&path, "not a database at all, but somebody's notes ".repeat(50)).unwrap();
+    fs::write(&path, "not a database at all, but other notes ".repeat(50)).unwrap();
     let board = Board::default();
     let mut outbox = Outbox::open(&path, LARGE, "node", board.clone()).unwrap();
     outbox.append(errors(0..2));
@@ -371,18 +384,18 @@ fn a_file_that_is_no_database_is_set_aside_whole() {
 }
 
 #[test]
-fn a_file_of_another_version_is_set_aside_and_a_new_stream_begins() {
+fn a_file_of_an_earlier_version_is_set_aside_and_a_new_stream_begins() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("outbox.db");
     let mut outbox = open(&path);
     outbox.append(errors(0..2));
     let old_stream = outbox.batch(ALL).stream_id;
     drop(outbox);
-    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 77).unwrap();
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 1).unwrap();
 
     let batch = open(&path).batch(ALL);
     assert_ne!(batch.stream_id, old_stream);
-    assert!(gaps(&batch)[0].text.contains("version 77"), "{:?}", gaps(&batch));
+    assert!(gaps(&batch)[0].text.contains("version 1"), "{:?}", gaps(&batch));
     assert_eq!(set_aside(&path).len(), 1);
 }
 
@@ -494,7 +507,7 @@ impl Drop for SmallDisk {
 }
 
 #[test]
-fn a_full_disk_costs_nothing_while_memory_lasts_and_records_move_over_when_there_is_room() {
+fn a_full_disk_loses_nothing_while_memory_lasts_and_records_move_to_disk_later() {
     let disk = SmallDisk::mount("size=1m");
     let path = disk.0.path().join("outbox.db");
     let board = Board::default();
@@ -539,7 +552,7 @@ fn a_full_disk_costs_nothing_while_memory_lasts_and_records_move_over_when_there
 }
 
 #[test]
-fn a_read_only_disk_is_told_and_records_wait_in_memory() {
+fn a_read_only_disk_is_reported_and_records_wait_in_memory() {
     let disk = SmallDisk::mount("size=1m,ro");
     let board = Board::default();
     let mut outbox = Outbox::open(&disk.0.path().join("outbox.db"), LARGE, "node", board.clone()).unwrap();
@@ -554,7 +567,7 @@ fn a_read_only_disk_is_told_and_records_wait_in_memory() {
 /// Names the outbox to a child of this test that is to be killed.
 const CHILD: &str = "CORONER_TEST_OUTBOX";
 
-/// Not a test of its own: what the child of the next one does. Appends without end, and says what it has appended.
+/// Not a test of its own: the work of the next one's child. Appends without end, and prints what it has appended.
 #[test]
 fn child_that_appends_until_it_is_killed() {
     let Some(path) = std::env::var_os(CHILD) else { return };

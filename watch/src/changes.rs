@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use coroner_diagnosis::observation::kube::{Change, Object};
 
-use crate::{Report, Told};
+use crate::{Report, Update};
 
 /// The objects of a watch as they were last, by uid: so a new list can be compared with them.
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ pub(crate) struct Changes {
 
 impl Changes {
     /// What has not changed in what is kept of it is not reported again.
-    pub(crate) fn take(&mut self, report: Report<(String, Object)>) -> Vec<Told> {
+    pub(crate) fn take(&mut self, report: Report<(String, Object)>) -> Vec<Update> {
         match report {
             Report::ListBegun => {
                 self.listed.clear();
@@ -28,20 +28,20 @@ impl Changes {
                     return Vec::new();
                 }
                 self.known.insert(uid, object.clone());
-                vec![Told::Object(Change::Applied, object)]
+                vec![Update::Object(Change::Applied, object)]
             }
             Report::Deleted((uid, object)) => {
                 self.listed.remove(&uid);
                 self.known.remove(&uid);
-                vec![Told::Object(Change::Deleted, object)]
+                vec![Update::Object(Change::Deleted, object)]
             }
             Report::ListDone => {
                 let listed = std::mem::take(&mut self.listed);
                 let gone: Vec<_> = self.known.keys().filter(|uid| !listed.contains(*uid)).cloned().collect();
                 let gone = gone.into_iter().filter_map(|uid| self.known.remove(&uid));
-                gone.map(|object| Told::Object(Change::Deleted, object)).collect()
+                gone.map(|object| Update::Object(Change::Deleted, object)).collect()
             }
-            Report::Health(health) => vec![Told::Health(health)],
+            Report::Health(health) => vec![Update::Health(health)],
         }
     }
 }

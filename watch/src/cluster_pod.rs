@@ -10,8 +10,8 @@ use k8s_openapi::{
 };
 use serde::{Deserialize, de::IgnoredAny};
 
-/// A Pod of which only these fields are filled: names, labels, owners, deletion, node, ports and requests of its containers, what
-/// keeps it from nodes, phase and conditions.
+/// A Pod of which only these fields are filled: names, labels, owners, deletion, node, ports and requests of its
+/// containers, what keeps it from nodes, phase and conditions.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "Fields")]
 pub struct ClusterPod(core::Pod);

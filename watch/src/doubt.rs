@@ -1,5 +1,5 @@
-//! A watch that broke and gives nothing: that it stands again shows by its next event only. Where none comes for a while, the watch
-//! is begun anew, and its list shows it.
+//! A watch that broke and gives nothing: that it works again shows by its next event only. Where none comes for a
+//! while, the watch is restarted, and its list shows it.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 /// How long a watch that broke may give nothing. Most that break give their next event sooner, and need no new list.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// The events of a watch, which is begun anew when it gives nothing for long after an error.
+/// The events of a watch, which is restarted when it gives nothing for long after an error.
 pub(crate) fn doubted<K>(
     begin: impl Fn() -> BoxStream<'static, Result<Event<K>, watcher::Error>>,
 ) -> impl Stream<Item = Result<Event<K>, watcher::Error>> {
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_watch_that_gives_nothing_after_it_broke_is_begun_anew() {
+    async fn a_watch_that_gives_nothing_after_it_broke_is_restarted() {
         let start = Instant::now();
         let watches = vec![vec![broken()], vec![Ok(Event::Init), Ok(Event::InitDone)]];
         assert_eq!(seen(watches, 3).await, (vec!["broken", "event", "listed"], 2));

@@ -1,8 +1,9 @@
-//! Watches of the API server: what an agent asks of its node's objects, and the aggregator of all.
+//! Watches of the API server: an agent's of the objects of its node, and the aggregator's of all objects.
 //!
-//! Objects are pruned as they arrive. A broken watch resumes where it was; where the API server no longer knows that point (410), it
-//! lists anew, and what is gone since is reported as deleted. A watch that stays quiet after it broke is begun anew. While the API
-//! server is away nothing is reported but that: the last state stays the last that is known.
+//! Objects are pruned as they arrive. A broken watch resumes where it was; where the API server no longer knows that
+//! point (410), it lists again, and what is gone since is reported as deleted. A watch that stays quiet after it broke
+//! is restarted. While the API server is unavailable only that is reported: the last state stays the last that is
+//! known.
 
 mod changes;
 mod client;
@@ -25,28 +26,28 @@ use serde::de::DeserializeOwned;
 
 use changes::Changes;
 
-/// What a watch tells.
+/// What a watch reports.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Told {
+pub enum Update {
     /// Of an object.
     Object(Change, Object),
     /// How well it sees, at start and at each change.
     Health(Health),
 }
 
-/// Watches as [`reports()`] does, and keeps what `prune` takes of each object: only changes of that are reported, and what is gone as it
-/// was last.
+/// Watches as [`reports()`] does, and keeps what `prune` takes of each object: only changes of that are reported, and
+/// what is gone as it was last.
 pub fn watch<K>(
     api: Api<K>,
     fields: &str,
     page: u32,
     kind: Kind,
     prune: impl Fn(&K) -> Object + Send + 'static,
-) -> impl Stream<Item = Told> + Send + 'static
+) -> impl Stream<Item = Update> + Send + 'static
 where
     K: kube::Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     let mut changes = Changes::default();
     let prune = move |object: &K| (object.uid().unwrap_or_default(), prune(object));
-    reports(api, fields, page, kind, prune).flat_map(move |report| stream::iter(changes.take(report)))
+    reports(api, fields, page, kind.name(), prune).flat_map(move |report| stream::iter(changes.take(report)))
 }

@@ -2,10 +2,7 @@
 
 use std::fmt::Debug;
 
-use coroner_diagnosis::{
-    observation::{Health, kube::Kind},
-    text,
-};
+use coroner_diagnosis::{observation::Health, text};
 use futures::{Stream, StreamExt as _, stream};
 use kube::{
     Api,
@@ -36,13 +33,14 @@ pub enum Report<T> {
     Health(Health),
 }
 
-/// Watches the objects that `fields` selects (all, if it is empty), for ever. A list is asked for in pages of so many objects: what
-/// of them is not kept is in memory until the next. `prune` takes of each what is needed. Nothing is kept here.
+/// Watches the objects that `fields` selects (all, if it is empty), for ever. A list is asked for in pages of so many
+/// objects: what of them is not kept is in memory until the next. `prune` takes of each what is needed. Nothing is kept
+/// here.
 pub fn reports<K, T>(
     api: Api<K>,
     fields: &str,
     page: u32,
-    kind: Kind,
+    resource: &'static str,
     prune: impl Fn(&K) -> T + Send + 'static,
 ) -> impl Stream<Item = Report<T>> + Send + 'static
 where
@@ -65,13 +63,13 @@ where
             Ok(Event::InitDone) => (Some(Report::ListDone), health(Health::Ok)),
             Ok(Event::Apply(object)) => (Some(Report::Applied(prune(&object))), health(Health::Ok)),
             Ok(Event::Delete(object)) => (Some(Report::Deleted(prune(&object))), health(Health::Ok)),
-            Err(error) => (None, health(broken(kind, &error))),
+            Err(error) => (None, health(broken(resource, &error))),
         };
         stream::iter([report, health].into_iter().flatten())
     })
 }
 
-fn broken(kind: Kind, error: &Error) -> Health {
+fn broken(resource: &str, error: &Error) -> Health {
     let code = match error {
         Error::InitialListFailed(kube::Error::Api(status)) | Error::WatchStartFailed(kube::Error::Api(status)) => {
             status.code
@@ -81,8 +79,8 @@ fn broken(kind: Kind, error: &Error) -> Health {
     };
     let reason = |text: String| text::clean(&text, REASON);
     match code {
-        401 | 403 => Health::Absent(reason(format!("not allowed to list and watch {}: {error}", kind.name()))),
-        404 => Health::Absent(reason(format!("the API server has no {}", kind.name()))),
-        _ => Health::Degraded(reason(format!("watching {}: {error}", kind.name()))),
+        401 | 403 => Health::Absent(reason(format!("not allowed to list and watch {}: {error}", resource))),
+        404 => Health::Absent(reason(format!("the API server has no {}", resource))),
+        _ => Health::Degraded(reason(format!("watching {}: {error}", resource))),
     }
 }

@@ -1,11 +1,13 @@
 //! The outbox' file: an SQLite database in WAL mode that one process holds alone.
 //!
-//! One transaction for each append, synchronous=FULL: when it returns, the write-ahead log has reached the disk. How far
-//! the aggregator has acknowledged is written along with the next append; it is a hint, for the aggregator says it again
-//! at each connection.
+//! One transaction for each append, synchronous=FULL: when it returns, the write-ahead log has reached the disk. How
+//! far the aggregator has acknowledged is written along with the next append; it is a hint, because the aggregator
+//! states it again at each connection.
 
 use std::{
+    fs::{self, OpenOptions},
     io,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -19,12 +21,13 @@ use uuid::Uuid;
 
 use super::{Limit, Loss, Rank, Record, Sizes};
 
-/// "Coro": says in the file's header what it is.
+/// "Coro": identifies the file in its header.
 const APPLICATION_ID: i32 = 0x436f_726f;
 /// The layout below. Goes up when it changes.
 pub(super) const VERSION: i32 = 2;
-/// Records lie by rank and then by sequence, so that shedding the oldest of one rank empties whole pages. Scattered among dearer ones they
-/// would leave holes that nothing fills, and dearer ones would have to go though there is room.
+/// Records are ordered by rank and then by sequence, so that discarding the oldest of one rank empties whole pages.
+/// Scattered among records of higher rank they would leave holes that nothing fills, and those would have to be
+/// discarded although there is space.
 const LAYOUT: &str = "
     CREATE TABLE stream (
         id TEXT NOT NULL,
@@ -44,8 +47,8 @@ const LAYOUT: &str = "
 const CHUNK: usize = 32;
 /// Above these bits of a key, which hold the sequence, stands the rank.
 const RANK_SHIFT: u32 = 60;
-/// No stream lives to see this sequence: an aggregator that claims to have it is not believed. Behind one that it may claim there is as much
-/// room again.
+/// No stream lives to see this sequence: an aggregator that claims to have it is not believed. Behind one that it may
+/// claim there is as much space again.
 const ABSURD_SEQUENCE: u64 = 1 << (RANK_SHIFT - 1);
 
 /// Why the disk did not do it.
@@ -69,6 +72,8 @@ pub(super) enum DiskError {
     Damaged(String),
     #[error("it has version {0}, this agent uses version {VERSION}")]
     Version(i32),
+    #[error("it has the later version {0}, this agent uses version {VERSION}")]
+    Later(i32),
     #[error("it is another program's database")]
     Foreign { application_id: i32 },
 }
@@ -96,7 +101,7 @@ impl DiskError {
                         | SystemIoFailure
                 )
             ),
-            Self::NotOpen | Self::File { .. } | Self::Foreign { .. } => false,
+            Self::NotOpen | Self::File { .. } | Self::Foreign { .. } | Self::Later(_) => false,
         }
     }
 }
@@ -131,7 +136,7 @@ pub(super) struct Disk {
     max_bytes: u64,
     stream_id: String,
     state: State,
-    /// The last sequence when the file was opened, until the aggregator has said how far it has the stream.
+    /// The last sequence when the file was opened, until the aggregator has stated how far it has the stream.
     unsynchronized_last: Option<u64>,
     /// The highest sequence that was given out to be pushed. What was given out is never changed.
     offered: u64,
@@ -142,7 +147,7 @@ pub(super) struct Disk {
 struct State {
     last: u64,
     acknowledged: u64,
-    /// The record that tells of what was shed, while it may still be made to tell of more.
+    /// The record of the current loss, while it may still be extended.
     loss: Option<(u64, Loss)>,
 }
 
@@ -175,7 +180,7 @@ impl Disk {
         self.state = self.transaction("append", |change| {
             for chunk in records.chunks(CHUNK) {
                 chunk.iter().try_for_each(|record| change.insert(record))?;
-                change.shed()?;
+                change.discard()?;
             }
             Ok(())
         })?;
@@ -216,13 +221,13 @@ impl Disk {
 
     /// The diagnoses that are kept, acknowledged or not, the newest first, until `take` has enough.
     pub(super) fn diagnoses(&self, mut take: impl FnMut(&Diagnosis) -> bool) -> Result<(), DiskError> {
-        let doing = "read what was told before";
+        let doing = "read what was reported before";
         let mut select =
             self.connection.prepare("SELECT body FROM record ORDER BY sequence DESC").map_err(to(doing))?;
         let mut rows = select.query([]).map_err(to(doing))?;
         while let Some(row) = rows.next().map_err(to(doing))? {
             let body = row.get_ref(0).and_then(|body| Ok(body.as_blob()?)).map_err(to(doing))?;
-            // What is damaged is found out, and told, when it is to be pushed.
+            // Damage is found, and reported, when the record is about to be pushed.
             if let Ok(OutboxRecord { record: Some(outbox_record::Record::Diagnosis(diagnosis)), .. }) =
                 OutboxRecord::decode(body)
                 && !take(&diagnosis)
@@ -327,7 +332,7 @@ impl Change<'_> {
     }
 
     /// Makes the file small enough again: first acknowledged records go, then the oldest of the least rank.
-    fn shed(&mut self) -> rusqlite::Result<()> {
+    fn discard(&mut self) -> rusqlite::Result<()> {
         let mut lost: Option<Loss> = None;
         while used_bytes(self.transaction)? > self.max_bytes {
             let acknowledged = self
@@ -356,13 +361,13 @@ impl Change<'_> {
             }
         }
         if let Some(lost) = lost {
-            self.tell(lost)?;
+            self.record_loss(lost)?;
         }
         Ok(())
     }
 
     /// Puts a loss on record: with the one before, if that has not been given out yet.
-    fn tell(&mut self, lost: Loss) -> rusqlite::Result<()> {
+    fn record_loss(&mut self, lost: Loss) -> rusqlite::Result<()> {
         let lost = match self.state.loss {
             Some((sequence, before)) if sequence > self.offered => {
                 self.transaction
@@ -399,6 +404,11 @@ fn used_bytes(connection: &Connection) -> rusqlite::Result<u64> {
 /// Opens the file and makes sure that it is ours or empty.
 pub(super) fn connect(path: &Path) -> Result<Connection, DiskError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let unusable = |error| DiskError::File { path: path.to_owned(), error };
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(unusable(error)),
+        _ => {}
+    }
     let connection = Connection::open_with_flags(path, flags).map_err(to("open the file"))?;
     let set_up = || {
         connection.busy_timeout(Duration::ZERO)?;
@@ -413,6 +423,7 @@ pub(super) fn connect(path: &Path) -> Result<Connection, DiskError> {
     if application_id != APPLICATION_ID && !schema_is_empty(&connection)? {
         return Err(DiskError::Foreign { application_id });
     }
+    keep_to_owner(path).map_err(unusable)?;
     let use_log = || {
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -420,6 +431,23 @@ pub(super) fn connect(path: &Path) -> Result<Connection, DiskError> {
     };
     use_log().map_err(to("open the write-ahead log"))?;
     Ok(connection)
+}
+
+/// What is in it names pods and quotes their logs. SQLite gives its log the mode that the file has when the log is
+/// made.
+fn keep_to_owner(path: &Path) -> io::Result<()> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    for file in [path, Path::new(&log)] {
+        match fs::metadata(file) {
+            Ok(known) if known.permissions().mode() & 0o077 != 0 => {
+                fs::set_permissions(file, fs::Permissions::from_mode(0o600))?;
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn schema_is_empty(connection: &Connection) -> Result<bool, DiskError> {
@@ -440,7 +468,11 @@ fn create(connection: &Connection) -> rusqlite::Result<()> {
 pub(super) fn read_version(connection: &Connection) -> Result<(), DiskError> {
     let version =
         connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(to("read the file's version"))?;
-    if version == VERSION { Ok(()) } else { Err(DiskError::Version(version)) }
+    match version {
+        VERSION => Ok(()),
+        earlier if earlier < VERSION => Err(DiskError::Version(earlier)),
+        later => Err(DiskError::Later(later)),
+    }
 }
 
 fn check(connection: &Connection) -> Result<(), DiskError> {

@@ -2,9 +2,9 @@
 //! transaction together, so that a storm costs few of them and a lone record none of its time.
 
 use coroner_proto::v1::Gap;
-use coroner_runtime::tasks::{Group, on_thread};
+use coroner_runtime::tasks::{Group, NoThread, on_thread};
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use super::{Batch, Limit, Outbox, Record, Sizes};
 
@@ -21,6 +21,7 @@ pub struct Closed;
 enum Request {
     Append(Vec<Record>),
     Batch(Limit, oneshot::Sender<Batch>),
+    Next(Limit, oneshot::Sender<Batch>),
     Synchronize { stream_id: String, acknowledged: u64 },
     Acknowledge { stream_id: String, sequence: u64 },
     Replace { stream_id: String, sequence: u64, gap: Gap },
@@ -32,18 +33,23 @@ enum Request {
 #[derive(Clone, Debug)]
 pub struct Keeper {
     requests: mpsc::Sender<Request>,
-    appended: watch::Receiver<()>,
 }
 
 /// Starts the owner as a task of this group. It ends when the last [`Keeper`] is dropped.
 pub fn start(outbox: Outbox, group: &Group) -> Keeper {
     let (requests, waiting) = mpsc::channel(WAITING);
-    let (durable, appended) = watch::channel(());
-    group.fatal("outbox", |_stop| on_thread("outbox", move || keep(outbox, waiting, &durable)));
-    Keeper { requests, appended }
+    group.fatal("outbox", |stop| async move {
+        on_thread("outbox", move || keep(outbox, waiting)).await?;
+        // The last keeper is gone, which may be before the group is asked to stop.
+        stop.cancelled().await;
+        Ok::<_, NoThread>(())
+    });
+    Keeper { requests }
 }
 
-fn keep(mut outbox: Outbox, mut waiting: mpsc::Receiver<Request>, durable: &watch::Sender<()>) {
+fn keep(mut outbox: Outbox, mut waiting: mpsc::Receiver<Request>) {
+    // Who waits for the next append.
+    let mut next_append: Option<(Limit, oneshot::Sender<Batch>)> = None;
     while let Some(request) = waiting.blocking_recv() {
         let mut next = Some(request);
         while let Some(request) = next.take() {
@@ -59,10 +65,20 @@ fn keep(mut outbox: Outbox, mut waiting: mpsc::Receiver<Request>, durable: &watc
                         }
                     }
                     outbox.append(records);
-                    durable.send_replace(());
+                    if let Some((limit, reply)) = next_append.take() {
+                        let _gone = reply.send(outbox.batch(limit));
+                    }
                 }
                 Request::Batch(limit, reply) => {
                     let _gone = reply.send(outbox.batch(limit));
+                }
+                Request::Next(limit, reply) => {
+                    let batch = outbox.batch(limit);
+                    if batch.records.is_empty() {
+                        next_append = Some((limit, reply));
+                    } else {
+                        let _gone = reply.send(batch);
+                    }
                 }
                 Request::Synchronize { stream_id, acknowledged } => outbox.synchronize(&stream_id, acknowledged),
                 Request::Acknowledge { stream_id, sequence } => outbox.acknowledge(&stream_id, sequence),
@@ -95,6 +111,14 @@ impl Keeper {
     /// If the owner has ended.
     pub async fn batch(&self, limit: Limit) -> Result<Batch, Closed> {
         self.ask(|reply| Request::Batch(limit, reply)).await
+    }
+
+    /// The same, but waits until there are records. For one caller: a later call takes the place of an earlier one.
+    ///
+    /// # Errors
+    /// If the owner has ended.
+    pub async fn next_batch(&self, limit: Limit) -> Result<Batch, Closed> {
+        self.ask(|reply| Request::Next(limit, reply)).await
     }
 
     /// See [`Outbox::synchronize`].
@@ -135,14 +159,6 @@ impl Keeper {
     /// If the owner has ended.
     pub async fn sizes(&self) -> Result<Sizes, Closed> {
         self.ask(Request::Sizes).await
-    }
-
-    /// Waits until something was appended since the last such wait.
-    ///
-    /// # Errors
-    /// If the owner has ended.
-    pub async fn appended(&mut self) -> Result<(), Closed> {
-        self.appended.changed().await.map_err(|_| Closed)
     }
 
     async fn send(&self, request: Request) -> Result<(), Closed> {

@@ -1,5 +1,5 @@
-//! Where records wait while the disk refuses: a small queue that dies with the process, and a stream of its own, so that
-//! its sequences can never meet those of the file.
+//! Where records wait while the disk refuses: a small queue that dies with the process, and a stream of its own, so
+//! that its sequences can never meet those of the file.
 
 use std::collections::VecDeque;
 
@@ -20,7 +20,7 @@ pub(super) struct Memory {
     last: u64,
     records: VecDeque<(u64, Record)>,
     bytes: usize,
-    /// What was shed since the last batch.
+    /// What was discarded since the last batch.
     loss: Option<Loss>,
 }
 
@@ -50,8 +50,8 @@ impl Memory {
             self.push(record);
         }
         while self.bytes > MAX_BYTES {
-            let dearest_last = self.records.iter().enumerate().filter(|(_, (_, record))| record.rank < Rank::Loss);
-            let Some((index, _)) = dearest_last.min_by_key(|(_, (sequence, record))| (record.rank, *sequence)) else {
+            let candidates = self.records.iter().enumerate().filter(|(_, (_, record))| record.rank < Rank::Loss);
+            let Some((index, _)) = candidates.min_by_key(|(_, (sequence, record))| (record.rank, *sequence)) else {
                 break;
             };
             if let Some((_, record)) = self.records.remove(index) {
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_memory_sheds_the_least_severe_first_and_tells_how_many() {
+    fn a_full_memory_discards_the_least_severe_first_and_counts_them() {
         let mut memory = Memory::default();
         memory.append(vec![diagnosis(Severity::Info, 300_000), diagnosis(Severity::Critical, 300_000)]);
         memory.append(vec![diagnosis(Severity::Warning, 300_000), diagnosis(Severity::Error, 300_000)]);

@@ -1,23 +1,24 @@
-//! What the outbox holds: diagnoses and gaps, encoded, and how dear each is.
+//! The records of the outbox: diagnoses and gaps, encoded, with their ranks.
 
+use coroner_diagnosis::messages::{self, gaps};
 use coroner_proto::v1::{Diagnosis, Gap, GapReason, OutboxRecord, Severity, outbox_record};
 use jiff::Timestamp;
 use prost::Message;
 
 use crate::status::{OUTBOX, wire_time};
 
-/// How dear a record is: the least is shed first.
+/// The rank of a record: the lowest is discarded first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
     /// Severity INFO or none.
     Info = 1,
     /// Severity WARNING.
     Warning,
-    /// Severity ERROR; and the gaps of sources, which tell that verdicts may be missing.
+    /// Severity ERROR; and the gaps of sources, since verdicts may be missing.
     Error,
     /// Severity CRITICAL.
     Critical,
-    /// The outbox' own losses. Never shed.
+    /// The outbox' own losses. Never discarded.
     Loss,
 }
 
@@ -29,7 +30,7 @@ impl Rank {
 /// A record that has no place in a stream yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
-    /// How dear it is.
+    /// By what it is kept longer than others when the outbox is full.
     pub rank: Rank,
     /// What it is about was then; for the time span of a loss.
     pub at: Timestamp,
@@ -73,7 +74,7 @@ fn from_wire(time: prost_types::Timestamp) -> Option<Timestamp> {
     Timestamp::new(time.seconds, time.nanos).ok()
 }
 
-/// Records that were shed.
+/// Records that were discarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Loss {
     count: u64,
@@ -92,14 +93,15 @@ impl Loss {
     }
 
     pub(super) fn into_record(self, node: &str) -> Record {
-        Record::loss(Gap {
+        let gap = Gap {
             node: node.to_owned(),
             source: OUTBOX.into(),
             reason: GapReason::OutboxFull.into(),
             start_time: Some(wire_time(self.from)),
             end_time: Some(wire_time(self.to)),
             lost_count: Some(self.count),
-            text: "the outbox was full: the least severe of the oldest records were shed".into(),
-        })
+            ..Gap::default()
+        };
+        Record::loss(messages::worded(gap, gaps::gap_outbox_full()))
     }
 }

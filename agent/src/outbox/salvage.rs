@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use coroner_diagnosis::messages::{self, gaps};
 use coroner_proto::v1::{Gap, GapReason, OutboxRecord};
 use coroner_runtime::error::chain;
 use jiff::Timestamp;
@@ -41,15 +42,14 @@ pub(super) fn open(path: &Path, max_bytes: u64, node: &str) -> Result<Disk, Disk
         let kept = keep(path, &aside)?;
         error!(file = %kept.display(), reason = why, saved, "The outbox was unusable and has been set aside");
         let now = wire_time(Timestamp::now());
-        disk.append(&[Record::loss(Gap {
+        let gap = Gap {
             node: node.to_owned(),
             source: OUTBOX.into(),
             reason: GapReason::Corrupt.into(),
-            start_time: None,
             end_time: Some(now),
-            lost_count: None,
-            text: format!("the outbox was unusable ({why}): {saved} records could be taken over"),
-        })])?;
+            ..Gap::default()
+        };
+        disk.append(&[Record::loss(messages::worded(gap, gaps::gap_outbox_unusable(&why, saved)))])?;
     }
     Ok(disk)
 }
@@ -153,7 +153,8 @@ fn salvage(aside: &Path, disk: &mut Disk) -> Result<(u64, String), DiskError> {
     Ok((saved, fault.unwrap_or_else(|| "its integrity check failed".into())))
 }
 
-/// Finds without the index what lies behind the first of these keys, up to the last: sequence and key. Notes the first fault on the way.
+/// Finds without the index what lies behind the first of these keys, up to the last: sequence and key. Notes the first
+/// fault on the way.
 fn find(connection: &Connection, keys: RangeInclusive<i64>, places: &mut Vec<(i64, i64)>, fault: &mut Option<String>) {
     let mut at = *keys.start();
     for _ in 0..MAX_HOLES {

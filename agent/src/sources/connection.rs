@@ -1,9 +1,9 @@
 //! The way to a container runtime's socket, shared by [`cri`](super::cri), [`containerd`](super::containerd) and
 //! [`docker`](super::docker): deadlines on everything, delays between attempts.
 //!
-//! No HTTP/2 keepalive: grpc-go's servers (containerd, CRI-O) take pings more often than every five minutes for an abuse and
-//! close the connection (`keepalive.EnforcementPolicy`), which would break every quiet event stream. That the runtime still
-//! answers is learned by asking it.
+//! No HTTP/2 keepalive: grpc-go's servers (containerd, CRI-O) take pings more often than every five minutes for an
+//! abuse and close the connection (`keepalive.EnforcementPolicy`), which would break every quiet event stream. That the
+//! runtime still answers is learned by asking it.
 
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ impl RuntimeError {
     }
 }
 
-/// Connects to `unix:///path`.
+/// Connects to an endpoint such as `unix:PATH`.
 pub async fn connect(endpoint: &str) -> Result<Channel, RuntimeError> {
     let failed = |source| RuntimeError::Connect { endpoint: endpoint.to_owned(), source };
     let parsed = Endpoint::from_shared(endpoint.to_owned()).map_err(failed)?;
@@ -130,7 +130,8 @@ pub async fn answer<T>(
     }
 }
 
-/// Where the connection of one source stands: reports its health at each change, and what a broken connection may have lost.
+/// Where the connection of one source stands: reports its health at each change, and what a broken connection may have
+/// lost.
 #[derive(Debug)]
 pub struct Connection {
     outlet: Outlet,
@@ -142,7 +143,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Not connected yet.
+    /// A client that is not connected yet.
     pub fn new(outlet: Outlet) -> Self {
         Self { outlet, stood: false, lost_since: None, delays: Backoff::new(FIRST_DELAY, LONGEST_DELAY) }
     }
@@ -152,7 +153,8 @@ impl Connection {
         self.outlet.touch_now();
     }
 
-    /// The connection stands and will miss nothing from now on: reports the gap since it was lost, if it was, and the health.
+    /// The connection stands and will miss nothing from now on: reports the gap since it was lost, if it was, and the
+    /// health.
     pub async fn stands(&mut self, health: Health) {
         let now = Timestamp::now();
         if let Some(from) = self.lost_since.take() {

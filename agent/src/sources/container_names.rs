@@ -1,8 +1,9 @@
 //! The kubelet's links to the logs of containers: whose container an id is, where the CRI cannot be asked.
 //!
-//! `/var/log/containers/<pod>_<namespace>_<container>-<id>.log` points at `/var/log/pods/<namespace>_<pod>_<uid>/<container>/<attempt>.log`.
-//! Mirrors `legacyLogSymlink` of `pkg/kubelet/kuberuntime/legacy.go` and `BuildContainerLogsDirectory` of `helpers.go`. The
-//! kubelet cuts a name of more than 255 bytes, and with it the id: such a container stays unknown, and is counted.
+//! `/var/log/containers/<pod>_<namespace>_<container>-<id>.log` points at
+//! `/var/log/pods/<namespace>_<pod>_<uid>/<container>/<attempt>.log`. Mirrors `legacyLogSymlink` of
+//! `pkg/kubelet/kuberuntime/legacy.go` and `BuildContainerLogsDirectory` of `helpers.go`. The kubelet cuts a name of
+//! more than 255 bytes, and with it the id: such a container stays unknown, and is counted.
 
 use std::{
     convert::Infallible,
@@ -28,7 +29,8 @@ use super::{
     worker::{End, Worker},
 };
 
-/// Links that are read of one listing. The kubelet keeps two of each container, and runs 110 pods unless told otherwise.
+/// Links that are read of one listing. The kubelet keeps two of each container, and runs 110 pods unless configured
+/// otherwise.
 const CAPACITY: usize = 16_384;
 
 /// While some containers stay nameless, it is looked so often whether they still are there.
@@ -67,12 +69,12 @@ fn watch(worker: &mut Worker, directory: &Path) -> Result<Infallible, End> {
                     if event.mask.contains(AddWatchFlags::IN_IGNORED) {
                         return Err(End::Absent(format!("{} was removed", directory.display())));
                     } else if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
-                        // All that is there is told again; what came and went meanwhile is lost.
+                        // Everything that exists is reported again; what came and went meanwhile is lost.
                         let to = Timestamp::now();
                         worker.send(worker.outlet.gap(GapReason::Overrun, complete.min(to), to, None))?;
                         unknown = list(worker, directory)?;
                     } else if let Some(name) = event.name {
-                        unknown += tell(worker, directory, &name)?;
+                        unknown += report(worker, directory, &name)?;
                     }
                 }
             }
@@ -83,13 +85,13 @@ fn watch(worker: &mut Worker, directory: &Path) -> Result<Infallible, End> {
     }
 }
 
-/// Tells all that are there; how many stay unknown.
+/// Reports all existing links; returns how many stay unknown.
 fn list(worker: &Worker, directory: &Path) -> Result<usize, End> {
     let action = || format!("listing {}", directory.display());
     let mut unknown = 0;
     for (n, entry) in fs::read_dir(directory).map_err(End::failed(action()))?.enumerate() {
         let entry = entry.map_err(End::failed(action()))?;
-        unknown += if n < CAPACITY { tell(worker, directory, &entry.file_name())? } else { 1 };
+        unknown += if n < CAPACITY { report(worker, directory, &entry.file_name())? } else { 1 };
     }
     Ok(unknown)
 }
@@ -105,10 +107,10 @@ fn count_unknown(directory: &Path) -> Result<usize, End> {
     Ok(names.enumerate().filter(is_unknown).count())
 }
 
-/// Tells whose container a link is of; 1 if that was cut off its name.
-fn tell(worker: &Worker, directory: &Path, name: &OsStr) -> Result<usize, End> {
+/// Reports the container of a link; returns 1 if its name was cut off.
+fn report(worker: &Worker, directory: &Path, name: &OsStr) -> Result<usize, End> {
     let Some(name) = name.to_str() else { return Ok(0) };
-    // The target may be gone, or out of our sight; its path tells enough.
+    // The target may be gone, or not visible; its path is sufficient.
     let target = fs::read_link(directory.join(name)).unwrap_or_default();
     match Link::parse(name, &target) {
         Some(Link::Whole(fact)) => worker.send(worker.outlet.now(*fact)).map(|()| 0),
@@ -117,7 +119,7 @@ fn tell(worker: &Worker, directory: &Path, name: &OsStr) -> Result<usize, End> {
     }
 }
 
-/// What a link's name and target tell.
+/// What a link's name and target contain.
 #[derive(Debug, PartialEq)]
 enum Link {
     /// Whose container it is.
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_tells_pod_namespace_container_id_uid_and_attempt() {
+    fn a_link_names_pod_namespace_container_id_uid_and_attempt() {
         let name = format!("cart-7d9_shop_side-car-{ID}.log");
         let target = format!("/var/log/pods/shop_cart-7d9_{UID}/side-car/3.log");
         assert_eq!(Link::parse(&name, Path::new(&target)), Some(Link::Whole(Box::new(expected(3)))));
@@ -202,18 +204,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn links_that_were_there_and_links_that_come_are_told_and_a_late_directory_is_found() {
+    async fn existing_and_new_links_are_reported_and_a_late_directory_is_found() {
         let parent = tempfile::tempdir().unwrap();
         let directory = parent.path().join("containers");
         let (sender, mut receiver) = mpsc::channel::<Observation>(16);
         let group = Supervisor::new(&Metrics::default()).group();
         spawn(&Site::new(group.clone(), sender), directory.clone());
         let mut next = async || {
-            tokio::time::timeout(Duration::from_mins(1), receiver.recv())
-                .await
-                .expect("something is said")
-                .unwrap()
-                .fact
+            loop {
+                let next = tokio::time::timeout(Duration::from_mins(1), receiver.recv()).await;
+                match next.expect("something is reported").unwrap().fact {
+                    Fact::ReadUpTo(_) => {}
+                    fact => return fact,
+                }
+            }
         };
         assert!(matches!(next().await, Fact::Health(_, Health::Absent(_))));
 

@@ -1,8 +1,8 @@
-//! containerd's own event stream: who started, ran out of memory and ended, before the CRI tells.
+//! containerd's own event stream: starts, OOMs and ends of containers, before the CRI reports them.
 //!
-//! containerd keeps an unbounded queue per subscriber (`core/events/exchange/exchange.go`), so the stream is always read on:
-//! what the agent has no room for is dropped and counted here, never left in containerd. There is no replay: what happens
-//! while the stream is broken is a gap.
+//! containerd keeps an unbounded queue per subscriber (`core/events/exchange/exchange.go`), so the stream is always
+//! read on: what does not fit into the agent's queue is dropped and counted here, never left in containerd. There is no
+//! replay: what happens while the stream is broken is a gap.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -41,7 +41,7 @@ const MAX_ID: usize = 256;
 /// Which containerd to listen to.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where it listens.
+    /// The socket on which containerd listens.
     pub socket: Socket,
     /// containerd's namespace: `k8s.io` for the kubelet's containers.
     pub namespace: String,
@@ -78,12 +78,12 @@ impl Stream {
     /// Connects and listens until something breaks.
     async fn listen(&self, socket: &Socket, connection: &mut Connection) -> Result<Infallible, RuntimeError> {
         let channel = connection::connect(&socket.find("containerd")?).await?;
-        ask(&channel).await?; // says by its code if this is no containerd
+        ask(&channel).await?; // fails with a code of its own if this is not containerd
         let (contact, mut contacts) = mpsc::channel(1);
         let reading = self.read(EventsClient::new(channel.clone()), contact);
         tokio::pin!(reading);
-        // The answer to this question comes after the subscription was taken, since both travel in one connection and the
-        // subscription is answered only with the first event.
+        // The answer to this question comes after the subscription was taken, since both travel in one connection and
+        // the subscription is answered only with the first event.
         select! {
             biased;
             broken = &mut reading => return broken,
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exit_keeps_what_tells_the_main_process_from_an_exec() {
+    fn an_exit_keeps_what_distinguishes_the_main_process_from_an_exec() {
         let exited_at = Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 5 });
         let exit = events::TaskExit {
             container_id: "c1".to_owned(),

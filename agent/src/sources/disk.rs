@@ -1,7 +1,7 @@
 //! The file systems that pods and images live on, by statvfs(2).
 //!
-//! A mount whose server is gone blocks who asks for it, for ever: each is asked on a thread of its own, and one that has not
-//! come back is not asked again.
+//! A mount whose server is gone blocks who asks for it, for ever: each is asked on a thread of its own, and one that
+//! has not come back is not asked again.
 
 use std::{
     collections::BTreeMap,
@@ -16,43 +16,45 @@ use coroner_diagnosis::observation::{
     Fact, Health, Source,
     disk::{FileSystem, Role},
 };
+use coroner_proto::v1 as wire;
 use nix::{errno::Errno, sys::statvfs::statvfs};
 
 use super::{
     site::Site,
     worker::{End, Worker},
 };
+use crate::report::NodeState;
 
 /// Time between two looks: as often as the kubelet's eviction manager (`monitoringInterval`).
 const INTERVAL: Duration = Duration::from_secs(10);
 /// How long one file system may take to answer.
 const DEADLINE: Duration = Duration::from_secs(2);
-/// What changed less is told only so often.
+/// Smaller changes are reported only so often.
 const REPEAT: Duration = Duration::from_mins(1);
 
 /// A directory, and what it is to the kubelet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// What it is.
+    /// What the file system is used for.
     pub role: Role,
-    /// Where.
+    /// A directory on the file system.
     pub path: PathBuf,
 }
 
-/// Starts the source.
-pub fn spawn(site: &Site, places: Vec<Place>) {
+/// Starts the source `disk` for these file systems.
+pub fn spawn(site: &Site, places: Vec<Place>, state: NodeState) {
     let mut looks: Vec<_> = places.into_iter().map(Look::new).collect();
-    site.thread(&site.outlet(Source::Disk), move |worker| watch(worker, &mut looks));
+    site.thread(&site.outlet(Source::Disk), move |worker| watch(worker, &mut looks, &state));
 }
 
-fn watch(worker: &mut Worker, looks: &mut [Look]) -> Result<Infallible, End> {
+fn watch(worker: &mut Worker, looks: &mut [Look], state: &NodeState) -> Result<Infallible, End> {
     loop {
         let mut complaints = BTreeMap::new();
-        let mut seen = 0;
+        let mut seen = Vec::new();
         for look in looks.iter_mut() {
             match look.take(statvfs_of) {
                 Ok(Some(found)) => {
-                    seen += 1;
+                    seen.push(on_the_wire(&found));
                     if look.is_news(&found) {
                         worker.send(worker.outlet.now(Fact::FileSystem(found)))?;
                     }
@@ -65,13 +67,33 @@ fn watch(worker: &mut Worker, looks: &mut [Look]) -> Result<Infallible, End> {
         }
         let all =
             complaints.iter().map(|(path, complaint)| format!("{path}: {complaint}")).collect::<Vec<_>>().join("; ");
-        worker.health(match (seen, complaints.is_empty()) {
+        let count = seen.len();
+        state.update(|report| {
+            let before = std::mem::replace(&mut report.pressure.get_or_insert_default().file_systems, seen);
+            let now = report.pressure.iter_mut().flat_map(|pressure| &mut pressure.file_systems);
+            for of in now {
+                of.is_read_only = before.iter().any(|before| before.path == of.path && before.is_read_only);
+            }
+        });
+        worker.health(match (count, complaints.is_empty()) {
             (0, _) if all.is_empty() => Health::Absent("no directory of the kubelet or a runtime is there".to_owned()),
             (0, _) => Health::Absent(all),
             (_, true) => Health::Ok,
             (_, false) => Health::Degraded(all),
         })?;
         worker.pause(INTERVAL)?;
+    }
+}
+
+/// Whether it is read-only, `node_checks` sees of its mount.
+fn on_the_wire(found: &FileSystem) -> wire::FileSystem {
+    wire::FileSystem {
+        path: found.path.clone(),
+        available_bytes: found.bytes_available,
+        size_bytes: found.bytes,
+        free_inode_count: found.inodes_available,
+        inode_count: found.inodes,
+        is_read_only: false,
     }
 }
 
@@ -83,12 +105,12 @@ struct Look {
     place: Place,
     /// The thread that was asked and has not answered yet.
     pending: Option<Receiver<Answer>>,
-    told: Option<(Instant, FileSystem)>,
+    reported: Option<(Instant, FileSystem)>,
 }
 
 impl Look {
     fn new(place: Place) -> Self {
-        Self { place, pending: None, told: None }
+        Self { place, pending: None, reported: None }
     }
 
     /// Asks, unless the last question is still without an answer.
@@ -107,7 +129,7 @@ impl Look {
                 let (sender, receiver) = sync_channel(1);
                 let place = self.place.clone();
                 let started = thread::Builder::new().name("statvfs".to_owned()).spawn(move || {
-                    let _nobody_waits = sender.send(ask(&place));
+                    let _no_receiver = sender.send(ask(&place));
                 });
                 if let Err(error) = started {
                     return Err(format!("no thread for it: {error}"));
@@ -125,17 +147,17 @@ impl Look {
         }
     }
 
-    /// Whether something changed by more than a hundredth, or nothing was told for long.
+    /// Whether something changed by more than a hundredth, or nothing was reported for long.
     fn is_news(&mut self, found: &FileSystem) -> bool {
         let changed = |before: u64, now: u64, all: u64| before.abs_diff(now) > all / 100;
-        let news = self.told.as_ref().is_none_or(|(at, before)| {
+        let news = self.reported.as_ref().is_none_or(|(at, before)| {
             at.elapsed() >= REPEAT
                 || before.bytes != found.bytes
                 || changed(before.bytes_available, found.bytes_available, found.bytes)
                 || changed(before.inodes_available, found.inodes_available, found.inodes)
         });
         if news {
-            self.told = Some((Instant::now(), found.clone()));
+            self.reported = Some((Instant::now(), found.clone()));
         }
         news
     }
@@ -179,20 +201,20 @@ mod tests {
     use crate::sources::testing::Running;
 
     #[tokio::test]
-    async fn tells_size_and_room_of_a_real_file_system() {
+    async fn reports_size_and_free_space_of_a_real_file_system() {
         let mut running = Running::new();
         let dir = tempfile::tempdir().unwrap();
         let places = vec![
             Place { role: Role::Node, path: dir.path().to_owned() },
             Place { role: Role::Image, path: dir.path().join("is not there") },
         ];
-        let health = running.start(Source::Disk, |site| spawn(site, places)).await;
+        let health = running.start(Source::Disk, |site| spawn(site, places, NodeState::default())).await;
         assert_eq!(health, Health::Ok);
         let found = running.seen.iter().find_map(|seen| match &seen.fact {
             Fact::FileSystem(found) => Some(found.clone()),
             _ => None,
         });
-        let found = found.expect("told before the health");
+        let found = found.expect("reported before the health");
         let expected = statvfs(dir.path()).unwrap();
         assert_eq!((found.role, found.bytes), (Role::Node, expected.blocks() * expected.fragment_size()));
         assert!(found.bytes_available <= found.bytes && found.inodes_available <= found.inodes);
@@ -203,7 +225,7 @@ mod tests {
     async fn without_any_directory_it_is_absent() {
         let mut running = Running::new();
         let places = vec![Place { role: Role::Node, path: "/is/not/there".into() }];
-        let health = running.start(Source::Disk, |site| spawn(site, places)).await;
+        let health = running.start(Source::Disk, |site| spawn(site, places, NodeState::default())).await;
         assert!(matches!(health, Health::Absent(_)), "{health:?}");
         running.stop().await;
     }
@@ -212,7 +234,7 @@ mod tests {
     static DEAD: Mutex<()> = Mutex::new(());
 
     #[test]
-    fn a_mount_that_does_not_answer_is_asked_once_and_holds_nobody_up() {
+    fn a_mount_that_does_not_answer_is_queried_once_and_blocks_no_other() {
         fn ask(place: &Place) -> Answer {
             drop(DEAD.lock());
             statvfs_of(place)

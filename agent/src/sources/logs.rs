@@ -1,8 +1,8 @@
 //! The end of the log of a container that has failed, from /var/log/pods.
 //!
-//! Read once, when the container has ended, never followed. What looks like a secret is taken out before anything is handed on
-//! ([`redact`]). Whoever runs the container wrote the log, and may have put anything in its place: only a regular file
-//! below the kubelet's own directories is opened, and at most its last [`TAIL`] bytes are read.
+//! Read once, when the container has ended, never followed. What looks like a secret is taken out before anything is
+//! handed on ([`redact`]). The owner of the container wrote the log, and may have replaced it by anything: only a
+//! regular file below the kubelet's own directories is opened, and at most its last [`TAIL`] bytes are read.
 
 use std::{
     fs::{File, OpenOptions},
@@ -18,6 +18,7 @@ use coroner_diagnosis::{
     observation::{
         Fact, GapReason, Health, Observation, Source,
         cri::{Container, Pod},
+        docker::Report,
         log::{Line, Tail},
     },
     redact,
@@ -55,7 +56,7 @@ struct Wanted {
     attempt: u32,
 }
 
-/// Asks for logs. Never waits: what finds no room is a gap. Cloned freely; all clones are one.
+/// Requests for logs. Never waits: what does not fit is a gap. Cloned freely; all clones are one.
 #[derive(Clone, Debug)]
 pub struct Requests {
     sender: mpsc::Sender<Wanted>,
@@ -70,8 +71,16 @@ impl Requests {
         Self { sender, wanted: Arc::new(Mutex::new(wanted)), outlet: site.outlet(Source::Logs) }
     }
 
-    /// Asks for the log of a container that has ended, unless it ended well.
-    pub fn ended(&self, container: &Container) {
+    /// Asks for the log of a container that has ended by this, unless it ended well.
+    pub fn follow(&self, fact: &Fact) {
+        match fact {
+            Fact::Container(container) => self.ended(container),
+            Fact::Docker(Report::Container(container)) => self.ended(container),
+            _ => {}
+        }
+    }
+
+    fn ended(&self, container: &Container) {
         if !container.exited() || container.exit_code == 0 || container.pod.uid.is_empty() {
             return;
         }
@@ -102,7 +111,8 @@ struct Reader {
     lines: usize,
     /// The log that could not be read last: it is tried again.
     failed: Option<Wanted>,
-    /// The reading that has not come back in time. Until it does, no other is begun: a dead mount holds one thread, not many.
+    /// The reading that has not come back in time. Until it does, no other is begun: a dead mount holds one thread, not
+    /// many.
     late: Option<AbortHandle>,
 }
 
@@ -126,7 +136,7 @@ impl Reader {
                         last = Some(asked.clone());
                         self.read(asked).await
                     }
-                    // Nobody asks any more: the agent stops.
+                    // There are no further requests: the agent stops.
                     None => return pending().await,
                 },
                 () = sleep(RECHECK), if unwell => match self.failed.take() {
@@ -202,15 +212,14 @@ fn read(directory: &Path, wanted: &Wanted, lines: usize) -> io::Result<Option<Ta
     let mut bytes = Vec::new();
     file.take(TAIL).read_to_end(&mut bytes)?;
     let mut read = Line::parse_all(&String::from_utf8_lossy(&bytes));
+    // A key may stretch over lines, also over ones that are not handed on: it is looked for in all of them together.
+    let joined = read.iter().map(|line| line.text.replace(['\n', '\r'], " ")).collect::<Vec<_>>().join("\n");
+    let (cleaned, _) = redact::clean(&joined);
+    for (line, text) in read.iter_mut().zip(cleaned.split('\n')) {
+        text.clone_into(&mut line.text);
+    }
     let first = read.len().saturating_sub(lines);
     let mut kept = read.split_off(first);
-    // A key may stretch over lines: it is looked for in all of them together.
-    let joined = kept.iter().map(|line| line.text.replace('\n', " ")).collect::<Vec<_>>().join("\n");
-    let (cleaned, _) = redact::clean(&joined);
-    let mut texts = cleaned.lines();
-    for line in &mut kept {
-        line.text = texts.next().unwrap_or_default().to_owned();
-    }
     kept.retain(|line| !line.text.is_empty());
     if kept.is_empty() {
         return Ok(None);
@@ -268,15 +277,25 @@ mod tests {
     }
 
     #[test]
-    fn the_last_lines_are_told_without_their_secrets() {
+    fn the_last_lines_are_reported_without_their_secrets() {
         let mut text = String::new();
         for n in 0..2000 {
             text += &format!("2026-11-20T22:10:00.{n:04}Z stdout F line {n}\n");
         }
         text += "2026-11-20T22:10:01Z stderr F login with password=hunter2 failed\n";
         let dir = log(text.as_bytes());
-        assert_eq!(texts(&dir, 2), ["line 1999", "login with password=[redacted:named] failed"]);
+        assert_eq!(texts(&dir, 2), ["line 1999", "login with password=[redacted:named]"]);
         assert!(texts(&dir, 10_000).len() < 400, "no more than the end is read");
+    }
+
+    #[test]
+    fn of_a_key_whose_beginning_is_not_handed_on_nothing_is_left() {
+        let line = |text: &str| format!("2026-11-20T22:10:01Z stderr F {text}\n");
+        let body = "MIIEowIBAAKCAQEAx9fGkq0h3T7Pzq1vWc5YbR2nLmK8JdU4sEoXaZpQwTrVyBgH".to_owned();
+        let lines = ["-----BEGIN RSA PRIVATE KEY-----", &body, &body, "-----END RSA PRIVATE KEY-----", "", "boom"];
+        let dir = log(lines.map(line).concat().as_bytes());
+        assert_eq!(texts(&dir, 3), ["boom"]);
+        assert_eq!(texts(&dir, 6), ["[redacted:private-key]", "boom"]);
     }
 
     #[test]

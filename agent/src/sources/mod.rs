@@ -1,6 +1,6 @@
 //! The sources: one interface of the node each, independent of one another. They observe, they decide nothing.
 //!
-//! [`TABLE`] names each of them and says how it is started; nothing else in the agent lists them.
+//! [`TABLE`] names each of them and how it is started; nothing else in the agent lists them.
 
 pub mod api;
 pub mod cgroups;
@@ -13,12 +13,15 @@ pub mod docker;
 pub mod kernel_log;
 pub mod kubelet;
 pub mod logs;
+mod node_checks;
 pub mod outlet;
 pub mod process_events;
 pub mod procfs;
+pub mod readers;
 pub mod signals;
 pub mod site;
 pub mod socket;
+mod tracepoints;
 mod worker;
 
 #[cfg(test)]
@@ -28,25 +31,25 @@ mod panics;
 #[cfg(test)]
 mod testing;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use coroner_diagnosis::observation::Source;
 
 use self::{procfs::Connector, site::Site, socket::Socket};
-use crate::host::HostRoot;
+use crate::{host::HostRoot, report::NodeState};
 
-/// What the sources are told by the command line.
+/// The configuration of the sources.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The node's directories.
+    /// The node's directories, as they are mounted here.
     pub host: HostRoot,
     /// Where the kubelet links the containers' logs.
     pub container_logs: PathBuf,
-    /// The CRI.
+    /// The socket of the CRI.
     pub cri: Socket,
     /// containerd itself, and the namespace of the CRI's containers.
     pub containerd: containerd::Config,
-    /// Docker.
+    /// The socket of Docker's API.
     pub docker: Socket,
     /// Lines of a failed container's log that are reported.
     pub log_lines: usize,
@@ -70,24 +73,31 @@ struct Start<'a> {
     connector: Connector,
     /// From the examiner to the logs.
     logs: logs::Requests,
+    /// From the checks of the node to the kubelet's other endpoints.
+    healthz: Arc<kubelet::Healthz>,
+    /// What the node report shows.
+    state: NodeState,
 }
 
 /// The sources of one interface, and how they are started.
 type Row = (&'static [Source], fn(&Start<'_>));
 
-/// Every source, in the order of their start: what tells of containers comes before what tells of their ends.
-const TABLE: [Row; 13] = [
+/// Every source, in the order of their start: sources that report containers precede those that report their ends.
+const TABLE: [Row; 14] = [
     (&[Source::Containerd], |with| {
         containerd::spawn(with.site, with.settings.containerd.clone(), with.hints.clone());
     }),
-    (&[Source::Cri], |with| cri::spawn(with.site, with.settings.cri.clone(), with.hints.clone())),
+    (&[Source::Cri], |with| {
+        cri::spawn(with.site, with.settings.cri.clone(), with.hints.clone(), with.state.clone());
+    }),
     (&[Source::Docker], |with| docker::spawn(with.site, with.settings.docker.clone())),
     (&api::SOURCES, |with| {
         let config = api::Config { kubeconfig: with.settings.kubeconfig.clone(), node: with.node.to_owned() };
         api::spawn(with.site, config);
     }),
-    (&[Source::Kubelet], |with| kubelet::spawn(with.site, with.settings.kubelet.clone())),
-    (&[Source::Disk], |with| disk::spawn(with.site, with.settings.disks.clone())),
+    (&[Source::Kubelet], |with| kubelet::spawn(with.site, with.settings.kubelet.clone(), &with.healthz)),
+    (&[Source::NodeChecks], |with| node_checks::spawn(with.site, with.settings, &with.state, &with.healthz)),
+    (&[Source::Disk], |with| disk::spawn(with.site, with.settings.disks.clone(), with.state.clone())),
     (&[Source::Logs], |with| {
         let directory = with.settings.host.log.join("pods");
         logs::spawn(with.site, directory, with.settings.log_lines, with.logs.clone());
@@ -95,17 +105,17 @@ const TABLE: [Row; 13] = [
     (&[Source::ContainerLogs], |with| container_names::spawn(with.site, with.settings.container_logs.clone())),
     (&[Source::Cgroups], |with| cgroups::spawn(with.site, with.settings.host.clone())),
     (&[Source::KernelLog], |with| {
-        kernel_log::spawn(with.site, with.settings.host.clone(), kernel_log::LOOKBACK);
+        kernel_log::spawn(with.site, with.settings.host.clone(), kernel_log::LOOKBACK, with.state.clone());
     }),
     (&[Source::Signals], |with| signals::spawn(with.site, with.settings.host.clone())),
     (&[Source::ProcessEvents], |with| {
-        process_events::spawn(with.site, with.settings.host.clone(), with.connector.clone());
+        process_events::spawn(with.site, with.settings.host.clone(), with.connector.clone(), with.state.clone());
     }),
     (&[Source::Procfs], |with| procfs::spawn(with.site, with.settings.host.clone(), with.connector.clone())),
 ];
 
 /// Starts all of them. `node`: the node's name. The examiner asks for logs by what is returned.
-pub fn start(site: &Site, settings: &Settings, node: &str) -> logs::Requests {
+pub fn start(site: &Site, settings: &Settings, node: &str, state: &NodeState) -> logs::Requests {
     let logs = logs::Requests::new(site);
     let with = Start {
         site,
@@ -114,6 +124,8 @@ pub fn start(site: &Site, settings: &Settings, node: &str) -> logs::Requests {
         hints: cri::Hints::default(),
         connector: Connector::default(),
         logs: logs.clone(),
+        healthz: Arc::default(),
+        state: state.clone(),
     };
     for (_, start) in TABLE {
         start(&with);

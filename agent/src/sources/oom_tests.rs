@@ -1,8 +1,10 @@
-//! A process that the kernel's OOM killer kills for real, seen by each of the kernel's witnesses.
+//! A process that the kernel's OOM killer really kills, observed by each of the kernel's interfaces.
 
 use std::io::Write;
 
 use coroner_diagnosis::observation::{Fact, Source, kernel_log::Event, process::WaitStatus};
+
+use crate::report::NodeState;
 
 use super::{
     kernel_log, process_events, procfs, signals,
@@ -10,12 +12,16 @@ use super::{
 };
 
 #[tokio::test]
-async fn an_oom_kill_is_told_by_the_log_the_trace_and_the_process_connector() {
+async fn an_oom_kill_is_reported_by_the_log_the_trace_and_the_process_connector() {
     let mut running = Running::new();
-    running.start(Source::KernelLog, |site| kernel_log::spawn(site, node(), kernel_log::LOOKBACK)).await;
+    running
+        .start(Source::KernelLog, |site| kernel_log::spawn(site, node(), kernel_log::LOOKBACK, NodeState::default()))
+        .await;
     running.start(Source::Signals, |site| signals::spawn(site, node())).await;
     running
-        .start(Source::ProcessEvents, |site| process_events::spawn(site, node(), procfs::Connector::default()))
+        .start(Source::ProcessEvents, |site| {
+            process_events::spawn(site, node(), procfs::Connector::default(), NodeState::default())
+        })
         .await;
 
     let cgroup = ContainerCgroup::new();

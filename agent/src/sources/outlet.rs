@@ -43,7 +43,7 @@ impl Outlet {
         self.shared.source
     }
 
-    /// For threads whose interface keeps what is not read yet (kernel log, tracefs, netlink): waits for room. What the
+    /// For threads whose interface keeps what is not read yet (kernel log, tracefs, netlink): waits for space. What the
     /// interface then overwrites it counts itself. False when the agent is going away.
     #[must_use]
     pub fn send_blocking(&self, observation: Observation) -> bool {
@@ -51,7 +51,7 @@ impl Outlet {
         self.sender.blocking_send(observation).is_ok()
     }
 
-    /// For tasks whose peer may be asked again (CRI listings, cgroup files): waits for room. False when the agent is
+    /// For tasks whose peer may be queried again (CRI listings, cgroup files): waits for space. False when the agent is
     /// going away.
     #[must_use]
     pub async fn send(&self, observation: Observation) -> bool {
@@ -59,8 +59,8 @@ impl Outlet {
         self.sender.send(observation).await.is_ok()
     }
 
-    /// For tasks that must go on reading, because a peer would suffer (CRI and containerd event streams): never waits. What
-    /// does not fit is counted, and reported as a gap as soon as there is room again.
+    /// For tasks that must keep reading, because a peer would suffer (CRI and containerd event streams): never waits.
+    /// What does not fit is counted, and reported as a gap as soon as there is space again.
     pub fn offer(&self, observation: Observation) {
         self.touch(observation.seen_at);
         let dropped = &self.shared.dropped;
@@ -76,7 +76,12 @@ impl Outlet {
         }
     }
 
-    /// Reports how well the source sees, if that has changed. Waits for room.
+    /// Gives an observation that another will soon replace, if there is room.
+    pub fn try_send(&self, observation: Observation) {
+        let _replaced_soon = self.sender.try_send(observation);
+    }
+
+    /// Reports how well the source observes, if that has changed. Waits for space.
     pub async fn health(&self, health: Health) {
         if self.is_news(&health) {
             let _closed = self.sender.send(self.now(Fact::Health(self.source(), health))).await;
@@ -99,8 +104,8 @@ impl Outlet {
         Timestamp::from_microsecond(self.shared.contact.load(Ordering::Relaxed)).unwrap_or_default()
     }
 
-    /// The source's task has ended, whatever the reason: the source is degraded from now on, and may have lost what it was
-    /// handling, or was to handle, since its last contact.
+    /// The source's task has ended, whatever the reason: the source is degraded from now on, and may have lost what it
+    /// was handling, or was to handle, since its last contact.
     pub(crate) async fn fell(&self, reason: &str) {
         self.health(Health::Degraded(format!("its task is started again: {reason}"))).await;
         let now = Timestamp::now();

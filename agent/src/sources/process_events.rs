@@ -1,8 +1,8 @@
 //! The kernel's process connector: how every process of a container ended.
 //!
-//! The only witness on a node that tells `exit(137)` from SIGKILL. Also tells of the processes of containers when they begin, so
-//! that they are known before they die. It needs the node's own network, pid and user
-//! namespaces, and before Linux 6.6 CAP_NET_ADMIN.
+//! The only source on a node that distinguishes `exit(137)` from SIGKILL. Also reports the processes of containers when
+//! they begin, so that they are known before they end. It needs the node's own network, pid and user namespaces, and
+//! before Linux 6.6 CAP_NET_ADMIN.
 
 mod members;
 mod message;
@@ -14,11 +14,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use coroner_diagnosis::observation::{Fact, GapReason, Health, Observation, Source};
+use coroner_diagnosis::observation::{
+    Fact, GapReason, Health, Observation, Source,
+    process::{Exit, WaitStatus},
+};
 use jiff::Timestamp;
 
 use self::{
-    members::{Members, Told},
+    members::{Members, News},
+    message::Event,
     socket::{Received, Socket},
 };
 use super::{
@@ -26,14 +30,14 @@ use super::{
     site::Site,
     worker::{End, Worker},
 };
-use crate::{clock::Anchor, host::HostRoot};
+use crate::{clock::Anchor, host::HostRoot, report::NodeState};
 
-/// Starts the source. While it works, `connector` says so.
-pub fn spawn(site: &Site, host: HostRoot, connector: Connector) {
-    site.thread(&site.outlet(Source::ProcessEvents), move |worker| run(worker, &host, &connector));
+/// Starts the source. `connector` shows whether it works.
+pub fn spawn(site: &Site, host: HostRoot, connector: Connector, state: NodeState) {
+    site.thread(&site.outlet(Source::ProcessEvents), move |worker| run(worker, &host, &connector, &state));
 }
 
-fn run(worker: &mut Worker, host: &HostRoot, connector: &Connector) -> Result<Infallible, End> {
+fn run(worker: &mut Worker, host: &HostRoot, connector: &Connector, state: &NodeState) -> Result<Infallible, End> {
     let working = connector.working();
     let socket = Socket::open(worker)?;
     let processes = Processes::new(host);
@@ -46,9 +50,10 @@ fn run(worker: &mut Worker, host: &HostRoot, connector: &Connector) -> Result<In
             Received::Message(message) => {
                 let anchor = Anchor::now();
                 let happened_at = anchor.wall(message.at);
-                let mut told = Vec::new();
-                members.see(message.event, &processes, Instant::now(), &mut |what| told.push(what));
-                hand_on(told, anchor.wall, happened_at, worker)?;
+                let mut news = Vec::new();
+                news.extend(end_of_daemon(&message.event, &processes, state));
+                members.see(message.event, &processes, Instant::now(), &mut |what| news.push(what));
+                hand_on(news, anchor.wall, happened_at, worker)?;
             }
             Received::Overrun => {
                 doubtful.get_or_insert_with(Timestamp::now);
@@ -56,29 +61,38 @@ fn run(worker: &mut Worker, host: &HostRoot, connector: &Connector) -> Result<In
             }
             Received::Empty => {
                 let now = Timestamp::now();
-                let mut told = Vec::new();
+                let mut news = Vec::new();
                 if let Some(since) = doubtful.take() {
                     if std::mem::take(&mut lost) {
                         worker.send(worker.outlet.gap(GapReason::Overrun, since.min(now), now, None))?;
                     }
-                    members.rebuild(processes.all_in_containers()?, &mut |what| told.push(what));
+                    members.rebuild(processes.all_in_containers()?, &mut |what| news.push(what));
                     working.begin();
                     worker.health(Health::Ok)?;
                 }
-                let again = members.settle(&processes, Instant::now(), &mut |what| told.push(what));
-                hand_on(told, now, now, worker)?;
+                let again = members.settle(&processes, Instant::now(), &mut |what| news.push(what));
+                hand_on(news, now, now, worker)?;
                 worker.readable(socket.as_fd(), again.map(|again| again.max(Duration::from_millis(1))))?;
             }
         }
     }
 }
 
-fn hand_on(told: Vec<Told>, seen_at: Timestamp, happened_at: Timestamp, worker: &Worker) -> Result<(), End> {
-    for what in told {
+/// How kubelet or runtime ended, which belong to no container. All threads of a process that ends have its status.
+fn end_of_daemon(event: &Event, processes: &Processes, state: &NodeState) -> Option<News> {
+    let Event::Exit { process: pid, status, .. } = *event else { return None };
+    let daemon = state.daemon_of(pid).filter(|_| processes.has_ended(pid, None))?;
+    let status = WaitStatus::from_raw(status);
+    state.ended(daemon, status);
+    Some(News::Exit(Exit { pid, status }))
+}
+
+fn hand_on(news: Vec<News>, seen_at: Timestamp, happened_at: Timestamp, worker: &Worker) -> Result<(), End> {
+    for what in news {
         worker.send(match what {
-            Told::Process(process) => Observation { seen_at, happened_at: seen_at, fact: Fact::Process(process) },
-            Told::Exit(exit) => Observation { seen_at, happened_at, fact: Fact::ProcessExit(exit) },
-            Told::Overload => worker.outlet.gap(GapReason::Overload, seen_at, seen_at, None),
+            News::Process(process) => Observation { seen_at, happened_at: seen_at, fact: Fact::Process(process) },
+            News::Exit(exit) => Observation { seen_at, happened_at, fact: Fact::ProcessExit(exit) },
+            News::Overload => worker.outlet.gap(GapReason::Overload, seen_at, seen_at, None),
         })?;
     }
     Ok(())

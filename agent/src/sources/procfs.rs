@@ -1,8 +1,8 @@
-//! /proc: the processes of containers, the node's memory, and its room for more processes.
+//! /proc: the processes of containers, the node's memory, and its capacity for more processes.
 //!
-//! Processes are looked for at start, so that what runs already is known before it dies; later the process connector
-//! ([`process_events`](super::process_events)) tells of new ones as they come. While that is not there, they are looked for
-//! again every ten seconds: a process that lives shorter than that may stay unknown.
+//! Processes are searched at start, so that running ones are known before they end; later the process connector
+//! ([`process_events`](super::process_events)) reports new ones as they come. While that is not available, they are
+//! searched again every ten seconds: a process that lives shorter than that may stay unknown.
 
 mod namespace;
 pub(crate) mod process;
@@ -33,11 +33,11 @@ use crate::host::HostRoot;
 /// Time between two looks.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Whether the process connector tells of new processes just now. Shared by the two sources.
+/// Whether the process connector currently reports new processes. Shared by the two sources.
 #[derive(Clone, Debug, Default)]
 pub struct Connector(Arc<AtomicBool>);
 
-/// For as long as it lives, the process connector may be said to work.
+/// While this value exists, the process connector counts as working.
 #[derive(Debug)]
 pub(crate) struct Working<'a>(&'a Connector);
 
@@ -65,7 +65,7 @@ impl Connector {
     }
 }
 
-/// Starts the source.
+/// Starts the source `procfs` in a thread.
 pub fn spawn(site: &Site, host: HostRoot, connector: Connector) {
     site.thread(&site.outlet(Source::Procfs), move |worker| run(worker, &host, &connector));
 }

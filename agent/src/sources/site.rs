@@ -1,8 +1,8 @@
 //! Where sources are started: each runs as a task under supervision.
 //!
-//! A source whose task panics or ends is degraded at once, and what it may have lost is a gap: what it would have seen must not pass
-//! for what did not happen. Then it is run again. What its interface does (a socket that is not there, a daemon that restarts) is
-//! the source's own business, and no end of its task.
+//! A source whose task panics or ends is degraded at once, and what it may have lost is a gap: what it would have seen
+//! must not pass for what did not happen. Then it is run again. What its interface does (a socket that is not there, a
+//! daemon that restarts) is the source's own business, and no end of its task.
 
 use std::{
     convert::Infallible,
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     outlet::Outlet,
+    readers::Readers,
     worker::{self, End, Worker},
 };
 
@@ -25,6 +26,7 @@ use super::{
 pub struct Site {
     group: Group,
     sender: mpsc::Sender<Observation>,
+    readers: Readers,
 }
 
 /// Why a source's task ended.
@@ -35,7 +37,12 @@ struct Ended(String);
 impl Site {
     /// Sources in this group, which send into this channel.
     pub fn new(group: Group, sender: mpsc::Sender<Observation>) -> Self {
-        Self { group, sender }
+        Self { group, sender, readers: Readers::default() }
+    }
+
+    /// Its sources on threads.
+    pub fn readers(&self) -> Readers {
+        self.readers.clone()
     }
 
     /// An outlet for one source.
@@ -43,7 +50,8 @@ impl Site {
         Outlet::new(source, self.sender.clone())
     }
 
-    /// Runs a source as an async task; it is dropped when the agent stops. What `run` captures lives on from one run to the next.
+    /// Runs a source as an async task; it is dropped when the agent stops. What `run` captures lives on from one run to
+    /// the next.
     pub(crate) fn task<R>(&self, outlet: &Outlet, run: impl FnMut() -> R + Send + 'static)
     where
         R: Future<Output: Ending> + Send + 'static,
@@ -77,9 +85,9 @@ impl Site {
     where
         F: FnMut(&mut Worker) -> Result<Infallible, End> + Send + 'static,
     {
-        let (run, of) = (Arc::new(Mutex::new(run)), outlet.clone());
+        let (run, of, readers) = (Arc::new(Mutex::new(run)), outlet.clone(), self.readers.clone());
         self.supervise(outlet.source().name(), std::slice::from_ref(outlet), move |stop| {
-            let run = worker::run_on_thread(of.clone(), Arc::clone(&run), stop);
+            let run = worker::run_on_thread(of.clone(), Arc::clone(&run), readers.clone(), stop);
             async { run.await.failure() }
         });
     }

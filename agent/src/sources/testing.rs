@@ -1,4 +1,5 @@
-//! What the tests of sources share: a started source whose observations are waited for, and a cgroup that looks like a container's.
+//! What the tests of sources share: a started source whose observations are waited for, and a cgroup that looks like a
+//! container's.
 
 use std::{
     fs,
@@ -48,7 +49,7 @@ impl Running {
         Self { group, sender, receiver, seen: Vec::new() }
     }
 
-    /// Starts one more source and waits until it has told its health.
+    /// Starts one more source and waits until it has reported its health.
     pub(crate) async fn start(&mut self, source: Source, spawn: impl FnOnce(&Site)) -> Health {
         spawn(&Site::new(self.group.clone(), self.sender.clone()));
         self.until(|seen| match &seen.fact {
@@ -108,7 +109,8 @@ impl ContainerCgroup {
         fs::write(file, bytes.to_string()).unwrap();
     }
 
-    /// Starts a shell within. The script runs in another program than the one that entered the cgroup, as in a container.
+    /// Starts a shell within. The script runs in another program than the one that entered the cgroup, as in a
+    /// container.
     pub(crate) fn run(&self, script: &str) -> Child {
         Command::new("sh")
             .args(["-c", "echo $$ > \"$0\"/cgroup.procs; exec sh -c \"$1\""])
@@ -157,7 +159,8 @@ pub(crate) fn pid_of(child: &Child) -> i32 {
     i32::try_from(child.id()).unwrap()
 }
 
-/// Runs one ignored test of this executable in other circumstances, by a program that takes a command line, and gives what it prints.
+/// Runs one ignored test of this executable in other circumstances, by a program that takes a command line, and gives
+/// what it prints.
 pub(crate) fn elsewhere(wrapper: &[&str], test: &str) -> String {
     let output = Command::new(wrapper[0])
         .args(&wrapper[1..])
@@ -165,7 +168,7 @@ pub(crate) fn elsewhere(wrapper: &[&str], test: &str) -> String {
         .args([test, "--exact", "--ignored", "--nocapture", "--test-threads=1"])
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    said
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    printed
 }

@@ -1,6 +1,7 @@
 //! What a source works with on an OS thread of its own, for interfaces that are read by poll(2).
 
 use std::{
+    cell::Cell,
     convert::Infallible,
     io,
     os::fd::{AsFd, BorrowedFd},
@@ -8,12 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use coroner_diagnosis::observation::{Health, Observation};
+use coroner_diagnosis::observation::{Fact, Health, Observation};
 use coroner_runtime::{
     backoff::Backoff,
     error::chain,
     tasks::{NoThread, on_thread},
 };
+use jiff::Timestamp;
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -23,7 +25,7 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use super::outlet::Outlet;
+use super::{outlet::Outlet, readers::Readers};
 
 /// The first pause before an interface that failed is tried again.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -65,6 +67,10 @@ pub(crate) struct Worker {
     /// Where observations go.
     pub(crate) outlet: Outlet,
     stop: Arc<EventFd>,
+    /// Wakes it to read, and to confirm how far it has.
+    ask: Arc<EventFd>,
+    /// When it was asked last, until it has confirmed.
+    asked: Cell<Option<Timestamp>>,
 }
 
 /// Runs a source on a thread, and again after growing pauses when its interface failed or is not there, until stopped.
@@ -74,6 +80,7 @@ pub(crate) struct Worker {
 pub(super) async fn run_on_thread<F>(
     outlet: Outlet,
     run: Arc<Mutex<F>>,
+    readers: Readers,
     stop: CancellationToken,
 ) -> Result<(), NoThread>
 where
@@ -85,7 +92,10 @@ where
         let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
             .map(Arc::new)
             .map_err(|error| NoThread::Refused(error.into()))?;
-        let mut worker = Worker { outlet: outlet.clone(), stop: Arc::clone(&wake) };
+        let ask = readers.add().map_err(|error| NoThread::Refused(error.into()))?;
+        // The first confirmation shows that the source gives any.
+        let asked = Cell::new(Some(Timestamp::now()));
+        let mut worker = Worker { outlet: outlet.clone(), stop: Arc::clone(&wake), ask, asked };
         let run = Arc::clone(&run);
         // What a run that panicked has left is what the next one starts from.
         let work = move || run.lock().unwrap_or_else(PoisonError::into_inner)(&mut worker);
@@ -122,15 +132,19 @@ impl Worker {
         if self.outlet.health_blocking(health) { Ok(()) } else { Err(End::Stopped) }
     }
 
-    /// Hands an observation on. Waits for room.
+    /// Passes an observation on. Waits for space.
     pub(crate) fn send(&self, observation: Observation) -> Result<(), End> {
         if self.outlet.send_blocking(observation) { Ok(()) } else { Err(End::Stopped) }
     }
 
-    /// Waits until `fd` can be read, or is broken, which reading it then tells. False when `timeout` came first.
+    /// Waits until `fd` can be read, or is broken, which reading it then shows, or should be read to confirm that there
+    /// is nothing. False when `timeout` came first. Everything that was there must have been read before.
     pub(crate) fn readable(&self, fd: BorrowedFd<'_>, timeout: Option<Duration>) -> Result<bool, End> {
-        // All that was there has been read.
         self.outlet.touch_now();
+        if let Some(at) = self.asked.take() {
+            let fact = Fact::ReadUpTo(self.outlet.source());
+            self.send(Observation { seen_at: Timestamp::now(), happened_at: at, fact })?;
+        }
         self.wait(Some(fd), timeout)
     }
 
@@ -149,15 +163,70 @@ impl Worker {
     fn wait(&self, fd: Option<BorrowedFd<'_>>, timeout: Option<Duration>) -> Result<bool, End> {
         let stop = PollFd::new(self.stop.as_fd(), PollFlags::POLLIN);
         let watched = PollFd::new(fd.unwrap_or_else(|| self.stop.as_fd()), PollFlags::POLLIN);
+        let ask = PollFd::new(self.ask.as_fd(), PollFlags::POLLIN);
         // Rounded up, so that a wait never becomes a spin of waits of 0 ms.
         let timeout = timeout.map_or(PollTimeout::NONE, |timeout| {
             PollTimeout::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX)
         });
-        let mut fds = [stop, watched];
+        let mut fds = [stop, watched, ask];
         match poll(&mut fds, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(End::failed("poll")(error)),
         }
-        if fds[0].any() == Some(true) { Err(End::Stopped) } else { Ok(fds[1].any() == Some(true)) }
+        if fds[0].any() == Some(true) {
+            return Err(End::Stopped);
+        }
+        let is_asked = fds[2].any() == Some(true);
+        if is_asked {
+            self.ask.read().map_err(End::failed("reading an eventfd"))?;
+            self.asked.set(Some(Timestamp::now()));
+        }
+        Ok(is_asked || fds[1].any() == Some(true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        os::unix::net::UnixStream,
+    };
+
+    use coroner_diagnosis::observation::{Source, disk::Pids};
+
+    use super::*;
+    use crate::sources::testing::Running;
+
+    #[tokio::test]
+    async fn a_reader_that_is_asked_reads_what_is_there_before_it_confirms() {
+        let (mut writer, reader) = UnixStream::pair().unwrap();
+        reader.set_nonblocking(true).unwrap();
+        let (mut running, mut readers) = (Running::new(), None);
+        let start = running.start(Source::Signals, |site| {
+            readers = Some(site.readers());
+            site.thread(&site.outlet(Source::Signals), move |worker| {
+                worker.health(Health::Ok)?;
+                loop {
+                    match (&reader).read(&mut [0]) {
+                        Ok(_) => worker.send(worker.outlet.now(Fact::Pids(Pids { max: 1, current: 1 })))?,
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                            worker.readable(reader.as_fd(), None)?;
+                        }
+                        Err(error) => return Err(End::failed("reading")(error)),
+                    }
+                }
+            });
+        });
+        start.await;
+        let readers = readers.unwrap();
+        for written in 1..=3 {
+            writer.write_all(b"x").unwrap();
+            let asked = Timestamp::now();
+            readers.ask();
+            let confirms = Fact::ReadUpTo(Source::Signals);
+            running.until(|seen| (seen.fact == confirms && seen.happened_at >= asked).then_some(())).await;
+            assert_eq!(running.seen.iter().filter(|seen| matches!(seen.fact, Fact::Pids(_))).count(), written);
+        }
+        running.stop().await;
     }
 }

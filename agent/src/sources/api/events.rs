@@ -10,7 +10,7 @@ use coroner_diagnosis::observation::{
     Health,
     kube::{Kind, Object},
 };
-use coroner_watch::Told;
+use coroner_watch::Update;
 use futures::{StreamExt as _, stream::BoxStream};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as core;
@@ -55,7 +55,7 @@ impl Troubles {
 }
 
 pub(super) async fn watch(client: Client, outlet: &Outlet, node: &str, troubles: &Troubles) -> Infallible {
-    let of = |selector: &str| -> BoxStream<'static, Told> {
+    let of = |selector: &str| -> BoxStream<'static, Update> {
         let api: Api<core::Event> = Api::all(client.clone());
         let prune = |event: &core::Event| Object::Event(Box::new(event.into()));
         coroner_watch::watch(api, selector, PAGE, Kind::Events, prune).boxed()
@@ -63,17 +63,17 @@ pub(super) async fn watch(client: Client, outlet: &Outlet, node: &str, troubles:
     // By the pod's uid; the node's own under an empty one.
     let mut streams = StreamMap::new();
     streams.insert(String::new(), of(&format!("involvedObject.kind=Node,involvedObject.name={node}")));
-    // The node's own events speak for all: they are asked for in the same way.
+    // The node's own events stand for all: they are requested in the same way.
     let mut health = None;
     loop {
         let next = troubles.with(|turns| turns.next(Instant::now()));
         select! {
-            Some((uid, told)) = streams.next() => match told {
-                Told::Health(own) if uid.is_empty() => health = Some(own),
-                Told::Health(Health::Ok) => troubles.with(|turns| turns.listed(&uid)),
-                Told::Health(_) => {}
-                told @ Told::Object(..) => {
-                    report(outlet, told).await;
+            Some((uid, update)) = streams.next() => match update {
+                Update::Health(own) if uid.is_empty() => health = Some(own),
+                Update::Health(Health::Ok) => troubles.with(|turns| turns.listed(&uid)),
+                Update::Health(_) => {}
+                update @ Update::Object(..) => {
+                    report(outlet, update).await;
                     continue;
                 }
             },

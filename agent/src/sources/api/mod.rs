@@ -1,7 +1,7 @@
 //! The Kubernetes API: the pods of this node, their events and its Node object.
 //!
-//! The API server is spared: pods are selected by node, and events of a pod are watched only while it is in trouble. Of all
-//! events of the cluster, an agent never asks for more than those.
+//! The API server is spared: pods are selected by node, and events of a pod are watched only while it is in trouble. Of
+//! all events of the cluster, an agent never asks for more than those.
 
 mod events;
 mod node;
@@ -14,7 +14,7 @@ use std::{convert::Infallible, path::PathBuf, sync::Arc, time::Duration};
 
 use coroner_diagnosis::observation::{Fact, Health, Source, kube::Kind};
 use coroner_runtime::{backoff::Backoff, error::chain};
-use coroner_watch::Told;
+use coroner_watch::Update;
 use kube::Client;
 use tokio::time::sleep;
 
@@ -31,7 +31,7 @@ const CLIENT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 pub struct Config {
     /// A kubeconfig, for agents outside of pods.
     pub kubeconfig: Option<PathBuf>,
-    /// The node's name.
+    /// The name of the node.
     pub node: String,
 }
 
@@ -46,7 +46,7 @@ struct Outlets {
 /// The kinds that an agent watches.
 pub const SOURCES: [Source; 3] = [Source::Api(Kind::Pods), Source::Api(Kind::Events), Source::Api(Kind::Nodes)];
 
-/// Starts the source.
+/// Starts the sources that watch the API server.
 pub fn spawn(site: &Site, config: Config) {
     let [pods, events, nodes] = SOURCES.map(|source| site.outlet(source));
     let all = [pods.clone(), events.clone(), nodes.clone()];
@@ -81,11 +81,11 @@ async fn watch_all(client: Client, outlets: &Outlets, node: &str) -> Infallible 
 }
 
 /// Reports what a watch gives.
-async fn report(outlet: &Outlet, told: Told) {
-    match told {
-        Told::Object(change, object) => {
+async fn report(outlet: &Outlet, update: Update) {
+    match update {
+        Update::Object(change, object) => {
             let _going_away = outlet.send(outlet.now(Fact::Object(change, object))).await;
         }
-        Told::Health(health) => outlet.health(health).await,
+        Update::Health(health) => outlet.health(health).await,
     }
 }

@@ -14,10 +14,10 @@ pub(super) async fn watch(client: Client, outlet: &Outlet, node: &str) -> Infall
     let api: Api<core::Node> = Api::all(client);
     let selector = format!("metadata.name={node}");
     let prune = |node: &core::Node| Object::Node(Box::new(node.into()));
-    let mut told = coroner_watch::watch(api, &selector, PAGE, Kind::Nodes, prune).boxed();
+    let mut update = coroner_watch::watch(api, &selector, PAGE, Kind::Nodes, prune).boxed();
     loop {
-        if let Some(told) = told.next().await {
-            report(outlet, told).await;
+        if let Some(update) = update.next().await {
+            report(outlet, update).await;
         }
     }
 }

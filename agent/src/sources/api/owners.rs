@@ -1,4 +1,4 @@
-//! What made the pods that are being deleted: asked for once, so that a rollout is told from a deletion.
+//! The owners of pods that are being deleted: queried to distinguish a rollout, or a Job's deadline, from a deletion.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -16,31 +16,37 @@ use crate::sources::outlet::Outlet;
 const DEADLINE: Duration = Duration::from_secs(10);
 /// How long a controller's state counts as known.
 const FRESH: Duration = Duration::from_secs(5);
+/// How long that of a Job does that names no reason yet: its controller deletes pods and then states why.
+const SILENT: Duration = Duration::from_millis(500);
 /// Controllers whose state counts as known. While there are so many, no further one is asked for.
 const CAPACITY: usize = 256;
 
 /// Asks for controllers.
 pub(super) struct Owners {
     client: Client,
-    /// By uid, when it was asked for.
-    asked: BTreeMap<String, Instant>,
+    /// By uid, until when its state counts as known.
+    known: BTreeMap<String, Instant>,
 }
 
 impl Owners {
     pub(super) fn new(client: Client) -> Self {
-        Self { client, asked: BTreeMap::new() }
+        Self { client, known: BTreeMap::new() }
     }
 
     /// Reports the controller of a pod that is being deleted, and the controller's own.
     pub(super) async fn report(&mut self, pod: &Pod, outlet: &Outlet) {
         let Some(controller) = &pod.meta.controller else { return };
         let now = Instant::now();
-        self.asked.retain(|_, at| now.duration_since(*at) < FRESH);
-        if self.asked.len() >= CAPACITY || self.asked.insert(controller.uid.clone(), now).is_some() {
+        self.known.retain(|_, until| now < *until);
+        if self.known.len() >= CAPACITY || self.known.contains_key(&controller.uid) {
             return;
         }
-        // Without permission, or without an answer in time, nobody learns who asked; that is all.
+        self.known.insert(controller.uid.clone(), now + FRESH);
+        // Without permission, or without an answer in time, the requester stays unknown; nothing else depends on it.
         let Ok(Some(workload)) = timeout(DEADLINE, self.ask(&pod.meta.namespace, controller)).await else { return };
+        if workload.kind == WorkloadKind::Job && workload.conditions.is_empty() {
+            self.known.insert(controller.uid.clone(), Instant::now() + SILENT);
+        }
         let above = workload.meta.controller.clone();
         let _sent = outlet.send(outlet.now(Fact::Object(Change::Applied, Object::Workload(Box::new(workload))))).await;
         let Some(above) = above else { return };

@@ -1,9 +1,9 @@
 //! The pods of this node.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
-use coroner_diagnosis::observation::kube::{Change, Kind, Object};
-use coroner_watch::Told;
+use coroner_diagnosis::observation::kube::{Kind, Object};
+use coroner_watch::Update;
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as core;
@@ -15,17 +15,17 @@ use crate::sources::outlet::Outlet;
 pub(super) async fn watch(client: Client, outlet: &Outlet, node: &str, troubles: &Troubles) -> Infallible {
     let api: Api<core::Pod> = Api::all(client.clone());
     let selector = format!("spec.nodeName={node}");
-    let prune = |pod: &core::Pod| Object::Pod(Box::new(pod.into()));
-    let mut told = coroner_watch::watch(api, &selector, PAGE, Kind::Pods, prune).boxed();
+    let prune = |pod: &core::Pod| Object::Pod(Arc::new(pod.into()));
+    let mut update = coroner_watch::watch(api, &selector, PAGE, Kind::Pods, prune).boxed();
     let mut owners = Owners::new(client);
     loop {
-        let Some(told) = told.next().await else { continue };
-        if let Told::Object(change, Object::Pod(pod)) = &told {
+        let Some(update) = update.next().await else { continue };
+        if let Update::Object(change, Object::Pod(pod)) = &update {
             troubles.set(&pod.meta.uid, trouble::of(*change, pod, Timestamp::now()));
-            if pod.deletion.is_some() && *change == Change::Applied {
+            if pod.deletion.is_some() {
                 owners.report(pod, outlet).await;
             }
         }
-        report(outlet, told).await;
+        report(outlet, update).await;
     }
 }

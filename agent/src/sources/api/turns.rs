@@ -1,7 +1,7 @@
 //! Whose events are watched, where more pods are in trouble than may be watched at once.
 //!
-//! Each gets its turn, those that have waited longest first; pods that are gone come after those that are there. A turn lasts until
-//! the events that there are have been listed, and for some time; while nobody waits, it goes on.
+//! Each gets its turn, those that have waited longest first; pods that are gone come after those that are there. A turn
+//! lasts until the existing events have been listed, and for some time; while no pod waits, it continues.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -13,7 +13,8 @@ pub(super) const AT_ONCE: usize = 32;
 const TURN: Duration = Duration::from_secs(20);
 /// A turn in which no list came is over all the same after so long.
 const HOPELESS: Duration = Duration::from_secs(60);
-/// Pods that are remembered. A kubelet runs 110 unless told otherwise; the others are gone, and not remembered for long.
+/// Pods that are remembered. A kubelet runs 110 unless configured otherwise; the others are gone, and are soon
+/// forgotten.
 const CAPACITY: usize = 2048;
 
 /// When the events of a pod may explain something.
@@ -87,7 +88,7 @@ impl Turns {
         }
     }
 
-    /// Gives turns to those who wait, as far as there is room.
+    /// Gives turns to waiting pods, as far as there are free ones.
     pub(super) fn steps(&mut self, now: Instant) -> Vec<Step> {
         let mut steps = Vec::new();
         self.0.retain(|uid, entry| {
@@ -100,16 +101,16 @@ impl Turns {
         let order = |entry: &Entry| (entry.spell.gone, entry.waits_since);
         let mut waiting: Vec<_> = self.0.iter().filter(|(_, entry)| entry.waits(now)).collect();
         waiting.sort_by_key(|(_, entry)| order(entry));
-        let mut room = AT_ONCE.saturating_sub(self.0.values().filter(|entry| entry.turn.is_some()).count());
+        let mut free = AT_ONCE.saturating_sub(self.0.values().filter(|entry| entry.turn.is_some()).count());
         let mut ending: Vec<_> = self.0.iter().filter(|(_, entry)| entry.may_end(now)).collect();
         ending.sort_by_key(|(_, entry)| (!entry.spell.gone, entry.turn.map(|turn| turn.since)));
         let mut ending = ending.into_iter();
         let mut changes = Vec::new();
         for (uid, entry) in waiting {
-            if room > 0 {
-                room -= 1;
+            if free > 0 {
+                free -= 1;
             } else {
-                // Who is gone makes room for everybody, and everybody for who is there.
+                // A pod that is gone yields to every other, and any pod to one that exists.
                 match ending.next() {
                     Some((over, other)) if other.spell.gone || !entry.spell.gone => {
                         changes.push(Step::End(over.clone()))
@@ -148,10 +149,10 @@ impl Turns {
 
     /// When there may be something to do next, if nothing else happens.
     pub(super) fn next(&self, now: Instant) -> Option<Instant> {
-        let somebody_waits = self.waiting(now) > 0;
+        let is_waited_for = self.waiting(now) > 0;
         let of = |entry: &Entry| {
             let begins = (entry.turn.is_none() && entry.spell.from > now).then_some(entry.spell.from);
-            let turn_ends = entry.turn.filter(|_| somebody_waits).map(|turn| {
+            let turn_ends = entry.turn.filter(|_| is_waited_for).map(|turn| {
                 let ends = turn.since + if turn.listed { TURN } else { HOPELESS };
                 ends.max(now + Duration::from_secs(1))
             });
@@ -160,7 +161,8 @@ impl Turns {
         self.0.values().filter_map(of).min()
     }
 
-    /// Forgets the pod whose trouble ends first, among those without a turn. False if there is none that ends by itself.
+    /// Forgets the pod whose trouble ends first, among those without a turn. False if there is none that ends by
+    /// itself.
     fn forget_one(&mut self) -> bool {
         let ends = |(uid, entry): (&String, &Entry)| Some((entry.spell.until?, uid.clone()));
         let first = self.0.iter().filter(|(_, entry)| entry.turn.is_none()).filter_map(ends).min();
@@ -223,11 +225,11 @@ mod tests {
         }
         run(&mut turns, &mut watched, start + SECOND * 500, 2);
         assert_eq!((turns.waiting(start + SECOND * 502), watched.len()), (0, 32));
-        assert!(run(&mut turns, &mut watched, start + SECOND * 502, 600).is_empty(), "nobody waits: nothing changes");
+        assert!(run(&mut turns, &mut watched, start + SECOND * 502, 600).is_empty(), "no pod waits: nothing changes");
     }
 
     #[test]
-    fn thousands_that_were_deleted_keep_nobody_out_and_are_forgotten() {
+    fn thousands_of_deleted_pods_block_no_other_and_are_forgotten() {
         let start = Instant::now();
         let (mut turns, mut watched) = (Turns::default(), BTreeSet::new());
         for n in 0..5000 {

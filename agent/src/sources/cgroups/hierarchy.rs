@@ -1,7 +1,7 @@
 //! Where the node's cgroups are, and how to read one of them.
 //!
-//! v1 has a hierarchy a controller, with the same paths in each; v2 has one; hybrid nodes have both, and memory stands in one of
-//! them. Mirrors `Documentation/admin-guide/cgroup-v1/memory.rst` and `cgroup-v2.rst`.
+//! v1 has a hierarchy a controller, with the same paths in each; v2 has one; hybrid nodes have both, and memory stands
+//! in one of them. Mirrors `Documentation/admin-guide/cgroup-v1/memory.rst` and `cgroup-v2.rst`.
 
 use std::{
     fs::File,

@@ -1,12 +1,13 @@
-//! The files of the node's cgroups, of pods, containers and what holds all pods: limits, use, and how often memory ran out.
+//! The files of the node's cgroups, of pods, containers and what holds all pods: limits, use, and how often memory ran
+//! out.
 //!
-//! The kernel tells what happens: inotify tells of new and vanished directories, of new limits and (v2) of a change of
-//! `memory.events` and `cgroup.events`; an eventfd tells (v1) that memory ran out in a pod or one of its containers. Beside that each
-//! cgroup is looked at every 15 seconds, so that what it used shortly before its end is known.
+//! The kernel notifies: inotify reports new and vanished directories, new limits and (v2) changes of
+//! `memory.events` and `cgroup.events`; an eventfd reports (v1) that memory ran out in a pod or one of its containers.
+//! In addition each cgroup is looked at every 30 seconds, so that what it used shortly before its end is known.
 //!
-//! When a container's directory is gone its counters are gone; on v2 those of its pod, which count all below, last longer.
-//! On v1 the eventfd speaks up before the kernel has chosen whom to kill, and for every container of a pod whose limit
-//! was reached: so all of them are looked at, and again until the counters moved.
+//! When a container's directory is gone its counters are gone; on v2 those of its pod, which count all below, last
+//! longer. On v1 the eventfd is signalled before the kernel has chosen a victim, and for every container of a pod whose
+//! limit was reached: so all of them are looked at, and again until the counters moved.
 
 mod groups;
 pub(super) mod hierarchy;
@@ -23,7 +24,7 @@ use super::{
 };
 use crate::host::HostRoot;
 
-/// Starts the source.
+/// Starts the source `cgroups` in a thread.
 pub fn spawn(site: &Site, host: HostRoot) {
     let sys = host.sys;
     site.thread(&site.outlet(Source::Cgroups), move |worker| {

@@ -1,4 +1,4 @@
-//! Who tells of the cgroups: inotify and eventfds, waited for together in one epoll.
+//! Notifications about cgroups: inotify and eventfds, awaited together in one epoll.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -28,9 +28,9 @@ use crate::sources::worker::{End, Worker};
 
 /// How soon the whole tree is searched again after something could not be watched.
 const SEARCH: Duration = Duration::from_secs(15);
-/// Why cgroups are read seldom where inotify has no room.
+/// Why cgroups are read seldom where inotify has no free watches.
 const NO_WATCHES: &str =
-    "no inotify watch is left, so some cgroups are only read every 15 s: raise fs.inotify.max_user_watches";
+    "no inotify watch is left, so some cgroups are only read every 30 s: raise fs.inotify.max_user_watches";
 /// The mark of inotify among the events of epoll; an eventfd has its number.
 const INOTIFY: u64 = 0;
 
@@ -60,7 +60,7 @@ pub(super) struct Watcher {
     alarms: BTreeMap<Arc<str>, Alarm>,
     numbers: HashMap<u64, Arc<str>>,
     last_number: u64,
-    /// Cgroups for which there was no room.
+    /// Cgroups beyond the capacity.
     beyond: usize,
     /// Why something could not be watched.
     blind: Option<String>,
@@ -188,7 +188,7 @@ impl Watcher {
         Some(watches)
     }
 
-    /// Has v1 tell when memory runs out here.
+    /// Requests a notification of v1 when memory runs out here.
     fn set_alarm(&mut self, path: &Arc<str>) {
         let wanted = self.groups.get(path).is_some_and(|group| group.role.sampled && !group.alarmed);
         if self.hierarchy.version == Version::V1 && wanted {
@@ -206,11 +206,11 @@ impl Watcher {
         }
     }
 
-    /// Pods and their containers share one eventfd, as the kernel tells all that are below anyway.
+    /// Pods and their containers share one eventfd, as the kernel notifies all levels below anyway.
     fn ask_for_notice(&mut self, path: &Arc<str>) -> io::Result<()> {
         let parsed = Path(path.to_string());
         let Some(owner) = parsed.pod().or_else(|| parsed.container()) else {
-            return Ok(()); // what holds pods: the kernel tells each of them
+            return Ok(()); // the parent of pods: the kernel notifies each of them
         };
         let owner: Arc<str> = owner.0.into();
         if !self.alarms.contains_key(&owner) {
@@ -282,7 +282,8 @@ impl Watcher {
             match watched {
                 Watched::Directory => self.groups.look_closely(&path, now), // its limits
                 Watched::CgroupEvents => self.look(&path, worker)?,         // perhaps the last look before it goes
-                // At its limit a cgroup tells up to a hundred times a second that it was reached: only kills are urgent.
+                // At its limit a cgroup reports up to a hundred times a second that it was reached: only kills are
+                // urgent.
                 Watched::MemoryEvents => {
                     let counters = self.hierarchy.counters(&path);
                     if self.groups.get(&path).is_some_and(|group| group.counters != counters) {
@@ -398,7 +399,7 @@ impl Watcher {
         Ok(())
     }
 
-    /// Reads a cgroup's files and tells them if they are news.
+    /// Reads a cgroup's files and reports them if they have changed.
     fn look(&mut self, path: &str, worker: &Worker) -> Result<(), End> {
         let Some(group) = self.groups.get_mut(path) else { return Ok(()) };
         if group.role.sampled

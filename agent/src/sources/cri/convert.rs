@@ -1,4 +1,5 @@
-//! From the CRI's messages to what a diagnosis needs, and nothing more: environment and arguments of containers stay behind.
+//! From the CRI's messages to what a diagnosis needs, and nothing more: environment and arguments of containers stay
+//! behind.
 //!
 //! Mirrors `pkg/kubelet/kuberuntime/labels.go` and, for the verbose info, `internal/cri/server/container_status.go` of
 //! containerd and `server/container_status.go` of CRI-O. No field of it is promised by the CRI.
@@ -19,7 +20,7 @@ const MAX_PATH: usize = 4096;
 /// Messages are cut to this, as the kubelet cuts termination messages.
 const MAX_MESSAGE: usize = 4096;
 
-/// What the verbose info of a container says beyond its status.
+/// What the verbose info of a container contains beyond its status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Details {
     /// Pid of the main process, where it runs.
@@ -28,7 +29,7 @@ pub(super) struct Details {
     pub(super) sandbox: Option<ContainerId>,
     /// `runtimeSpec.linux.cgroupsPath`.
     pub(super) cgroups_path: Option<String>,
-    /// The memory limit that it was created with; the outer `None` if the spec was not told.
+    /// The memory limit that it was created with; the outer `None` if there was no spec.
     pub(super) memory_limit: Option<Option<u64>>,
 }
 
@@ -83,7 +84,7 @@ pub(super) fn details(info: &HashMap<String, String>) -> Details {
 }
 
 impl Details {
-    /// Adds to a container what its status does not tell.
+    /// Adds to a container what its status does not contain.
     pub(super) fn complete(&self, container: &mut Container) {
         container.pid = self.pid.filter(|_| container.state == State::Running);
         container.cgroups_path.clone_from(&self.cgroups_path);
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn verbose_info_tells_pid_cgroup_limit_and_sandbox() {
+    fn verbose_info_contains_pid_cgroup_limit_and_sandbox() {
         let expected = Details {
             pid: Some(4242),
             sandbox: Some(ContainerId("5a7".to_owned())),
@@ -223,9 +224,9 @@ mod tests {
     }
 
     #[test]
-    fn a_spec_without_a_memory_limit_says_that_there_is_none_and_no_spec_says_nothing() {
-        let told = details(&verbose(r#"{"pid":0,"runtimeSpec":{"linux":{"resources":{}}}}"#));
-        assert_eq!((told.pid, told.memory_limit), (None, Some(None)));
+    fn a_spec_without_a_memory_limit_means_none_and_no_spec_means_unknown() {
+        let details_of = details(&verbose(r#"{"pid":0,"runtimeSpec":{"linux":{"resources":{}}}}"#));
+        assert_eq!((details_of.pid, details_of.memory_limit), (None, Some(None)));
         assert_eq!(details(&verbose(r#"{"pid":7}"#)).memory_limit, None);
         assert_eq!(details(&HashMap::new()), Details::default());
     }

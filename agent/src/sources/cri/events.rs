@@ -1,8 +1,9 @@
 //! The CRI's own event stream, always drained.
 //!
-//! containerd 2.x publishes synchronously (`internal/eventq/eventq.go`): a subscriber that stops reading would hold up the start
-//! and end of every container of the node. So a task of its own reads on whatever else the agent does, prunes each event to what is
-//! needed, and drops what does not fit into a bounded queue; the drop is counted and makes the source list everything again.
+//! containerd 2.x publishes synchronously (`internal/eventq/eventq.go`): a subscriber that stops reading would hold up
+//! the start and end of every container of the node. So a task of its own reads on whatever else the agent does, prunes
+//! each event to what is needed, and drops what does not fit into a bounded queue; the drop is counted and makes the
+//! source list everything again.
 
 use std::sync::{
     Arc,

@@ -1,7 +1,7 @@
-//! When to ask again about containers of which containerd said something that the CRI has not heard yet.
+//! When to query again containers with an event of containerd that the CRI does not reflect yet.
 //!
-//! containerd's CRI plugin learns of a start or exit from the same events as we do and stores the new state some milliseconds later
-//! (`internal/cri/server/events.go`); a reason may change from `Error` to `OOMKilled` still later.
+//! containerd's CRI plugin learns of a start or exit from the same events as we do and stores the new state some
+//! milliseconds later (`internal/cri/server/events.go`); a reason may change from `Error` to `OOMKilled` still later.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,7 +11,7 @@ use coroner_diagnosis::observation::{
 };
 use tokio::time::Instant;
 
-/// Waits in milliseconds between questions until the CRI says what is expected: two seconds and a half in all.
+/// Delays in milliseconds between queries until the CRI reports what is expected: two seconds and a half in all.
 const SETTLING: [u64; 9] = [5, 10, 20, 40, 80, 160, 320, 640, 1280];
 
 /// Waits in milliseconds between questions after it has ended, for a reason that comes late.
@@ -20,13 +20,13 @@ const AFTERMATH: [u64; 2] = [1000, 5000];
 /// Containers that may be in flux at once; the next listing sees those beyond.
 const CAPACITY: usize = 1024;
 
-/// What the CRI is expected to say.
+/// What the CRI is expected to report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Expected {
     Started,
     OutOfMemory,
     Ended,
-    /// It did say that it ended.
+    /// It did report the end.
     Nothing,
 }
 
@@ -42,7 +42,7 @@ struct Followup {
 pub(super) struct Followups(BTreeMap<ContainerId, Followup>);
 
 impl Followups {
-    /// containerd said something: whether it is worth a question about the container.
+    /// An event of containerd: whether it is worth a query about the container.
     pub(super) fn hint(&mut self, event: TaskEvent, now: Instant) {
         let expected = match event.kind {
             TaskEventKind::Start { .. } => Expected::Started,

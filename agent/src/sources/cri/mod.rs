@@ -1,10 +1,11 @@
-//! The runtime's CRI (v1): which containers and sandboxes there are, in which state, and what the runtime says of their ends.
+//! The runtime's CRI (v1): the containers and sandboxes, their states, and what the runtime reports about their ends.
 //!
-//! Three ways lead to a question: the CRI's own event stream where it can be had, containerd's events as hints, and a listing of
-//! everything, which heals whatever the other two missed. Only what changed is told. The runtime is asked one thing at a time.
+//! Three ways lead to a question: the CRI's own event stream where it can be had, containerd's events as hints, and a
+//! listing of everything, which repairs what the other two missed. Only changes are reported. The runtime gets one
+//! query at a time.
 //!
-//! containerd 1.7 hands each event of `GetContainerEvents` to only one of its subscribers (containerd#7318): listening there could
-//! steal from a kubelet with EventedPLEG, so there the source lists.
+//! containerd 1.7 hands each event of `GetContainerEvents` to only one of its subscribers (containerd#7318): listening
+//! there could steal from a kubelet with EventedPLEG, so there the source lists.
 
 mod convert;
 mod events;
@@ -51,12 +52,13 @@ use super::{
     site::Site,
     socket::Socket,
 };
+use crate::report::NodeState;
 
-/// How often everything is listed where the runtime tells what changes.
+/// How often everything is listed where the runtime reports changes.
 const LISTING_WITH_EVENTS: Duration = Duration::from_secs(30);
-/// How often everything is listed where only containerd's events tell of tasks: a container that never starts has none.
+/// How often everything is listed where only containerd's events report tasks: a container that never starts has none.
 const LISTING_WITH_HINTS: Duration = Duration::from_secs(10);
-/// How often everything is listed where nobody does.
+/// How often everything is listed where there are no events.
 const LISTING: Duration = Duration::from_secs(2);
 /// How soon everything is listed when something unknown turned up: long enough to gather a burst.
 const LISTING_SOON: Duration = Duration::from_millis(100);
@@ -103,27 +105,29 @@ impl Drop for Flowing<'_> {
     }
 }
 
-/// Starts the source.
-pub fn spawn(site: &Site, socket: Socket, hints: Hints) {
+/// Starts the source `cri` as a task.
+pub fn spawn(site: &Site, socket: Socket, hints: Hints, state: NodeState) {
     let outlet = site.outlet(Source::Cri);
-    site.task(&outlet.clone(), move || run(outlet.clone(), socket.clone(), hints.clone()));
+    site.task(&outlet.clone(), move || run(outlet.clone(), socket.clone(), hints.clone(), state.clone()));
 }
 
-async fn run(outlet: Outlet, socket: Socket, hints: Hints) -> Infallible {
+async fn run(outlet: Outlet, socket: Socket, hints: Hints, state: NodeState) -> Infallible {
     let connection = Connection::new(outlet.clone());
     let (register, followups) = (Register::default(), Followups::default());
     let flow = hints.flow;
     let hints = hints.receiver.lock_owned().await;
-    let mut cri = Cri { outlet, connection, hints, flow, register, followups, listing_at: Instant::now() };
+    let mut cri = Cri { outlet, state, connection, hints, flow, register, followups, listing_at: Instant::now() };
     loop {
         let Err(broken) = cri.session(&socket).await;
         cri.connection.broke(&broken).await;
     }
 }
 
-/// The source: outlives connections, so that a reconnection tells only what changed meanwhile.
+/// The source: outlives connections, so that a reconnection reports only what changed meanwhile.
 struct Cri {
     outlet: Outlet,
+    /// For the node report.
+    state: NodeState,
     connection: Connection,
     hints: OwnedMutexGuard<mpsc::Receiver<TaskEvent>>,
     /// Whether hints come.
@@ -198,7 +202,7 @@ impl Cri {
         }
         for sandbox in sandboxes.into_iter().filter_map(convert::sandbox) {
             let news = self.register.sandbox(sandbox, seen_at);
-            self.tell(news).await;
+            self.pass_on(news).await;
         }
         for container in containers {
             let state = convert::state(container.state());
@@ -230,13 +234,13 @@ impl Cri {
         self.connection.answered();
         let seen_at = Timestamp::now();
         if lost > 0 {
-            self.tell(Some(self.outlet.gap(GapReason::Overload, seen_at, seen_at, Some(lost)))).await;
+            self.pass_on(Some(self.outlet.gap(GapReason::Overload, seen_at, seen_at, Some(lost)))).await;
             self.list_within(Duration::ZERO);
         }
         let sandbox_id = event.sandbox.as_ref().map(|sandbox| sandbox.id.clone());
         if let Some(sandbox) = event.sandbox {
             let news = self.register.sandbox(sandbox, seen_at);
-            self.tell(news).await;
+            self.pass_on(news).await;
         }
         for container in event.containers {
             if container.state != State::Exited && self.register.wants_details(&container.id) {
@@ -247,7 +251,7 @@ impl Cri {
                 self.register.belongs(&container.id, sandbox);
             }
             let news = self.register.container(container, None, seen_at);
-            self.tell(news).await;
+            self.pass_on(news).await;
         }
         if let (true, Some(id)) = (event.deleted, event.id) {
             self.removed(&id).await;
@@ -255,7 +259,7 @@ impl Cri {
         Ok(())
     }
 
-    /// Asks about a container of which containerd said something.
+    /// Queries a container after an event of containerd.
     async fn follow_up(&mut self, client: &mut Client, id: &ContainerId) -> Result<(), RuntimeError> {
         let answer = self.ask(client, id, None).await?;
         if answer.is_none() {
@@ -266,7 +270,7 @@ impl Cri {
         Ok(())
     }
 
-    /// Asks for a container's status and tells what is new. `None` if the runtime does not know it.
+    /// Queries a container's status and reports what is new. `None` if the runtime does not know it.
     async fn ask(
         &mut self,
         client: &mut Client,
@@ -285,7 +289,7 @@ impl Cri {
                     return Ok(None);
                 }
                 Some(Code::Unknown | Code::Internal) => {
-                    tracing::debug!(container = %id, reason = %chain(&error), "The runtime cannot tell about a container");
+                    tracing::debug!(container = %id, reason = %chain(&error), "The runtime has no status of a container");
                     return Ok(None);
                 }
                 _ => return Err(error),
@@ -302,18 +306,19 @@ impl Cri {
             self.list_within(LISTING_SOON);
         }
         let news = self.register.container(container, details, Timestamp::now());
-        self.tell(news).await;
+        self.pass_on(news).await;
         Ok(Some(answer))
     }
 
     async fn removed(&mut self, id: &ContainerId) {
         if let Some(fact) = self.register.removed(id) {
-            self.tell(Some(self.outlet.now(fact))).await;
+            self.pass_on(Some(self.outlet.now(fact))).await;
         }
     }
 
-    async fn tell(&self, news: Option<Observation>) {
+    async fn pass_on(&self, news: Option<Observation>) {
         if let Some(news) = news {
+            self.state.update(|report| report.running_container_count = self.register.running());
             let _going_away = self.outlet.send(news).await;
         }
     }
@@ -327,7 +332,7 @@ async fn next(events: &mut Option<Events>) -> Result<Event, RuntimeError> {
     }
 }
 
-/// Whether listening to `GetContainerEvents` harms nobody.
+/// Whether subscribing to `GetContainerEvents` takes no events from others.
 fn may_subscribe(version: &VersionResponse) -> bool {
     version.runtime_name != "containerd" || !version.runtime_version.trim_start_matches('v').starts_with("1.")
 }

@@ -1,4 +1,4 @@
-//! What was told about each container and sandbox, so that only news is told, in bounded memory.
+//! What was reported about each container and sandbox, so that only changes are reported, in bounded memory.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,23 +13,24 @@ use jiff::Timestamp;
 
 use super::convert::Details;
 
-/// Containers and sandboxes that are followed. A kubelet runs 110 pods unless told otherwise; one entry takes 0.5 KiB.
+/// Containers and sandboxes that are followed. A kubelet runs 110 pods unless configured otherwise; one entry takes 0.5
+/// KiB.
 pub(super) const CAPACITY: usize = 4096;
 
-/// A container, as it was told last.
+/// A container, as it was last reported.
 #[derive(Debug)]
 struct Known {
-    told: u64,
+    reported: u64,
     state: State,
     details: Details,
 }
 
-/// All that was told.
+/// Everything that was reported.
 #[derive(Debug, Default)]
 pub(super) struct Register {
     containers: BTreeMap<ContainerId, Known>,
     sandboxes: BTreeMap<ContainerId, u64>,
-    /// Those that found no room when everything was last listed.
+    /// Those beyond the capacity when everything was last listed.
     beyond: BTreeSet<ContainerId>,
 }
 
@@ -38,7 +39,7 @@ impl Register {
     pub(super) fn is_news(&mut self, id: &ContainerId, state: State) -> bool {
         match self.containers.get(id) {
             Some(known) => known.state != state,
-            None => self.has_room(id),
+            None => self.has_capacity(id),
         }
     }
 
@@ -52,22 +53,29 @@ impl Register {
         self.sandboxes.contains_key(id)
     }
 
+    /// How many containers run, of those that are followed.
+    pub(super) fn running(&self) -> u32 {
+        let running = self.containers.values().filter(|known| known.state == State::Running);
+        u32::try_from(running.count()).unwrap_or(u32::MAX)
+    }
+
     /// How many containers and sandboxes there are beyond those that are followed.
     pub(super) fn beyond(&self) -> usize {
         self.beyond.len()
     }
 
-    /// Takes a container's status, with its verbose info if that was asked. What is news is to be told.
+    /// Takes a container's status, with its verbose info if that was requested. Returns the observation to report, if
+    /// any.
     pub(super) fn container(
         &mut self,
         mut container: Container,
         details: Option<Details>,
         seen_at: Timestamp,
     ) -> Option<Observation> {
-        if !self.containers.contains_key(&container.id) && !self.has_room(&container.id) {
+        if !self.containers.contains_key(&container.id) && !self.has_capacity(&container.id) {
             return None;
         }
-        let unknown = || Known { told: 0, state: State::Unknown, details: Details::default() };
+        let unknown = || Known { reported: 0, state: State::Unknown, details: Details::default() };
         let known = self.containers.entry(container.id.clone()).or_insert_with(unknown);
         if container.state != State::Unknown && rank(container.state) < rank(known.state) {
             return None; // an event that waited while a later state was learned
@@ -77,19 +85,19 @@ impl Register {
             known.details = details;
         }
         known.details.complete(&mut container);
-        let (told, state) = (hash(&container), container.state);
-        if known.told == told {
+        let (reported, state) = (hash(&container), container.state);
+        if known.reported == reported {
             return None;
         }
-        let first = known.told == 0;
+        let first = known.reported == 0;
         let entered = match state {
-            _ if !first && known.state == state => None, // the same state told otherwise, and that is news of now
+            _ if !first && known.state == state => None, // the same state with other details, which is new as of now
             State::Created => container.created_at,
             State::Running => container.started_at,
             State::Exited => container.finished_at,
             State::Unknown => None,
         };
-        (known.told, known.state) = (told, state);
+        (known.reported, known.state) = (reported, state);
         Some(Observation { seen_at, happened_at: entered.unwrap_or(seen_at), fact: Fact::Container(container) })
     }
 
@@ -100,23 +108,23 @@ impl Register {
         }
     }
 
-    /// Takes a sandbox. What is news is to be told.
+    /// Takes a sandbox. Returns the observation to report, if any.
     pub(super) fn sandbox(&mut self, sandbox: Sandbox, seen_at: Timestamp) -> Option<Observation> {
-        let told = hash(&sandbox);
-        if !self.sandboxes.contains_key(&sandbox.id) && !self.has_room(&sandbox.id) {
+        let reported = hash(&sandbox);
+        if !self.sandboxes.contains_key(&sandbox.id) && !self.has_capacity(&sandbox.id) {
             return None;
         }
-        let before = self.sandboxes.insert(sandbox.id.clone(), told);
+        let before = self.sandboxes.insert(sandbox.id.clone(), reported);
         let happened_at = sandbox.created_at.filter(|_| before.is_none() && sandbox.ready).unwrap_or(seen_at);
-        (before != Some(told)).then_some(Observation { seen_at, happened_at, fact: Fact::Sandbox(sandbox) })
+        (before != Some(reported)).then_some(Observation { seen_at, happened_at, fact: Fact::Sandbox(sandbox) })
     }
 
-    /// The runtime no longer knows this id: what is to be told.
+    /// The runtime no longer knows this ID: returns what is to be reported.
     pub(super) fn removed(&mut self, id: &ContainerId) -> Option<Fact> {
         if self.containers.remove(id).is_some() {
             return Some(Fact::ContainerRemoved(id.clone()));
         }
-        self.sandboxes.remove(id).map(|_told| Fact::SandboxRemoved(id.clone()))
+        self.sandboxes.remove(id).map(|_reported| Fact::SandboxRemoved(id.clone()))
     }
 
     /// Everything was listed: what of the known is gone, containers before sandboxes.
@@ -127,12 +135,12 @@ impl Register {
     }
 
     /// Whether one more can be followed; if not, it is counted.
-    fn has_room(&mut self, id: &ContainerId) -> bool {
-        let room = self.containers.len() + self.sandboxes.len() < CAPACITY;
-        if !room && self.beyond.len() < CAPACITY {
+    fn has_capacity(&mut self, id: &ContainerId) -> bool {
+        let free = self.containers.len() + self.sandboxes.len() < CAPACITY;
+        if !free && self.beyond.len() < CAPACITY {
             self.beyond.insert(id.clone());
         }
-        room
+        free
     }
 }
 
@@ -146,7 +154,7 @@ fn rank(state: State) -> u8 {
     }
 }
 
-/// Never 0, which stands for what was not told.
+/// Never 0, which denotes what was not reported.
 fn hash(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
@@ -182,16 +190,16 @@ mod tests {
     #[test]
     fn only_changes_are_news_and_a_later_reason_is_news_of_its_own_time() {
         let mut register = Register::default();
-        let mut told = |state, reason| {
+        let mut reported = |state, reason| {
             let news = register.container(status("c1", state, reason), None, SEEN);
             news.map(|news| news.happened_at.as_second())
         };
         use v1::ContainerState::{ContainerExited as Exited, ContainerRunning as Running};
-        assert_eq!(told(Running, ""), Some(2));
-        assert_eq!(told(Running, ""), None);
-        assert_eq!(told(Exited, "Error"), Some(3));
-        assert_eq!(told(Exited, "OOMKilled"), Some(SEEN.as_second()));
-        assert_eq!(told(Running, ""), None, "an event that waited in the queue");
+        assert_eq!(reported(Running, ""), Some(2));
+        assert_eq!(reported(Running, ""), None);
+        assert_eq!(reported(Exited, "Error"), Some(3));
+        assert_eq!(reported(Exited, "OOMKilled"), Some(SEEN.as_second()));
+        assert_eq!(reported(Running, ""), None, "an event that waited in the queue");
     }
 
     #[test]
@@ -219,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_room_is_counted_and_found_when_there_is_room() {
+    fn containers_beyond_the_capacity_are_counted_and_found_later() {
         let mut register = Register::default();
         for n in 0..CAPACITY + 2 {
             register.container(status(&n.to_string(), v1::ContainerState::ContainerRunning, ""), None, SEEN);

@@ -1,7 +1,7 @@
 //! The way to Docker's API: no answer is waited for longer, or taken larger, than it may be.
 //!
-//! bollard collects an answer, and a line of a stream, however long it gets. So its bytes come through a connection of our
-//! own, which breaks when the peer sends more than there is room for.
+//! bollard collects an answer, and a line of a stream, however long it gets. So its bytes come through a connection of
+//! our own, which breaks when the peer sends more than is allowed.
 
 use std::{
     collections::HashMap,
@@ -49,7 +49,7 @@ pub(super) const TYPE_LABEL: &str = "io.kubernetes.docker.type";
 /// Asks Docker. One question at a time: its bound is that of one connection.
 pub(super) struct Client {
     docker: Docker,
-    room: Arc<AtomicUsize>,
+    allowance: Arc<AtomicUsize>,
     limit: usize,
 }
 
@@ -65,13 +65,13 @@ impl Client {
     }
 
     fn new(endpoint: &str, limit: usize) -> Result<Self, RuntimeError> {
-        let room = Arc::<AtomicUsize>::default();
+        let allowance = Arc::<AtomicUsize>::default();
         let path: Arc<str> = endpoint.strip_prefix("unix://").unwrap_or(endpoint).into();
         let transport = {
-            let room = room.clone();
+            let allowance = allowance.clone();
             move |request| {
-                room.store(limit, Ordering::Relaxed);
-                send(path.clone(), room.clone(), request)
+                allowance.store(limit, Ordering::Relaxed);
+                send(path.clone(), allowance.clone(), request)
             }
         };
         let docker = Docker::connect_with_custom_transport(
@@ -81,7 +81,7 @@ impl Client {
             API_DEFAULT_VERSION,
         )
         .map_err(|error| failed("connect", &error))?;
-        Ok(Self { docker, room, limit })
+        Ok(Self { docker, allowance, limit })
     }
 
     /// The kubelet's containers and sandboxes, the newest first, and no more than [`CAPACITY`] and one of them.
@@ -102,14 +102,14 @@ impl Client {
         answer("inspect", async { inspected.await.map(Some).or_else(gone) }).await
     }
 
-    /// Events of the kubelet's containers and sandboxes. Docker still has the last 256 events of any kind, and begins with
-    /// those of them since then.
+    /// Events of the kubelet's containers and sandboxes. Docker still has the last 256 events of any kind, and begins
+    /// with those of them since then.
     pub(super) fn events(&self, since: Timestamp) -> impl Stream<Item = Result<EventMessage, RuntimeError>> {
         let filters = HashMap::from([("type", vec!["container"]), ("label", vec![TYPE_LABEL])]);
         let since = format!("{}.{:09}", since.as_second(), since.subsec_nanosecond());
         let options = EventsOptionsBuilder::new().since(&since).filters(&filters).build();
         let events = self.docker.events(Some(options)).map_err(|error| failed("events", &error));
-        events.inspect_ok(|_event| self.room.store(self.limit, Ordering::Relaxed))
+        events.inspect_ok(|_event| self.allowance.store(self.limit, Ordering::Relaxed))
     }
 }
 
@@ -127,7 +127,7 @@ fn failed(call: &'static str, error: &Error) -> RuntimeError {
 /// One request over a connection of its own.
 async fn send(
     path: Arc<str>,
-    room: Arc<AtomicUsize>,
+    allowance: Arc<AtomicUsize>,
     mut request: BollardRequest,
 ) -> Result<Response<Incoming>, Error> {
     // To a server, not a proxy: what is asked for stands without scheme and host.
@@ -136,17 +136,17 @@ async fn send(
     }
     request.headers_mut().insert(HOST, HeaderValue::from_static("docker"));
     let (reader, writer) = UnixStream::connect(&*path).await?.into_split();
-    let stream = TokioIo::new(tokio::io::join(Bounded { reader, room }, writer));
+    let stream = TokioIo::new(tokio::io::join(Bounded { reader, allowance }, writer));
     let (mut sender, connection) = http1::handshake(stream).await?;
-    // Ends with the answer, and when nobody reads that any more. Its error is that of the answer's body.
+    // Ends with the answer, and when it is not read any more. Its error is that of the answer's body.
     tokio::spawn(connection);
     Ok(sender.send_request(request).await?)
 }
 
-/// Breaks when more comes than there is room for.
+/// Breaks when more arrives than is allowed.
 struct Bounded {
     reader: OwnedReadHalf,
-    room: Arc<AtomicUsize>,
+    allowance: Arc<AtomicUsize>,
 }
 
 impl AsyncRead for Bounded {
@@ -158,8 +158,8 @@ impl AsyncRead for Bounded {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.reader).poll_read(context, buffer))?;
         let came = buffer.filled().len() - before;
-        let fits = |room: usize| room.checked_sub(came);
-        match self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits) {
+        let fits = |allowance: usize| allowance.checked_sub(came);
+        match self.allowance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits) {
             Ok(_) => Poll::Ready(Ok(())),
             Err(_) => Poll::Ready(Err(io::Error::other("the answer is too large"))),
         }

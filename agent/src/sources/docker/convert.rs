@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use bollard::models::{ContainerInspectResponse, ContainerState, ContainerSummary, EventMessage};
 use coroner_diagnosis::observation::{
     cri::{Container, ContainerId, Pod, Sandbox, State},
-    docker::{Event, Word},
+    docker::{Event, Report},
 };
 use jiff::Timestamp;
 
@@ -30,10 +30,10 @@ type Labels = HashMap<String, String>;
 /// A container or sandbox, as it was inspected.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Inspected {
-    pub(super) word: Word,
+    pub(super) statement: Report,
     pub(super) state: State,
-    /// Docker writes a container's labels over the attributes of its events (`daemon/events.go`), and an image may bring
-    /// any labels: what its events say of signal and exit code may be the image's word.
+    /// Docker writes a container's labels over the attributes of its events (`daemon/events.go`), and an image may
+    /// bring any labels: signal and exit code in its events may come from the image.
     pub(super) may_forge: bool,
     /// When it came into its state.
     pub(super) since: Option<Timestamp>,
@@ -46,20 +46,20 @@ pub(super) fn inspected(answer: ContainerInspectResponse) -> Option<Inspected> {
     let is_sandbox = labels.get(TYPE_LABEL)? == SANDBOX;
     let id = id(answer.id?)?;
     let host = answer.host_config.unwrap_or_default();
-    let told = answer.state.unwrap_or_default();
+    let found = answer.state.unwrap_or_default();
     let created_at = time(answer.created.as_deref());
-    let status = Status::of(&told);
+    let status = Status::of(&found);
     let since = match status.state {
         State::Created | State::Unknown => created_at,
         State::Running => status.started_at,
         State::Exited => status.finished_at,
     };
     let state = status.state;
-    let word = if is_sandbox {
-        Word::Sandbox(Sandbox { id, pod: pod(&labels), ready: state == State::Running, created_at })
+    let statement = if is_sandbox {
+        Report::Sandbox(Sandbox { id, pod: pod(&labels), ready: state == State::Running, created_at })
     } else {
         let annotation = |key: &str| labels.get(&format!("{ANNOTATION}io.kubernetes.{key}"));
-        Word::Container(Box::new(Container {
+        Report::Container(Box::new(Container {
             pod: pod(&labels),
             name: label(&labels, "io.kubernetes.container.name"),
             attempt: annotation("container.restartCount").and_then(|count| count.parse().ok()).unwrap_or_default(),
@@ -67,11 +67,11 @@ pub(super) fn inspected(answer: ContainerInspectResponse) -> Option<Inspected> {
             created_at,
             started_at: status.started_at,
             finished_at: status.finished_at,
-            exit_code: told.exit_code.and_then(|code| i32::try_from(code).ok()).unwrap_or_default(),
+            exit_code: found.exit_code.and_then(|code| i32::try_from(code).ok()).unwrap_or_default(),
             reason: status.reason.to_owned(),
-            message: cut(told.error.unwrap_or_default(), MAX_MESSAGE),
+            message: cut(found.error.unwrap_or_default(), MAX_MESSAGE),
             image: cut(config.image.unwrap_or_default(), MAX_PATH),
-            pid: told.pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0 && state == State::Running),
+            pid: found.pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0 && state == State::Running),
             cgroups_path: host.cgroup_parent.and_then(|parent| cgroups_path(&parent, &id)),
             memory_limit: host.memory.and_then(|bytes| u64::try_from(bytes).ok()).filter(|bytes| *bytes > 0),
             limits_known: host.memory.is_some(),
@@ -81,7 +81,7 @@ pub(super) fn inspected(answer: ContainerInspectResponse) -> Option<Inspected> {
         }))
     };
     let may_forge = ["signal", "exitCode"].into_iter().any(|attribute| labels.contains_key(attribute));
-    Some(Inspected { word, state, may_forge, since })
+    Some(Inspected { statement, state, may_forge, since })
 }
 
 /// What cri-dockerd makes of a state, except that what never started has no times of a run.
@@ -93,23 +93,23 @@ struct Status {
 }
 
 impl Status {
-    fn of(told: &ContainerState) -> Self {
-        let (started_at, finished_at) = (time(told.started_at.as_deref()), time(told.finished_at.as_deref()));
-        let failed = told.exit_code.is_some_and(|code| code != 0);
+    fn of(found: &ContainerState) -> Self {
+        let (started_at, finished_at) = (time(found.started_at.as_deref()), time(found.finished_at.as_deref()));
+        let failed = found.exit_code.is_some_and(|code| code != 0);
         let (state, reason) = match finished_at {
-            _ if told.running == Some(true) => (State::Running, ""),
-            Some(_) if told.oom_killed == Some(true) => (State::Exited, "OOMKilled"),
+            _ if found.running == Some(true) => (State::Running, ""),
+            Some(_) if found.oom_killed == Some(true) => (State::Exited, "OOMKilled"),
             Some(_) if failed => (State::Exited, "Error"),
             Some(_) => (State::Exited, "Completed"),
             None if failed => (State::Exited, "ContainerCannotRun"),
             None => (State::Created, ""),
         };
-        // While it runs again, Docker still tells when it ended before.
+        // While it runs again, Docker still has the time of its earlier end.
         Self { state, started_at, finished_at: finished_at.filter(|_| state == State::Exited), reason }
     }
 }
 
-/// What a listing tells: whose it is, whether it is a sandbox, and whether it runs.
+/// What a listing contains: the owner, whether it is a sandbox, and whether it runs.
 pub(super) fn listed(summary: ContainerSummary) -> Option<(ContainerId, bool)> {
     use bollard::models::ContainerSummaryStateEnum::{PAUSED, RUNNING};
     let runs = matches!(summary.state, Some(RUNNING | PAUSED));
@@ -118,7 +118,7 @@ pub(super) fn listed(summary: ContainerSummary) -> Option<(ContainerId, bool)> {
 
 /// An event, pruned.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct Notice {
     pub(super) id: ContainerId,
     pub(super) seen_at: Timestamp,
     pub(super) happened_at: Timestamp,
@@ -128,7 +128,7 @@ pub(super) struct Told {
 /// What an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
-    /// Something that is told as it is.
+    /// An event that is reported unchanged.
     Event(Event),
     /// It is another than before, or new.
     Changed,
@@ -136,8 +136,8 @@ pub(super) enum What {
     Destroyed,
 }
 
-/// Reads an event. `None` if it tells nothing of a container of the kubelet's.
-pub(super) fn event(event: EventMessage, seen_at: Timestamp) -> Option<Told> {
+/// Reads an event. `None` if it does not concern a container of the kubelet.
+pub(super) fn event(event: EventMessage, seen_at: Timestamp) -> Option<Notice> {
     let actor = event.actor?;
     let attributes = actor.attributes.unwrap_or_default();
     let number = |key: &str| attributes.get(key)?.parse::<u8>().ok();
@@ -150,8 +150,8 @@ pub(super) fn event(event: EventMessage, seen_at: Timestamp) -> Option<Told> {
         _ => return None,
     };
     let id = id(actor.id?).filter(|_| attributes.contains_key(TYPE_LABEL))?;
-    let told = event.time_nano.filter(|time| *time > 0).map(|time| Timestamp::from_nanosecond(time.into()));
-    Some(Told { id, seen_at, happened_at: told.and_then(Result::ok).unwrap_or(seen_at), what })
+    let found = event.time_nano.filter(|time| *time > 0).map(|time| Timestamp::from_nanosecond(time.into()));
+    Some(Notice { id, seen_at, happened_at: found.and_then(Result::ok).unwrap_or(seen_at), what })
 }
 
 /// An id; none if it cannot be one.
@@ -212,21 +212,21 @@ mod tests {
             text.replace(from, to)
         });
         let inspected = inspected(serde_json::from_str(&text).unwrap()).unwrap();
-        let Word::Container(container) = &inspected.word else { panic!("{inspected:?}") };
+        let Report::Container(container) = &inspected.statement else { panic!("{inspected:?}") };
         ((**container).clone(), inspected)
     }
 
     #[test]
     fn a_container_is_named_as_cri_dockerd_names_it_and_its_environment_stays_behind() {
-        let (told, inspected) = container(&[]);
-        assert_eq!((&*told.pod.namespace, &*told.pod.name, &*told.name), ("shop", "web-0", "app"));
-        assert_eq!(told.pod.uid, "11111111-2222-3333-4444-555555555555");
-        assert_eq!((told.attempt, told.grace_period_seconds), (2, Some(45)));
-        assert_eq!((told.memory_limit, told.limits_known), (Some(32 << 20), true));
-        assert_eq!(told.sandbox_id, Some(ContainerId("5a7".to_owned())));
+        let (found, inspected) = container(&[]);
+        assert_eq!((&*found.pod.namespace, &*found.pod.name, &*found.name), ("shop", "web-0", "app"));
+        assert_eq!(found.pod.uid, "11111111-2222-3333-4444-555555555555");
+        assert_eq!((found.attempt, found.grace_period_seconds), (2, Some(45)));
+        assert_eq!((found.memory_limit, found.limits_known), (Some(32 << 20), true));
+        assert_eq!(found.sandbox_id, Some(ContainerId("5a7".to_owned())));
         let path = "/kubepods/burstable/pod11111111-2222-3333-4444-555555555555/4b6c";
-        assert_eq!(told.cgroups_path.as_deref(), Some(path));
-        assert_eq!((inspected.since, inspected.may_forge), (told.finished_at, false));
+        assert_eq!(found.cgroups_path.as_deref(), Some(path));
+        assert_eq!((inspected.since, inspected.may_forge), (found.finished_at, false));
         assert!(!format!("{inspected:?}").contains("hunter2"));
     }
 
@@ -234,15 +234,15 @@ mod tests {
     fn with_the_systemd_driver_the_cgroup_is_a_scope_in_the_pods_slice() {
         let slice = "kubepods-burstable-pod11111111_2222_3333_4444_555555555555.slice";
         let parent = "/kubepods/burstable/pod11111111-2222-3333-4444-555555555555";
-        let (told, _) = container(&[(parent, slice)]);
-        assert_eq!(told.cgroups_path, Some(format!("{slice}:docker:4b6c")));
+        let (found, _) = container(&[(parent, slice)]);
+        assert_eq!(found.cgroups_path, Some(format!("{slice}:docker:4b6c")));
     }
 
     #[test]
     fn reasons_are_those_of_cri_dockerd() {
         let reason = |replace: &[(&str, &str)]| {
-            let (told, _) = container(replace);
-            (told.state, told.reason, told.exit_code)
+            let (found, _) = container(replace);
+            (found.state, found.reason, found.exit_code)
         };
         let unflagged = (r#""OOMKilled":true"#, r#""OOMKilled":false"#);
         assert_eq!(reason(&[]), (State::Exited, "OOMKilled".to_owned(), 3));
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_started_has_the_zero_time_of_go_and_says_why() {
+    fn what_never_started_has_the_zero_time_of_go_and_a_reason() {
         let zero = "0001-01-01T00:00:00Z";
         let never = [
             ("2026-11-21T07:25:29.056719217Z", zero),
@@ -262,35 +262,35 @@ mod tests {
             (r#""ExitCode":3"#, r#""ExitCode":127"#),
             (r#""Error":"""#, r#""Error":"exec: \"/bin/nope\": stat /bin/nope: no such file or directory""#),
         ];
-        let (told, _) = container(&never);
-        assert_eq!((told.state, &*told.reason, told.exit_code), (State::Exited, "ContainerCannotRun", 127));
-        assert_eq!((told.started_at, told.finished_at), (None, None));
-        assert!(told.message.contains("no such file"));
+        let (found, _) = container(&never);
+        assert_eq!((found.state, &*found.reason, found.exit_code), (State::Exited, "ContainerCannotRun", 127));
+        assert_eq!((found.started_at, found.finished_at), (None, None));
+        assert!(found.message.contains("no such file"));
         let created = [never[0], never[1], (r#""ExitCode":3"#, r#""ExitCode":0"#)];
         assert_eq!(container(&created).0.state, State::Created);
     }
 
     #[test]
-    fn labels_that_would_be_written_over_an_events_words_are_seen() {
+    fn labels_that_would_overwrite_an_events_attributes_are_detected() {
         let (_, inspected) = container(&[(r#""Labels":{"#, r#""Labels":{"exitCode":"0","#)]);
         assert!(inspected.may_forge);
     }
 
-    fn told(text: &str) -> Option<What> {
-        event(serde_json::from_str(text).unwrap(), Timestamp::UNIX_EPOCH).map(|told| told.what)
+    fn found(text: &str) -> Option<What> {
+        event(serde_json::from_str(text).unwrap(), Timestamp::UNIX_EPOCH).map(|found| found.what)
     }
 
     #[test]
     fn only_events_of_the_kubelets_containers_count() {
         let text = r#"{"Type":"container","Action":"die","Actor":{"ID":"4b6c","Attributes":{"exitCode":"137","image":"bb:1",
             "io.kubernetes.docker.type":"container"}},"scope":"local","time":1795245928,"timeNano":1795245928496719888}"#;
-        assert_eq!(told(text), Some(What::Event(Event::Die { status: 137 })));
-        assert_eq!(told(&text.replace("137", "many")), Some(What::Changed), "it did die");
-        assert_eq!(told(&text.replace("\"die\"", "\"exec_die\"")), None);
-        assert_eq!(told(&text.replace("docker.type", "other")), None);
-        assert_eq!(told(&text.replace("4b6c", "../4b6c")), None);
+        assert_eq!(found(text), Some(What::Event(Event::Die { status: 137 })));
+        assert_eq!(found(&text.replace("137", "many")), Some(What::Changed), "it did die");
+        assert_eq!(found(&text.replace("\"die\"", "\"exec_die\"")), None);
+        assert_eq!(found(&text.replace("docker.type", "other")), None);
+        assert_eq!(found(&text.replace("4b6c", "../4b6c")), None);
         let kill = text.replace("\"die\"", "\"kill\"").replace("exitCode\":\"137", "signal\":\"9");
-        assert_eq!(told(&kill), Some(What::Event(Event::Kill { signal: 9 })));
+        assert_eq!(found(&kill), Some(What::Event(Event::Kill { signal: 9 })));
     }
 
     proptest! {
@@ -323,10 +323,10 @@ mod tests {
             }
             let host = answer.host_config.as_mut().unwrap();
             (host.cgroup_parent, host.memory) = (Some(text), Some(number));
-            let Some(Inspected { word: Word::Container(told), .. }) = inspected(answer) else { return Ok(()) };
-            prop_assert!(told.message.len() <= MAX_MESSAGE && told.image.len() <= MAX_PATH);
-            prop_assert!(told.pod.name.len() <= MAX_NAME && told.name.len() <= MAX_NAME);
-            prop_assert!(told.cgroups_path.is_none_or(|path| path.len() <= MAX_PATH + 16));
+            let Some(Inspected { statement: Report::Container(found), .. }) = inspected(answer) else { return Ok(()) };
+            prop_assert!(found.message.len() <= MAX_MESSAGE && found.image.len() <= MAX_PATH);
+            prop_assert!(found.pod.name.len() <= MAX_NAME && found.name.len() <= MAX_NAME);
+            prop_assert!(found.cgroups_path.is_none_or(|path| path.len() <= MAX_PATH + 16));
         }
 
         #[test]

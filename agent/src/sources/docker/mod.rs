@@ -1,9 +1,10 @@
-//! Docker's API, on nodes where cri-dockerd stands between the kubelet and Docker: who ran out of memory, was sent a signal on
-//! request, and ended, before the CRI tells, and what Docker itself keeps of it.
+//! Docker's API, on nodes where cri-dockerd stands between the kubelet and Docker: OOMs, signals that were sent on
+//! request, and ends, before the CRI reports them, and what Docker itself records of them.
 //!
-//! Docker waits for a subscriber that does not read (`pkg/pubsub`: 100 ms an event), so its events are read on whatever else
-//! is being asked: what the agent has no room for is dropped and counted here. A reconnection asks for the events since the
-//! last contact. Docker keeps the last 256, and none over its own restart, so a break is a gap all the same.
+//! Docker waits for a subscriber that does not read (`pkg/pubsub`: 100 ms an event), so its events are read on whatever
+//! else is in progress: what does not fit into the agent's queue is dropped and counted here. A reconnection requests
+//! the events since the last contact. Docker keeps the last 256, and none over its own restart, so a break is a gap all
+//! the same.
 //!
 //! Some things have no event, such as a start that failed: a listing now and then finds them.
 
@@ -23,7 +24,7 @@ use std::{
 use coroner_diagnosis::observation::{
     Fact, GapReason, Health, Observation, Source,
     cri::{ContainerId, State},
-    docker::{Event, Word},
+    docker::{Event, Report},
 };
 use coroner_runtime::error::chain;
 use futures::StreamExt;
@@ -32,7 +33,7 @@ use tokio::{select, sync::mpsc, time::Instant};
 
 use self::{
     client::Client,
-    convert::{Told, What},
+    convert::{Notice, What},
 };
 use super::{
     connection::{Connection, RuntimeError},
@@ -49,10 +50,10 @@ const LISTING: Duration = Duration::from_secs(10);
 const QUEUE: usize = 1024;
 /// Questions about containers that may fail in one listing: Docker can hang over a single one.
 const FAILURES: usize = 3;
-/// How far before the last contact events are asked for again. What is told twice is the same statement.
+/// How far before the last contact events are requested again. Duplicates are the same statement.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(1);
 
-/// Starts the source.
+/// Starts the source `docker` as a task.
 pub fn spawn(site: &Site, socket: Socket) {
     let outlet = site.outlet(Source::Docker);
     site.task(&outlet.clone(), move || run(outlet.clone(), socket.clone()));
@@ -76,7 +77,7 @@ struct Docker {
     answered: Timestamp,
 }
 
-/// A container or sandbox that was told.
+/// A container or sandbox that was reported.
 #[derive(Debug)]
 struct Known {
     sandbox: bool,
@@ -101,7 +102,7 @@ impl Docker {
     async fn follow(
         &mut self,
         client: &Client,
-        mut queue: mpsc::Receiver<Told>,
+        mut queue: mpsc::Receiver<Notice>,
         lost: &AtomicU64,
     ) -> Result<Infallible, RuntimeError> {
         let health = self.list(client).await?;
@@ -109,10 +110,10 @@ impl Docker {
         let mut listing_at = Instant::now() + LISTING;
         loop {
             select! {
-                Some(told) = queue.recv() => {
+                Some(notice) = queue.recv() => {
                     self.answered();
-                    if self.event(client, told).await.is_err() {
-                        listing_at = Instant::now(); // tells whether Docker answers at all
+                    if self.event(client, notice).await.is_err() {
+                        listing_at = Instant::now(); // shows whether Docker answers at all
                     }
                 }
                 () = tokio::time::sleep_until(listing_at) => {
@@ -124,7 +125,7 @@ impl Docker {
             let lost = lost.swap(0, Ordering::Relaxed);
             if lost > 0 {
                 let now = Timestamp::now();
-                self.tell(self.outlet.gap(GapReason::Overload, now, now, Some(lost))).await;
+                self.pass_on(self.outlet.gap(GapReason::Overload, now, now, Some(lost))).await;
                 listing_at = Instant::now();
             }
         }
@@ -148,12 +149,12 @@ impl Docker {
         }
         let mut failures = 0;
         for (id, runs) in listed {
-            let is_told = match self.known.get(&id).map(|known| known.state) {
+            let is_passed_on = match self.known.get(&id).map(|known| known.state) {
                 Some(State::Exited) => true,
                 Some(State::Running) => runs,
                 Some(State::Created | State::Unknown) | None => false,
             };
-            if is_told {
+            if is_passed_on {
                 continue;
             }
             if let Err(error) = self.inspect(client, &id).await {
@@ -171,8 +172,8 @@ impl Docker {
     }
 
     /// Takes one event. An error is that of a question about the container.
-    async fn event(&mut self, client: &Client, told: Told) -> Result<(), RuntimeError> {
-        let Told { id, seen_at, happened_at, what } = told;
+    async fn event(&mut self, client: &Client, notice: Notice) -> Result<(), RuntimeError> {
+        let Notice { id, seen_at, happened_at, what } = notice;
         let event = match what {
             What::Event(event) => event,
             What::Changed => return self.inspect(client, &id).await,
@@ -186,30 +187,30 @@ impl Docker {
             self.inspect(client, &id).await?;
         }
         if event == Event::Oom || self.known.get(&id).is_some_and(|known| !known.may_forge) {
-            let fact = Fact::Docker(Word::Event(id.clone(), event));
-            self.tell(Observation { seen_at, happened_at, fact }).await;
+            let fact = Fact::Docker(Report::Event(id.clone(), event));
+            self.pass_on(Observation { seen_at, happened_at, fact }).await;
         }
         // A signal changes nothing that could be asked for.
         if was_known && !matches!(event, Event::Kill { .. }) { self.inspect(client, &id).await } else { Ok(()) }
     }
 
-    /// Asks about one container or sandbox and tells it.
+    /// Queries one container or sandbox and reports it.
     async fn inspect(&mut self, client: &Client, id: &ContainerId) -> Result<(), RuntimeError> {
         let answer = client.inspect(id).await.inspect_err(|error| {
-            tracing::debug!(container = %id, reason = chain(error), "Docker cannot tell about a container");
+            tracing::debug!(container = %id, reason = chain(error), "Docker has no status of a container");
         })?;
         let Some(inspected) = answer.and_then(convert::inspected) else {
             self.removed(id).await;
             return Ok(());
         };
-        let sandbox = matches!(inspected.word, Word::Sandbox(_));
+        let sandbox = matches!(inspected.statement, Report::Sandbox(_));
         let known = Known { sandbox, state: inspected.state, may_forge: inspected.may_forge };
         if self.known.len() < CAPACITY || self.known.contains_key(id) {
             self.known.insert(id.clone(), known);
         }
         let seen_at = Timestamp::now();
         let happened_at = inspected.since.unwrap_or(seen_at);
-        self.tell(Observation { seen_at, happened_at, fact: Fact::Docker(inspected.word) }).await;
+        self.pass_on(Observation { seen_at, happened_at, fact: Fact::Docker(inspected.statement) }).await;
         Ok(())
     }
 
@@ -217,11 +218,11 @@ impl Docker {
         if let Some(known) = self.known.remove(id) {
             let fact =
                 if known.sandbox { Fact::SandboxRemoved(id.clone()) } else { Fact::ContainerRemoved(id.clone()) };
-            self.tell(self.outlet.now(fact)).await;
+            self.pass_on(self.outlet.now(fact)).await;
         }
     }
 
-    async fn tell(&self, observation: Observation) {
+    async fn pass_on(&self, observation: Observation) {
         let _going_away = self.outlet.send(observation).await;
     }
 }
@@ -230,13 +231,13 @@ impl Docker {
 async fn read(
     client: &Client,
     since: Timestamp,
-    queue: mpsc::Sender<Told>,
+    queue: mpsc::Sender<Notice>,
     lost: &AtomicU64,
 ) -> Result<Infallible, RuntimeError> {
     let mut events = pin!(client.events(since));
     while let Some(event) = events.next().await.transpose()? {
-        if let Some(told) = convert::event(event, Timestamp::now())
-            && queue.try_send(told).is_err()
+        if let Some(notice) = convert::event(event, Timestamp::now())
+            && queue.try_send(notice).is_err()
         {
             lost.fetch_add(1, Ordering::Relaxed);
         }

@@ -48,7 +48,7 @@ impl Socket {
     }
 }
 
-/// Answers with 64 KiB of this byte, again and again, until nobody listens.
+/// Answers with 64 KiB of this byte, repeatedly, until the connection is closed.
 async fn pour(stream: &mut UnixStream, byte: u8) {
     let piece = [b"10000\r\n".as_slice(), &vec![byte; 1 << 16], b"\r\n"].concat();
     let mut went = stream.write_all(HEAD).await;
@@ -108,13 +108,13 @@ async fn an_event_without_end_breaks_off_and_many_small_ones_do_not() {
 }
 
 #[tokio::test]
-async fn a_peer_that_says_nothing_or_stops_in_the_middle_is_not_waited_for() {
-    let stalls = async |said: &[u8]| {
+async fn a_peer_that_sends_nothing_or_stops_midway_is_not_waited_for() {
+    let stalls = async |output: &[u8]| {
         let socket = Socket::new();
         let client = Client::for_questions(&socket.endpoint()).unwrap();
         let stalling = async {
             let (_, mut stream) = socket.asked().await;
-            stream.write_all(said).await.unwrap();
+            stream.write_all(output).await.unwrap();
             stream
         };
         let id = id();
@@ -160,7 +160,7 @@ async fn bytes_that_are_no_answer_make_the_source_absent_with_the_reason() {
 }
 
 #[tokio::test]
-async fn a_node_without_docker_is_told_as_one() {
+async fn a_node_without_docker_is_reported_as_such() {
     let mut running = Running::new();
     let health = running.start(Source::Docker, |site| super::spawn(site, super::Socket::FirstOf(Vec::new()))).await;
     assert_eq!(health, Health::Absent("this node has no Docker socket".to_owned()));

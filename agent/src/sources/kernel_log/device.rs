@@ -1,8 +1,8 @@
 //! /dev/kmsg: one record a read, with sequence numbers.
 //!
-//! Mirrors `kernel/printk/printk.c`, `devkmsg_read()`: reading starts at the oldest record; EPIPE says that the next one was overwritten,
-//! and the read after it gives the oldest that is left. How many were lost, the jump of the sequence number tells. A record that is
-//! too large for the buffer (EINVAL) is passed over, and shows as such a jump too.
+//! Mirrors `kernel/printk/printk.c`, `devkmsg_read()`: reading starts at the oldest record; EPIPE means that the next
+//! one was overwritten, and the next read returns the oldest that is left. The jump of the sequence number shows how
+//! many were lost. A record that is too large for the buffer (EINVAL) is passed over, and shows as such a jump too.
 
 use std::{
     convert::Infallible,
@@ -35,7 +35,7 @@ const DEVICE: (u64, u64) = (1, 11);
 /// Twice the largest record that any kernel gives (`CONSOLE_EXT_LOG_MAX`, 8 KiB).
 const RECORD_MAX: usize = 16 * 1024;
 
-/// Opens the device at its oldest record; the error says why it cannot be had.
+/// Opens the device at its oldest record; the error states why it is not available.
 pub(super) fn open(dev: &Path) -> Result<(File, Backlog), String> {
     let log = open_once(dev)?;
     let mut end = open_once(dev)?;
@@ -43,8 +43,8 @@ pub(super) fn open(dev: &Path) -> Result<(File, Backlog), String> {
     Ok((log, Backlog { end, first_after: None }))
 }
 
-/// Tells what was written before the opening from what was written since. The sequence numbers decide: the records' times cannot, as
-/// long as the lag of the log's clock is unknown.
+/// Distinguishes records from before the opening from later ones. The sequence numbers decide: the records'
+/// times cannot, as long as the lag of the log's clock is unknown.
 #[derive(Debug)]
 pub(super) struct Backlog {
     /// The device, opened at its end: what it gives was written since.
@@ -84,7 +84,7 @@ fn open_once(dev: &Path) -> Result<File, String> {
     Ok(file)
 }
 
-/// Reads until told to stop, or until the device fails.
+/// Reads until stopped, or until the device fails.
 pub(super) fn read(
     mut device: &File,
     mut backlog: Backlog,

@@ -1,43 +1,55 @@
-//! syslog(2): the text of the whole log, asked for once a second and compared with what was seen before.
+//! syslog(2): the text of the log, asked for when the kernel has printed, or once a second, and compared with what was
+//! seen before.
 //!
-//! Mirrors `kernel/printk/printk.c`, `syslog_print_all()`. There are no sequence numbers, so what is lost cannot be counted: that the
-//! last line seen is no longer there tells that something was. Every line carries priority and time of its own, the lines of
-//! one record too, so nobody can forge a record by a line break.
+//! Mirrors `kernel/printk/printk.c`, `syslog_print_all()`. There are no sequence numbers, so what is lost cannot be
+//! counted: that the last line seen is no longer there shows that something was. Line breaks in a record come raw;
+//! [`Record::parse_syslog`] puts its lines together again.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use coroner_diagnosis::observation::{GapReason, Health, kernel_log::Record};
 use coroner_sys::{syslog_buffer_size, syslog_read_all};
 
-use super::Log;
+use super::{Log, console::Console, device};
 use crate::{
     clock::Anchor,
+    host::HostRoot,
     sources::worker::{End, Worker},
 };
 
-/// Time between two looks. Each costs the kernel a walk over all records.
+/// Time between two looks where no event shows when the kernel prints. Each costs the kernel a walk over all records.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// After so many looks it is tried whether the device can be had.
-const DEVICE_EVERY: u32 = 60;
+/// So often it is tried whether the device can be had.
+const DEVICE_EVERY: Duration = Duration::from_mins(1);
 /// What is read at first: seldom is more written within [`INTERVAL`].
 const TAIL: usize = 16 * 1024;
-/// All is read up to this size. As text, records take more room than in the kernel's buffer, hence more than the buffer's size is asked for.
+/// All is read up to this size. As text, records are larger than in the kernel's buffer, hence more than the buffer's
+/// size is requested.
 const ALL_MAX: usize = 8 * 1024 * 1024;
 
 /// Polls until the device can be had after all. `refusal`: why it could not.
-pub(super) fn poll(
-    refusal: &str,
-    log: &mut Log,
-    worker: &mut Worker,
-    device_is_there: impl Fn() -> bool,
-) -> Result<(), End> {
+pub(super) fn poll(refusal: &str, log: &mut Log, worker: &mut Worker, host: &HostRoot) -> Result<(), End> {
     let absent = |error: io::Error| End::Absent(format!("{refusal}; syslog(2): {error}"));
     let all = syslog_buffer_size().map_err(absent)?.saturating_mul(2).min(ALL_MAX);
     let mut last: Option<Vec<u8>> = None;
     let mut looked = Anchor::now().wall;
-    for look in 0_u32.. {
-        if look % DEVICE_EVERY == DEVICE_EVERY - 1 && device_is_there() {
-            break;
+    // Before the first look: what is printed meanwhile leads to the next.
+    let mut console = Console::open(host);
+    let how = match &console {
+        Ok(_) => "when the kernel prints".to_owned(),
+        Err(reason) => format!("once a second, as {reason}"),
+    };
+    let health = Health::Degraded(format!("{refusal}; read by syslog(2), {how}"));
+    let mut tried = Instant::now();
+    loop {
+        if tried.elapsed() >= DEVICE_EVERY {
+            tried = Instant::now();
+            if device::open(&host.dev).is_ok() {
+                return Ok(());
+            }
         }
         let mut snapshot = Vec::new();
         syslog_read_all(&mut snapshot, TAIL).map_err(absent)?;
@@ -52,14 +64,12 @@ pub(super) fn poll(
         }
         // Without the last line, what was seen before is known by its time.
         let known = if new.is_none() { log.newest } else { None };
-        let mut understood = snapshot.is_empty();
-        for line in lines(&snapshot) {
-            understood |= Record::parse_syslog(line).is_ok();
+        let before = new.and(last.as_deref());
+        let records = Record::parse_syslog(new.unwrap_or(&snapshot), before);
+        if records.is_empty() && !snapshot.is_empty() && Record::parse_syslog(&snapshot, None).is_empty() {
+            return Err(End::Absent(format!("{refusal}; syslog(2) gives no times, as printk.time is off")));
         }
-        if !understood {
-            return Err(End::Absent(format!("{refusal}; syslog(2) tells no times, as printk.time is off")));
-        }
-        for record in lines(new.unwrap_or(&snapshot)).filter_map(|line| Record::parse_syslog(line).ok()) {
+        for record in records {
             let written = Duration::from_micros(record.boot_micros);
             if Some(written) <= known {
                 continue;
@@ -69,14 +79,16 @@ pub(super) fn poll(
             }
             log.hand_on(record, last.is_none(), &now, worker)?;
         }
-        worker.health(Health::Degraded(format!("{refusal}; read by syslog(2), once a second")))?;
+        worker.health(health.clone())?;
         looked = now.wall;
         if let Some(line) = lines(&snapshot).next_back() {
             last = Some(line.to_vec());
         }
-        worker.pause(INTERVAL)?;
+        match &mut console {
+            Ok(console) => console.wait(worker)?,
+            Err(_) => worker.pause(INTERVAL)?,
+        }
     }
-    Ok(())
 }
 
 fn lines(text: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {

@@ -1,19 +1,21 @@
 //! The way to the kubelet's HTTPS endpoints: authentication, deadlines and bounds.
 
-use std::{fmt::Display, path::PathBuf, time::Duration};
+use std::{error::Error, fmt::Display, io, path::PathBuf, pin::pin, time::Duration};
 
-use coroner_diagnosis::text;
+use coroner_diagnosis::{observation::node::Answer, text};
 use coroner_runtime::error::chain;
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
-use kube::client::Body;
+use kube::{client::Body, config::AuthInfo};
 use serde::de::DeserializeOwned;
-use thiserror::Error;
 use tokio::time::timeout;
+use tokio_rustls::rustls;
 use tracing::warn;
 
 /// How long an answer may take.
 const DEADLINE: Duration = Duration::from_secs(4);
+/// What it has not answered for so long, it is also asked without credentials.
+const SLOW: Duration = Duration::from_secs(1);
 /// The most that an answer may hold: 500 pods of 30 KiB.
 const ANSWER_MAX: usize = 16 << 20;
 /// Bytes of a reason that are kept.
@@ -33,7 +35,7 @@ pub struct Config {
 }
 
 /// Why a question got no answer that can be used.
-#[derive(Debug, Error)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error("no answer within {DEADLINE:?}")]
     Timeout,
@@ -42,7 +44,7 @@ pub(super) enum Failure {
     #[error("status {0}")]
     Status(StatusCode),
     #[error("the answer cannot be read: {0}")]
-    Body(Box<dyn std::error::Error + Send + Sync>),
+    Body(Box<dyn Error + Send + Sync>),
     #[error("the answer is not what it should be: {0}")]
     Json(#[from] serde_json::Error),
 }
@@ -52,14 +54,33 @@ impl Failure {
     pub(super) fn reason(&self) -> String {
         text::clean(&chain(self), REASON_MAX)
     }
+
+    /// What is wrong with the kubelet's certificate, if that is what failed.
+    pub(super) fn certificate_error(&self) -> Option<String> {
+        let mut next: Option<&(dyn Error + 'static)> = Some(self);
+        while let Some(error) = next {
+            // An io::Error shows the cause of what it wraps as its own, and not what it wraps.
+            let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            let wrapped = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
+            if let Some(rustls::Error::InvalidCertificate(why)) = wrapped.or_else(|| error.downcast_ref()) {
+                return Some(why.to_string());
+            }
+            next = inner.map_or_else(|| error.source(), |inner| Some(inner));
+        }
+        None
+    }
 }
 
 /// Asks the kubelet.
-pub(super) struct Client(kube::Client);
+pub(in crate::sources) struct Client {
+    known: kube::Client,
+    /// The same without credentials.
+    nameless: kube::Client,
+}
 
 impl Client {
     /// A client by this configuration. Its files are read now, and no connection is made.
-    pub(super) async fn new(url: &str, config: &Config) -> Result<Self, String> {
+    pub(in crate::sources) async fn new(url: &str, config: &Config) -> Result<Self, String> {
         let bad = |error: &dyn Display| format!("{url}: {error}");
         let mut reached =
             coroner_watch::config(config.kubeconfig.as_deref()).await.map_err(|error| bad(&chain(&error)))?;
@@ -74,7 +95,47 @@ impl Client {
             warn!(url, "The kubelet's certificate is not checked");
             reached.accept_invalid_certs = true;
         }
-        kube::Client::try_from(reached).map(Self).map_err(|error| bad(&chain(&error)))
+        let mut nameless = reached.clone();
+        nameless.auth_info = AuthInfo::default();
+        let client = |config| kube::Client::try_from(config).map_err(|error| bad(&chain(&error)));
+        Ok(Self { known: client(reached)?, nameless: client(nameless)? })
+    }
+
+    /// What /healthz comes to.
+    ///
+    /// # Errors
+    /// What is wrong with the certificate of who answered: then it is not known who that is.
+    pub(in crate::sources) async fn health(&self) -> Result<Answer, String> {
+        let mut asked = pin!(self.bytes("/healthz"));
+        let (answer, answers) = match timeout(SLOW, &mut asked).await {
+            Ok(answer) => (answer, false),
+            Err(_) => tokio::join!(asked, self.answers()),
+        };
+        match answer {
+            // It has the API server review the token, and waits for that.
+            Err(Failure::Timeout) if answers => Ok(Answer::Unwell(format!(
+                "no answer within {DEADLINE:?} to this agent's token, and one without: the API server reviews it slowly"
+            ))),
+            Ok(body) if body.trim_ascii() == b"ok" => Ok(Answer::Ok),
+            Ok(body) => Ok(Answer::Unwell(text::clean(&String::from_utf8_lossy(&body), REASON_MAX))),
+            Err(Failure::Timeout) => Ok(Answer::Timeout),
+            Err(failure) => match failure.certificate_error() {
+                Some(why) => Err(why),
+                None if matches!(failure, Failure::Client(kube::Error::HyperError(_) | kube::Error::Service(_))) => {
+                    Ok(Answer::Refused(failure.reason()))
+                }
+                None if matches!(failure, Failure::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)) => {
+                    Ok(Answer::Denied(failure.reason()))
+                }
+                None => Ok(Answer::Unwell(failure.reason())),
+            },
+        }
+    }
+
+    /// Whether it answers anything to who shows no credentials, as 401: that it does without the API server.
+    async fn answers(&self) -> bool {
+        let Ok(request) = Request::get("/healthz").body(Body::empty()) else { return false };
+        matches!(timeout(DEADLINE - SLOW, self.nameless.send(request)).await, Ok(Ok(_)))
     }
 
     /// The JSON at this path.
@@ -86,7 +147,7 @@ impl Client {
     pub(super) async fn bytes(&self, path: &str) -> Result<Vec<u8>, Failure> {
         let asked = async {
             let request = Request::get(path).body(Body::empty()).map_err(|error| Failure::Body(error.into()))?;
-            let response = self.0.send(request).await?;
+            let response = self.known.send(request).await?;
             let status = response.status();
             // Frame by frame, so that a long answer is in memory once.
             let mut body = Limited::new(response.into_body(), ANSWER_MAX);

@@ -45,7 +45,7 @@ impl Endpoint {
     }
 
     /// What was known of it is of no use any more.
-    pub(super) fn begin_anew(&mut self) {
+    pub(super) fn start_over(&mut self) {
         (self.due, self.failure) = (None, None);
     }
 }

@@ -1,36 +1,40 @@
-//! The kubelet's HTTP endpoints, each under a permission of its own (`pkg/kubelet/server/auth.go`): `/pods`, `/stats/summary`,
-//! `/configz` and `/healthz`. `nodes/proxy`, which would let the agent run commands in every pod, is never needed.
+//! The kubelet's HTTP endpoints, each under a permission of its own (`pkg/kubelet/server/auth.go`): `/pods`,
+//! `/stats/summary`, `/configz` and `/healthz`. `nodes/proxy`, which would let the agent run commands in every pod, is
+//! never needed.
 //!
-//! The kubelet cannot notify, so it is asked now and then; each question has a deadline, and answers are bounded. `/healthz` says
-//! whether the kubelet is well. Another endpoint that does not answer while it is degrades the source for as long as that lasts:
-//! collecting `/stats/summary` can be slow on a kubelet that does its work.
+//! The kubelet cannot notify, so it is polled; each request has a deadline, and answers are bounded. `/healthz` shows
+//! whether the kubelet is healthy: `node_checks` asks for it, and passes on what changes ([`Healthz`]). Another
+//! endpoint that does not answer while it is degrades the source for as long as that lasts: collecting
+//! `/stats/summary` can be slow on a kubelet that does its work.
 
 mod client;
 mod endpoint;
 mod pod_list;
 
-use std::{convert::Infallible, future::pending, time::Duration};
+use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
 
-use coroner_diagnosis::{
-    observation::{
-        Fact, Health, Source,
-        kubelet::{Answer, Configz, Summary},
-    },
-    text,
+use coroner_diagnosis::observation::{
+    Fact, Health, Source,
+    kubelet::{Configz, Summary},
+    node::Answer,
 };
 use coroner_runtime::backoff::Backoff;
-use tokio::time::{Instant, sleep, sleep_until};
-
-pub use self::client::Config;
-use self::{
-    client::{Client, Failure},
-    endpoint::Endpoint,
-    pod_list::PodList,
+use tokio::{
+    select,
+    sync::watch,
+    time::{Instant, sleep, sleep_until},
 };
+
+pub(super) use self::client::Client;
+pub use self::client::Config;
+use self::{client::Failure, endpoint::Endpoint, pod_list::PodList};
 use super::{outlet::Outlet, site::Site};
 
-/// Time between two questions whether it is well.
-const HEALTH: Duration = Duration::from_secs(5);
+/// What `/healthz` came to last, or what is wrong with the certificate of who answered; `None` before the first answer.
+pub(super) type Healthz = watch::Sender<Option<Result<Answer, String>>>;
+
+/// Time between two looks whether an endpoint is to be asked.
+const LOOK: Duration = Duration::from_secs(5);
 /// Usage; the kubelet measures every ten seconds.
 const SUMMARY: Duration = Duration::from_secs(15);
 /// Its pods: the API server's watch is the main road to them.
@@ -40,13 +44,13 @@ const CONFIG: Duration = Duration::from_mins(10);
 /// The first delay before a client that could not be made is tried again, and the longest.
 const CLIENT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
-/// Starts the source.
-pub fn spawn(site: &Site, config: Config) {
-    let outlet = site.outlet(Source::Kubelet);
-    site.task(&outlet.clone(), move || run(outlet.clone(), config.clone()));
+/// Starts the source `kubelet` as a task.
+pub(super) fn spawn(site: &Site, config: Config, healthz: &Arc<Healthz>) {
+    let (outlet, healthz) = (site.outlet(Source::Kubelet), Arc::clone(healthz));
+    site.task(&outlet.clone(), move || run(outlet.clone(), config.clone(), healthz.subscribe()));
 }
 
-async fn run(outlet: Outlet, config: Config) -> Infallible {
+async fn run(outlet: Outlet, config: Config, healthz: watch::Receiver<Option<Result<Answer, String>>>) -> Infallible {
     let Some(url) = &config.url else {
         let reason = "the node's address is not known: set --kubelet-url or NODE_IP";
         outlet.health(Health::Absent(reason.to_owned())).await;
@@ -61,7 +65,7 @@ async fn run(outlet: Outlet, config: Config) -> Infallible {
         }
         sleep(delays.next()).await;
     };
-    Kubelet::new(client, outlet).watch().await
+    Kubelet::new(client, outlet).watch(healthz).await
 }
 
 struct Kubelet {
@@ -69,6 +73,8 @@ struct Kubelet {
     outlet: Outlet,
     /// What `/healthz` came to last.
     answer: Option<Answer>,
+    /// What is wrong with its certificate, if something is.
+    untrusted: Option<String>,
     configz: Endpoint,
     pods: Endpoint,
     summary: Endpoint,
@@ -78,13 +84,16 @@ impl Kubelet {
     fn new(client: Client, outlet: Outlet) -> Self {
         let [configz, pods, summary] = [("/configz", CONFIG), ("/pods", PODS), ("/stats/summary", SUMMARY)]
             .map(|(path, interval)| Endpoint::new(path, interval));
-        Self { client, outlet, answer: None, configz, pods, summary }
+        Self { client, outlet, answer: None, untrusted: None, configz, pods, summary }
     }
 
-    async fn watch(mut self) -> Infallible {
+    async fn watch(mut self, mut healthz: watch::Receiver<Option<Result<Answer, String>>>) -> Infallible {
         loop {
             let now = Instant::now();
-            self.ask_health().await;
+            let latest = healthz.borrow_and_update().clone();
+            if let Some(latest) = latest {
+                self.take_health(latest);
+            }
             // Who does not answer is not asked for more.
             if self.answer == Some(Answer::Ok) {
                 if self.configz.is_due(now) {
@@ -104,36 +113,47 @@ impl Kubelet {
                 }
             }
             self.outlet.health(self.health()).await;
-            sleep_until(now + HEALTH).await;
+            select! {
+                () = sleep_until(now + LOOK) => {}
+                // Its sender lives as long as the agent.
+                Ok(()) = healthz.changed() => {}
+            }
         }
     }
 
-    async fn ask_health(&mut self) {
-        let answer = match self.client.bytes("/healthz").await {
-            Ok(said) if said.trim_ascii() == b"ok" => Answer::Ok,
-            Ok(said) => Answer::Unwell(text::clean(&String::from_utf8_lossy(&said), 256)),
-            Err(Failure::Timeout) => Answer::Timeout,
-            Err(Failure::Client(::kube::Error::HyperError(_) | ::kube::Error::Service(_))) => Answer::Refused,
-            Err(failure) => Answer::Unwell(failure.reason()),
+    fn take_health(&mut self, answer: Result<Answer, String>) {
+        let answer = match answer {
+            Ok(answer) => answer,
+            // Who answered is not known: nothing is reported of the kubelet.
+            Err(why) => {
+                (self.answer, self.untrusted) = (None, Some(why));
+                return;
+            }
         };
+        self.untrusted = None;
         if self.answer.as_ref() == Some(&answer) {
             return;
         }
         if answer == Answer::Ok {
             // It may be another kubelet than before.
             for endpoint in [&mut self.configz, &mut self.pods, &mut self.summary] {
-                endpoint.begin_anew();
+                endpoint.start_over();
             }
         }
-        self.answer = Some(answer.clone());
-        self.report([Fact::KubeletHealth(answer)]).await;
+        self.answer = Some(answer);
     }
 
     fn health(&self) -> Health {
+        if let Some(why) = &self.untrusted {
+            return Health::Degraded(format!(
+                "its certificate is not trusted ({why}): set serverTLSBootstrap in its configuration, or give this agent \
+                 --kubelet-ca or --kubelet-insecure-tls"
+            ));
+        }
         match &self.answer {
             None => Health::Absent("not asked yet".to_owned()),
-            Some(Answer::Unwell(reason)) => Health::Degraded(format!("/healthz: {reason}")),
-            Some(Answer::Refused) => Health::Degraded("it refuses connections".to_owned()),
+            Some(Answer::Denied(reason) | Answer::Unwell(reason)) => Health::Degraded(format!("/healthz: {reason}")),
+            Some(Answer::Refused(_)) => Health::Degraded("it refuses connections".to_owned()),
             Some(Answer::Timeout) => Health::Degraded(format!("it hangs: /healthz: {}", Failure::Timeout)),
             Some(Answer::Ok) => {
                 let failures: Vec<_> =

@@ -1,12 +1,12 @@
 //! Which processes belong to containers, and which of them ended how.
 //!
-//! A process belongs to a container if it says so in /proc when it runs a program (container runtimes move their process into the
-//! cgroup before that), or if its parent does when it is forked. Where it was gone before it could be looked at, it may belong to one,
-//! and its end is told too.
+//! A process belongs to a container if /proc shows it when it runs a program (container runtimes move their process
+//! into the cgroup before that), or if its parent does when it is forked. Where it was gone before it could be
+//! inspected, it may belong to one, and its end is reported too.
 //!
-//! The connector tells of threads, each with a status of its own. A process has ended when its last thread has; its status
-//! is that of the first thread, unless the last one to end carries another: then that one ended the whole process, long after
-//! the first thread had left by itself.
+//! The connector reports threads, each with a status of its own. A process has ended when its last thread has; its
+//! status is that of the first thread, unless the last one to end carries another: then that one ended the whole
+//! process, long after the first thread had left by itself.
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
@@ -18,58 +18,58 @@ use coroner_diagnosis::observation::process::{Exit, Process, WaitStatus};
 use super::message::Event;
 use crate::sources::procfs::process::Processes;
 
-/// Processes that are kept in mind. One takes about 50 bytes, so that a full table stays below 4 MiB.
+/// Processes that are remembered. One takes about 50 bytes, so that a full table stays below 4 MiB.
 const MEMBERS_MAX: usize = 65_536;
 /// How long a forked process must live without running another program, before it is looked at: most either do or end.
 const SETTLED: Duration = Duration::from_millis(100);
 
-/// What is to be told.
+/// What is to be reported.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum News {
     Process(Process),
     Exit(Exit),
-    /// A process was not kept in mind, as there are too many. Once in a row.
+    /// A process was not recorded, as there are too many. Once in a row.
     Overload,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Members {
     members: HashMap<i32, Member>,
-    /// Forked processes that have not been told, by age.
+    /// Forked processes that have not been reported, by age.
     young: VecDeque<(Instant, i32)>,
     overloaded: bool,
 }
 
 #[derive(Debug, Default)]
 struct Member {
-    /// Start time of the process as it was told; `None` if it was not yet.
-    told: Option<u64>,
+    /// Start time of the process as it was reported; `None` if it was not yet.
+    reported: Option<u64>,
     /// Status of the first thread, if that has ended.
     first: Option<u32>,
 }
 
 impl Members {
-    /// Starts anew with what /proc shows: at the beginning, and when events were lost.
-    pub(super) fn rebuild(&mut self, now: impl Iterator<Item = Process>, tell: &mut impl FnMut(Told)) {
+    /// Starts over with what /proc shows: at the beginning, and when events were lost.
+    pub(super) fn rebuild(&mut self, now: impl Iterator<Item = Process>, report: &mut impl FnMut(News)) {
         let before = std::mem::take(&mut self.members);
         self.young.clear();
         self.overloaded = false;
         for process in now {
-            let known = before.get(&process.pid).is_some_and(|member| member.told == Some(process.start_ticks));
-            let member = Member { told: Some(process.start_ticks), first: None };
-            if self.insert(process.pid, member, tell) && !known {
-                tell(Told::Process(process));
+            let known = before.get(&process.pid).is_some_and(|member| member.reported == Some(process.start_ticks));
+            let member = Member { reported: Some(process.start_ticks), first: None };
+            if self.insert(process.pid, member, report) && !known {
+                report(News::Process(process));
             }
         }
     }
 
     /// Takes in an event.
-    pub(super) fn see(&mut self, event: Event, processes: &Processes, now: Instant, tell: &mut impl FnMut(Told)) {
+    pub(super) fn see(&mut self, event: Event, processes: &Processes, now: Instant, report: &mut impl FnMut(News)) {
         match event {
             Event::Fork { parent, child, child_thread } => {
                 if child == child_thread
                     && self.members.contains_key(&parent)
-                    && self.insert(child, Member::default(), tell)
+                    && self.insert(child, Member::default(), report)
                 {
                     // Never longer than the table.
                     if self.young.len() >= MEMBERS_MAX {
@@ -78,49 +78,50 @@ impl Members {
                     self.young.push_back((now, child));
                 }
             }
-            Event::Exec { process } => self.look_at(process, processes, tell),
-            Event::Exit { process, thread, status } => self.exit(process, thread, status, processes, tell),
+            Event::Exec { process } => self.look_at(process, processes, report),
+            Event::Exit { process, thread, status } => self.exit(process, thread, status, processes, report),
             Event::Answer { .. } | Event::Other => {}
         }
     }
 
-    fn look_at(&mut self, pid: i32, processes: &Processes, tell: &mut impl FnMut(Told)) {
+    fn look_at(&mut self, pid: i32, processes: &Processes, report: &mut impl FnMut(News)) {
         if let Some(process) = processes.find_in_container(pid) {
-            if self.insert(pid, Member { told: Some(process.start_ticks), first: None }, tell) {
-                tell(Told::Process(process));
+            if self.insert(pid, Member { reported: Some(process.start_ticks), first: None }, report) {
+                report(News::Process(process));
             }
         } else if processes.is_gone(pid) {
-            // It ended before it could be looked at. Whose it was, others may know; how it ended, nobody else does.
-            self.insert(pid, Member::default(), tell);
+            // It ended before it could be inspected. Other sources may know its container; only this one knows how it
+            // ended.
+            self.insert(pid, Member::default(), report);
         }
     }
 
-    fn exit(&mut self, pid: i32, thread: i32, status: u32, processes: &Processes, tell: &mut impl FnMut(Told)) {
+    fn exit(&mut self, pid: i32, thread: i32, status: u32, processes: &Processes, report: &mut impl FnMut(News)) {
         let Entry::Occupied(mut entry) = self.members.entry(pid) else { return };
         let member = entry.get_mut();
         if thread == pid {
             member.first = Some(status);
         }
         let Some(first) = member.first else { return };
-        if !processes.has_ended(pid, member.told) {
+        if !processes.has_ended(pid, member.reported) {
             return;
         }
-        if member.told.is_none()
+        if member.reported.is_none()
             && let Some(process) = processes.find_in_container(pid)
         {
-            tell(Told::Process(process));
+            report(News::Process(process));
         }
         entry.remove();
         let status = WaitStatus::from_raw(if status == 0 { first } else { status });
-        tell(Told::Exit(Exit { pid, status }));
+        report(News::Exit(Exit { pid, status }));
     }
 
-    /// Tells of forked processes that have settled. Returns when to come again.
+    /// Reports forked processes that have settled. Returns when to call it again.
     pub(super) fn settle(
         &mut self,
         processes: &Processes,
         now: Instant,
-        tell: &mut impl FnMut(Told),
+        report: &mut impl FnMut(News),
     ) -> Option<Duration> {
         while let Some(&(born, pid)) = self.young.front() {
             let age = now.saturating_duration_since(born);
@@ -128,19 +129,19 @@ impl Members {
                 return Some(SETTLED - age);
             }
             self.young.pop_front();
-            if self.members.get(&pid).is_some_and(|member| member.told.is_none()) {
-                self.look_at(pid, processes, tell);
+            if self.members.get(&pid).is_some_and(|member| member.reported.is_none()) {
+                self.look_at(pid, processes, report);
             }
         }
         None
     }
 
-    fn insert(&mut self, pid: i32, member: Member, tell: &mut impl FnMut(Told)) -> bool {
+    fn insert(&mut self, pid: i32, member: Member, report: &mut impl FnMut(News)) -> bool {
         let fits = self.members.len() < MEMBERS_MAX || self.members.contains_key(&pid);
         if fits {
             self.members.insert(pid, member);
         } else if !self.overloaded {
-            tell(Told::Overload);
+            report(News::Overload);
         }
         self.overloaded = !fits;
         fits
@@ -189,24 +190,32 @@ mod tests {
             std::fs::remove_dir_all(self.path(pid)).unwrap();
         }
 
-        fn see(&self, members: &mut Members, event: Event) -> Vec<Told> {
-            let mut told = Vec::new();
-            members.see(event, &self.processes, Instant::now(), &mut |what| told.push(what));
-            told
+        fn see(&self, members: &mut Members, event: Event) -> Vec<News> {
+            let mut reported = Vec::new();
+            members.see(event, &self.processes, Instant::now(), &mut |what| reported.push(what));
+            reported
         }
     }
 
-    fn exit(pid: i32, status: WaitStatus) -> Told {
-        Told::Exit(Exit { pid, status })
+    fn exit(pid: i32, status: WaitStatus) -> News {
+        News::Exit(Exit { pid, status })
     }
 
-    fn process(pid: i32, start_ticks: u64) -> Told {
+    fn process(pid: i32, start_ticks: u64) -> News {
+        seen(pid, start_ticks, false)
+    }
+
+    fn zombie(pid: i32, start_ticks: u64) -> News {
+        seen(pid, start_ticks, true)
+    }
+
+    fn seen(pid: i32, start_ticks: u64, ending: bool) -> News {
         let (name, cgroup) = ("a) b".to_owned(), CONTAINER.to_owned());
-        Told::Process(Process { pid, parent: 1, start_ticks, name, namespaced_pid: None, cgroup })
+        News::Process(Process { pid, parent: 1, start_ticks, name, namespaced_pid: None, cgroup, ending })
     }
 
     #[test]
-    fn a_process_that_exits_with_137_is_told_from_one_that_is_killed() {
+    fn a_process_that_exits_with_137_is_distinguished_from_a_killed_one() {
         let (proc, mut members) = (Proc::new(), Members::default());
         for (pid, status, expected) in [
             (10, 137 << 8, WaitStatus::Exited(137)),
@@ -236,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn how_a_process_ended_is_told_even_if_it_was_gone_before_it_could_be_looked_at() {
+    fn the_end_of_a_process_is_reported_even_if_it_could_not_be_inspected() {
         let (proc, mut members) = (Proc::new(), Members::default());
         assert_eq!(proc.see(&mut members, Event::Exec { process: 10 }), []);
         let end = Event::Exit { process: 10, thread: 10, status: 9 };
@@ -281,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fork_is_told_when_it_settles_or_ends() {
+    fn a_fork_is_reported_when_it_settles_or_ends() {
         let (proc, mut members) = (Proc::new(), Members::default());
         proc.shows(10, 'R', 1, 500);
         proc.see(&mut members, Event::Exec { process: 10 });
@@ -291,18 +300,18 @@ mod tests {
         }
         proc.shows(11, 'Z', 1, 600);
         let end = Event::Exit { process: 11, thread: 11, status: 9 };
-        assert_eq!(proc.see(&mut members, end), [process(11, 600), exit(11, WaitStatus::Signaled(9))]);
+        assert_eq!(proc.see(&mut members, end), [zombie(11, 600), exit(11, WaitStatus::Signaled(9))]);
 
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         let now = Instant::now();
-        let again = members.settle(&proc.processes, now, &mut |what| told.push(what));
-        assert!(told.is_empty() && again.is_none_or(|again| again <= SETTLED));
-        assert_eq!(members.settle(&proc.processes, now + SETTLED, &mut |what| told.push(what)), None);
-        assert_eq!(told, [process(12, 600)]);
+        let again = members.settle(&proc.processes, now, &mut |what| reported.push(what));
+        assert!(reported.is_empty() && again.is_none_or(|again| again <= SETTLED));
+        assert_eq!(members.settle(&proc.processes, now + SETTLED, &mut |what| reported.push(what)), None);
+        assert_eq!(reported, [process(12, 600)]);
     }
 
     #[test]
-    fn after_a_loss_only_what_is_new_is_told() {
+    fn after_a_loss_only_new_processes_are_reported() {
         let (proc, mut members) = (Proc::new(), Members::default());
         for pid in [10, 11] {
             proc.shows(pid, 'R', 1, 500);
@@ -310,14 +319,14 @@ mod tests {
         }
         proc.forget(11);
         proc.shows(12, 'R', 1, 600);
-        let mut told = Vec::new();
-        members.rebuild(proc.processes.all_in_containers().unwrap(), &mut |what| told.push(what));
-        assert_eq!(told, [process(12, 600)]);
+        let mut reported = Vec::new();
+        members.rebuild(proc.processes.all_in_containers().unwrap(), &mut |what| reported.push(what));
+        assert_eq!(reported, [process(12, 600)]);
         assert!(members.members.contains_key(&10) && !members.members.contains_key(&11));
     }
 
     #[test]
-    fn too_many_processes_are_told_as_a_loss_once() {
+    fn too_many_processes_are_reported_as_a_loss_once() {
         let (proc, mut members) = (Proc::new(), Members::default());
         members.members.insert(1, Member::default());
         let mut overloads = 0;

@@ -1,7 +1,8 @@
 //! The messages of the process connector.
 //!
 //! Mirrors `include/uapi/linux/{netlink,connector,cn_proc}.h`: a netlink header (16 bytes), a `cn_msg` (20 bytes) and a
-//! `proc_event`, all in the machine's byte order. In a `proc_event`, what, processor and time are followed by the data of that kind.
+//! `proc_event`, all in the machine's byte order. In a `proc_event`, what, processor and time are followed by the data
+//! of that kind.
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ const EVENT_FORK: u32 = 1;
 const EVENT_EXEC: u32 = 2;
 const EVENT_EXIT: u32 = 0x8000_0000;
 
-/// What the kernel tells.
+/// What the kernel reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Message {
     /// When, by CLOCK_MONOTONIC.

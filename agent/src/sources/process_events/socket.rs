@@ -1,7 +1,8 @@
 //! The process connector's socket.
 //!
-//! Mirrors `drivers/connector/cn_proc.c`. A request from outside of the initial pid or user namespace is not refused but ignored, so
-//! only the answer tells that events will come; outside of the initial network namespace there is nobody to send it to.
+//! Mirrors `drivers/connector/cn_proc.c`. A request from outside of the initial pid or user namespace is not refused
+//! but ignored, so only the answer shows that events will come; outside of the initial network namespace there is no
+//! receiver.
 
 use std::{
     io,
@@ -23,7 +24,8 @@ use crate::{
     sources::worker::{End, Worker},
 };
 
-/// Room for about 10,000 events that are not read yet; the kernel takes twice what is asked for, and counts some 0.8 KiB an event.
+/// Room for about 10,000 events that are not read yet; the kernel takes twice what is asked for, and counts some 0.8
+/// KiB an event.
 const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
 /// An event takes 76 bytes.
 const MESSAGE_MAX: usize = 512;
@@ -39,7 +41,7 @@ pub(super) enum Received {
     Message(Message),
     /// Nothing more for now.
     Empty,
-    /// The kernel had no room for some.
+    /// The kernel's buffer had no space for some.
     Overrun,
 }
 
@@ -62,7 +64,7 @@ impl Socket {
             debug!(%error, "The process connector keeps its small receive buffer");
         }
         let socket = Self { netlink };
-        // Answers go to every listener, so ours has to be told from others'.
+        // Answers go to every listener, so ours has to be distinguished from others'.
         let token = process::id() ^ Anchor::now().monotonic.subsec_nanos();
         socket.send(&listen(token)).map_err(absent)?;
         match socket.answer(token, worker)? {
@@ -133,7 +135,7 @@ impl AsFd for Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         if let Err(error) = self.send(&ignore()) {
-            debug!(%error, "The process connector was not told that nobody listens any more");
+            debug!(%error, "The process connector was not informed that this listener has ended");
         }
     }
 }

@@ -11,7 +11,7 @@ use super::*;
 use crate::sources::testing::{ContainerCgroup, Running, elsewhere, line_from, node, pid_of, reap};
 
 async fn started(running: &mut Running, host: HostRoot) -> Health {
-    running.start(Source::ProcessEvents, |site| spawn(site, host, Connector::default())).await
+    running.start(Source::ProcessEvents, |site| spawn(site, host, Connector::default(), NodeState::default())).await
 }
 
 async fn end_of(running: &mut Running, pid: i32) -> WaitStatus {
@@ -32,12 +32,12 @@ async fn beginning_of(running: &mut Running, mut is: impl FnMut(&Process) -> boo
         .await
 }
 
-fn tell(child: &mut Child, line: &str) {
+fn write(child: &mut Child, line: &str) {
     child.stdin.as_mut().unwrap().write_all(line.as_bytes()).unwrap();
 }
 
 #[tokio::test]
-async fn exit_137_is_told_from_a_kill_and_processes_are_known_before_they_die() {
+async fn exit_137_is_distinguished_from_a_kill_and_processes_are_known_before_they_end() {
     let mut running = Running::new();
     assert_eq!(started(&mut running, node()).await, Health::Ok);
     let cgroup = ContainerCgroup::new();
@@ -53,7 +53,7 @@ async fn exit_137_is_told_from_a_kill_and_processes_are_known_before_they_die() 
         assert_eq!(process.cgroup, cgroup.path);
         assert_eq!((process.name.as_str(), process.parent), ("sh", i32::try_from(std::process::id()).unwrap()));
         assert_eq!(process.namespaced_pid, Some(pid));
-        tell(&mut child, line);
+        write(&mut child, line);
         assert_eq!(reap(child), code);
         assert_eq!(end_of(&mut running, pid).await, status);
     }
@@ -61,7 +61,7 @@ async fn exit_137_is_told_from_a_kill_and_processes_are_known_before_they_die() 
 }
 
 #[tokio::test]
-async fn a_forked_process_is_told_whether_it_settles_or_ends_at_once() {
+async fn a_forked_process_is_reported_whether_it_settles_or_ends_at_once() {
     let mut running = Running::new();
     started(&mut running, node()).await;
     let cgroup = ContainerCgroup::new();
@@ -70,7 +70,7 @@ async fn a_forked_process_is_told_whether_it_settles_or_ends_at_once() {
     let pid = pid_of(&child);
     let settled = beginning_of(&mut running, |process| process.parent == pid).await;
     assert_eq!(settled.cgroup, cgroup.path);
-    tell(&mut child, "go\n");
+    write(&mut child, "go\n");
     assert_eq!(reap(child), 5);
     assert_eq!(end_of(&mut running, settled.pid).await, WaitStatus::Exited(3));
     assert_eq!(end_of(&mut running, pid).await, WaitStatus::Exited(5));
@@ -89,7 +89,7 @@ async fn what_ran_before_the_start_is_known_too() {
     let mut running = Running::new();
     started(&mut running, node()).await;
     beginning_of(&mut running, |process| process.pid == pid && process.cgroup == cgroup.path).await;
-    tell(&mut child, "go\n");
+    write(&mut child, "go\n");
     reap(child);
     assert_eq!(end_of(&mut running, pid).await, WaitStatus::Exited(7));
     running.stop().await;
@@ -117,7 +117,7 @@ fn where_the_connector_cannot_be_reached_it_is_absent_with_a_reason() {
     for (wrapper, reason) in
         [(&["unshare", "--net"][..], "network namespace"), (&["unshare", "--pid", "--fork"], "pid and user namespace")]
     {
-        let said = elsewhere(wrapper, "sources::process_events::tests::probe");
-        assert!(said.contains("Absent(") && said.contains(reason), "{said}");
+        let output = elsewhere(wrapper, "sources::process_events::tests::probe");
+        assert!(output.contains("Absent(") && output.contains(reason), "{output}");
     }
 }

@@ -1,8 +1,8 @@
 //! Where the agent's cgroup namespace is rooted.
 //!
-//! /proc shows the cgroup of each process as seen from the reader's cgroup namespace, which in a pod is rooted at the agent's own
-//! container: another pod's then reads as `/../../kubepods-pod….slice/…`. The mounted files of the node know no such view,
-//! so the agent looks for itself there: the cgroup that lists it is its own, by its whole path.
+//! /proc shows the cgroup of each process as seen from the reader's cgroup namespace, which in a pod is rooted at the
+//! agent's own container: another pod's then reads as `/../../kubepods-pod….slice/…`. The mounted files of the node
+//! know no such view, so the agent looks for itself there: the cgroup that lists it is its own, by its whole path.
 
 use std::{fs, path::Path};
 
@@ -13,8 +13,8 @@ use crate::{host::HostRoot, sources::cgroups::hierarchy::Hierarchy};
 /// No hierarchy is deeper: the kubelet makes four levels, and kind stands one node in another.
 const DEPTH_MAX: usize = 16;
 
-/// The path of the namespace's root from the root of the hierarchy, without a `/` at its end: empty outside of any namespace, and where
-/// it cannot be found. `shown`: the agent's own cgroup as /proc shows it.
+/// The path of the namespace's root from the root of the hierarchy, without a `/` at its end: empty outside of any
+/// namespace, and where it cannot be found. `shown`: the agent's own cgroup as /proc shows it.
 pub(super) fn root(host: &HostRoot, shown: &str) -> String {
     let Ok(hierarchy) = Hierarchy::find(&host.sys) else { return String::new() };
     if lists_agent(&hierarchy.directory(shown)) {

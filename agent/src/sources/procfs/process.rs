@@ -10,13 +10,16 @@ use coroner_diagnosis::observation::{
     process::Process,
     trace::SenderProcess,
 };
-use procfs::process::{Process as Entry, all_processes_with_root};
+use procfs::process::{Process as Entry, Stat, Status, all_processes_with_root};
 
 use super::namespace;
 use crate::{host::HostRoot, sources::worker::End};
 
 /// More than any process' cgroup file: at most 13 controllers of v1, each with a path of at most 4 KiB.
 const CGROUP_FILE_MAX: u64 = 64 * 1024;
+
+/// Processes in uninterruptible sleep that are looked at.
+const SLEEPING_MAX: usize = 256;
 
 /// The node's processes.
 #[derive(Debug)]
@@ -35,6 +38,12 @@ impl Processes {
         processes
     }
 
+    /// Fails where processes cannot be listed: then none that is looked for counts as gone.
+    pub(crate) fn check(&self) -> Result<(), End> {
+        let listed = all_processes_with_root(&self.proc);
+        listed.map(drop).map_err(|error| End::Absent(format!("listing {}: {error}", self.proc.display())))
+    }
+
     /// All processes that belong to containers now.
     pub(crate) fn all_in_containers(&self) -> Result<impl Iterator<Item = Process>, End> {
         let entries = all_processes_with_root(&self.proc)
@@ -42,7 +51,8 @@ impl Processes {
         Ok(entries.filter_map(|entry| self.in_container(&entry.ok()?)))
     }
 
-    /// The process, if it is there and belongs to a container. A zombie still does.
+    /// The process, if it is there and belongs to a container. On v2 a zombie still does; v1 shows the root for what
+    /// exits (`proc_cgroup_show()` of `kernel/cgroup/cgroup.c`).
     pub(crate) fn find_in_container(&self, pid: i32) -> Option<Process> {
         self.in_container(&self.entry(pid)?)
     }
@@ -52,9 +62,11 @@ impl Processes {
         if !matches!(cgroup.level(), Level::Container { .. }) {
             return None;
         }
-        let stat = entry.stat().ok()?;
+        // In this order: SIGKILL is pending until the process exits.
         let status = entry.status().ok();
+        let stat = entry.stat().ok()?;
         Some(Process {
+            ending: is_ending(&stat, status.as_ref()),
             pid: stat.pid,
             parent: stat.ppid,
             start_ticks: stat.starttime,
@@ -74,11 +86,57 @@ impl Processes {
         })
     }
 
-    /// Whether the process that started then has ended, rather than only its first thread: it is gone, or only its zombie is left.
+    /// The name of a thread, if it is still there.
+    pub(crate) fn name_of_thread(&self, tid: i32) -> Option<String> {
+        let name = std::fs::read(self.proc.join(tid.to_string()).join("comm")).ok()?;
+        Some(String::from_utf8_lossy(name.strip_suffix(b"\n").unwrap_or(&name)).into_owned())
+    }
+
+    /// Whether the process that started then has ended, rather than only its first thread: it is gone, or only its
+    /// zombie is left.
     pub(crate) fn has_ended(&self, pid: i32, start_ticks: Option<u64>) -> bool {
         let Some(stat) = self.entry(pid).and_then(|entry| entry.stat().ok()) else { return true };
         let another = start_ticks.is_some_and(|start_ticks| start_ticks != stat.starttime);
-        another || (matches!(stat.state, 'Z' | 'X' | 'x') && stat.num_threads <= 1)
+        another || has_exited(&stat)
+    }
+
+    /// Whether the process that started then is stopped by a signal; `None` if it has ended.
+    pub(crate) fn state_of(&self, pid: i32, start_ticks: u64) -> Option<bool> {
+        let stat = self.entry(pid)?.stat().ok()?;
+        let is_it = stat.starttime == start_ticks && !has_exited(&stat);
+        is_it.then_some(stat.state == 'T')
+    }
+
+    /// pid and start time of a process, unless it has ended.
+    pub(crate) fn identify(&self, pid: i32) -> Option<(i32, u64)> {
+        let stat = self.entry(pid)?.stat().ok().filter(|stat| !has_exited(stat))?;
+        Some((stat.pid, stat.starttime))
+    }
+
+    /// pid and start time of the oldest process with one of these names that is not in a pod, whose programs may call
+    /// themselves anything.
+    pub(crate) fn find_daemon(&self, names: &[&str]) -> Option<(i32, u64)> {
+        let named = all_processes_with_root(&self.proc).ok()?.flatten().filter_map(|entry| {
+            let stat = entry.stat().ok()?;
+            let is_it = names.contains(&stat.comm.as_str()) && !has_exited(&stat);
+            let is_in_pod = || self.cgroup(&entry).is_some_and(|path| path.pod_uid().is_some());
+            (is_it && !is_in_pod()).then_some((stat.starttime, stat.pid))
+        });
+        named.min().map(|(start_ticks, pid)| (pid, start_ticks))
+    }
+
+    /// The processes that are in uninterruptible sleep now. Only files are read that do not wait for the process'
+    /// memory.
+    pub(crate) fn in_uninterruptible_sleep(&self) -> Vec<Sleeping> {
+        let entries = all_processes_with_root(&self.proc).into_iter().flatten().flatten();
+        let sleeping = entries.filter_map(|entry| {
+            let stat = entry.stat().ok().filter(|stat| stat.state == 'D')?;
+            // "0" where the kernel does not show it.
+            let wait_channel = entry.wchan().ok().filter(|channel| channel != "0").unwrap_or_default();
+            let pod_uid = self.cgroup(&entry).and_then(|path| path.pod_uid()).unwrap_or_default();
+            Some(Sleeping { pid: stat.pid, start_ticks: stat.starttime, name: stat.comm, wait_channel, pod_uid })
+        });
+        sleeping.take(SLEEPING_MAX).collect()
     }
 
     /// Whether there is no such process any more, not even its zombie.
@@ -94,6 +152,35 @@ impl Processes {
     fn cgroup(&self, entry: &Entry) -> Option<Path> {
         Some(Path(namespace::resolve(&self.namespace, &shown_cgroup(entry)?)))
     }
+}
+
+/// A process in uninterruptible sleep.
+#[derive(Debug)]
+pub(crate) struct Sleeping {
+    pub(crate) pid: i32,
+    /// In clock ticks since boot.
+    pub(crate) start_ticks: u64,
+    pub(crate) name: String,
+    /// The kernel function that it waits in; empty where that cannot be read.
+    pub(crate) wait_channel: String,
+    /// uid of its pod; empty for a process of the host.
+    pub(crate) pod_uid: String,
+}
+
+/// Only its zombie is left, and no other thread.
+fn has_exited(stat: &Stat) -> bool {
+    matches!(stat.state, 'Z' | 'X' | 'x') && stat.num_threads <= 1
+}
+
+/// Whether it is a zombie, is exiting, or has SIGKILL pending. Of a process whose first thread alone has ended, the
+/// others live.
+fn is_ending(stat: &Stat, status: Option<&Status>) -> bool {
+    /// `include/linux/sched.h`.
+    const PF_EXITING: u32 = 0x4;
+    const KILL: u64 = 1 << (9 - 1);
+    let killed = status.is_some_and(|status| (status.sigpnd | status.shdpnd) & KILL != 0);
+    let exiting = matches!(stat.state, 'Z' | 'X' | 'x') || stat.flags & PF_EXITING != 0;
+    killed || (exiting && stat.num_threads <= 1)
 }
 
 /// The same, as seen in the agent's cgroup namespace.

@@ -10,7 +10,7 @@ async fn started(running: &mut Running, host: HostRoot) -> Health {
 }
 
 #[tokio::test]
-async fn processes_of_containers_and_the_nodes_room_are_told_at_start() {
+async fn processes_of_containers_and_the_nodes_memory_are_reported_at_start() {
     let cgroup = ContainerCgroup::new();
     let mut child = cgroup.run("echo ready; read line");
     let pid = pid_of(&child);
@@ -42,12 +42,19 @@ async fn processes_of_containers_and_the_nodes_room_are_told_at_start() {
     assert_eq!(process.parent, own);
     assert!(
         !running.seen.iter().any(|seen| matches!(&seen.fact, Fact::Process(process) if process.pid == own)),
-        "a process outside of containers is not told"
+        "a process outside of containers is not reported"
     );
     running.stop().await;
 
+    let processes = Processes::new(&node());
+    assert!(!processes.find_in_container(pid).unwrap().ending);
     child.kill().unwrap();
+    // With SIGKILL pending, exiting, then as a zombie, whose cgroup v1 does not show.
+    for _ in 0..100 {
+        assert!(processes.find_in_container(pid).is_none_or(|process| process.ending));
+    }
     assert_eq!(reap(child), -9);
+    assert_eq!(processes.find_in_container(pid), None);
 }
 
 #[tokio::test]
@@ -74,9 +81,9 @@ async fn probe() {
 }
 
 #[test]
-fn the_whole_path_of_a_cgroup_is_told_in_a_cgroup_namespace_too() {
+fn the_whole_path_of_a_cgroup_is_reported_in_a_cgroup_namespace_too() {
     let own = ContainerCgroup::new();
     let enter = format!("echo $$ > {}/cgroup.procs && exec unshare --cgroup \"$@\"", own.dir.display());
-    let said = elsewhere(&["sh", "-c", &enter, "sh"], "sources::procfs::tests::probe");
-    assert!(said.contains("1 passed"), "{said}");
+    let output = elsewhere(&["sh", "-c", &enter, "sh"], "sources::procfs::tests::probe");
+    assert!(output.contains("1 passed"), "{output}");
 }

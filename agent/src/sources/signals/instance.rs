@@ -21,7 +21,7 @@ use crate::{host::HostRoot, sources::worker::End};
 
 /// Name of the agent's instances, before the pid.
 const PREFIX: &str = "coroner-";
-/// KiB for each processor: room for some 500 events that are not read yet.
+/// KiB for each processor: space for some 500 events that are not read yet.
 const BUFFER_KIB: u32 = 64;
 
 pub(super) struct Instance {
@@ -45,7 +45,8 @@ impl Instance {
         self.write("buffer_size_kb", &BUFFER_KIB.to_string()).map_err(End::failed("setting buffer_size_kb"))?;
         // The clock of the process connector; its readings can be converted to wall time without error.
         self.write("trace_clock", "mono").map_err(End::failed("setting trace_clock"))?;
-        // Wake the reader for each event, rather than when the buffer is half full. Since 5.0; before, that is how it is.
+        // Wake the reader for each event, rather than when the buffer is half full. Since 5.0; before, that is how it
+        // is.
         if let Err(error) = self.write("buffer_percent", "0") {
             debug!(%error, "Trace buffers wake their reader as this kernel likes");
         }
@@ -104,7 +105,7 @@ fn find_tracefs(sys: &Path) -> Result<PathBuf, End> {
     Ok(standard)
 }
 
-/// Makes `coroner-<pid>-<start time>`, so that it can be told whether its maker lives, or `….1` beside it.
+/// Creates `coroner-<pid>-<start time>`, which shows whether its creator is still running, or `….1` beside it.
 fn make_dir(instances: &Path, host: &HostRoot) -> Result<PathBuf, End> {
     let own = Process::new_with_root(host.proc.join("self")).and_then(|own| own.stat());
     let own = own.map_err(|error| End::Absent(format!("{} does not show the agent: {error}", host.proc.display())))?;

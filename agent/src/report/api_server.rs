@@ -1,0 +1,155 @@
+//! The way to the API server, step by step: name, connection, TLS, /readyz. Probed only while the agent's own watches
+//! are broken, so that a healthy API server sees nothing of it.
+
+use std::{convert::Infallible, path::PathBuf, time::Duration};
+
+use coroner_diagnosis::{
+    observation::{
+        Fact,
+        kube::Kind,
+        node::{ApiServer, Reading, Reference, Step},
+    },
+    text,
+};
+use coroner_proto::v1::{ApiServerAccess, ApiServerStep, SourceHealth};
+use coroner_runtime::error::chain;
+use http::{Request, header};
+use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
+use kube::client::Body;
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{NodeState, wire_duration};
+use crate::{
+    sources::outlet::Outlet,
+    status::{Board, wire_time},
+};
+
+/// Time between two probes, and between two looks whether one is due.
+const INTERVAL: Duration = Duration::from_secs(3);
+/// How long each step may take.
+const DEADLINE: Duration = Duration::from_secs(3);
+/// Bytes of an error.
+const ERROR_MAX: usize = 256;
+
+/// Probes the way to the API server.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// How it is reached, if not as in a pod.
+    pub kubeconfig: Option<PathBuf>,
+    /// Shows whether the watches are well.
+    pub board: Board,
+    /// The state that the report is made of.
+    pub state: NodeState,
+    /// The way to the examiner.
+    pub outlet: Outlet,
+}
+
+impl Probe {
+    /// Probes when it is due, until it is stopped.
+    ///
+    /// # Errors
+    /// Never: what fails is what is reported.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), Infallible> {
+        let mut failed = false;
+        while stop.run_until_cancelled(sleep(INTERVAL)).await.is_some() {
+            if !failed && !self.is_stale() {
+                continue;
+            }
+            let Some(Some(reached)) = stop.run_until_cancelled(self.probe()).await else { continue };
+            if failed || reached.failed.is_some() {
+                self.report(reached.clone()).await;
+            }
+            failed = reached.failed.is_some();
+        }
+        Ok(())
+    }
+
+    /// Whether a watch that the agent has of the API server is broken.
+    fn is_stale(&self) -> bool {
+        let of_node = [Kind::Pods, Kind::Nodes].map(Kind::name);
+        let broken = |health| matches!(health, SourceHealth::Degraded | SourceHealth::Absent);
+        self.board.sources().iter().any(|status| of_node.contains(&status.source.as_str()) && broken(status.health()))
+    }
+
+    /// `None` where there is no API server to reach.
+    async fn probe(&self) -> Option<ApiServer> {
+        let config = coroner_watch::config(self.kubeconfig.as_deref()).await.ok()?;
+        let host = config.cluster_url.host()?.trim_matches(['[', ']']).to_owned();
+        let port = config.cluster_url.port_u16().unwrap_or(443);
+        let failed = self.steps(&host, port, config).await.err();
+        let failed = failed.map(|(step, error)| (step, text::clean(&error, ERROR_MAX)));
+        Some(ApiServer { address: text::clean(&format!("{host}:{port}"), ERROR_MAX), failed })
+    }
+
+    async fn steps(&self, host: &str, port: u16, config: kube::Config) -> Result<(), (Step, String)> {
+        let late = || "no answer in time".to_owned();
+        let found = timeout(DEADLINE, lookup_host((host, port))).await.map_err(|_| (Step::Dns, late()))?;
+        let addresses: Vec<_> = found.map_err(|error| (Step::Dns, error.to_string()))?.collect();
+        let connected = timeout(DEADLINE, TcpStream::connect(addresses.as_slice())).await;
+        connected.map_err(|_| (Step::Tcp, late()))?.map_err(|error| (Step::Tcp, error.to_string()))?;
+        let client = kube::Client::try_from(config).map_err(|error| (Step::Tls, chain(&error)))?;
+        let request = Request::get("/readyz").body(Body::empty()).map_err(|error| (Step::Ready, error.to_string()))?;
+        let asked = Timestamp::now();
+        let answer = timeout(DEADLINE, client.send(request)).await.map_err(|_| (Step::Tls, late()))?;
+        let answer = answer.map_err(|error| (Step::Tls, chain(&error)))?;
+        if let Some(theirs) = answer.headers().get(header::DATE).and_then(|date| date.to_str().ok()).and_then(date) {
+            self.compare_clocks(asked.duration_since(theirs)).await;
+        }
+        if answer.status().is_server_error() {
+            Err((Step::Ready, format!("status {}", answer.status())))
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn compare_clocks(&self, offset: SignedDuration) {
+        self.state.update(|report| report.api_server_clock_offset = Some(wire_duration(offset)));
+        let reading = Fact::Node(Reading::Clock(Reference::ApiServer, offset));
+        let _going_away = self.outlet.send(self.outlet.now(reading)).await;
+    }
+
+    async fn report(&self, reached: ApiServer) {
+        let now = wire_time(Timestamp::now());
+        self.state.change(|report| {
+            let before = report.api_server.take().unwrap_or_default();
+            let step = reached.failed.as_ref().map_or(ApiServerStep::Unspecified, |(step, _)| on_the_wire(*step));
+            report.api_server = Some(ApiServerAccess {
+                address: reached.address.clone(),
+                failed_step: step.into(),
+                error: reached.failed.as_ref().map(|(_, error)| error.clone()).unwrap_or_default(),
+                unreachable_since_time: reached.failed.as_ref().map(|_| before.unreachable_since_time.unwrap_or(now)),
+            });
+        });
+        let reading = Fact::Node(Reading::ApiServer(reached));
+        let _going_away = self.outlet.send(self.outlet.now(reading)).await;
+    }
+}
+
+/// The time of an HTTP `Date` header.
+fn date(text: &str) -> Option<Timestamp> {
+    rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
+}
+
+fn on_the_wire(step: Step) -> ApiServerStep {
+    match step {
+        Step::Dns => ApiServerStep::Dns,
+        Step::Tcp => ApiServerStep::Tcp,
+        Step::Tls => ApiServerStep::Tls,
+        Step::Ready => ApiServerStep::Ready,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_date_header_is_a_time() {
+        assert_eq!(date("Sun, 29 Nov 2026 06:50:17 GMT").map(|time| time.as_second()), Some(1_795_935_017));
+        assert_eq!(date("yesterday"), None);
+    }
+}

@@ -1,0 +1,242 @@
+//! Pressure, tables of the kernel, file systems that have become read-only, and processes in uninterruptible sleep:
+//! small files of /proc every five seconds.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use coroner_diagnosis::{
+    observation::node::{BlockedProcess, Fill, Pressure, Reading, Table},
+    text,
+};
+use coroner_proto::v1::{self as wire, NodePressure, NodeReport};
+use jiff::Timestamp;
+use procfs::{FromRead as _, LoadAverage, Meminfo};
+
+use super::fact;
+use crate::{
+    host::HostRoot,
+    node::uptime,
+    report::NodeState,
+    sources::{
+        Settings,
+        outlet::Outlet,
+        procfs::process::Processes,
+        site::Site,
+        worker::{End, Worker},
+    },
+};
+
+/// Time between two looks.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// Looks between two searches for processes in uninterruptible sleep while none is known: they go through all of /proc.
+const SEARCH: u32 = 6;
+/// A process is blocked if it has been in uninterruptible sleep for so long.
+const BLOCKED: Duration = Duration::from_secs(5);
+/// Blocked processes that are reported: those that have been so for longest.
+const NAMED: usize = 16;
+/// File systems whose state is followed.
+const MOUNTS: usize = 32;
+
+pub(super) fn spawn(site: &Site, outlet: &Outlet, settings: &Settings, state: NodeState) {
+    let host = settings.host.clone();
+    let mut known = Known::default();
+    site.thread(outlet, move |worker| {
+        let processes = Processes::new(&host);
+        loop {
+            known.look(worker, &host, &processes, &state)?;
+            worker.pause(INTERVAL)?;
+        }
+    });
+}
+
+/// What is kept from one look to the next.
+#[derive(Debug, Default)]
+struct Known {
+    /// Processes in uninterruptible sleep by pid and start time, and since when they have been seen so at each search.
+    sleeping: BTreeMap<(i32, u64), (Instant, Timestamp)>,
+    looks: u32,
+    /// Blocked processes were reported.
+    reported: bool,
+    read_only: BTreeMap<String, bool>,
+}
+
+impl Known {
+    fn look(&mut self, worker: &Worker, host: &HostRoot, processes: &Processes, state: &NodeState) -> Result<(), End> {
+        let read = |path: &str| fs::read_to_string(host.proc.join(path)).ok();
+        let [cpu, memory, io] = ["cpu", "memory", "io"].map(|what| read(&format!("pressure/{what}")));
+        let pressure = Pressure::parse(cpu.as_deref(), memory.as_deref(), io.as_deref());
+        let files = read("sys/fs/file-nr").as_deref().and_then(open_files);
+        let conntrack = conntrack(&host.proc);
+        let meminfo = Meminfo::from_file(host.proc.join("meminfo")).ok();
+        let tasks = LoadAverage::from_file(host.proc.join("loadavg")).map(|load| load.max).ok();
+        let limit = |name: &str| read(&format!("sys/kernel/{name}")).and_then(|text| text.trim_ascii().parse().ok());
+        let task_limit = [limit("pid_max"), limit("threads-max")].into_iter().flatten().min();
+        state.update(|report| {
+            report.pressure = Some(NodePressure {
+                cpu_some_percent: pressure.map(|pressure| pressure.cpu_some),
+                memory_full_percent: pressure.map(|pressure| pressure.memory_full),
+                io_full_percent: pressure.map(|pressure| pressure.io_full),
+                memory_available_bytes: meminfo.as_ref().and_then(|memory| memory.mem_available).unwrap_or_default(),
+                memory_total_bytes: meminfo.as_ref().map_or(0, |memory| memory.mem_total),
+                task_count: tasks.unwrap_or_default(),
+                task_limit: task_limit.unwrap_or_default(),
+                conntrack_count: conntrack.map_or(0, |fill| u32::try_from(fill.count).unwrap_or(u32::MAX)),
+                conntrack_limit: conntrack.map_or(0, |fill| u32::try_from(fill.limit).unwrap_or(u32::MAX)),
+                ..report.pressure.take().unwrap_or_default()
+            });
+        });
+        // Its clock may have been set since: when the boot began is known by the clock as it is now.
+        let readings = uptime().map(Reading::Uptime).into_iter().chain(pressure.map(Reading::Pressure));
+        let readings = readings
+            .chain(files.map(|fill| Reading::Table(Table::Files, fill)))
+            .chain(conntrack.map(|fill| Reading::Table(Table::Conntrack, fill)));
+        for reading in readings {
+            worker.send(worker.outlet.now(fact(reading)))?;
+        }
+        self.mounts(worker, &host.proc, state)?;
+        self.blocked(worker, processes, state)
+    }
+
+    /// Reports file systems whose super block has become read-only, or is writable again.
+    fn mounts(&mut self, worker: &Worker, proc: &Path, state: &NodeState) -> Result<(), End> {
+        // The host's mounts where they can be seen, else those that the agent was given.
+        let mounts = ["1/mountinfo", "self/mountinfo"].iter().find_map(|path| fs::read_to_string(proc.join(path)).ok());
+        let disks = mounts.as_deref().map(disks).unwrap_or_default();
+        state.update(|report| {
+            for of in report.pressure.iter_mut().flat_map(|pressure| &mut pressure.file_systems) {
+                let mounts = disks.iter().filter(|(mount, _)| Path::new(&of.path).starts_with(mount));
+                of.is_read_only = mounts.max_by_key(|(mount, _)| mount.len()).is_some_and(|(_, read_only)| *read_only);
+            }
+        });
+        for (path, read_only) in disks {
+            if self.read_only.get(&path) == Some(&read_only) {
+                continue;
+            }
+            if self.read_only.len() < MOUNTS || self.read_only.contains_key(&path) {
+                self.read_only.insert(path.clone(), read_only);
+                worker.send(worker.outlet.now(fact(Reading::ReadOnly { path, read_only })))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn blocked(&mut self, worker: &Worker, processes: &Processes, state: &NodeState) -> Result<(), End> {
+        self.looks = self.looks.wrapping_add(1);
+        if self.sleeping.is_empty() && !self.looks.is_multiple_of(SEARCH) {
+            return Ok(());
+        }
+        let now = (Instant::now(), Timestamp::now());
+        let found = processes.in_uninterruptible_sleep();
+        let before = std::mem::take(&mut self.sleeping);
+        let mut blocked = Vec::new();
+        for process in found {
+            let key = (process.pid, process.start_ticks);
+            let since = before.get(&key).copied().unwrap_or(now);
+            self.sleeping.insert(key, since);
+            if since.0.elapsed() >= BLOCKED {
+                blocked.push((
+                    since.0,
+                    BlockedProcess {
+                        pid: process.pid,
+                        name: text::clean(&process.name, 32),
+                        wait_channel: text::clean(&process.wait_channel, 64),
+                        since: since.1,
+                        pod_uid: process.pod_uid,
+                    },
+                ));
+            }
+        }
+        blocked.sort_by_key(|(since, process)| (*since, process.pid));
+        blocked.truncate(NAMED);
+        let on_the_wire = blocked.iter().map(|(since, process)| wire::BlockedProcess {
+            pid: process.pid,
+            name: process.name.clone(),
+            wait_channel: process.wait_channel.clone(),
+            blocked_duration: since.elapsed().try_into().ok(),
+            pod_uid: process.pod_uid.clone(),
+        });
+        let on_the_wire: Vec<_> = on_the_wire.collect();
+        let news = |report: &mut NodeReport| report.blocked_processes = on_the_wire;
+        if blocked.is_empty() == self.reported {
+            state.change(news)
+        } else {
+            state.update(news)
+        }
+        if !blocked.is_empty() || self.reported {
+            self.reported = !blocked.is_empty();
+            let processes = blocked.into_iter().map(|(_, process)| process).collect();
+            worker.send(worker.outlet.now(fact(Reading::Blocked(processes))))?;
+        }
+        Ok(())
+    }
+}
+
+/// `allocated free max` (`fs/file_table.c`).
+fn open_files(text: &str) -> Option<Fill> {
+    let mut numbers = text.split_ascii_whitespace().map(|number| number.parse::<u64>().ok());
+    let (count, _, limit) = (numbers.next()??, numbers.next()?, numbers.next()??);
+    Some(Fill { count, limit })
+}
+
+/// Of the host's network namespace. The first column of the statistics is the same number for each processor
+/// (`net/netfilter/nf_conntrack_standalone.c`).
+fn conntrack(proc: &Path) -> Option<Fill> {
+    let statistics = fs::read_to_string(proc.join("1/net/stat/nf_conntrack")).ok()?;
+    let count = statistics.lines().nth(1)?.split_ascii_whitespace().next()?;
+    let limit = fs::read_to_string(proc.join("sys/net/netfilter/nf_conntrack_max")).ok()?;
+    Some(Fill { count: u64::from_str_radix(count, 16).ok()?, limit: limit.trim_ascii().parse().ok()? })
+}
+
+/// File systems of block devices by their mount, and whether their super block is read-only: `… <mount> <options> … -
+/// <type> <device> <super options>` (`fs/proc_namespace.c`).
+fn disks(mountinfo: &str) -> BTreeMap<String, bool> {
+    let mounts = mountinfo.lines().filter_map(|line| {
+        let (mount, file_system) = line.split_once(" - ")?;
+        let path = mount.split(' ').nth(4)?;
+        let mut fields = file_system.split(' ');
+        let (kind, device, options) = (fields.next()?, fields.next()?, fields.next()?);
+        let is_disk = device.starts_with("/dev/") && !matches!(kind, "iso9660" | "squashfs" | "erofs" | "udf");
+        let read_only = options.split(',').any(|option| option == "ro");
+        // Volumes are the pods' own.
+        (is_disk && !path.contains("/pods/")).then(|| (path.to_owned(), read_only))
+    });
+    mounts.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_super_block_is_read_only_and_not_one_of_its_mounts() {
+        let mountinfo = "\
+            22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw,errors=remount-ro\n\
+            30 22 254:0 /etc /host/etc ro,relatime - ext4 /dev/vda rw\n\
+            31 22 254:16 / /data rw,relatime shared:2 - xfs /dev/vdb ro,attr2\n\
+            32 22 0:25 / /run ro - tmpfs tmpfs ro\n\
+            33 22 7:0 / /snap/a/1 ro - squashfs /dev/loop0 ro\n\
+            34 22 8:0 / /var/lib/kubelet/pods/u/volumes/v ro - ext4 /dev/sdc ro\n\
+            nonsense\n";
+        let expected = [("/", false), ("/data", true), ("/host/etc", false)];
+        let expected = expected.map(|(path, read_only)| (path.to_owned(), read_only));
+        assert_eq!(disks(mountinfo), expected.into());
+    }
+
+    #[test]
+    fn tables_are_read_as_the_kernel_writes_them() {
+        assert_eq!(open_files("2144\t0\t9223372036854775807\n"), Some(Fill { count: 2144, limit: i64::MAX as u64 }));
+        assert_eq!(open_files("2144\n"), None);
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(conntrack(root.path()), None);
+        for directory in ["1/net/stat", "sys/net/netfilter"] {
+            fs::create_dir_all(root.path().join(directory)).unwrap();
+        }
+        fs::write(root.path().join("1/net/stat/nf_conntrack"), "entries clashres\n0000ff00 00\n0000ff00 00\n").unwrap();
+        fs::write(root.path().join("sys/net/netfilter/nf_conntrack_max"), "65536\n").unwrap();
+        assert_eq!(conntrack(root.path()), Some(Fill { count: 0xff00, limit: 65_536 }));
+    }
+}

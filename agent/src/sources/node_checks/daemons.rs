@@ -1,0 +1,252 @@
+//! Whether kubelet and runtime have a process, and whether a signal has stopped it.
+//!
+//! The kubelet's process is known by its name, outside of pods; the runtime's is the one that listens on its socket
+//! (SO_PEERCRED), or by its name where the agent is in a pid namespace of its own.
+//!
+//! One small file of /proc is read four times a second: a pidfd, by which the kernel would notify of the end, can be
+//! opened only in the node's own pid namespace, and does not show a process that is stopped.
+
+use std::{convert::Infallible, os::fd::AsRawFd as _, sync::Arc, time::Duration};
+
+use coroner_diagnosis::observation::{
+    Health,
+    node::{Daemon, Process, Reading},
+};
+use jiff::{SignedDuration, Timestamp};
+use nix::sys::socket::{
+    self as net, AddressFamily, SockFlag, SockType, UnixAddr, getsockopt, sockopt::PeerCredentials,
+};
+use tokio::sync::Notify;
+
+use super::{fact, last_words, record_lines, record_process};
+use crate::{
+    host::HostRoot,
+    node::uptime,
+    report::{NodeState, boots::is_host_stopping},
+    sources::{
+        Settings,
+        outlet::Outlet,
+        procfs::process::Processes,
+        site::Site,
+        socket::Socket,
+        worker::{End, Worker},
+    },
+};
+
+/// Time between two looks at a process that is known.
+const LOOK: Duration = Duration::from_millis(250);
+/// Looks between two searches for a process that is not known: soon after it ended, and later.
+const SEARCH: (u32, u32) = (2, 120);
+/// So many looks a process that ended is searched for often.
+const SOON: u32 = 120;
+
+/// A daemon, and what its process is called.
+#[derive(Debug)]
+struct Watched {
+    daemon: Daemon,
+    names: &'static [&'static str],
+    /// Where it listens.
+    socket: Socket,
+    /// Its process was found by that. Others of the same name are not it.
+    by_socket: bool,
+    /// pid and start time of its process.
+    process: Option<(i32, u64)>,
+    /// As it was last reported.
+    reported: Option<Option<Process>>,
+    /// Looks since its process was last there.
+    absent: u32,
+}
+
+pub(super) fn spawn(site: &Site, outlet: &Outlet, settings: &Settings, state: NodeState, woken: Arc<Notify>) {
+    let runtimes: &'static [&'static str] = match &settings.cri {
+        Socket::Off => &[],
+        Socket::At(address) => names_of(address),
+        Socket::FirstOf(_) => &["containerd", "crio", "cri-dockerd"],
+    };
+    let host = settings.host.clone();
+    let watched = |daemon, names, socket| Watched::new(daemon, names, socket);
+    let mut all = [
+        watched(Daemon::Kubelet, &["kubelet"][..], Socket::Off),
+        watched(Daemon::Runtime, runtimes, settings.cri.clone()),
+    ];
+    site.thread(outlet, move |worker| run(worker, &host, &mut all, &state, &woken));
+}
+
+/// The process that listens on a socket, by its pid in the agent's own pid namespace; `None` if it is not of that, or
+/// the first process, which listens for daemons that are not there yet.
+fn listener(socket: &Socket) -> Option<i32> {
+    let address = socket.find("CRI").ok()?;
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let connection = net::socket(AddressFamily::Unix, SockType::Stream, flags, None).ok()?;
+    net::connect(connection.as_raw_fd(), &UnixAddr::new(address.strip_prefix("unix://")?).ok()?).ok()?;
+    let pid = getsockopt(&connection, PeerCredentials).ok()?.pid();
+    (pid > 1).then_some(pid)
+}
+
+/// The runtime's process by the name of its socket.
+fn names_of(address: &str) -> &'static [&'static str] {
+    match address.rsplit('/').next() {
+        Some("crio.sock") => &["crio"],
+        Some("cri-dockerd.sock") => &["cri-dockerd"],
+        _ => &["containerd"],
+    }
+}
+
+fn run(
+    worker: &mut Worker,
+    host: &HostRoot,
+    all: &mut [Watched],
+    state: &NodeState,
+    woken: &Notify,
+) -> Result<Infallible, End> {
+    let processes = Processes::new(host);
+    processes.check()?;
+    let mut is_stopping = false;
+    loop {
+        for watched in all.iter_mut() {
+            let before = watched.reported.flatten();
+            let Some(process) = watched.look(&processes) else { continue };
+            let send = |reading| worker.send(worker.outlet.now(fact(reading)));
+            let has_ended = before.is_some_and(|before| process.is_none_or(|process| process.pid != before.pid));
+            let lines = if has_ended { last_words::of(&host.log, watched.daemon) } else { Vec::new() };
+            let started = watched.process.filter(|_| process.is_some()).and_then(|(_, ticks)| started(ticks));
+            state.change(|report| {
+                record_process(report, watched.daemon, process, started);
+                record_lines(report, watched.daemon, &lines);
+            });
+            woken.notify_waiters();
+            // What a shutdown of the host stops has not failed, so that must be known first.
+            if std::mem::replace(&mut is_stopping, is_host_stopping(&host.run)) != is_stopping {
+                send(Reading::Shutdown(is_stopping))?;
+            }
+            if has_ended {
+                send(Reading::LastLines(watched.daemon, lines))?;
+            }
+            send(Reading::Process(watched.daemon, process))?;
+        }
+        if is_stopping && !is_host_stopping(&host.run) {
+            is_stopping = false;
+            worker.send(worker.outlet.now(fact(Reading::Shutdown(false))))?;
+        }
+        worker.health(Health::Ok)?;
+        worker.pause(LOOK)?;
+    }
+}
+
+/// The time of a moment in clock ticks since boot.
+fn started(ticks: u64) -> Option<Timestamp> {
+    let since_boot =
+        SignedDuration::from_millis(i64::try_from(ticks.saturating_mul(1000) / procfs::ticks_per_second()).ok()?);
+    Timestamp::now().checked_sub(uptime()?).ok()?.checked_add(since_boot).ok()
+}
+
+impl Watched {
+    fn new(daemon: Daemon, names: &'static [&'static str], socket: Socket) -> Self {
+        Self { daemon, names, socket, by_socket: false, process: None, reported: None, absent: 0 }
+    }
+
+    fn find(&mut self, processes: &Processes) -> Option<(i32, u64)> {
+        match listener(&self.socket) {
+            Some(pid) => {
+                self.by_socket = true;
+                processes.identify(pid)
+            }
+            None if self.by_socket => None,
+            None => processes.find_daemon(self.names),
+        }
+    }
+
+    /// What is new of its process. That one that was never there is not there is nothing new: it may have another name.
+    fn look(&mut self, processes: &Processes) -> Option<Option<Process>> {
+        let mut found = self.process.and_then(|(pid, start)| processes.state_of(pid, start));
+        if found.is_none() {
+            let every = if self.absent < SOON && self.process.is_some() { SEARCH.0 } else { SEARCH.1 };
+            if self.absent.is_multiple_of(every) && !self.names.is_empty() {
+                let daemon = self.find(processes);
+                self.process = daemon.or(self.process);
+                found = daemon.and_then(|(pid, start)| processes.state_of(pid, start));
+            }
+            self.absent = self.absent.saturating_add(1);
+        }
+        if found.is_some() {
+            self.absent = 0;
+        }
+        let process = self.process.zip(found).map(|((pid, _), stopped)| Process { pid, stopped });
+        if self.reported == Some(process) || self.reported.is_none() && process.is_none() {
+            return None;
+        }
+        self.reported = Some(process);
+        Some(process)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        os::unix::net::UnixListener,
+        path::Path,
+        process::{Child, Command},
+    };
+
+    use nix::{
+        sys::signal::{Signal, kill},
+        unistd::Pid,
+    };
+
+    use super::*;
+
+    /// A program with a name of the test's own.
+    fn start(program: &Path) -> Child {
+        Command::new(program).arg("600").spawn().unwrap()
+    }
+
+    /// Looks until something is new.
+    fn news(watched: &mut Watched, processes: &Processes) -> Option<Process> {
+        loop {
+            if let Some(process) = watched.look(processes) {
+                return process;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_process_is_found_by_its_name_and_followed_until_another_takes_its_place() {
+        let root = tempfile::tempdir().unwrap();
+        let name: &'static str = Box::leak(format!("kubel-{}", std::process::id()).into_boxed_str());
+        let program = root.path().join(name);
+        std::fs::copy("/bin/sleep", &program).unwrap();
+        let processes = Processes::new(&HostRoot::at(Path::new("/")));
+        let mut watched = Watched::new(Daemon::Kubelet, Box::leak(Box::new([name])), Socket::Off);
+        assert_eq!(watched.look(&processes), None, "one that was never there is nothing new");
+        let mut child = start(&program);
+        let pid = i32::try_from(child.id()).unwrap();
+        let runs = |pid, stopped| Some(Process { pid, stopped });
+        assert_eq!(news(&mut watched, &processes), runs(pid, false));
+        kill(Pid::from_raw(pid), Signal::SIGSTOP).unwrap();
+        assert_eq!(news(&mut watched, &processes), runs(pid, true));
+        kill(Pid::from_raw(pid), Signal::SIGCONT).unwrap();
+        assert_eq!(news(&mut watched, &processes), runs(pid, false));
+        kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+        assert_eq!(news(&mut watched, &processes), None, "a zombie is a process no more");
+        child.wait().unwrap();
+        let mut child = start(&program);
+        let next = i32::try_from(child.id()).unwrap();
+        assert_eq!(news(&mut watched, &processes), runs(next, false));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn who_listens_on_a_socket_is_known_as_long_as_it_does() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("containerd.sock");
+        let socket = Socket::At(format!("unix://{}", path.display()));
+        assert_eq!(listener(&socket), None);
+        let bound = UnixListener::bind(&path).unwrap();
+        assert_eq!(listener(&socket), i32::try_from(std::process::id()).ok());
+        drop(bound);
+        assert_eq!(listener(&socket), None);
+        assert_eq!(listener(&Socket::Off), None);
+    }
+}

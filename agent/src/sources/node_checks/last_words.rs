@@ -1,0 +1,87 @@
+//! The last lines that a daemon logged before it ended, where it logs into a file: `kubelet.log` or `containerd.log` of
+//! the node's /var/log. What is in systemd's journal is not read.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read as _, Seek as _, SeekFrom},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    time::Duration,
+};
+
+use coroner_diagnosis::{observation::node::Daemon, redact};
+use nix::fcntl::OFlag;
+
+/// Bytes at the end of the file that are read.
+const TAIL: u64 = 8 << 10;
+/// Lines that are reported, and bytes of one.
+const LINES: usize = 5;
+const LINE: usize = 256;
+/// A file that was not written to for so long is not that of the process that has just ended.
+const FRESH: Duration = Duration::from_secs(30);
+
+/// The files by their names.
+const FILES: [(Daemon, &str); 2] = [(Daemon::Kubelet, "kubelet.log"), (Daemon::Runtime, "containerd.log")];
+
+/// Which of these files can be read; the others, for the report.
+pub(super) fn unreadable(log: &Path) -> Vec<String> {
+    let paths = FILES.iter().map(|(_, name)| log.join(name));
+    paths.filter(|path| open(path).is_err()).map(|path| path.display().to_string()).collect()
+}
+
+/// The last lines of a daemon that has just ended, with secrets withheld, the oldest first; none where they cannot be
+/// read.
+pub(super) fn of(log: &Path, daemon: Daemon) -> Vec<String> {
+    let name = FILES.iter().find(|(of, _)| *of == daemon).map(|(_, name)| *name);
+    name.and_then(|name| tail(&log.join(name))).unwrap_or_default()
+}
+
+/// Opens a log. A pipe in its place would keep a reader waiting for a writer.
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)
+}
+
+fn tail(path: &Path) -> Option<Vec<String>> {
+    let mut file = open(path).ok()?;
+    let metadata = file.metadata().ok().filter(|metadata| metadata.is_file())?;
+    let age = metadata.modified().ok()?.elapsed().unwrap_or_default();
+    if age > FRESH {
+        return None;
+    }
+    let from = metadata.len().saturating_sub(TAIL);
+    file.seek(SeekFrom::Start(from)).ok()?;
+    let mut bytes = Vec::new();
+    file.take(TAIL).read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    // The first line is cut off at its beginning, unless the file was read from its start.
+    let lines: Vec<_> = text.lines().skip(usize::from(from > 0)).filter(|line| !line.trim().is_empty()).collect();
+    let last = lines.iter().skip(lines.len().saturating_sub(LINES));
+    Some(last.map(|line| redact::cut(&redact::clean(line.trim_end()).0, LINE)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, time::SystemTime};
+
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_fresh_file_is_read_and_secrets_are_not() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("kubelet.log");
+        assert_eq!(of(root.path(), Daemon::Kubelet), Vec::<String>::new());
+        assert_eq!(unreadable(root.path()).len(), 2);
+        let long = (0..1000).map(|n| format!("I1128 line {n}\n")).collect::<String>();
+        fs::write(&path, format!("{long}E1128 \"command failed\" err=\"running with swap on is not supported\"\n"))
+            .unwrap();
+        let lines = of(root.path(), Daemon::Kubelet);
+        assert_eq!(lines.len(), LINES);
+        assert_eq!(lines[0], "I1128 line 996");
+        assert!(lines[4].contains("swap on"), "{lines:?}");
+        fs::write(&path, "started with password=hunter2-hunter2\n").unwrap();
+        assert!(!of(root.path(), Daemon::Kubelet)[0].contains("hunter2"));
+        File::options().write(true).open(&path).unwrap().set_modified(SystemTime::now() - FRESH * 2).unwrap();
+        assert_eq!(of(root.path(), Daemon::Kubelet), Vec::<String>::new(), "of an earlier process");
+        assert_eq!(unreadable(root.path()).len(), 1);
+    }
+}

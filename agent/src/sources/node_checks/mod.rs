@@ -1,0 +1,102 @@
+//! The checks of the node as a whole, for verdicts of the examiner and for the node report: each reading goes to both,
+//! and the report does not wait for the examiner.
+//!
+//! - [`daemons`]: whether kubelet and runtime have a process, and whether it is stopped.
+//! - [`answers`]: whether they answer.
+//! - [`certificate`]: until when the kubelet's certificate is valid.
+//! - [`last_words`]: what a daemon logged before it ended.
+//! - [`condition`]: pressure, tables, mounts, processes that the kernel does not let go.
+
+mod answers;
+mod certificate;
+mod condition;
+mod daemons;
+mod last_words;
+
+use std::sync::Arc;
+
+use coroner_diagnosis::observation::{
+    Fact, Source,
+    node::{Answer, Daemon, Process, Reading},
+};
+use coroner_proto::v1::{Daemon as WireDaemon, DaemonState, NodeReport, UnobservedCheck};
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+use super::{Settings, kubelet::Healthz, site::Site};
+use crate::{
+    report::{NodeState, part},
+    status::wire_time,
+};
+
+/// Starts the checks.
+pub(super) fn spawn(site: &Site, settings: &Settings, state: &NodeState, healthz: &Arc<Healthz>) {
+    let outlet = site.outlet(Source::NodeChecks);
+    state.update(|report| report.unobserved_checks = unobserved(settings));
+    let woken = Arc::new(Notify::new());
+    daemons::spawn(site, &outlet, settings, state.clone(), Arc::clone(&woken));
+    answers::spawn(site, &outlet, settings, state.clone(), woken, Arc::clone(healthz));
+    certificate::spawn(site, &outlet, settings, state.clone());
+    condition::spawn(site, &outlet, settings, state.clone());
+}
+
+/// The checks that cannot be made here, with the reason.
+fn unobserved(settings: &Settings) -> Vec<UnobservedCheck> {
+    let logs = last_words::unreadable(&settings.host.log);
+    let lines = (!logs.is_empty()).then(|| ("last_lines", format!("not readable: {}", logs.join(", "))));
+    let certificate = settings.kubelet.url.is_none();
+    let certificate = certificate.then(|| ("certificate", "the kubelet's address is not known".to_owned()));
+    let reasons = lines.into_iter().chain(certificate);
+    reasons.map(|(check, reason)| UnobservedCheck { check: check.to_owned(), reason }).collect()
+}
+
+fn fact(reading: Reading) -> Fact {
+    Fact::Node(reading)
+}
+
+/// Takes what /proc shows of a daemon into the report.
+fn record_process(report: &mut NodeReport, daemon: Daemon, process: Option<Process>, started: Option<Timestamp>) {
+    let part = part(report, daemon);
+    let pid = process.map_or(0, |process| process.pid);
+    if part.pid != 0 && pid != 0 && part.pid != pid {
+        part.restart_count = part.restart_count.saturating_add(1);
+    }
+    if pid != 0 {
+        part.pid = pid;
+        part.start_time = started.map(wire_time);
+    }
+    match process {
+        None => set(part, DaemonState::Down),
+        Some(Process { stopped: true, .. }) => set(part, DaemonState::Hung),
+        Some(_) if part.state() == DaemonState::Unspecified => set(part, DaemonState::Running),
+        Some(_) => {}
+    }
+}
+
+/// Takes the last lines of a process that ended into the report, where they are known.
+fn record_lines(report: &mut NodeReport, daemon: Daemon, lines: &[String]) {
+    if !lines.is_empty() {
+        part(report, daemon).last_lines = lines.to_vec();
+    }
+}
+
+/// Takes what a daemon answers into the report.
+fn record_answer(report: &mut NodeReport, daemon: Daemon, answer: &Answer) {
+    let part = part(report, daemon);
+    let (state, error) = match answer {
+        Answer::Ok => (DaemonState::Running, String::new()),
+        Answer::Denied(text) => (DaemonState::Running, text.clone()),
+        Answer::Unwell(text) => (DaemonState::Unhealthy, text.clone()),
+        Answer::Refused(text) => (DaemonState::Down, text.clone()),
+        Answer::Timeout => (DaemonState::Hung, "no answer within the deadline".to_owned()),
+    };
+    part.error = error;
+    set(part, state);
+}
+
+fn set(part: &mut WireDaemon, state: DaemonState) {
+    if part.state() != state {
+        part.set_state(state);
+        part.since_time = Some(wire_time(Timestamp::now()));
+    }
+}
