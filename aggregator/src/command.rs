@@ -8,14 +8,14 @@ use coroner_runtime::logging;
 
 use crate::{config::Config, ledger, program};
 
-/// Keeps what the agents have found out, and serves it to whoever asks.
+/// Stores what the agents report, and serves it to readers.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "coroner-aggregator", version, args_conflicts_with_subcommands = true)]
 pub struct CommandLine {
     /// What to do, if not to run.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// How to run.
+    /// How the aggregator is to run.
     #[command(flatten)]
     pub config: Config,
 }
@@ -47,7 +47,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// The whole program.
+    /// Runs the whole program, up to its exit code.
     pub fn main(self) -> ExitCode {
         logging::start(logging::Format::Text);
         program::exit(self.run().map_err(anyhow::Error::from))

@@ -11,7 +11,7 @@ use crate::{
     net::{Endpoint, TlsFiles},
 };
 
-/// Keeps what the agents have found out, and serves it to whoever asks.
+/// Stores what the agents report, and serves it to readers.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "coroner-aggregator", version)]
 pub struct Config {
@@ -21,18 +21,25 @@ pub struct Config {
     /// The file that keeps everything; made where there is none
     #[arg(long, env = "CORONER_LEDGER", value_name = "PATH", default_value = "/var/lib/coroner/ledger.db")]
     pub ledger: PathBuf,
-    /// Share the ledger with other aggregators: keep it in this stream of NATS JetStream, nats+tls://HOST:PORT/NAME, of which an index
-    /// lies beside --ledger; see docs/operating.md
+    /// Share the ledger with other aggregators: keep it in this stream of NATS JetStream, nats+tls://HOST:PORT/NAME, of
+    /// which an index lies beside --ledger; see docs/operating.md
     #[arg(long, env = "CORONER_JETSTREAM", value_name = "URL")]
     pub jetstream: Option<StreamTarget>,
+    /// Make and renew the certificate for TLS of the Service of this name, by an authority in the Secret
+    /// coroner-authority that the ConfigMap coroner-ca publishes, both in the namespace of the pod
+    #[arg(long, env = "CORONER_ISSUE_TLS", value_name = "SERVICE", group = "server_certificate")]
+    pub issue_tls: Option<String>,
+    /// Where that certificate lies, with its key
+    #[arg(long, env = "CORONER_ISSUE_TLS_FILE", value_name = "PATH", default_value = "/run/coroner/tls.pem")]
+    pub issue_tls_file: PathBuf,
     /// Certificate chain for TLS, PEM
-    #[arg(long, env = "CORONER_TLS_CERT", value_name = "PATH", requires = "tls_key")]
+    #[arg(long, env = "CORONER_TLS_CERT", value_name = "PATH", requires = "tls_key", group = "server_certificate")]
     pub tls_cert: Option<PathBuf>,
     /// Private key of that certificate, PEM
     #[arg(long, env = "CORONER_TLS_KEY", value_name = "PATH", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
     /// Know clients by certificates of this CA, PEM; where tokens are reviewed they may have one of these instead
-    #[arg(long, env = "CORONER_TLS_CLIENT_CA", value_name = "PATH", requires = "tls_cert")]
+    #[arg(long, env = "CORONER_TLS_CLIENT_CA", value_name = "PATH", requires = "server_certificate")]
     pub tls_client_ca: Option<PathBuf>,
     /// What that CA has revoked, PEM
     #[arg(long, env = "CORONER_TLS_CLIENT_CRL", value_name = "PATH", requires = "tls_client_ca")]
@@ -40,7 +47,7 @@ pub struct Config {
     /// The audience that tokens must be for; where there is an API server, it reviews them
     #[arg(long, env = "CORONER_TOKEN_AUDIENCE", value_name = "NAME", default_value = "coroner")]
     pub token_audience: String,
-    /// The user whose tokens are the agents': each speaks for the node that its token is bound to
+    /// The user whose tokens are the agents': each may push for the node that its token is bound to
     #[arg(
         long,
         env = "CORONER_AGENT_ACCOUNT",
@@ -48,7 +55,7 @@ pub struct Config {
         default_value = "system:serviceaccount:coroner:coroner-agent"
     )]
     pub agent_account: String,
-    /// Accept anybody from other machines, without TLS or without credentials
+    /// Accept every client from other machines, without TLS or without credentials
     #[arg(long, env = "CORONER_INSECURE")]
     pub insecure: bool,
     /// Days to keep a record
@@ -60,16 +67,21 @@ pub struct Config {
     /// Where to answer grpc.health.v1, services `liveness` and `readiness`, and GET /metrics, in plain text
     #[arg(long, env = "CORONER_HEALTH_LISTEN", value_name = "IP:PORT")]
     pub health_listen: Option<SocketAddr>,
-    /// Do not tell clients that may speak here which services and messages there are (grpc.reflection)
+    /// Where to serve the page for people: IP:PORT or unix:///PATH, over TLS as --listen; see docs/page.md
+    #[arg(long, env = "CORONER_HTTP_LISTEN", value_name = "ENDPOINT")]
+    pub http_listen: Option<Endpoint>,
+    /// Do not serve grpc.reflection, which lists services and messages
     #[arg(long, env = "CORONER_NO_REFLECTION")]
     pub no_reflection: bool,
     /// Reach the API server by this file [default: as in a pod, by its ServiceAccount]
     #[arg(long, env = "CORONER_KUBECONFIG", value_name = "PATH")]
     pub kubeconfig: Option<PathBuf>,
-    /// Whether to watch the cluster for what no agent sees: unschedulable pods, refused ones, Services that lead nowhere
+    /// Whether to watch the cluster for what no agent sees: unschedulable pods, refused ones, Services that lead
+    /// nowhere
     #[arg(long, env = "CORONER_CLUSTER_WATCH", value_enum, default_value_t = ClusterWatch::Auto)]
     pub cluster_watch: ClusterWatch,
-    /// Where to carry everything else: otlp+https://HOST:PORT, file:///PATH …; may be given more than once, see docs/exporters.md
+    /// Where to carry everything else: otlp+https://HOST:PORT, file:///PATH …; may be given more than once, see
+    /// docs/exporters.md
     #[arg(long, env = "CORONER_EXPORT", value_name = "URL", value_delimiter = ' ')]
     pub export: Vec<Target>,
     /// How to write the log to stderr
@@ -89,7 +101,10 @@ pub enum ClusterWatch {
 impl Config {
     /// The files for TLS; none if it is not configured.
     pub fn tls_files(&self) -> Option<TlsFiles> {
-        let (certificate, key) = (self.tls_cert.clone()?, self.tls_key.clone()?);
+        let (certificate, key) = match &self.issue_tls {
+            Some(_) => (self.issue_tls_file.clone(), self.issue_tls_file.clone()),
+            None => (self.tls_cert.clone()?, self.tls_key.clone()?),
+        };
         let (client_ca, client_crl) = (self.tls_client_ca.clone(), self.tls_client_crl.clone());
         Some(TlsFiles { certificate, key, client_ca, client_crl })
     }

@@ -78,7 +78,7 @@ impl Filter {
             && (key.fatal || !self.fatal_only)
     }
 
-    /// Whether it selects by nothing but nodes.
+    /// Whether it selects by nodes only.
     fn is_about_nodes_alone(&self) -> bool {
         !self.nodes.is_empty() && *self == Self { nodes: self.nodes.clone(), ..Self::default() }
     }
@@ -114,7 +114,7 @@ impl Selection {
             && !self.exclude.iter().any(|filter| filter.matches(key))
     }
 
-    /// Whether a gap on this node is sent. What was lost there nobody knows, so only the node decides; a loss of the
+    /// Whether a gap on this node is sent. What was lost there is not known, so only the node decides; a loss of the
     /// aggregator itself (no node) concerns everyone.
     pub fn wants_gap(&self, node: &String) -> bool {
         let included = self.include.is_empty() || self.include.iter().any(|filter| any_of(&filter.nodes, node));

@@ -7,15 +7,15 @@ use crate::time::nanoseconds;
 /// The columns of a record: what it can be found by without decoding it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Key {
-    /// Nanoseconds since 1970.
+    /// When it happened, in nanoseconds since 1970.
     pub event_time: i64,
-    /// The subject's namespace.
+    /// The namespace of the subject; empty for none.
     pub namespace: String,
-    /// The subject's name.
+    /// The name of the subject.
     pub name: String,
     /// The node it was on; of a gap, the node that lost something, empty for the aggregator.
     pub node: String,
-    /// The container's name.
+    /// The name of the container; empty for none.
     pub container: String,
     /// The workload nearest to it, as `ReplicaSet/web-5d9c`; empty for none.
     pub workload: String,
@@ -23,13 +23,13 @@ pub struct Key {
     pub workload_above: String,
     /// `Cause` as a number, as are the next three.
     pub cause: i32,
-    /// `SubjectKind`.
+    /// `SubjectKind` as a number.
     pub kind: i32,
-    /// `Severity`.
+    /// `Severity`; of a later version's ones beyond the highest that is known, that.
     pub severity: i32,
-    /// `Confidence`.
+    /// `Confidence` as a number.
     pub confidence: i32,
-    /// Whether something ended.
+    /// Whether a container or pod ended.
     pub fatal: bool,
 }
 
@@ -39,7 +39,7 @@ impl Key {
         Self { event_time: now, node: gap.node.clone(), ..Self::default() }
     }
 
-    /// The key of a diagnosis that was stored at `now`. Where it does not say when it happened, the time when it was seen
+    /// The key of a diagnosis that was stored at `now`. Where it has no event time, the time when it was observed
     /// or stored stands in.
     pub fn of(diagnosis: &v1::Diagnosis, now: i64) -> Self {
         let subject = diagnosis.subject.clone().unwrap_or_default();
@@ -55,7 +55,7 @@ impl Key {
             workload_above: workloads.next().unwrap_or_default(),
             cause: diagnosis.cause,
             kind: subject.kind,
-            severity: diagnosis.severity,
+            severity: diagnosis.severity.min(v1::Severity::Critical.into()),
             confidence: diagnosis.confidence,
             fatal: diagnosis.fatal,
         }

@@ -1,7 +1,7 @@
 //! Who of several aggregators does what only one should: an entry in a bucket that its holder renews.
 //!
-//! Each change names the revision that it follows, so of two who both believe to hold a lease one is refused, and then knows. What the
-//! holder has to remember for the next one lies in the entry itself.
+//! Each change names the revision that it follows, so of two who both believe to hold a lease one is refused, and then
+//! knows. What the holder has to remember for the next one lies in the entry itself.
 
 use std::{sync::Arc, time::Duration};
 
@@ -49,7 +49,7 @@ struct Held {
     memory: String,
 }
 
-/// An entry: its holder, nobody after an orderly end, and what it remembers.
+/// An entry: its holder, empty after an orderly end, and its state.
 fn entry(holder: Uuid, memory: &str) -> String {
     format!("{holder} {memory}")
 }
@@ -63,14 +63,14 @@ fn read(entry: &[u8]) -> (Uuid, String) {
 /// The time during which this aggregator holds a lease.
 #[derive(Debug)]
 pub(crate) struct Turn {
-    /// What is held.
+    /// The lease that is held.
     pub lease: Lease,
-    /// Cancelled when it is another's, and when the program is told to stop: the work has to end.
+    /// Cancelled when another holds it, and when the program stops: the work has to end.
     pub over: CancellationToken,
     renewing: AbortOnDropHandle<()>,
 }
 
-/// Waits for this aggregator's turn; `None` if told to stop.
+/// Waits for this aggregator's turn; `None` if stopped.
 pub(crate) async fn turn(bucket: &Store, name: &str, stop: &CancellationToken) -> Option<Turn> {
     let lease = stop.run_until_cancelled(Lease::take(bucket, name)).await?;
     tracing::info!(lease = name, "This aggregator's turn");
@@ -187,7 +187,7 @@ async fn try_take(bucket: &Store, key: &str, holder: Uuid) -> Result<Option<(u64
     };
     let (now_held_by, memory) = read(&found.value);
     if !now_held_by.is_nil() {
-        // Whether the holder renews it is seen by its revision, not by anybody's clock.
+        // Whether the holder renews it is seen by its revision, not by a clock.
         let mut changes = bucket.watch_from_revision(key, found.revision + 1).await.map_err(|error| text(&error))?;
         if timeout(TERM, changes.next()).await.is_ok() {
             return Ok(None);

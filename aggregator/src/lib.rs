@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod auth;
+pub mod budget;
 pub mod cluster;
 pub mod command;
 pub mod config;
@@ -13,7 +14,9 @@ mod fields;
 mod file;
 pub mod filter;
 mod gap;
+pub mod http;
 pub mod intake;
+pub mod issuer;
 pub mod key;
 mod lease;
 pub mod ledger;
@@ -28,4 +31,6 @@ pub mod services;
 pub mod status;
 pub mod time;
 pub mod token;
+pub mod traffic;
+pub mod triage;
 pub mod unavailable;

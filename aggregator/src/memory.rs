@@ -7,7 +7,8 @@ use std::{
 
 /// Where cgroups are mounted, in containers too.
 const MOUNT: &str = "/sys/fs/cgroup";
-/// Parts of the limit, in percent, beyond which it is near. What is left has room for a page of a list and a flood of pushes.
+/// Parts of the limit, in percent, beyond which it is near. The rest suffices for a page of a list and a burst of
+/// pushes.
 const NEAR: u64 = 85;
 /// Cgroup v1 writes about 2^63 where there is no limit.
 const NO_LIMIT: u64 = 1 << 60;
@@ -23,8 +24,8 @@ impl Limits {
         Self::beneath(Path::new(MOUNT), &own)
     }
 
-    /// By the lines of `/proc/self/cgroup`. Where a container sees its own cgroup as the root, the path that it is known by outside does
-    /// not exist.
+    /// By the lines of `/proc/self/cgroup`. Where a container sees its own cgroup as the root, the path that it is
+    /// known by outside does not exist.
     fn beneath(mount: &Path, own: &str) -> Self {
         let mut files = Vec::new();
         for line in own.lines() {

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
+use coroner_diagnosis::messages::{Language, text};
 use coroner_runtime::{logging, signals::StopSignals};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
@@ -18,7 +19,7 @@ const USAGE: u8 = 2;
 /// Exit code for stored data that cannot be used; `EX_DATAERR` of sysexits.h.
 const DATA: u8 = 65;
 
-/// The whole program.
+/// Runs the whole program, up to its exit code.
 pub fn main(config: Config) -> ExitCode {
     logging::start(config.log_format);
     if let Err(error) = check_exposure(&config) {
@@ -39,14 +40,18 @@ pub(crate) fn exit(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error:#}");
-            let about_data = error.downcast_ref::<ledger::Error>().is_some_and(ledger::Error::is_about_data);
-            if about_data { ExitCode::from(DATA) } else { ExitCode::FAILURE }
+            let known = error.downcast_ref::<ledger::Error>();
+            match known.and_then(ledger::Error::message) {
+                Some(message) => tracing::error!("{}", text(&message, Language::of_locale(logging::locale()))),
+                None => tracing::error!("{error:#}"),
+            }
+            if known.is_some_and(ledger::Error::is_about_data) { ExitCode::from(DATA) } else { ExitCode::FAILURE }
         }
     }
 }
 
-/// Runs until SIGTERM or SIGINT, or until a task fails without which it cannot go on; a second signal ends the process at once.
+/// Runs until SIGTERM or SIGINT, or until a task fails without which it cannot go on; a second signal ends the process
+/// at once.
 async fn run(config: Config) -> anyhow::Result<()> {
     let mut signals = StopSignals::listen().context("cannot wait for SIGTERM")?;
     let app = tokio::select! {
@@ -59,7 +64,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     };
     signals.end_at_next();
     tracing::info!("Stopping");
-    // What the writer ended with says more than that it has.
+    // The writer's error contains more than that it has ended.
     app.stop().await?;
     Ok(ended?)
 }

@@ -1,14 +1,16 @@
-//! What the aggregator says of itself, beside what is in its ledger.
+//! The status of the aggregator, beside what is in its ledger.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use coroner_proto::v1::{ExporterState, ExporterStatus, GetStatusResponse, TaskStatus};
+use coroner_proto::v1::{CertificateStatus, ExporterState, ExporterStatus, GetStatusResponse, NodeStatus, TaskStatus};
 use coroner_runtime::tasks::{Supervisor, TaskState};
+use prost_types::Timestamp;
 
 use crate::{
     auth::Refusals,
     export::{Exporter, task_name},
-    ledger::{self, Ledger},
+    ledger::{self, Holder, Ledger},
+    net::{Expiry, Tls},
     nodes::Nodes,
     time::timestamp,
 };
@@ -16,15 +18,17 @@ use crate::{
 /// Where the parts of the status are.
 #[derive(Clone, Debug)]
 pub struct Status {
-    /// What is stored.
+    /// The store of all records.
     pub ledger: Arc<Ledger>,
-    /// All agents.
+    /// What is known of each agent.
     pub nodes: Arc<Nodes>,
-    /// What was refused.
+    /// What was refused, by reason.
     pub refusals: Arc<Refusals>,
-    /// All exporters.
+    /// What connections are encrypted with.
+    pub tls: Option<Arc<Tls>>,
+    /// All exporters that were configured.
     pub exporters: Vec<Exporter>,
-    /// All tasks.
+    /// The supervisor of all tasks.
     pub supervisor: Supervisor,
 }
 
@@ -47,12 +51,37 @@ impl Status {
         }
         let tasks = self.tasks();
         Ok(GetStatusResponse {
-            nodes: self.nodes.all(),
+            nodes: self.nodes().await?,
             exporters: self.exporters(&tasks),
             refusals: self.refusals.all(),
+            certificates: self.certificates(),
             tasks,
             ..status
         })
+    }
+
+    /// All nodes, with what the ledger holds of each.
+    async fn nodes(&self) -> Result<Vec<NodeStatus>, ledger::Error> {
+        let mut holders: BTreeMap<_, _> =
+            self.ledger.query(ledger::holders).await?.into_iter().map(|holder| (holder.name.clone(), holder)).collect();
+        let mut nodes = self.nodes.all();
+        for node in &mut nodes {
+            if let Some(Holder { records, bytes, taken, .. }) = holders.remove(&node.node) {
+                let count = |count: i64| u64::try_from(count).unwrap_or(0);
+                (node.record_count, node.record_bytes) = (count(records), count(bytes));
+                node.removed_count = count(taken);
+            }
+        }
+        Ok(nodes)
+    }
+
+    fn certificates(&self) -> Vec<CertificateStatus> {
+        let expiries = self.tls.iter().flat_map(|tls| tls.expiries());
+        let status = |Expiry { purpose, time }| {
+            let expire_time = Some(Timestamp { seconds: time, nanos: 0 });
+            CertificateStatus { purpose: purpose.into(), expire_time }
+        };
+        expiries.map(status).collect()
     }
 
     fn tasks(&self) -> Vec<TaskStatus> {

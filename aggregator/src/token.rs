@@ -15,7 +15,7 @@ const PAGE: u8 = 2;
 /// A place in a ledger, for `WatchDiagnoses`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResumeToken {
-    /// The ledger's.
+    /// The epoch of the ledger that it is about.
     pub epoch: Uuid,
     /// What was handled already.
     pub position: Position,
@@ -45,7 +45,7 @@ impl ResumeToken {
 /// A place in a list. It is a place between diagnoses, not a count of them, so it stays right while new ones arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageToken {
-    /// The last diagnosis that was given.
+    /// The last diagnosis that was given, or that was examined and not asked for.
     pub position: ListPosition,
     /// Of what was asked for: a token continues that same question only.
     pub question: u64,
@@ -56,6 +56,12 @@ impl PageToken {
     pub fn encode(&self) -> String {
         let ListPosition { event_time, uid } = &self.position;
         hex(&[&[PAGE], &event_time.to_be_bytes()[..], uid.as_bytes(), &self.question.to_be_bytes()].concat())
+    }
+
+    /// The event time in a token, in nanoseconds since 1970, whatever it was made for.
+    pub fn time(token: &str) -> Option<i64> {
+        let bytes: [u8; 33] = unhex(token)?;
+        (bytes[0] == PAGE).then(|| number(&bytes[1..9]))
     }
 
     /// # Errors
@@ -121,6 +127,7 @@ mod tests {
             let token = PageToken { position: ListPosition { event_time, uid: Uuid::from_u128(uid) }, question };
             prop_assert_eq!(PageToken::decode(&token.encode(), question).unwrap(), token);
             prop_assert!(PageToken::decode(&token.encode(), !question).is_err());
+            prop_assert_eq!(PageToken::time(&token.encode()), Some(event_time));
             prop_assert!(ResumeToken::decode(&token.encode()).is_err());
         }
 

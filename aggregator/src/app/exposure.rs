@@ -1,4 +1,5 @@
-//! What must not be reachable from other machines, unless it is asked for: plain text, and services for unknown callers.
+//! What must not be reachable from other machines, unless it is asked for: plain text, and services for unknown
+//! callers.
 
 use std::net::SocketAddr;
 
@@ -9,8 +10,8 @@ use crate::{config::Config, net::Endpoint};
 pub enum Exposed {
     /// Other machines could read along.
     #[error(
-        "{0} is reachable from other machines, and without TLS anyone between could read and forge: give --tls-cert and \
-         --tls-key, or --insecure if the network is protected otherwise"
+        "{0} is reachable from other machines, and without TLS anyone between could read and forge: give --issue-tls, or --tls-cert \
+         and --tls-key, or --insecure if the network is protected otherwise"
     )]
     PlainText(SocketAddr),
     /// Anyone who can connect to it could push and read.
@@ -27,12 +28,12 @@ pub enum Exposed {
 /// [`Exposed::PlainText`].
 pub fn check_exposure(config: &Config) -> Result<(), Exposed> {
     match exposed(config) {
-        Some(address) if config.tls_cert.is_none() => Err(Exposed::PlainText(address)),
+        Some(address) if config.tls_files().is_none() => Err(Exposed::PlainText(address)),
         _ => Ok(()),
     }
 }
 
-/// Refuses to serve anybody beyond this machine unless it is asked for.
+/// Refuses to serve other machines unless it is asked to.
 ///
 /// # Errors
 /// [`Exposed::Anonymous`].
@@ -46,8 +47,13 @@ pub(super) fn check_credentials(config: &Config, asks: bool) -> Result<(), Expos
 /// An address that other machines reach, unless that is wanted without protection.
 fn exposed(config: &Config) -> Option<SocketAddr> {
     let is_exposed = |endpoint: &Endpoint| match endpoint {
-        Endpoint::Tcp(address) if !address.ip().to_canonical().is_loopback() => Some(*address),
+        Endpoint::Tcp(address) if !is_loopback(endpoint) => Some(*address),
         Endpoint::Tcp(_) | Endpoint::Unix(_) => None,
     };
-    config.listen.iter().find_map(is_exposed).filter(|_| !config.insecure)
+    config.listen.iter().chain(&config.http_listen).find_map(is_exposed).filter(|_| !config.insecure)
+}
+
+/// Whether it is an address that this machine alone reaches.
+pub(super) fn is_loopback(endpoint: &Endpoint) -> bool {
+    matches!(endpoint, Endpoint::Tcp(address) if address.ip().to_canonical().is_loopback())
 }

@@ -1,6 +1,9 @@
 //! The metrics of the aggregator, read from its parts every few seconds.
 
-use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{
+    sync::atomic::Ordering::Relaxed,
+    time::{Duration, Instant},
+};
 
 use coroner_proto::v1::SourceHealth;
 use coroner_runtime::metrics::{Counters, Gauge, Gauges, Metrics};
@@ -14,13 +17,18 @@ use crate::{
     intake::CLUSTER_WATCH,
     ledger::{self, Ledger},
     memory::Limits,
-    net::Acceptor,
+    net::{Acceptor, Expiry},
     nodes::Nodes,
     status::Status,
+    time::now,
 };
 
 /// How often they are read.
 const INTERVAL: Duration = Duration::from_secs(5);
+/// Days before a certificate expires from which on the log warns about it,
+const WARN_DAYS: i64 = 28;
+/// and how often.
+const WARN_INTERVAL: Duration = Duration::from_secs(86_400);
 
 /// The metrics, and where they are read from.
 #[derive(Clone, Debug)]
@@ -38,6 +46,9 @@ pub(super) struct Reading {
     limits: Limits,
     watched: Gauges,
     refused: Counters,
+    expiries: Gauges,
+    /// When the log last warned that a certificate expires soon.
+    warned: Option<Instant>,
 }
 
 #[derive(Clone, Debug)]
@@ -50,6 +61,7 @@ struct OfLedger {
 #[derive(Clone, Debug)]
 struct OfExporters {
     lag: Gauges,
+    lag_seconds: Gauges,
     sent: Counters,
     retried: Counters,
     refused: Counters,
@@ -57,8 +69,10 @@ struct OfExporters {
 }
 
 impl Reading {
-    /// Registers the metrics of these parts.
-    pub(super) fn new(metrics: &Metrics, status: Status, feed: Feed, acceptor: Acceptor) -> Self {
+    /// Registers the metrics of these parts. The ledger takes at most `retain_bytes`.
+    pub(super) fn new(metrics: &Metrics, status: Status, feed: Feed, acceptor: Acceptor, retain_bytes: u64) -> Self {
+        metrics.build_info(env!("CARGO_PKG_VERSION"));
+        metrics.gauge("ledger_limit_bytes", "Bytes that the ledger may use").set(signed(retain_bytes));
         Self {
             status,
             feed,
@@ -70,6 +84,7 @@ impl Reading {
             },
             exporters: OfExporters {
                 lag: metrics.gauges("exporter_lag_records", "exporter", "Records that are still to come"),
+                lag_seconds: metrics.gauges("exporter_lag_seconds", "exporter", "For how long records have waited"),
                 sent: metrics.counters("exporter_sent", "exporter", "Records that the receiver has taken"),
                 retried: metrics.counters("exporter_retries", "exporter", "Attempts that were followed by another one"),
                 refused: metrics.counters("exporter_refused", "exporter", "Records that the receiver refused for good"),
@@ -83,11 +98,17 @@ impl Reading {
             limits: Limits::find(),
             watched: metrics.gauges("cluster_watched", "kind", "Whether all objects of a kind are watched: 1, else 0"),
             refused: metrics.counters("refused", "reason", "Connections and requests that were refused"),
+            expiries: metrics.gauges(
+                "certificate_expire_timestamp_seconds",
+                "purpose",
+                "When the first certificate of a kind expires",
+            ),
+            warned: None,
         }
     }
 
     /// Reads them until stopped.
-    pub(super) async fn run(self, stop: CancellationToken) {
+    pub(super) async fn run(mut self, stop: CancellationToken) {
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -95,6 +116,7 @@ impl Reading {
             self.read_ledger(ledger).await;
             self.read_exporters(exporters, *ledger.committed().borrow());
             self.read_others(nodes, refusals);
+            self.read_certificates();
         }
     }
 
@@ -108,9 +130,10 @@ impl Reading {
     }
 
     fn read_exporters(&self, exporters: &[Exporter], committed: ledger::Offset) {
-        let OfExporters { lag, sent, retried, refused, lost } = &self.exporters;
+        let OfExporters { lag, lag_seconds, sent, retried, refused, lost } = &self.exporters;
         for Exporter { target, counters } in exporters {
             lag.set(&target.name, signed(counters.lag(committed)));
+            lag_seconds.set(&target.name, counters.lag_seconds(committed, now()));
             let of_counters = [
                 (sent, &counters.sent),
                 (retried, &counters.retries),
@@ -120,6 +143,21 @@ impl Reading {
             for (metric, count) in of_counters {
                 metric.of(&target.name).inner().store(count.load(Relaxed), Relaxed);
             }
+        }
+    }
+
+    fn read_certificates(&mut self) {
+        let expiries = self.status.tls.iter().flat_map(|tls| tls.expiries());
+        let mut soonest: Option<Expiry> = None;
+        for expiry in expiries {
+            self.expiries.set(expiry.purpose, expiry.time);
+            soonest = Some(soonest.filter(|other| other.time <= expiry.time).unwrap_or(expiry));
+        }
+        let Some(Expiry { purpose, time }) = soonest else { return };
+        let days = (time - now() / 1_000_000_000).div_euclid(86_400);
+        if days < WARN_DAYS && self.warned.is_none_or(|at| at.elapsed() >= WARN_INTERVAL) {
+            self.warned = Some(Instant::now());
+            tracing::warn!(purpose, days, "A certificate expires soon: renew it, it is taken up without a restart");
         }
     }
 

@@ -7,6 +7,7 @@ use kube::Client;
 use super::exposure::check_credentials;
 use crate::{
     auth::{Accounts, Authentication, Authority, Refusals},
+    budget::Budget,
     config::Config,
     net::{Acceptor, Tls},
 };
@@ -16,6 +17,7 @@ pub(super) struct Guard {
     pub(super) authentication: Authentication,
     pub(super) acceptor: Acceptor,
     pub(super) refusals: Arc<Refusals>,
+    pub(super) tls: Option<Arc<Tls>>,
 }
 
 impl Guard {
@@ -23,7 +25,7 @@ impl Guard {
     ///
     /// # Errors
     /// If files cannot be used, or more would be reachable than is meant.
-    pub(super) fn new(config: &Config, client: Option<Client>) -> anyhow::Result<Self> {
+    pub(super) fn new(config: &Config, client: Option<Client>, budget: Budget) -> anyhow::Result<Self> {
         let files = config.tls_files();
         // Tokens are not for listeners that anyone can read along on.
         let reviewer = client.filter(|_| files.is_some());
@@ -32,12 +34,12 @@ impl Guard {
         }
         let accounts = Accounts { audience: config.token_audience.clone(), agent: config.agent_account.clone() };
         let refusals = Arc::new(Refusals::default());
-        let authority = Arc::new(Authority::new(reviewer, accounts, Arc::clone(&refusals)));
+        let authority = Arc::new(Authority::new(reviewer, accounts, Arc::clone(&refusals), budget));
         let reviews = authority.reviews_tokens();
         let asks = reviews || files.as_ref().is_some_and(|files| files.client_ca.is_some());
         check_credentials(config, asks)?;
         let tls = files.map(|files| Tls::new(files, reviews)).transpose()?.map(Arc::new);
-        let acceptor = Acceptor::new(tls, asks, Arc::clone(&refusals));
-        Ok(Self { authentication: Authentication::new(authority), acceptor, refusals })
+        let acceptor = Acceptor::new(tls.clone(), asks, Arc::clone(&refusals), budget);
+        Ok(Self { authentication: Authentication::new(authority), acceptor, refusals, tls })
     }
 }

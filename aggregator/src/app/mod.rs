@@ -19,25 +19,33 @@ use coroner_runtime::{
     metrics::Metrics,
     tasks::{Failure, Group, Need, Supervisor},
 };
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::{
+    sync::Mutex,
+    time::{MissedTickBehavior, interval, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 pub use self::exposure::{Exposed, check_exposure};
-use self::{gauges::Reading, guard::Guard};
+use self::{exposure::is_loopback, gauges::Reading, guard::Guard};
 use crate::{
+    budget::Budget,
     cluster,
     config::{ClusterWatch, Config},
     export::{self, Setup},
     feed::{Feed, Timing},
+    http,
     intake::Intake,
+    issuer::{self, Issuer},
     lease,
     ledger::{self, Follower, Ledger, Retention, Writer},
-    net::{self, Endpoint, Listener, Served},
+    net::{self, Endpoint, Listener, Served, Web},
     nodes::Nodes,
     query::Queries,
     remote::api_server,
     services::{self, Diagnoses},
     status::Status,
+    traffic::Traffic,
+    triage::{self, Bus, Hub},
 };
 
 /// What is under way has so long to finish; below the 30 s that Kubernetes gives a pod.
@@ -47,11 +55,12 @@ const HEALTH_DRAIN_LIMIT: Duration = Duration::from_secs(1);
 /// How often to look for what has become too old.
 const EXPIRE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// A running aggregator.
+/// An aggregator that is running.
 #[derive(Debug)]
 pub struct App {
     endpoints: Vec<Endpoint>,
     health: Option<Endpoint>,
+    page: Option<Endpoint>,
     ledger: Arc<Ledger>,
     writer: Writer,
     supervisor: Supervisor,
@@ -71,7 +80,7 @@ impl App {
         check_exposure(&config)?;
         export::check(&config.export)?;
         let client = api_server::client(config.kubeconfig.as_deref()).await?;
-        let guard = Guard::new(&config, client.clone())?;
+        let budget = Budget::find();
         let metrics = Metrics::default();
         let supervisor = Supervisor::new(&metrics);
         let (work, probes) = (supervisor.group(), supervisor.group());
@@ -82,16 +91,25 @@ impl App {
         if let Some(port) = health {
             serve_health(port, &supervisor, &serving, &metrics, &probes);
         }
+        issue_certificate(&config, client.as_ref(), &work).await?;
+        let guard = Guard::new(&config, client.clone(), budget)?;
 
         let retention = Retention { age: Duration::from_secs(86_400) * config.retain_days, bytes: config.retain_bytes };
         let nodes = Arc::new(Nodes::default());
         let (ledger, writer) = open_ledger(&config, retention, &nodes, &work).await?;
-        let intake = Intake::new(Arc::clone(&ledger), Arc::clone(&nodes));
-        match client.filter(|_| config.cluster_watch == ClusterWatch::Auto) {
-            Some(client) => watch_cluster(&intake, client, &work),
+        let intake = Intake::new(Arc::clone(&ledger), Arc::clone(&nodes), &metrics);
+        let hub = Arc::new(Hub::default());
+        let bus = ledger.bus().map(|(client, stream)| Bus::new(client, stream));
+        let reports = triage::Service::new(Arc::clone(&hub), Arc::clone(&nodes), bus.clone());
+        match client.clone().filter(|_| config.cluster_watch == ClusterWatch::Auto) {
+            Some(client) => {
+                watch_cluster(&intake, client.clone(), &work);
+                judge_nodes(&hub, &intake, client, bus.map(|bus| (bus, Arc::clone(&nodes))), &work);
+            }
             None => tracing::info!("The cluster is not watched"),
         }
         let setup = Setup {
+            cluster: client.clone(),
             ledger: Arc::clone(&ledger),
             directory: Setup::directory_of(&config.ledger),
             pace: Pace::default(),
@@ -101,24 +119,37 @@ impl App {
             exporters.push(export::start(&setup, target, &work).await?);
         }
         let (tasks, stop) = (work.children().clone(), work.stop_token());
-        let feed = Feed::new(Arc::clone(&ledger), timing, tasks, stop.clone());
+        let feed = Feed::new(Arc::clone(&ledger), timing, budget, tasks, stop.clone());
         let status = Status {
             ledger: Arc::clone(&ledger),
             nodes: Arc::clone(&nodes),
             refusals: guard.refusals,
+            tls: guard.tls,
             exporters,
             supervisor: supervisor.clone(),
         };
-        let reading = Reading::new(&metrics, status.clone(), feed.clone(), guard.acceptor.clone());
+        let acceptor = guard.acceptor.clone();
+        let reading = Reading::new(&metrics, status.clone(), feed.clone(), acceptor, retention.bytes);
         work.restarting("metrics", Need::Optional, move |stop| reading.clone().run(stop));
-        let mut routes =
-            services::routes(intake, Diagnoses { feed, queries: Queries::new(Arc::clone(&ledger)), status });
+        let queries = Queries::new(Arc::clone(&ledger), budget);
+        let sources = http::Sources { feed: feed.clone(), queries: queries.clone(), status: status.clone() };
+        let mut routes = services::routes(intake, reports, Diagnoses { feed, queries, status });
         if !config.no_reflection {
             routes = services::with_reflection(routes, stop).context("cannot describe the protocol")?;
         }
         let listeners = config.listen.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
         let endpoints = listeners.iter().map(Listener::endpoint).collect();
-        let served = Served { routes, authentication: guard.authentication, acceptor: guard.acceptor };
+        let traffic = Traffic::new(services::method, budget);
+        let window = budget.window();
+        let page = config.http_listen.as_ref().map(Listener::bind).transpose()?;
+        let page_endpoint = page.as_ref().map(Listener::endpoint);
+        if let Some(page) = page {
+            let acceptor = guard.acceptor.clone();
+            let is_local = !acceptor.asks() && is_loopback(&page.endpoint());
+            let routes = http::routes(sources, guard.authentication.clone(), &traffic, is_local);
+            listen_for_browsers(page, Web { routes, window, acceptor }, &work);
+        }
+        let served = Served { routes, authentication: guard.authentication, traffic, window, acceptor: guard.acceptor };
         for listener in listeners {
             listen(listener, &served, &work);
         }
@@ -127,7 +158,8 @@ impl App {
         for guard in stop_on_error {
             guard.disarm();
         }
-        Ok(Self { endpoints, health: health_endpoint, ledger, writer, supervisor, work, probes, serving })
+        let (health, page) = (health_endpoint, page_endpoint);
+        Ok(Self { endpoints, health, page, ledger, writer, supervisor, work, probes, serving })
     }
 
     /// Where it listens, with real ports.
@@ -135,13 +167,18 @@ impl App {
         &self.endpoints
     }
 
+    /// Where it serves the page for people.
+    pub fn page(&self) -> Option<&Endpoint> {
+        self.page.as_ref()
+    }
+
     /// Where it answers probes.
     pub fn health(&self) -> Option<&Endpoint> {
         self.health.as_ref()
     }
 
-    /// Waits until a task has failed without which it cannot go on: the ledger's data is damaged, or the stream that it follows is not
-    /// what it was.
+    /// Waits until a task has failed without which it cannot go on: the ledger's data is damaged, or the stream that it
+    /// follows is not what it was.
     pub async fn failed(&self) -> Failure {
         self.supervisor.failed().await
     }
@@ -185,6 +222,18 @@ fn serve_health(
             port.serve(standing, metrics, stop).await;
         }
     });
+}
+
+/// Makes the certificate for TLS, if that is asked for, and keeps it valid.
+async fn issue_certificate(config: &Config, client: Option<&kube::Client>, work: &Group) -> Result<(), issuer::Error> {
+    let Some(service) = &config.issue_tls else { return Ok(()) };
+    let client = client.ok_or(issuer::Error::NoCluster)?.clone();
+    let issuer = Arc::new(Mutex::new(Issuer::start(client, service, &config.issue_tls_file).await?));
+    work.restarting("certificate", Need::Optional, move |stop| {
+        let issuer = Arc::clone(&issuer);
+        async move { issuer.lock().await.run(stop).await }
+    });
+    Ok(())
 }
 
 /// Opens the ledger; of one that is shared, waits until all of the stream is read.
@@ -248,6 +297,23 @@ fn watch_cluster(intake: &Intake, client: kube::Client, work: &Group) {
     });
 }
 
+/// Of several aggregators that share a ledger, one decides about silent nodes; the others pass reports on to it.
+fn judge_nodes(hub: &Arc<Hub>, intake: &Intake, client: kube::Client, bus: Option<(Bus, Arc<Nodes>)>, work: &Group) {
+    let state = intake.ledger().state().cloned();
+    let (hub, intake) = (Arc::clone(hub), intake.clone());
+    work.restarting("triage", Need::Optional, move |stop| {
+        let (hub, intake, client) = (Arc::clone(&hub), intake.clone(), client.clone());
+        let (bus, state) = (bus.clone(), state.clone());
+        async move {
+            let Some(state) = state else { return triage::run(hub, intake, client, bus, stop).await };
+            let Some(turn) = lease::turn(&state, "triage", &stop).await else { return Ok(()) };
+            let ended = triage::run(hub, intake, client, bus, turn.over.clone()).await;
+            turn.end().await;
+            ended
+        }
+    });
+}
+
 /// Serves on a listener; on a new one in its place, if it cannot be used any more.
 fn listen(listener: Listener, served: &Served, work: &Group) {
     let endpoint = listener.endpoint();
@@ -263,6 +329,21 @@ fn listen(listener: Listener, served: &Served, work: &Group) {
     });
 }
 
+/// The same for browsers.
+fn listen_for_browsers(listener: Listener, web: Web, work: &Group) {
+    let endpoint = listener.endpoint();
+    tracing::info!("serving the page on {endpoint}");
+    let tasks = work.children().clone();
+    let mut first = Some(listener);
+    work.restarting(format!("page/{endpoint}"), Need::Ready, move |stop| {
+        let (first, endpoint, web, tasks) = (first.take(), endpoint.clone(), web.clone(), tasks.clone());
+        async move {
+            let listener = first.map_or_else(|| Listener::bind(&endpoint), Ok)?;
+            net::serve_web(listener, web, &tasks, &stop).await
+        }
+    });
+}
+
 /// Has the ledger, and the memory of nodes, look for what has become too old.
 fn expire(ledger: &Arc<Ledger>, nodes: Arc<Nodes>, retention: Retention, work: &Group) {
     let ledger = Arc::clone(ledger);
@@ -273,7 +354,7 @@ fn expire(ledger: &Arc<Ledger>, nodes: Arc<Nodes>, retention: Retention, work: &
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             while stop.run_until_cancelled(ticks.tick()).await.is_some() {
                 if let Some(now) = ledger.expire().await {
-                    nodes.forget_silent(now, retention.age);
+                    nodes.forget_unseen(now, retention.age);
                 }
             }
         }

@@ -53,16 +53,22 @@ async fn a_listener_that_fails_makes_the_program_unready_until_another_stands_in
         ledger: Arc::clone(&ledger),
         nodes: Arc::default(),
         refusals: Arc::clone(&refusals),
+        tls: None,
         exporters: Vec::new(),
         supervisor: supervisor.clone(),
     };
-    let feed = Feed::new(Arc::clone(&ledger), Timing::default(), work.children().clone(), work.stop_token().clone());
-    let diagnoses = Diagnoses { feed, queries: Queries::new(Arc::clone(&ledger)), status };
-    let authority = Authority::new(None, Accounts::default(), Arc::clone(&refusals));
+    let budget = Budget::of(256 << 20);
+    let feed =
+        Feed::new(Arc::clone(&ledger), Timing::default(), budget, work.children().clone(), work.stop_token().clone());
+    let diagnoses = Diagnoses { feed, queries: Queries::new(Arc::clone(&ledger), budget), status };
+    let authority = Authority::new(None, Accounts::default(), Arc::clone(&refusals), budget);
+    let reports = triage::Service::new(Arc::default(), Arc::default(), None);
     let served = Served {
-        routes: services::routes(Intake::new(ledger, Arc::default()), diagnoses),
+        routes: services::routes(Intake::new(ledger, Arc::default(), &Metrics::default()), reports, diagnoses),
         authentication: Authentication::new(Arc::new(authority)),
-        acceptor: Acceptor::new(None, false, refusals),
+        traffic: Traffic::new(services::method, budget),
+        window: budget.window(),
+        acceptor: Acceptor::new(None, false, refusals, budget),
     };
     let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
     let Listener::Tcp(socket, address) = &listener else { unreachable!() };
@@ -71,7 +77,7 @@ async fn a_listener_that_fails_makes_the_program_unready_until_another_stands_in
     listen(listener, &served, &work);
     ask(&url).await.unwrap();
 
-    // It accepts no more, and somebody else listens in its place.
+    // It accepts no more, and another listener takes its address.
     shutdown(socket, Shutdown::Both).unwrap();
     let other = std::net::TcpListener::bind(address).unwrap();
     until("it is down", || !supervisor.is_ready()).await;
@@ -79,7 +85,8 @@ async fn a_listener_that_fails_makes_the_program_unready_until_another_stands_in
         TaskState::Down { reason } => Some(reason),
         TaskState::Running => None,
     };
-    until("it says why", || reason(task(&supervisor)).is_some_and(|reason| reason.contains("cannot listen on"))).await;
+    until("it has a reason", || reason(task(&supervisor)).is_some_and(|reason| reason.contains("cannot listen on")))
+        .await;
 
     drop(other);
     until("it runs again", || supervisor.is_ready()).await;
@@ -94,7 +101,7 @@ async fn ask(url: &str) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// An API server without objects. While it is broken, whoever reads a list from it panics.
+/// An API server without objects. While it is broken, a task that reads a list from it panics.
 #[derive(Clone)]
 struct FaultyServer {
     is_broken: Arc<AtomicBool>,
@@ -133,7 +140,7 @@ async fn a_watch_of_the_cluster_that_panics_degrades_its_sources_and_is_started_
     let nodes = Arc::new(Nodes::default());
     let is_broken = Arc::new(AtomicBool::new(true));
     let server = FaultyServer { is_broken: Arc::clone(&is_broken) };
-    let intake = Intake::new(ledger, Arc::clone(&nodes));
+    let intake = Intake::new(ledger, Arc::clone(&nodes), &Metrics::default());
     watch_cluster(&intake, kube::Client::new(server, "default"), &work);
     let health = |name: &str| {
         let all = nodes.all().into_iter().find(|status| status.node == CLUSTER_WATCH)?.sources;

@@ -9,8 +9,19 @@ use super::{
     identity::Identity,
     reader::Reader,
     refusals::Reason,
-    share::{Share, StreamSlot},
+    share::{Share, Slot},
 };
+
+/// What a caller may ask for at all; what of it, the services judge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// Pushing.
+    Push,
+    /// Reading.
+    Read,
+    /// What there is to push and to read.
+    Describe,
+}
 
 /// Who sent a request, as the services see it.
 #[derive(Clone, Debug)]
@@ -26,19 +37,44 @@ impl Caller {
     /// # Errors
     /// `UNAUTHENTICATED`.
     pub fn of(extensions: &Extensions) -> Result<Self, Status> {
-        extensions.get().cloned().ok_or_else(|| Status::unauthenticated("nobody knows who asks"))
+        extensions.get().cloned().ok_or_else(|| Status::unauthenticated("the request is not authenticated"))
+    }
+
+    /// Whether it has this right at all.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED`.
+    pub fn may(&self, right: Right) -> Result<(), Status> {
+        match (right, &self.identity) {
+            (Right::Describe, _) | (_, Identity::Local) | (Right::Push, Identity::Agent(_)) => Ok(()),
+            (Right::Push, Identity::Reader(_) | Identity::User(_)) => {
+                let status = Status::permission_denied("only agents push");
+                Err(self.authority.refuse(Reason::Node, &self.identity, status))
+            }
+            (Right::Read, _) => self.reader().map(drop),
+        }
+    }
+
+    /// Its name with its kind, as in the log: `user/jane`.
+    pub fn name(&self) -> String {
+        self.identity.to_string()
+    }
+
+    /// Whether it is one of the users whom the API server knows, of whom there may be any number.
+    pub fn is_user(&self) -> bool {
+        matches!(self.identity, Identity::User(_))
     }
 
     /// Whether it may push for this node.
     ///
     /// # Errors
     /// `PERMISSION_DENIED`.
-    pub fn speaks_for(&self, node: &str) -> Result<(), Status> {
+    pub fn may_push_for(&self, node: &str) -> Result<(), Status> {
         let refuse = |text| Err(self.authority.refuse(Reason::Node, &self.identity, Status::permission_denied(text)));
         match &self.identity {
             Identity::Local => Ok(()),
             Identity::Agent(own) if own == node => Ok(()),
-            Identity::Agent(own) => refuse(format!("this agent speaks for node {own} alone")),
+            Identity::Agent(own) => refuse(format!("this agent may push for node {own} only")),
             Identity::Reader(_) | Identity::User(_) => refuse("only agents push".to_owned()),
         }
     }
@@ -66,11 +102,25 @@ impl Caller {
         }
     }
 
+    /// Counts a refusal of what it requested, and logs it.
+    pub fn refuse(&self, reason: Reason, status: Status) -> Status {
+        self.authority.refuse(reason, &self.identity, status)
+    }
+
+    /// A place for one more request.
+    ///
+    /// # Errors
+    /// `RESOURCE_EXHAUSTED` if it has as many as one may have.
+    pub fn slot(&self) -> Result<Slot, Status> {
+        let slot = Arc::clone(&self.share).request();
+        slot.map_err(|status| self.authority.refuse(Reason::Share, &self.identity, status))
+    }
+
     /// A place for one more stream.
     ///
     /// # Errors
     /// `RESOURCE_EXHAUSTED` if it has as many as one may have.
-    pub fn stream_slot(&self) -> Result<StreamSlot, Status> {
+    pub fn stream_slot(&self) -> Result<Slot, Status> {
         let slot = Arc::clone(&self.share).stream();
         slot.map_err(|status| self.authority.refuse(Reason::Share, &self.identity, status))
     }
@@ -82,19 +132,20 @@ mod tests {
         super::{identity::User, review::Accounts},
         *,
     };
+    use crate::budget::Budget;
 
     fn caller(identity: Identity) -> Caller {
-        let authority = Arc::new(Authority::new(None, Accounts::default(), Arc::default()));
+        let authority = Arc::new(Authority::new(None, Accounts::default(), Arc::default(), Budget::of(256 << 20)));
         let share = authority.shares.of(&identity);
         Caller { identity, authority, share }
     }
 
     #[test]
-    fn an_agent_speaks_for_its_node_and_reads_nothing() {
+    fn an_agent_pushes_for_its_node_only_and_reads_nothing() {
         let agent = caller(Identity::Agent("n1".into()));
-        assert!(agent.speaks_for("n1").is_ok());
+        assert!(agent.may_push_for("n1").is_ok());
         for other in ["n2", "N1", "n1.", "", "n11"] {
-            assert_eq!(agent.speaks_for(other).unwrap_err().code(), tonic::Code::PermissionDenied, "{other}");
+            assert_eq!(agent.may_push_for(other).unwrap_err().code(), tonic::Code::PermissionDenied, "{other}");
         }
         assert_eq!(agent.reader().unwrap_err().code(), tonic::Code::PermissionDenied);
         assert_eq!(agent.authority.refusals().of(Reason::Node), 5);
@@ -103,10 +154,10 @@ mod tests {
     #[tokio::test]
     async fn readers_push_nothing_and_users_see_nothing_without_an_api_server() {
         let reader = caller(Identity::Reader("siem".into()));
-        assert!(reader.speaks_for("n1").is_err());
+        assert!(reader.may_push_for("n1").is_err());
         assert!(reader.reader().unwrap().sees_everything().await.unwrap());
         let user = caller(Identity::User(Arc::new(User::authenticated("jane".into()))));
-        assert!(user.speaks_for("n1").is_err());
+        assert!(user.may_push_for("n1").is_err());
         let seen = user.reader().unwrap();
         assert!(
             !seen.sees_everything().await.unwrap()
@@ -116,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_nobody_looked_at_has_no_caller() {
+    fn an_unauthenticated_request_has_no_caller() {
         assert_eq!(Caller::of(&Extensions::new()).unwrap_err().code(), tonic::Code::Unauthenticated);
     }
 }

@@ -1,7 +1,8 @@
-//! Whom a client's certificate names: by exactly one URI `spiffe://coroner/ROLE/NAME` among its subject alternative names.
+//! Whom a client's certificate names: by exactly one URI `spiffe://coroner/ROLE/NAME` among its subject alternative
+//! names.
 //!
-//! The URI and not the common name, which any authority fills with anything; and not a DNS name, for a node's name with a suffix
-//! may be longer than a DNS name can be.
+//! The URI and not the common name, which any authority fills with anything; and not a DNS name, for a node's name with
+//! a suffix may be longer than a DNS name can be.
 
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use webpki::EndEntityCert;
@@ -18,6 +19,8 @@ pub enum Role {
     Node(String),
     /// `reader/NAME`: sees everything, by a name of the operator's choice.
     Reader(String),
+    /// `proxy/NAME`: names in headers the user for whom it asks, whom it has authenticated.
+    Proxy(String),
     /// `user/NAME`: sees what the API server allows the user of that name.
     User(String),
 }
@@ -29,13 +32,15 @@ pub enum NoRole {
     #[error("the certificate cannot be read")]
     Unreadable,
     /// It has no URI of Coroner's.
-    #[error("the certificate names no role: it has no URI spiffe://coroner/node/NAME, …/reader/NAME or …/user/NAME")]
+    #[error(
+        "the certificate names no role: it has no URI spiffe://coroner/node/NAME, …/reader/NAME, …/proxy/NAME or …/user/NAME"
+    )]
     None,
-    /// It has more than one, and nobody could say which holds.
+    /// It has more than one, so its role is ambiguous.
     #[error("the certificate has more than one URI spiffe://coroner/…")]
     Several,
     /// Its URI is none of those known.
-    #[error("the certificate's URI is none of spiffe://coroner/node/NAME, …/reader/NAME, …/user/NAME")]
+    #[error("the certificate's URI is none of spiffe://coroner/node/NAME, …/reader/NAME, …/proxy/NAME, …/user/NAME")]
     Unknown,
 }
 
@@ -62,6 +67,7 @@ fn role_of<'a>(uris: impl Iterator<Item = &'a str>) -> Result<Role, NoRole> {
     }
     match role {
         "node" => Ok(Role::Node(name.to_owned())),
+        "proxy" => Ok(Role::Proxy(name.to_owned())),
         "reader" => Ok(Role::Reader(name.to_owned())),
         "user" => Ok(Role::User(name.to_owned())),
         _ => Err(NoRole::Unknown),

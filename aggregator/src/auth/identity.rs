@@ -2,16 +2,16 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-/// Who speaks.
+/// The identity of a caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
-    /// Whoever can reach a listener that asks for no credentials.
+    /// A client of a listener that requires no credentials.
     Local,
     /// The agent of this node.
     Agent(String),
     /// A reader who sees everything, by this name.
     Reader(String),
-    /// Somebody whom the API server knows, and who sees what it allows.
+    /// A user of the API server, with the permissions that it grants.
     User(Arc<User>),
 }
 
@@ -29,7 +29,7 @@ impl fmt::Display for Identity {
 /// A user, as the API server knows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct User {
-    /// Its name.
+    /// The user's name, as the API server states it.
     pub name: String,
     pub(super) uid: String,
     pub(super) groups: Vec<String>,

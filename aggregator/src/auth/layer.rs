@@ -1,13 +1,11 @@
-//! The layer before all services: identifies who sends a request, refuses unknown callers before a byte of their message is read, and
-//! bounds what one caller has under way.
+//! The layer before all services: identifies who sends a request, and refuses unknown callers before a byte of their
+//! message is read.
 
 use std::{
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
-use tokio::time::timeout;
 use tonic::{
     Status,
     body::Body,
@@ -16,10 +14,7 @@ use tonic::{
 use tower_layer::Layer;
 
 use super::{authority::Authority, caller::Caller, peer::Peer, refusals::Reason};
-use crate::unavailable::unavailable;
-
-/// How long an answer may take to begin, the request's upload included. Longer than the deadlines of the services.
-const DEADLINE: Duration = Duration::from_secs(45);
+use crate::unavailable::{RETRY_AFTER, busy};
 
 /// Puts services behind the authentication.
 #[derive(Clone, Debug)]
@@ -31,6 +26,20 @@ impl Authentication {
     /// Authentication by this authority.
     pub fn new(authority: Arc<Authority>) -> Self {
         Self { authority }
+    }
+
+    /// Whether callers can show a token.
+    pub fn takes_tokens(&self) -> bool {
+        self.authority.reviews_tokens()
+    }
+
+    /// Who sends a request.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED` or `PERMISSION_DENIED` for an unknown caller, `RESOURCE_EXHAUSTED` for one with too many
+    /// connections, `UNAVAILABLE` if the API server does not answer who it is.
+    pub async fn admit(&self, head: &http::request::Parts) -> Result<Caller, Status> {
+        admit(Arc::clone(&self.authority), head).await
     }
 }
 
@@ -74,19 +83,10 @@ where
                 Ok(caller) => caller,
                 Err(status) => return Ok(status.into_http()),
             };
-            let _turn = match Arc::clone(&caller.share).request() {
-                Ok(turn) => turn,
-                Err(status) => {
-                    return Ok(caller.authority.refuse(Reason::Share, &caller.identity, status).into_http());
-                }
-            };
             // No service needs the token, and what is not there cannot leak.
             head.headers.remove(http::header::AUTHORIZATION);
             head.extensions.insert(caller);
-            match timeout(DEADLINE, ready.call(http::Request::from_parts(head, body))).await {
-                Ok(response) => response,
-                Err(_elapsed) => Ok(unavailable("the request took too long").into_http()),
-            }
+            ready.call(http::Request::from_parts(head, body)).await
         })
     }
 }
@@ -94,7 +94,11 @@ where
 async fn admit(authority: Arc<Authority>, head: &http::request::Parts) -> Result<Caller, Status> {
     let peer: &Peer = head.extensions.get().ok_or_else(|| Status::internal("a connection without a peer"))?;
     let identity = authority.identify(peer, &head.headers).await?;
-    peer.admit();
+    if !peer.admit(&identity) {
+        let many = "there are as many connections of this caller, or of its kind, as there may be";
+        let status = busy(many, RETRY_AFTER);
+        return Err(authority.refuse(Reason::Connections, &identity, status));
+    }
     let share = authority.shares.of(&identity);
     Ok(Caller { identity, authority, share })
 }

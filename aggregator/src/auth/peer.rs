@@ -2,26 +2,27 @@
 
 use std::{
     fmt,
-    net::SocketAddr,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
 };
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
-use super::certificate::{self, NoRole, Role};
+use super::{
+    certificate::{self, NoRole, Role},
+    connections::ConnectionPlace,
+    identity::Identity,
+};
 
 /// The other end of a connection.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// Where it is.
+    /// Where the peer's end of the connection is.
     pub address: Address,
     /// What it has shown.
     pub credentials: Credentials,
-    admission: Arc<Admission>,
+    /// Its place among all connections; a socket's file bounds those of its own.
+    place: Option<Arc<ConnectionPlace>>,
 }
 
 /// Where a peer is.
@@ -42,35 +43,35 @@ impl fmt::Display for Address {
     }
 }
 
-/// Whether a known caller has sent a request.
-#[derive(Debug, Default)]
-struct Admission {
-    known: AtomicBool,
-    /// Its place among the connections without a known caller.
-    place: Mutex<Option<OwnedSemaphorePermit>>,
-}
-
 impl Peer {
     /// A peer without a known caller so far.
-    pub(crate) fn new(address: Address, credentials: Credentials) -> Self {
-        Self { address, credentials, admission: Arc::default() }
+    pub(crate) fn new(address: Address, credentials: Credentials, place: Option<Arc<ConnectionPlace>>) -> Self {
+        Self { address, credentials, place }
     }
 
-    /// A known caller has sent a request on the connection, which frees its place among the unknown ones.
-    pub(super) fn admit(&self) {
-        if !self.admission.known.swap(true, Ordering::Relaxed) {
-            drop(self.admission.place.lock().unwrap_or_else(PoisonError::into_inner).take());
+    /// A known caller has sent a request on the connection. False if it has as many connections as it may.
+    pub(super) fn admit(&self, identity: &Identity) -> bool {
+        self.place.as_ref().is_none_or(|place| place.admit(identity))
+    }
+
+    /// Its address on the network; none of a socket in the file system.
+    pub(crate) fn ip(&self) -> Option<IpAddr> {
+        match self.address {
+            Address::Tcp(address) => Some(address.ip().to_canonical()),
+            Address::Unix => None,
         }
-    }
-
-    /// Holds this place until a known caller sends a request.
-    pub(crate) fn hold(&self, place: OwnedSemaphorePermit) {
-        *self.admission.place.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
     }
 
     /// Whether a known caller has sent a request.
     pub(crate) fn is_known(&self) -> bool {
-        self.admission.known.load(Ordering::Relaxed)
+        self.place.as_ref().is_none_or(|place| place.is_known())
+    }
+
+    /// Closes the connection.
+    pub(crate) fn close(&self) {
+        if let Some(place) = &self.place {
+            place.close();
+        }
     }
 }
 
@@ -81,7 +82,7 @@ pub enum Credentials {
     NotAsked,
     /// None yet: a request may bring a token.
     None,
-    /// A certificate that the client CA vouches for, with its role.
+    /// A certificate that the client CA has issued, with its role.
     Certificate(Result<Role, NoRole>),
 }
 

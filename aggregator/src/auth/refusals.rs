@@ -1,4 +1,4 @@
-//! What was refused, and why: counted always, told in the log at a bounded rate, and never with a secret.
+//! Refusals and their reasons: always counted, logged at a bounded rate, and never with a secret.
 
 use std::{
     fmt,
@@ -10,16 +10,16 @@ use coroner_diagnosis::text;
 
 /// Between two lines of the log about the same reason.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// Bytes of what a line says of a caller and of the matter.
+/// Bytes of a line about a caller and about the matter.
 const MAX_TEXT: usize = 256;
 
-/// Why somebody was refused.
+/// Why a request or connection was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// The TLS handshake failed: no TLS, an unknown authority, an expired or revoked certificate, too slow.
     Handshake,
-    /// The connection was there, and nobody known spoke on it in time.
-    Silent,
+    /// No known caller sent a request on the connection in time.
+    Idle,
     /// There are as many connections as there may be.
     Connections,
     /// Neither certificate nor token.
@@ -30,19 +30,21 @@ pub enum Reason {
     Token,
     /// A push for another node.
     Node,
-    /// Reading by somebody who only pushes.
+    /// A read by a caller that may only push.
     Reader,
     /// More at once than one caller may have.
     Share,
+    /// More stored than one node may.
+    Rate,
     /// The API server could not be asked.
     Unavailable,
 }
 
 impl Reason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Handshake,
-        Self::Silent,
+        Self::Idle,
         Self::Connections,
         Self::Nothing,
         Self::Certificate,
@@ -50,6 +52,7 @@ impl Reason {
         Self::Node,
         Self::Reader,
         Self::Share,
+        Self::Rate,
         Self::Unavailable,
     ];
 
@@ -57,7 +60,7 @@ impl Reason {
     pub fn name(self) -> &'static str {
         match self {
             Self::Handshake => "handshake",
-            Self::Silent => "silent",
+            Self::Idle => "silent",
             Self::Connections => "connections",
             Self::Nothing => "nothing_shown",
             Self::Certificate => "certificate",
@@ -65,12 +68,13 @@ impl Reason {
             Self::Node => "other_node",
             Self::Reader => "no_reader",
             Self::Share => "share",
+            Self::Rate => "rate",
             Self::Unavailable => "unavailable",
         }
     }
 }
 
-/// The counters.
+/// How often requests and connections were refused, by reason.
 #[derive(Debug, Default)]
 pub struct Refusals(Mutex<[Count; Reason::ALL.len()]>);
 
@@ -78,8 +82,8 @@ pub struct Refusals(Mutex<[Count; Reason::ALL.len()]>);
 struct Count {
     total: u64,
     /// At the last line.
-    told: u64,
-    told_at: Option<Instant>,
+    reported: u64,
+    reported_at: Option<Instant>,
 }
 
 impl Refusals {
@@ -107,11 +111,11 @@ impl Refusals {
     fn add(&self, reason: Reason, now: Instant) -> Option<u64> {
         let count = &mut self.counts()[reason as usize];
         count.total += 1;
-        if count.told_at.is_some_and(|at| now.saturating_duration_since(at) < INTERVAL) {
+        if count.reported_at.is_some_and(|at| now.saturating_duration_since(at) < INTERVAL) {
             return None;
         }
-        let since = count.total - count.told;
-        (count.told, count.told_at) = (count.total, Some(now));
+        let since = count.total - count.reported;
+        (count.reported, count.reported_at) = (count.total, Some(now));
         Some(since)
     }
 
@@ -130,13 +134,13 @@ mod tests {
     }
 
     #[test]
-    fn all_are_counted_and_few_are_told() {
+    fn all_are_counted_and_few_are_logged() {
         let (refusals, start) = (Refusals::default(), Instant::now());
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
         assert_eq!(refusals.add(Reason::Token, at(0)), Some(1));
         assert!((1..1000).all(|n| refusals.add(Reason::Token, at(n)).is_none()));
         assert_eq!(refusals.add(Reason::Node, at(1000)), Some(1), "another reason has a line of its own");
-        assert_eq!(refusals.add(Reason::Token, at(5000)), Some(1000), "a line says how many there were");
+        assert_eq!(refusals.add(Reason::Token, at(5000)), Some(1000), "a line has their number");
         assert_eq!(refusals.of(Reason::Token), 1001);
     }
 }

@@ -1,22 +1,25 @@
-//! What the API server says of a token (TokenReview) and of what a user may see (SubjectAccessReview).
+//! Answers of the API server about a token (TokenReview) and about what a user may read (SubjectAccessReview).
 //!
-//! Its answers are kept for a short time, as the kubelet keeps them (`authentication.webhook.cacheTTL`): asked at each push of
-//! each agent it would suffer. Nothing is kept of an answer that did not come.
+//! Its answers are kept for a short time, as the kubelet keeps them (`authentication.webhook.cacheTTL`): asked at each
+//! push of each agent it would suffer. Nothing is kept of an answer that did not come.
 
-use std::{fmt::Debug, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use k8s_openapi::api::{
     authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus, UserInfo},
     authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
 };
-use kube::{Api, Client, api::PostParams};
+use kube::Client;
 use moka::{Expiry, future::Cache};
-use serde::{Serialize, de::DeserializeOwned};
-use tokio::{sync::Semaphore, time::timeout};
 use tonic::Status;
 
-use super::identity::{Identity, User};
+use super::{
+    identity::{Identity, User},
+    lanes::{Lane, Server, Unavailable},
+    peer::Peer,
+};
+use crate::budget::Budget;
 
 /// How long a token that was accepted need not be asked for.
 const TOKEN_ACCEPTED: Duration = Duration::from_secs(120);
@@ -26,15 +29,13 @@ const TOKEN_REFUSED: Duration = Duration::from_secs(10);
 const ALLOWED: Duration = Duration::from_secs(60);
 /// The same for what it may not.
 const DENIED: Duration = Duration::from_secs(30);
-/// Tokens that are remembered: as many as there may be nodes.
+/// How long a token counts as one that was accepted before.
+const FAMILIAR: Duration = Duration::from_secs(3_600);
+/// Tokens that are remembered: as many as there may be nodes,
 const MAX_TOKENS: u64 = 10_000;
-/// Answers about namespaces that are remembered.
-const MAX_ANSWERS: u64 = 50_000;
-/// Questions to the API server at once.
-const MAX_QUESTIONS: usize = 16;
-/// For one answer, the wait for its turn included.
-const DEADLINE: Duration = Duration::from_secs(5);
-/// Where the API server says on which node the pod of a token runs (KEP-4193).
+/// and those that were refused.
+const MAX_REFUSED: u64 = 2_000;
+/// The attribute in which the API server reports the node of a token's pod (KEP-4193).
 const NODE_NAME: &str = "authentication.kubernetes.io/node-name";
 
 /// For whom tokens are, and who the agents are.
@@ -51,11 +52,6 @@ impl Default for Accounts {
         Self { audience: "coroner".into(), agent: "system:serviceaccount:coroner:coroner-agent".into() }
     }
 }
-
-/// The API server did not say.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the API server does not say who this is or what it may see")]
-pub(super) struct Unavailable;
 
 /// Why a token does not let its bearer in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +71,7 @@ impl Refusal {
     }
 }
 
-/// What somebody wants to see.
+/// What a user wants to read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Resource {
     /// The pods of all namespaces.
@@ -86,50 +82,90 @@ pub(super) enum Resource {
     Nodes,
 }
 
+/// Why it is not known who bears a token.
+#[derive(Clone, Copy, Debug)]
+enum Failure {
+    Refused(Refusal),
+    Unavailable,
+}
+
 type Bearer = Result<Identity, Refusal>;
+type Hash = [u8; 32];
 
 /// Asks the API server.
 #[derive(Debug)]
 pub(super) struct Review {
     server: Server,
     accounts: Accounts,
-    /// By the tokens' hashes: the tokens themselves are not kept.
-    bearers: Cache<[u8; 32], Bearer>,
+    /// By the tokens' hashes: the tokens themselves are not kept. Those that are accepted have a place that no others
+    /// take.
+    accepted: Cache<Hash, Identity>,
+    refused: Cache<Hash, Refusal>,
+    /// Tokens that were accepted before, and are due to be asked for again.
+    familiar: Cache<Hash, ()>,
     answers: Cache<(Arc<User>, Resource), bool>,
 }
 
 impl Review {
-    pub(super) fn new(client: Client, accounts: Accounts) -> Self {
+    pub(super) fn new(client: Client, accounts: Accounts, budget: Budget) -> Self {
         Self {
-            server: Server { client, questions: Semaphore::new(MAX_QUESTIONS) },
+            server: Server::new(client),
             accounts,
-            bearers: Cache::builder().max_capacity(MAX_TOKENS).expire_after(Lifetime).build(),
-            answers: Cache::builder().max_capacity(MAX_ANSWERS).expire_after(Lifetime).build(),
+            accepted: Cache::builder().max_capacity(MAX_TOKENS).time_to_live(TOKEN_ACCEPTED).build(),
+            refused: Cache::builder().max_capacity(MAX_REFUSED).time_to_live(TOKEN_REFUSED).build(),
+            familiar: Cache::builder().max_capacity(MAX_TOKENS).time_to_live(FAMILIAR).build(),
+            answers: Cache::builder().max_capacity(budget.reviews()).expire_after(Lifetime).build(),
         }
     }
 
-    /// Who bears a token.
-    pub(super) async fn token(&self, token: &str) -> Result<Bearer, Unavailable> {
+    /// Who bears a token that came from this peer.
+    pub(super) async fn token(&self, token: &str, peer: &Peer) -> Result<Bearer, Unavailable> {
         let hash = digest(&SHA256, token.as_bytes());
-        let key = hash.as_ref().try_into().map_err(|_| Unavailable)?;
+        let key: Hash = hash.as_ref().try_into().map_err(|_| Unavailable)?;
+        if let Some(refusal) = self.refused.get(&key).await {
+            return Ok(Err(refusal));
+        }
         let review = async {
+            let is_known = peer.is_known() || self.familiar.contains_key(&key);
+            let lane = if is_known { Lane::Known } else { Lane::Unknown(peer.ip()) };
             let Accounts { audience, agent } = &self.accounts;
             let spec = TokenReviewSpec { audiences: Some(vec![audience.clone()]), token: Some(token.to_owned()) };
             let review = TokenReview { spec, ..TokenReview::default() };
-            let review = self.server.ask(&review).await?;
-            Ok(review.status.map_or(Err(Refusal::Invalid), |status| bearer(status, audience, agent)))
+            let review = self.server.ask(lane, &review).await.map_err(|Unavailable| Failure::Unavailable)?;
+            let status = review.status.ok_or(Failure::Refused(Refusal::Invalid))?;
+            bearer(status, audience, agent).map_err(Failure::Refused)
         };
-        self.bearers.try_get_with(key, review).await.map_err(|error: Arc<Unavailable>| *error)
+        match self.accepted.try_get_with(key, review).await {
+            Ok(identity) => {
+                if !self.familiar.contains_key(&key) {
+                    self.familiar.insert(key, ()).await;
+                }
+                Ok(Ok(identity))
+            }
+            Err(failure) => match *failure {
+                Failure::Unavailable => Err(Unavailable),
+                Failure::Refused(refusal) => {
+                    self.refused.insert(key, refusal).await;
+                    self.familiar.invalidate(&key).await;
+                    Ok(Err(refusal))
+                }
+            },
+        }
     }
 
     /// Whether a user may get a resource.
     pub(super) async fn allows(&self, user: &Arc<User>, resource: Resource) -> Result<bool, Unavailable> {
         let key = (Arc::clone(user), resource.clone());
         let review = async {
-            let review = self.server.ask(&access_review(user, &resource)).await?;
+            let review = self.server.ask(Lane::Access, &access_review(user, &resource)).await?;
             Ok(review.status.is_some_and(|status| status.allowed && status.denied != Some(true)))
         };
         self.answers.try_get_with(key, review).await.map_err(|error: Arc<Unavailable>| *error)
+    }
+
+    /// The same, if it was asked of late.
+    pub(super) async fn remembers(&self, user: &Arc<User>, resource: Resource) -> Option<bool> {
+        self.answers.get(&(Arc::clone(user), resource)).await
     }
 }
 
@@ -175,46 +211,7 @@ fn access_review(user: &User, resource: &Resource) -> SubjectAccessReview {
     SubjectAccessReview { spec, ..SubjectAccessReview::default() }
 }
 
-/// The API server, asked with patience and not by everybody at once.
-struct Server {
-    client: Client,
-    questions: Semaphore,
-}
-
-impl Debug for Server {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server").finish_non_exhaustive()
-    }
-}
-
-impl Server {
-    async fn ask<K>(&self, review: &K) -> Result<K, Unavailable>
-    where
-        K: kube::Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + Debug,
-    {
-        let question = async {
-            let _turn = self.questions.acquire().await;
-            Api::<K>::all(self.client.clone()).create(&PostParams::default(), review).await
-        };
-        match timeout(DEADLINE, question).await {
-            Ok(Ok(answer)) => Ok(answer),
-            // What kube says of an error holds nothing of what was sent.
-            Ok(Err(error)) => {
-                tracing::debug!(%error, kind = %K::kind(&()), "The API server refuses a review");
-                Err(Unavailable)
-            }
-            Err(_elapsed) => Err(Unavailable),
-        }
-    }
-}
-
 struct Lifetime;
-
-impl<K> Expiry<K, Bearer> for Lifetime {
-    fn expire_after_create(&self, _: &K, bearer: &Bearer, _: std::time::Instant) -> Option<Duration> {
-        Some(if bearer.is_ok() { TOKEN_ACCEPTED } else { TOKEN_REFUSED })
-    }
-}
 
 impl<K> Expiry<K, bool> for Lifetime {
     fn expire_after_create(&self, _: &K, allowed: &bool, _: std::time::Instant) -> Option<Duration> {
@@ -255,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn anybody_else_is_a_user_even_on_a_node() {
+    fn any_other_account_is_a_user_even_on_a_node() {
         let other = status("system:serviceaccount:shop:web", &["coroner"], &[(NODE_NAME, &["n1"])]);
         let Ok(Identity::User(user)) = bearer(other, "coroner", AGENT) else { panic!("not a user") };
         assert_eq!(user.name, "system:serviceaccount:shop:web");

@@ -3,17 +3,21 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError, Weak},
-    time::Duration,
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt};
+use tonic::Status;
 
 use super::identity::Identity;
+use crate::unavailable::{RETRY_AFTER, busy};
 
-/// Requests of one caller at once, the answers of which have not begun.
-const REQUESTS: usize = 32;
+/// Requests of one reader at once, until their answers are sent. More would wait for the ledger's connections.
+const REQUESTS: usize = 16;
+/// The same of a user, of whom there may be any number.
+const REQUESTS_OF_USER: usize = 6;
+/// The same of an agent, which pushes one batch after the other: one is under way, and one may be left of a connection
+/// that broke.
+const PUSHES: usize = 2;
 /// Streams of one caller at once.
 const STREAMS: usize = 16;
 /// Callers that are remembered before those that have gone are looked for.
@@ -28,30 +32,25 @@ pub(super) struct Share {
 
 /// A place of a stream, or of a request; given back when it is dropped.
 #[derive(Debug)]
-pub struct StreamSlot {
+pub struct Slot {
     _permit: OwnedSemaphorePermit,
     /// It counts as long as it lives.
     _share: Arc<Share>,
 }
 
 impl Share {
-    pub(super) fn request(self: Arc<Self>) -> Result<StreamSlot, Status> {
-        self.slot(|share| &share.requests, REQUESTS, "requests")
+    pub(super) fn request(self: Arc<Self>) -> Result<Slot, Status> {
+        self.slot(|share| &share.requests, "requests")
     }
 
-    pub(super) fn stream(self: Arc<Self>) -> Result<StreamSlot, Status> {
-        self.slot(|share| &share.streams, STREAMS, "streams")
+    pub(super) fn stream(self: Arc<Self>) -> Result<Slot, Status> {
+        self.slot(|share| &share.streams, "streams")
     }
 
-    fn slot(self: Arc<Self>, of: fn(&Self) -> &Arc<Semaphore>, most: usize, what: &str) -> Result<StreamSlot, Status> {
+    fn slot(self: Arc<Self>, of: fn(&Self) -> &Arc<Semaphore>, what: &str) -> Result<Slot, Status> {
         match Arc::clone(of(&self)).try_acquire_owned() {
-            Ok(permit) => Ok(StreamSlot { _permit: permit, _share: self }),
-            // With RetryInfo, for senders take it for a message that is too large otherwise.
-            Err(_) => Err(Status::with_error_details(
-                Code::ResourceExhausted,
-                format!("one caller has at most {most} {what} at once"),
-                ErrorDetails::with_retry_info(Some(Duration::from_secs(1))),
-            )),
+            Ok(permit) => Ok(Slot { _permit: permit, _share: self }),
+            Err(_) => Err(busy(format!("this caller has as many {what} under way as one may have"), RETRY_AFTER)),
         }
     }
 }
@@ -61,7 +60,7 @@ impl Share {
 pub(super) struct Shares(Mutex<BTreeMap<String, Weak<Share>>>);
 
 impl Shares {
-    /// Those who need no credentials cannot be told apart: what bounds them are the bounds of the services.
+    /// Those who need no credentials cannot be distinguished: what bounds them are the bounds of the services.
     pub(super) fn of(&self, identity: &Identity) -> Arc<Share> {
         let share = |requests, streams| {
             Arc::new(Share { requests: Arc::new(Semaphore::new(requests)), streams: Arc::new(Semaphore::new(streams)) })
@@ -77,7 +76,12 @@ impl Shares {
         if shares.len() >= SWEEP {
             shares.retain(|_, share| share.strong_count() > 0);
         }
-        let share = share(REQUESTS, STREAMS);
+        let requests = match identity {
+            Identity::Agent(_) => PUSHES,
+            Identity::User(_) => REQUESTS_OF_USER,
+            Identity::Local | Identity::Reader(_) => REQUESTS,
+        };
+        let share = share(requests, STREAMS);
         shares.insert(name, Arc::downgrade(&share));
         share
     }
@@ -85,6 +89,8 @@ impl Shares {
 
 #[cfg(test)]
 mod tests {
+    use tonic::Code;
+
     use super::*;
 
     #[test]

@@ -1,6 +1,6 @@
 //! What earlier runs of the watch reported, as far as the ledger holds it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use coroner_diagnosis::continuation::Continuation;
 use coroner_proto::v1::{Diagnosis, DiagnosisFilter, SubjectKind};
@@ -13,12 +13,10 @@ use crate::{
 
 /// The most diagnoses of a page that is read.
 const PAGE: usize = 500;
-/// What this watch reports on.
-const KINDS: [SubjectKind; 4] = [SubjectKind::Pod, SubjectKind::Workload, SubjectKind::Service, SubjectKind::Ingress];
 
 /// What was reported before.
 #[derive(Debug, Default)]
-pub(super) struct Earlier {
+pub(crate) struct Earlier {
     continuation: Continuation,
     /// States that were not over, by uid.
     open: BTreeMap<String, Diagnosis>,
@@ -27,20 +25,25 @@ pub(super) struct Earlier {
 }
 
 impl Earlier {
-    /// Reads the newest of it, as much as a [`Continuation`] can hold.
-    pub(super) async fn read(ledger: &Ledger) -> Result<Self, ledger::Error> {
+    /// Reads the newest of it about subjects of these kinds, as much as a [`Continuation`] can hold.
+    pub(crate) async fn read(ledger: &Ledger, kinds: &[SubjectKind]) -> Result<Self, ledger::Error> {
         let mut earlier = Self::default();
-        let filter = DiagnosisFilter { subject_kinds: KINDS.map(i32::from).into(), ..DiagnosisFilter::default() };
+        let filter = DiagnosisFilter {
+            subject_kinds: kinds.iter().copied().map(i32::from).collect(),
+            ..DiagnosisFilter::default()
+        };
         let Ok(filter) = Filter::new(filter) else { return Ok(earlier) };
         let mut after = None;
         loop {
             let query = Query {
                 filter: filter.clone(),
+                except: BTreeSet::new(),
                 start_time: None,
                 end_time: None,
                 after,
                 limit: PAGE,
                 bytes: usize::MAX,
+                scan: Query::SCAN,
             };
             let page = ledger.query(move |connection| list(connection, &query)).await?;
             let diagnoses = page.bodies.iter().filter_map(|body| Diagnosis::decode(body.as_slice()).ok());
@@ -59,8 +62,9 @@ impl Earlier {
     /// False when it is full.
     fn add(&mut self, diagnosis: Diagnosis) -> bool {
         let node = diagnosis.node.as_ref();
-        // An agent names the node that it is on; this watch is on none.
-        if node.is_some_and(|node| !node.name.is_empty()) {
+        // What an agent reports is on its node, as intake sees to; this watch is on none.
+        let on = diagnosis.subject.as_ref().map_or("", |subject| subject.node.as_str());
+        if !on.is_empty() || node.is_some_and(|node| !node.name.is_empty()) {
             return true;
         }
         if !self.continuation.remember(&diagnosis) {
@@ -76,13 +80,13 @@ impl Earlier {
     }
 
     /// The cluster's uid as it was recorded last; empty if it never was.
-    pub(super) fn cluster_uid(&self) -> &str {
+    pub(crate) fn cluster_uid(&self) -> &str {
         &self.cluster_uid
     }
 
-    /// What later reports continue, and the states in this cluster that were not over. Of those that were recorded under another uid
-    /// nothing is known: they would be looked for in vain.
-    pub(super) fn of_cluster(self, uid: &str) -> (Continuation, BTreeMap<String, Diagnosis>) {
+    /// What later reports continue, and the states in this cluster that were not over. Of those that were recorded
+    /// under another uid nothing is known: they would be looked for in vain.
+    pub(crate) fn of_cluster(self, uid: &str) -> (Continuation, BTreeMap<String, Diagnosis>) {
         let mut open = self.open;
         open.retain(|_, diagnosis| diagnosis.node.as_ref().is_some_and(|node| node.cluster_uid == uid));
         (self.continuation, open)

@@ -1,8 +1,9 @@
 //! The watch of the whole cluster: what only the API server knows becomes diagnoses like those of the agents.
 //!
-//! It reports to the intake as an agent does, under a name that no node can have, so that readers, retention and status treat it as
-//! one. One aggregator of a cluster watches; it holds nothing that another could not read anew. So it is what gives way when memory
-//! comes near its limit: ledger and feed go on, less of the cluster is watched, and the status says so.
+//! It reports to the intake as an agent does, under a name that no node can have, so that readers, retention and status
+//! treat it as one. One aggregator of a cluster watches; it holds nothing that another could not read again. So it is
+//! reduced first when memory approaches its limit: ledger and feed continue, less of the cluster is watched, and the
+//! status shows it.
 
 mod earlier;
 mod extent;
@@ -11,19 +12,25 @@ mod reporter;
 mod uid;
 mod watcher;
 
-use coroner_proto::v1::SourceHealth;
+use coroner_proto::v1::{SourceHealth, SubjectKind};
 use coroner_runtime::{error::chain, tasks::caught};
 use kube::Client;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::{earlier::Earlier, reporter::Reporter, uid::find as find_uid};
 use self::{
-    earlier::Earlier,
     extent::Extent,
-    reporter::Reporter,
     watcher::{End, LOOK, Watcher},
 };
-use crate::{intake::Intake, ledger, memory::Limits};
+use crate::{
+    intake::{CLUSTER_WATCH, Intake},
+    ledger,
+    memory::Limits,
+};
+
+/// What this watch reports on.
+const KINDS: [SubjectKind; 4] = [SubjectKind::Pod, SubjectKind::Workload, SubjectKind::Service, SubjectKind::Ingress];
 
 /// Why the watch has ended.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +42,7 @@ pub struct Failed(String);
 /// # Errors
 /// If it cannot go on; its sources count as degraded then, until it runs again.
 pub async fn run(intake: Intake, client: Client, stop: CancellationToken) -> Result<(), Failed> {
-    let mut reporter = Reporter::new(intake.clone());
+    let mut reporter = Reporter::new(intake.clone(), CLUSTER_WATCH);
     let watching = caught(watch(intake, client, &mut reporter));
     let reason = match stop.run_until_cancelled(watching).await {
         None => return Ok(()),
@@ -53,7 +60,7 @@ async fn watch(intake: Intake, client: Client, reporter: &mut Reporter) -> Resul
     let limits = Limits::find();
     let mut extent = Extent::ALL;
     loop {
-        let earlier = Earlier::read(intake.ledger()).await?;
+        let earlier = Earlier::read(intake.ledger(), &KINDS).await?;
         let uid = uid::find(&client, earlier.cluster_uid(), reporter).await;
         let end = match extent.scope {
             Some(scope) => {
@@ -65,7 +72,7 @@ async fn watch(intake: Intake, client: Client, reporter: &mut Reporter) -> Resul
         coroner_sys::release_free_memory();
         extent = match end {
             End::Streams => return Ok(()),
-            End::Room => {
+            End::Capacity => {
                 tracing::info!("All of the cluster is watched again");
                 Extent::ALL
             }
@@ -88,5 +95,5 @@ async fn nothing(reporter: &mut Reporter, extent: Extent, limits: &Limits) -> En
     while !extent.may_widen(limits) {
         sleep(LOOK).await;
     }
-    End::Room
+    End::Capacity
 }

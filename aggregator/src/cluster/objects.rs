@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use coroner_diagnosis::{
     cluster::Scope,
-    observation::kube::{Kind, Object},
+    observation::kube::{self as observed, Kind, Object},
 };
 use coroner_watch::{ClusterPod, Report, reports};
 use futures::{
@@ -55,7 +55,7 @@ pub(super) fn all(client: &Client, scope: Scope) -> Watches {
         };
         ($kind:ident, $type:ty, $object:ident, $reason:expr, $fields:expr) => {
             watch(client, Watch { kind: Kind::$kind, reason: $reason }, $fields, |object: &$type| {
-                Object::$object(Box::new(object.into()))
+                Object::$object(observed::$object::from(object).into())
             })
         };
     }
@@ -92,5 +92,5 @@ where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     let api: Api<K> = Api::all(client.clone());
-    reports(api, fields, PAGE, watch.kind, prune).map(move |report| (watch, report)).boxed()
+    reports(api, fields, PAGE, watch.kind.name(), prune).map(move |report| (watch, report)).boxed()
 }

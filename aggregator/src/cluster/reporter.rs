@@ -9,15 +9,17 @@ use jiff::Timestamp;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use crate::intake::{CLUSTER_WATCH, Intake, MAX_RECORDS};
+use crate::intake::{Intake, MAX_RECORDS};
 
 /// Time between two tries to store what could not be stored.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Pushes to the intake, as an agent does.
 #[derive(Debug)]
-pub(super) struct Reporter {
+pub(crate) struct Reporter {
     intake: Intake,
+    /// The name under which it pushes.
+    name: &'static str,
     stream_id: String,
     sequence: u64,
     /// Not yet stored.
@@ -26,24 +28,25 @@ pub(super) struct Reporter {
 }
 
 impl Reporter {
-    pub(super) fn new(intake: Intake) -> Self {
+    /// Pushes under this name, which no node can have.
+    pub(crate) fn new(intake: Intake, name: &'static str) -> Self {
         let stream_id = Uuid::now_v7().to_string();
-        Self { intake, stream_id, sequence: 0, waiting: Vec::new(), sources: Vec::new() }
+        Self { intake, name, stream_id, sequence: 0, waiting: Vec::new(), sources: Vec::new() }
     }
 
     /// Puts a diagnosis behind what waits to be stored.
-    pub(super) fn add(&mut self, diagnosis: Diagnosis) {
+    pub(crate) fn add(&mut self, diagnosis: Diagnosis) {
         self.sequence += 1;
         self.waiting.push(OutboxRecord { sequence: self.sequence, record: Some(Record::Diagnosis(diagnosis)) });
     }
 
     /// Whether something waits to be stored.
-    pub(super) fn has_waiting(&self) -> bool {
+    pub(crate) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
 
-    /// The next push says this of a source. True if that is news.
-    pub(super) fn set_status(&mut self, source: &str, health: SourceHealth, reason: &str) -> bool {
+    /// Reports this of a source with the next push. True if it has changed.
+    pub(crate) fn set_status(&mut self, source: &str, health: SourceHealth, reason: &str) -> bool {
         let known = self.sources.iter_mut().find(|known| known.source == source);
         let status = SourceStatus {
             source: source.to_owned(),
@@ -60,14 +63,14 @@ impl Reporter {
         true
     }
 
-    /// The next push says how often a source has lost something. True if that is news.
-    pub(super) fn set_gap_count(&mut self, source: &str, count: u64) -> bool {
+    /// Reports with the next push how often a source has lost something. True if it has changed.
+    pub(crate) fn set_gap_count(&mut self, source: &str, count: u64) -> bool {
         let known = self.sources.iter_mut().find(|known| known.source == source && known.gap_count != count);
         known.map(|known| known.gap_count = count).is_some()
     }
 
     /// All sources that were named so far are degraded.
-    pub(super) fn degrade(&mut self, reason: &str) {
+    pub(crate) fn degrade(&mut self, reason: &str) {
         let names: Vec<_> = self.sources.iter().map(|status| status.source.clone()).collect();
         for name in names {
             self.set_status(&name, SourceHealth::Degraded, reason);
@@ -75,16 +78,16 @@ impl Reporter {
     }
 
     /// Whether all of these sources are healthy.
-    pub(super) fn is_healthy(&self, mut sources: impl Iterator<Item = &'static str>) -> bool {
+    pub(crate) fn is_healthy(&self, mut sources: impl Iterator<Item = &'static str>) -> bool {
         let health = |name| self.sources.iter().find(|status| status.source == name).map(SourceStatus::health);
         sources.all(|name| health(name) == Some(SourceHealth::Ok))
     }
 
     /// Stores what waits, with the status; tries until it is stored.
-    pub(super) async fn push(&mut self) {
+    pub(crate) async fn push(&mut self) {
         loop {
             let request = PushDiagnosesRequest {
-                node: CLUSTER_WATCH.to_owned(),
+                node: self.name.to_owned(),
                 stream_id: self.stream_id.clone(),
                 records: self.waiting.iter().take(MAX_RECORDS).cloned().collect(),
                 sources: self.sources.clone(),

@@ -1,5 +1,5 @@
-//! The uid of the cluster: that of its namespace `kube-system`. The uids of all diagnoses are derived from it, so nothing is watched
-//! before it is known, and it does not change while the program runs.
+//! The uid of the cluster: that of its namespace `kube-system`. The uids of all diagnoses are derived from it, so
+//! nothing is watched before it is known, and it does not change while the program runs.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use coroner_proto::v1::SourceHealth;
 use coroner_runtime::{backoff::Backoff, error::chain};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client, Error};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::reporter::Reporter;
 
@@ -19,12 +19,16 @@ pub(super) const SOURCE: &str = "namespaces";
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Time between two tries: the first, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// How long a refusal is not final where no uid is recorded: in a new installation, the roles may be applied after the
+/// pod.
+const ROLES: Duration = Duration::from_mins(1);
 
-/// Asks until the API server answers. Where it refuses for good, the uid that was `recorded` by an earlier run stays in use, or the
-/// empty one; the status says so.
-pub(super) async fn find(client: &Client, recorded: &str, reporter: &mut Reporter) -> String {
+/// Asks until the API server answers. Where it refuses for good, the uid that was `recorded` by an earlier run stays in
+/// use, or the empty one; the status shows it.
+pub(crate) async fn find(client: &Client, recorded: &str, reporter: &mut Reporter) -> String {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+    let began = Instant::now();
     loop {
         let problem = match timeout(DEADLINE, namespaces.get(KUBE_SYSTEM)).await {
             Ok(Ok(namespace)) => {
@@ -39,7 +43,9 @@ pub(super) async fn find(client: &Client, recorded: &str, reporter: &mut Reporte
                 reporter.set_status(SOURCE, SourceHealth::Ok, "");
                 return uid;
             }
-            Ok(Err(Error::Api(refusal))) if matches!(refusal.code, 403 | 404) => {
+            Ok(Err(Error::Api(refusal)))
+                if matches!(refusal.code, 403 | 404) && (!recorded.is_empty() || began.elapsed() > ROLES) =>
+            {
                 let reason = format!("cannot get namespace {KUBE_SYSTEM}, whose uid is the cluster's: {refusal}");
                 tracing::warn!(recorded, reason, "The uid of the cluster is not known");
                 reporter.set_status(SOURCE, SourceHealth::Absent, &reason);

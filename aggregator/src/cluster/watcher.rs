@@ -27,8 +27,8 @@ use super::{
 };
 use crate::memory::{Limits, Memory};
 
-/// What was reported before a restart and is not found again so long after all was listed, is over. The examiner needs at most ten
-/// seconds to be sure of a state.
+/// What was reported before a restart and is not found again so long after all was listed, is over. The examiner needs
+/// at most ten seconds to be sure of a state.
 const FOUND_AGAIN: Duration = Duration::from_secs(30);
 /// The status is pushed at least so often.
 const STATUS: Duration = Duration::from_mins(1);
@@ -43,7 +43,7 @@ pub(super) enum End {
     /// Memory comes near its limit.
     Memory(Memory),
     /// There may be memory for more.
-    Room,
+    Capacity,
 }
 
 /// The state of one run.
@@ -103,7 +103,7 @@ impl<'a> Watcher<'a> {
                 changed |= WATCHED.into_iter().fold(false, |changed, kind| self.show(kind) | changed);
             }
             if changed || self.reporter.has_waiting() {
-                // Nothing more is observed before that is stored: the watches wait, and list anew if it takes long.
+                // Nothing more is observed before that is stored: the watches wait, and list again if it takes long.
                 self.reporter.push().await;
                 changed = false;
                 pushed = Instant::now();
@@ -114,8 +114,8 @@ impl<'a> Watcher<'a> {
     /// Whether memory asks for another extent.
     fn look(&self, limits: &Limits) -> Option<End> {
         let near = limits.memory().filter(|memory| memory.is_near_limit());
-        let has_room = || self.extent.may_widen(limits).then_some(End::Room);
-        near.map(End::Memory).or_else(has_room)
+        let has_capacity = || self.extent.may_widen(limits).then_some(End::Capacity);
+        near.map(End::Memory).or_else(has_capacity)
     }
 
     /// Whether the health of a kind has changed.
@@ -188,7 +188,7 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// What ended while nobody watched is over now.
+    /// What ended while there was no watch is over now.
     fn close(&mut self) {
         let now = i64::try_from(Timestamp::now().as_nanosecond()).ok().map(crate::time::timestamp);
         let over = std::mem::take(&mut self.open).into_values();

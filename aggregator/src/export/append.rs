@@ -9,7 +9,7 @@ use std::{
 
 use crate::file::is_at;
 
-/// The file. It is opened when it is first written to, and anew when something else has come into its place, as by rotation.
+/// The file. It is opened when it is first written to, and again when another file has replaced it, as by rotation.
 #[derive(Debug)]
 pub(super) struct Lines {
     path: PathBuf,
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_moved_away_is_made_anew() {
+    fn a_file_that_was_moved_away_is_recreated() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("lines");
         let mut lines = Lines::new(path.clone());

@@ -23,6 +23,10 @@ pub struct Counters {
     pub lost: AtomicU64,
     /// The ledger's offset up to which all is handled.
     pub offset: AtomicI64,
+    /// When the last record that is handled was stored, in nanoseconds since 1970.
+    pub time: AtomicI64,
+    /// When nothing was left to handle last, in nanoseconds since 1970.
+    caught_up: AtomicI64,
     /// Its state: an [`ExporterState`] by its number.
     state: AtomicI32,
     /// Why it does not deliver; empty while it does.
@@ -30,7 +34,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Its state.
+    /// What the exporter does now.
     pub fn state(&self) -> ExporterState {
         self.state.load(Relaxed).try_into().unwrap_or_default()
     }
@@ -58,8 +62,35 @@ impl Counters {
         }
     }
 
+    /// For how long records have waited, in seconds at the time `now` in nanoseconds since 1970.
+    pub fn lag_seconds(&self, committed: Offset, now: i64) -> i64 {
+        if self.lag(committed) == 0 {
+            self.caught_up.store(now, Relaxed);
+            return 0;
+        }
+        let since = self.caught_up.load(Relaxed).max(self.time.load(Relaxed));
+        (now - since).max(0) / 1_000_000_000
+    }
+
     /// Records of the ledger that are still to come, wanted or not.
     pub fn lag(&self, committed: Offset) -> u64 {
         u64::try_from(committed - self.offset.load(Relaxed)).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    #[test]
+    fn a_lag_counts_from_the_last_record_or_from_when_there_was_none() {
+        let counters = Counters::default();
+        counters.offset.store(5, Relaxed);
+        counters.time.store(100 * SECOND, Relaxed);
+        assert_eq!(counters.lag_seconds(6, 130 * SECOND), 30);
+        assert_eq!(counters.lag_seconds(5, 500 * SECOND), 0);
+        assert_eq!(counters.lag_seconds(6, 502 * SECOND), 2, "it was idle until 500");
     }
 }

@@ -1,5 +1,5 @@
-//! The durable cursor of one exporter: one resume token, in a file that is replaced as a whole, or where several aggregators share the
-//! ledger, in the lease by which one of them exports.
+//! The durable cursor of one exporter: one resume token, in a file that is replaced as a whole, or where several
+//! aggregators share the ledger, in the lease by which one of them exports.
 
 use std::{
     fs::{self, File, OpenOptions},

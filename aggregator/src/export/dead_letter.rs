@@ -1,6 +1,7 @@
-//! The dead letters of one exporter: records that its receiver refused for good, one JSON object a line with the reason.
+//! The dead letters of one exporter: records that its receiver refused for good, one JSON object a line with the
+//! reason.
 //!
-//! The file is bounded. A full one is not cut: the exporter waits until somebody has looked at it and moved it away.
+//! The file is bounded. A full one is not cut: the exporter waits until an operator has moved it away.
 
 use std::{io, path::Path};
 

@@ -8,6 +8,9 @@ pub enum Error {
     /// Two would share one cursor.
     #[error("two exporters are called {0}; give one of them another name, as ?name=siem-2")]
     SameName(String),
+    /// Events are of a cluster.
+    #[error("--export events: needs an API server: run in a pod, or give --kubeconfig")]
+    NoCluster,
     /// It has no place for its cursor.
     #[error("cannot {doing} {}", path.display())]
     File {

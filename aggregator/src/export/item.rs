@@ -36,6 +36,22 @@ impl Item {
         Self { position, id: format!("gap:{epoch}:{after}-{}", position.offset), record: Record::Gap(gap) }
     }
 
+    /// A gap of what is missing between other records behind `after` and up to `end`; those that are there follow it.
+    pub(super) fn missing(epoch: Uuid, after: Position, end: Offset, gap: Gap) -> Self {
+        let id = format!("gap:{epoch}:{}-{end}:{}", after.offset, gap.node);
+        Self { position: after, id, record: Record::Gap(gap) }
+    }
+
+    /// Without the pods of other namespaces that took part, unless the receiver gets all namespaces.
+    pub(super) fn restricted_to(mut self, namespaces: &[String]) -> Self {
+        if let Record::Diagnosis(diagnosis) = &mut self.record
+            && !namespaces.is_empty()
+        {
+            diagnosis.related.retain(|related| namespaces.contains(&related.namespace));
+        }
+        self
+    }
+
     /// The record as the ledger with this epoch holds it.
     pub(super) fn decode(epoch: Uuid, ledger::Item { position, body, .. }: ledger::Item) -> Self {
         let before = position.offset - 1;

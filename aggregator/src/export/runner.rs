@@ -1,9 +1,10 @@
 //! The task of one exporter: reads the ledger behind its cursor, sends, and moves the cursor behind what was taken.
 //!
-//! - The cursor on disk never runs ahead of the receiver; it may lag by what was sent last. So a crash sends that again, in
-//!   the same order and with the same ids.
-//! - It never gives up: what may help is tried again without end (see [`Remedy`]), and only what is refused for good, alone,
-//!   becomes a dead letter. Meanwhile the ledger keeps what its retention allows, and what that removes becomes a gap.
+//! - The cursor on disk never runs ahead of the receiver; it may lag by what was sent last. So a crash sends that
+//!   again, in the same order and with the same ids.
+//! - It never gives up: what may help is tried again without end (see [`Remedy`]), and only what is refused for good,
+//!   alone, becomes a dead letter. Meanwhile the ledger keeps what its retention allows, and what that removes becomes
+//!   a gap.
 
 use std::{
     convert::Infallible,
@@ -13,7 +14,7 @@ use std::{
 };
 
 use coroner_diagnosis::text;
-use coroner_proto::v1::ExporterState;
+use coroner_proto::v1::{ExporterState, Gap};
 use coroner_runtime::{
     backoff::{Backoff, Pace},
     error::chain,
@@ -46,8 +47,8 @@ use crate::{
 const LIMITS: Limits = Limits { scan: 2_000, records: 500, bytes: 1 << 20 };
 /// So many records that are not wanted may lie between the cursor on disk and the true one.
 const SKIPPED: Offset = 1_000;
-/// So many records in a row that are refused for good are more likely the fault of the receiver: from then on there is a
-/// long pause before each further one.
+/// So many records in a row that are refused for good are more likely the fault of the receiver: from then on there is
+/// a long pause before each further one.
 const REFUSED_IN_A_ROW: u32 = 16;
 /// The longest that a receiver may take for one batch.
 const SEND_DEADLINE: Duration = Duration::from_secs(30);
@@ -69,7 +70,7 @@ pub(super) struct Runner<S> {
     /// Everything up to it is handled.
     position: Position,
     cursor: Cursor,
-    /// What the cursor on disk says.
+    /// The cursor on disk.
     saved: Position,
     cursor_fails: bool,
     /// Records of the next batch: fewer while looking for one that is refused.
@@ -89,7 +90,7 @@ impl<S: Sink> Runner<S> {
         counters: Arc<Counters>,
         stop: CancellationToken,
     ) -> Result<Self, Error> {
-        let Setup { ledger, directory, pace } = setup;
+        let Setup { ledger, directory, pace, .. } = setup;
         let error = |doing| {
             let path = cursor.place();
             move |source| Error::File { doing, path, source }
@@ -114,19 +115,19 @@ impl<S: Sink> Runner<S> {
                 (token.position, None)
             }
             Some(token) => {
-                let text = "the ledger is another one than was exported so far; its oldest record follows";
-                let gap = gap::of_other_ledger(token.position.time, expired.time, text);
+                let gap = gap::of_other_ledger(token.position.time, expired.time);
                 (expired, Some(Item::gap(epoch, expired.offset, expired, gap)))
             }
             None if start == Start::Now => (last, None),
             None => (expired, None),
         };
-        // An exporter that has no record of having started would begin elsewhere after a crash. A changed ledger is only
-        // written down once it was reported.
+        // An exporter that has no record of having started would begin elsewhere after a crash. A changed ledger is
+        // only written down once it was reported.
         if first.is_none() {
             cursor.write(ResumeToken { epoch, position }).await.map_err(error("write the cursor"))?;
         }
         counters.offset.store(position.offset, Relaxed);
+        counters.time.store(position.time, Relaxed);
         let selection =
             Selection::new(target.filter.clone().include(), Vec::new()).expect("its fields are few and sound");
         Ok(Self {
@@ -220,7 +221,11 @@ impl<S: Sink> Runner<S> {
             let position = Position { offset: lost.offset, time: lost.end_time };
             items.push(Item::gap(epoch, self.position.offset, position, gap));
         }
-        items.extend(chunk.items.into_iter().map(|item| Item::decode(epoch, item)));
+        let (after, end) = (self.position, chunk.position.offset);
+        self.counters.lost.fetch_add(chunk.missing.iter().map(Gap::lost_count).sum(), Relaxed);
+        items.extend(chunk.missing.into_iter().map(|gap| Item::missing(epoch, after, end, gap)));
+        let filter = &self.target.filter;
+        items.extend(chunk.items.into_iter().map(|item| Item::decode(epoch, item).restricted_to(&filter.namespaces)));
         items
     }
 
@@ -353,6 +358,7 @@ impl<S: Sink> Runner<S> {
         if position.offset >= self.position.offset {
             self.position = position;
             self.counters.offset.store(position.offset, Relaxed);
+            self.counters.time.store(position.time, Relaxed);
         }
     }
 

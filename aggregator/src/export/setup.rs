@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -12,14 +13,22 @@ use super::{error::Error, target::Target};
 use crate::ledger::Ledger;
 
 /// What all exporters have in common.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Setup {
-    /// What they read.
+    /// The ledger that exporters read.
     pub ledger: Arc<Ledger>,
     /// Where they keep their cursors and dead letters.
     pub directory: PathBuf,
+    /// The API server, where there is one.
+    pub cluster: Option<kube::Client>,
     /// How they keep time.
     pub pace: Pace,
+}
+
+impl fmt::Debug for Setup {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Setup").field("directory", &self.directory).finish_non_exhaustive()
+    }
 }
 
 impl Setup {

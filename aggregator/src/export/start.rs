@@ -18,7 +18,7 @@ use crate::lease;
 /// An exporter that was started.
 #[derive(Clone, Debug)]
 pub struct Exporter {
-    /// Where it goes.
+    /// The destination of the exporter.
     pub target: Target,
     /// What it has done.
     pub counters: Arc<Counters>,
@@ -35,6 +35,10 @@ pub fn task_name(target: &Target) -> String {
 /// If its cursor cannot be read or written.
 pub async fn start(setup: &Setup, target: Target, tasks: &Group) -> Result<Exporter, Error> {
     match target.destination.clone() {
+        Destination::Events => {
+            let client = setup.cluster.clone().ok_or(Error::NoCluster)?;
+            start_with(setup, target, move || sink::Events::new(client.clone()), tasks).await
+        }
         Destination::Lines(lines) => start_with(setup, target, move || sink::Lines::new(lines.clone()), tasks).await,
         Destination::Nats(nats) => start_with(setup, target, move || sink::Nats::new(nats.clone()), tasks).await,
         Destination::Otlp(otlp) => start_with(setup, target, move || sink::Otlp::new(otlp.clone()), tasks).await,
@@ -170,8 +174,12 @@ mod tests {
 
         let supervisor = Supervisor::new(&Metrics::default());
         let tasks = supervisor.group();
-        let setup =
-            Setup { ledger: Arc::clone(&ledger), directory: directory.path().join("export"), pace: Pace::default() };
+        let setup = Setup {
+            ledger: Arc::clone(&ledger),
+            directory: directory.path().join("export"),
+            cluster: None,
+            pace: Pace::default(),
+        };
         let (is_broken, taken) = (Arc::new(AtomicBool::new(true)), Arc::default());
         let sink = {
             let (is_broken, taken) = (Arc::clone(&is_broken), Arc::clone(&taken));
@@ -182,6 +190,7 @@ mod tests {
         let status = Status {
             ledger,
             nodes: Arc::new(Nodes::default()),
+            tls: None,
             refusals: Arc::new(Refusals::default()),
             exporters: vec![exporter],
             supervisor: supervisor.clone(),

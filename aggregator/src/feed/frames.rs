@@ -7,13 +7,14 @@ use std::{
 
 use coroner_proto::v1::WatchDiagnosesResponse;
 use futures::{FutureExt, Stream};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
 
-use crate::{auth::StreamSlot, unavailable::unavailable};
+use super::slots;
+use crate::{auth::Slot, unavailable::unavailable};
 
 /// A stream's place among all, and among those of its caller.
-pub(super) type Slots = (OwnedSemaphorePermit, StreamSlot);
+pub(super) type Places = (slots::Slot, Slot);
 
 /// The client's end of a stream.
 #[derive(Debug)]
@@ -21,18 +22,18 @@ pub(crate) struct Frames {
     frames: mpsc::Receiver<WatchDiagnosesResponse>,
     /// How the task has ended; none once that is given.
     end: Option<oneshot::Receiver<Result<(), Status>>>,
-    _slots: Slots,
+    _places: Places,
 }
 
 impl Frames {
     /// A client's end, and the task's two.
     pub(super) fn new(
-        slots: Slots,
+        places: Places,
     ) -> (mpsc::Sender<WatchDiagnosesResponse>, oneshot::Sender<Result<(), Status>>, Self) {
         // One frame waits while the connection sends the one before.
         let (sender, frames) = mpsc::channel(1);
         let (end, ended) = oneshot::channel();
-        (sender, end, Self { frames, end: Some(ended), _slots: slots })
+        (sender, end, Self { frames, end: Some(ended), _places: places })
     }
 }
 
@@ -49,7 +50,7 @@ impl Stream for Frames {
                     Poll::Pending => Poll::Pending,
                     Poll::Ready(ended) => {
                         self.end = None;
-                        // A task that has panicked says nothing: its client must not take that for the end.
+                        // A task that has panicked sends nothing: its client must not take that for the end.
                         let ended = ended.unwrap_or_else(|_| Err(unavailable("the stream broke off; resume it")));
                         Poll::Ready(ended.err().map(Err))
                     }

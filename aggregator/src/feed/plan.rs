@@ -14,10 +14,12 @@ use crate::{
     token::ResumeToken,
 };
 
-/// Diagnoses of one batch, if the client does not say, and at most.
+/// Diagnoses of one batch, by default and at most.
 const BATCH_SIZE: (usize, usize) = (100, 500);
-/// Bytes of one batch, roughly.
-const BATCH_BYTES: usize = 1 << 20;
+/// Bytes of one batch, roughly: a stream holds four, in one shape or another.
+const BATCH_BYTES: usize = 128 << 10;
+/// The same of a stream for a browser: some rows.
+const LIGHT_BATCH_BYTES: usize = 4 << 10;
 /// Records looked at in one go; many when few of them are wanted.
 const SCAN: usize = 2_000;
 
@@ -58,5 +60,10 @@ impl Plan {
             limits: Limits { scan: SCAN, records, bytes: BATCH_BYTES },
             reader,
         })
+    }
+
+    /// The same in small batches.
+    pub(super) fn light(self) -> Self {
+        Self { limits: Limits { bytes: LIGHT_BATCH_BYTES, ..self.limits }, ..self }
     }
 }

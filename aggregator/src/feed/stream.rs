@@ -1,8 +1,8 @@
-//! One stream of `WatchDiagnoses`: a task that reads the ledger from its own position on and hands over frame after frame,
-//! woken by the last committed offset. Every frame carries the token behind it, so that resuming at any frame gives exactly
-//! the rest.
+//! One stream of `WatchDiagnoses`: a task that reads the ledger from its own position on and hands over frame after
+//! frame, woken by the last committed offset. Every frame carries the token behind it, so that resuming at any frame
+//! gives exactly the rest.
 
-use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc};
 
 use coroner_proto::v1::{Bookmark, DiagnosisBatch, Gap, WatchDiagnosesResponse, watch_diagnoses_response::Frame};
 use prost::Message;
@@ -14,11 +14,12 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::{
-    frames::{Frames, Slots},
+    frames::{Frames, Places},
     plan::{Plan, Start},
     timing::Timing,
 };
 use crate::{
+    auth::{Sight, withhold_related},
     gap,
     ledger::{self, Body, Chunk, Item, Ledger, Offset, Position},
     token::ResumeToken,
@@ -53,9 +54,9 @@ impl Task {
         plan: Plan,
         timing: Timing,
         stop: CancellationToken,
-        slots: Slots,
+        places: Places,
     ) -> (Self, Frames) {
-        let (frames, end, client) = Frames::new(slots);
+        let (frames, end, client) = Frames::new(places);
         let bookmark_at = Instant::now() + timing.bookmark_interval;
         let task = Self { ledger, plan, timing, stop, frames, end, bookmark_at };
         (task, client)
@@ -81,7 +82,7 @@ impl Task {
         let (mut position, until) = self.start().await?;
         let mut live = false;
         loop {
-            let chunk = self.read(position, until).await?;
+            let chunk = self.visible(self.read(position, until).await?).await?;
             let at_end = chunk.at_end;
             position = self.send_chunk(position, chunk).await?;
             if at_end && !live {
@@ -129,8 +130,7 @@ impl Task {
                 if token.epoch != self.ledger.epoch()
                     || (token.position.offset > last.offset && !self.ledger.is_shared()) =>
             {
-                let text = "the ledger is another one than the resume token was given for; its oldest record follows";
-                (Some(gap::of_other_ledger(token.position.time, expired.time, text)), expired)
+                (Some(gap::of_other_ledger(token.position.time, expired.time)), expired)
             }
             Start::Time(time) if expired.offset > 0 && expired.time >= time => {
                 (Some(gap::of_retention(time, expired.time, None)), position)
@@ -155,7 +155,10 @@ impl Task {
             let place = Position { offset: lost.offset, time: lost.end_time };
             self.send(Frame::Gap(gap::of_retention(after.time, lost.end_time, Some(lost.count))), place).await?;
         }
-        let mut items = self.visible(chunk.items).await?.into_iter().peekable();
+        for missing in chunk.missing {
+            self.send(Frame::Gap(missing), after).await?;
+        }
+        let mut items = chunk.items.into_iter().peekable();
         while let Some(Item { position, body, .. }) = items.next() {
             let mut place = position;
             let frame = match body {
@@ -172,6 +175,7 @@ impl Task {
                             place = *position;
                             items.next();
                         }
+                        withhold_related(&self.plan.reader, &mut diagnoses).await.map_err(End::Failed)?;
                         Frame::Batch(DiagnosisBatch { diagnoses })
                     }
                 },
@@ -183,35 +187,35 @@ impl Task {
         Ok(chunk.position)
     }
 
-    /// What the reader may see. Gaps are for all, since they tell of what may have been theirs; what a gap says in words is for
+    /// What the reader may see. Gaps are for all, since the loss may concern them; the text of a gap is for
     /// those who see nodes.
-    async fn visible(&self, items: Vec<Item>) -> Result<Vec<Item>, End> {
+    /// Of a chunk no more than what is found out about at once; the rest is read again.
+    async fn visible(&self, mut chunk: Chunk) -> Result<Chunk, End> {
         let reader = &self.plan.reader;
-        if items.is_empty() || reader.sees_everything().await.map_err(End::Failed)? {
-            return Ok(items);
+        if chunk.items.is_empty() || reader.sees_everything().await.map_err(End::Failed)? {
+            return Ok(chunk);
         }
-        let mut seen = BTreeMap::new();
+        let mut sight = Sight::of(reader);
+        sight.learn(chunk.items.iter().map(|item| item.namespace.as_str())).await.map_err(End::Failed)?;
         let mut visible = Vec::new();
-        for mut item in items {
-            let sees = match seen.get(&item.namespace) {
-                Some(sees) => *sees,
-                None => {
-                    let sees = reader.sees(&item.namespace).await.map_err(End::Failed)?;
-                    seen.insert(item.namespace.clone(), sees);
-                    sees
-                }
+        let mut position = None;
+        for mut item in chunk.items {
+            let Some(sees) = sight.sees(&item.namespace) else {
+                (chunk.position, chunk.at_end) = (position.unwrap_or(chunk.position), false);
+                break;
             };
+            position = Some(item.position);
             match &mut item.body {
                 Body::Gap(body) if !sees => {
                     let gap = Gap::decode(&**body).unwrap_or_else(|_| gap::of_corrupt_record(item.position.time));
-                    *body = Gap { text: String::new(), ..gap }.encode_to_vec();
+                    *body = Gap { text: String::new(), text_message: None, ..gap }.encode_to_vec();
                 }
                 Body::Diagnosis(_) if !sees => continue,
                 Body::Diagnosis(_) | Body::Gap(_) => {}
             }
             visible.push(item);
         }
-        Ok(visible)
+        Ok(Chunk { items: visible, ..chunk })
     }
 
     async fn send(&mut self, frame: Frame, position: Position) -> Result<(), End> {

@@ -1,67 +1,65 @@
-//! What a record must be to be stored. What it says is not judged here, only whether it keeps to the rules of the wire, so
+//! What a record must be to be stored. Its contents are not judged here, only whether it keeps to the protocol, so
 //! that every reader can rely on them.
 //!
 //! An enum number that this version does not know is refused too: a cluster's aggregator is upgraded before its agents.
 
 use coroner_proto::v1::{
-    Candidate, Cause, Confidence, ContainerKind, Diagnosis, Gap, GapReason, OomScope, OutboxRecord, Severity,
+    Candidate, Cause, Confidence, ContainerKind, Diagnosis, Gap, GapReason, OomScope, OutboxRecord, Related, Severity,
     SourceHealth, SourceStatus, StopRequester, SubjectKind, outbox_record::Record,
 };
 use prost::Message;
-use prost_types::{Duration, Timestamp};
+use prost_types::Duration;
 use uuid::Uuid;
 
-use crate::{
-    key::node_of,
-    ledger::{Entry, Identity},
-    time::nanoseconds,
+use super::{
+    field::{Refusal, known, name, time},
+    messages,
+    origin::{Origin, correct_times},
 };
+use crate::ledger::{Entry, Identity};
 
 /// Bytes of one record, encoded. Agents keep to 16 KiB.
 pub const MAX_RECORD_BYTES: usize = 64 << 10;
-/// Bytes of a name of Kubernetes.
-const MAX_NAME_BYTES: usize = 253;
 /// Bytes of the id of an outbox.
 const MAX_STREAM_ID_BYTES: usize = 128;
 /// Sources of one agent.
 const MAX_SOURCES: usize = 64;
 /// Bytes of the reason of a source's health.
 const MAX_REASON_BYTES: usize = 1024;
+/// Last lines of a container's log.
+const MAX_LINES: usize = 16;
+/// Bytes of one of them.
+const MAX_LINE_BYTES: usize = 1024;
+/// Points of a container's memory.
+const MAX_HISTORY: usize = 64;
 /// A pod is two deep at most: ReplicaSet and Deployment, Job and CronJob.
 const MAX_WORKLOADS: usize = 2;
+/// Containers of other pods that took part.
+const MAX_RELATED: usize = 32;
 
-/// Why a record is refused, to follow its name.
-pub type Refusal = String;
+/// No diagnosis is revised so often: a higher revision would hide all that follow.
+const MAX_REVISION: u32 = 1_000_000;
 
-/// Makes an entry of the ledger of a record, which has to be about the node `own` if one is given: a stolen node must not speak about
-/// others.
+/// Makes an entry of the ledger of a record that came at `now`, in nanoseconds since 1970.
 ///
 /// # Errors
 /// The rule it breaks.
-pub fn entry(record: OutboxRecord, own: Option<&str>) -> Result<Entry, Refusal> {
+pub fn entry(record: OutboxRecord, origin: Origin<'_>, now: i64) -> Result<Entry, Refusal> {
     let sequence = sequence(record.sequence)?;
     match record.record {
-        Some(Record::Diagnosis(diagnosis)) => {
+        Some(Record::Diagnosis(mut diagnosis)) => {
             let identity = Identity { uid: uid(&diagnosis.uid)?, revision: diagnosis.revision };
             check_diagnosis(&diagnosis)?;
-            is_about(node_of(&diagnosis), own)?;
+            origin.check_diagnosis(&mut diagnosis)?;
+            correct_times(&mut diagnosis, now);
             Ok(Entry { sequence, identity: Some(identity), body: body(&diagnosis)? })
         }
         Some(Record::Gap(gap)) => {
             check_gap(&gap)?;
-            is_about(&gap.node, own)?;
+            origin.check_gap(&gap)?;
             Ok(Entry { sequence, identity: None, body: body(&gap)? })
         }
         None => Err("it holds neither a diagnosis nor a gap".into()),
-    }
-}
-
-fn is_about(node: &str, own: Option<&str>) -> Result<(), Refusal> {
-    match own {
-        Some(own) if !node.is_empty() && node != own => {
-            Err("it is about another node than the one that the agent speaks for".into())
-        }
-        Some(_) | None => Ok(()),
     }
 }
 
@@ -73,7 +71,7 @@ pub fn sequence(sequence: u64) -> Result<i64, Refusal> {
     i64::try_from(sequence).ok().filter(|s| *s > 0).ok_or_else(|| format!("sequence {sequence} is out of range"))
 }
 
-/// Whether a push can be told from others by these.
+/// Whether a push is identified by these.
 ///
 /// # Errors
 /// That it cannot.
@@ -114,8 +112,8 @@ fn body(message: &impl Message) -> Result<Vec<u8>, Refusal> {
 }
 
 fn check_diagnosis(diagnosis: &Diagnosis) -> Result<(), Refusal> {
-    if diagnosis.revision == 0 {
-        return Err("revision must be 1 or more".into());
+    if !(1..=MAX_REVISION).contains(&diagnosis.revision) {
+        return Err(format!("revision must be from 1 to {MAX_REVISION}"));
     }
     known::<Cause>("cause", diagnosis.cause)?;
     for cause in &diagnosis.contributing {
@@ -129,6 +127,12 @@ fn check_diagnosis(diagnosis: &Diagnosis) -> Result<(), Refusal> {
     known::<StopRequester>("requested_by", diagnosis.requested_by)?;
     if let Some(memory) = &diagnosis.memory {
         known::<OomScope>("memory.scope", memory.scope)?;
+        if memory.history.len() > MAX_HISTORY {
+            return Err(format!("memory.history has more than {MAX_HISTORY} points"));
+        }
+        for point in &memory.history {
+            time("memory.history.time", point.time.as_ref())?;
+        }
     }
     let subject = diagnosis.subject.as_ref().ok_or("subject must be given")?;
     known::<SubjectKind>("subject.kind", subject.kind)?;
@@ -151,8 +155,21 @@ fn check_diagnosis(diagnosis: &Diagnosis) -> Result<(), Refusal> {
     time("observe_time", diagnosis.observe_time.as_ref())?;
     time("resolve_time", diagnosis.resolve_time.as_ref())?;
     time("container.start_time", diagnosis.container.as_ref().and_then(|c| c.start_time.as_ref()))?;
-    for evidence in diagnosis.evidence.iter().chain(&diagnosis.against) {
+    if diagnosis.related.len() > MAX_RELATED {
+        return Err(format!("related has more than {MAX_RELATED} entries"));
+    }
+    for Related { namespace, pod, container, .. } in &diagnosis.related {
+        name("related.namespace", namespace)?;
+        name("related.pod", pod)?;
+        name("related.container", container)?;
+    }
+    let of_related = diagnosis.related.iter().filter_map(|related| related.evidence.as_ref());
+    for evidence in diagnosis.evidence.iter().chain(&diagnosis.against).chain(of_related) {
         time("evidence.time", evidence.time.as_ref())?;
+    }
+    messages::check(diagnosis)?;
+    if diagnosis.last_lines.len() > MAX_LINES || diagnosis.last_lines.iter().any(|line| line.len() > MAX_LINE_BYTES) {
+        return Err(format!("last_lines has more than {MAX_LINES} lines, or one of more than {MAX_LINE_BYTES} bytes"));
     }
     match &diagnosis.clock_uncertainty {
         Some(Duration { seconds, nanos }) if *seconds < 0 || !(0..1_000_000_000).contains(nanos) => {
@@ -167,30 +184,14 @@ fn check_gap(gap: &Gap) -> Result<(), Refusal> {
     name("node", &gap.node)?;
     name("source", &gap.source)?;
     time("start_time", gap.start_time.as_ref())?;
-    time("end_time", gap.end_time.as_ref())
-}
-
-fn known<E: TryFrom<i32>>(field: &str, number: i32) -> Result<(), Refusal> {
-    E::try_from(number).map(drop).map_err(|_| format!("{field} {number} is not known to this version"))
-}
-
-fn name(field: &str, text: &str) -> Result<(), Refusal> {
-    if text.len() > MAX_NAME_BYTES || text.contains(char::is_control) {
-        return Err(format!("{field} has more than {MAX_NAME_BYTES} bytes or control characters"));
-    }
-    Ok(())
-}
-
-fn time(field: &str, time: Option<&Timestamp>) -> Result<(), Refusal> {
-    match time {
-        Some(time) if nanoseconds(time).is_none() => Err(format!("{field} is out of range")),
-        _ => Ok(()),
-    }
+    time("end_time", gap.end_time.as_ref())?;
+    gap.text_message.as_ref().map_or(Ok(()), |message| messages::message("text_message", message))
 }
 
 #[cfg(test)]
 mod tests {
     use coroner_proto::v1::{Evidence, Subject};
+    use prost_types::Timestamp;
 
     use super::*;
 
@@ -207,13 +208,13 @@ mod tests {
         let mut diagnosis = diagnosis();
         change(&mut diagnosis);
         let record = OutboxRecord { sequence: 1, record: Some(Record::Diagnosis(diagnosis)) };
-        entry(record, None).expect_err("it breaks a rule")
+        entry(record, Origin::Cluster, 0).expect_err("it breaks a rule")
     }
 
     #[test]
     fn sound_record_is_taken() {
         let record = OutboxRecord { sequence: 7, record: Some(Record::Diagnosis(diagnosis())) };
-        let Entry { sequence, identity, body } = entry(record, None).unwrap();
+        let Entry { sequence, identity, body } = entry(record, Origin::Cluster, i64::MAX).unwrap();
         assert_eq!((sequence, identity.unwrap().revision, body), (7, 1, diagnosis().encode_to_vec()));
     }
 
@@ -223,6 +224,7 @@ mod tests {
         assert!(refusal(|d| d.uid = "7".into()).contains("uid"));
         assert!(refusal(|d| d.uid = d.uid.to_uppercase()).contains("uid"));
         assert!(refusal(|d| d.revision = 0).contains("revision"));
+        assert!(refusal(|d| d.revision = u32::MAX).contains("revision"));
         assert!(refusal(|d| d.cause = 9999).contains("cause 9999"));
         assert!(refusal(|d| d.cause = -1).contains("cause -1"));
         assert!(refusal(|d| d.contributing = vec![9999]).contains("contributing"));
@@ -232,6 +234,8 @@ mod tests {
         assert!(refusal(|d| d.subject.as_mut().unwrap().name = "x".repeat(254)).contains("subject.name"));
         assert!(refusal(|d| d.subject.as_mut().unwrap().namespace = "a\u{1b}[2J".into()).contains("subject.namespace"));
         assert!(refusal(|d| d.workloads = vec![Default::default(); 3]).contains("workloads"));
+        assert!(refusal(|d| d.last_lines = vec!["x".into(); 17]).contains("last_lines"));
+        assert!(refusal(|d| d.last_lines = vec!["x".repeat(1025)]).contains("last_lines"));
         assert!(refusal(|d| d.event_time = far).contains("event_time"));
         assert!(refusal(|d| d.evidence = vec![Evidence { time: far, ..Default::default() }]).contains("evidence.time"));
         assert!(

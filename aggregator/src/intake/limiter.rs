@@ -1,8 +1,8 @@
-//! The limiter before intake: bounds what pushes may cost before they are decoded, and sees to the codes of refusals.
+//! The limiter before intake: bounds how many pushes are under way, and sees to the codes of refusals.
 //!
-//! Senders decide by the code what to do. `UNAVAILABLE` with `RetryInfo` has them try again; `INVALID_ARGUMENT` has them cut the
-//! batch. `OUT_OF_RANGE`, which tonic gives for a message that is too large, and `INTERNAL`, which it gives for one that cannot be
-//! decoded, mean other things to other clients, so neither leaves this service.
+//! Senders decide by the code what to do. `UNAVAILABLE` with `RetryInfo` has them try again; `INVALID_ARGUMENT` has
+//! them cut the batch. `OUT_OF_RANGE`, which tonic gives for a message that is too large, and `INTERNAL`, which it
+//! gives for one that cannot be decoded, mean other things to other clients, so neither leaves this service.
 
 use std::{
     convert::Infallible,
@@ -21,11 +21,11 @@ use tonic::{
 
 use crate::{ledger::MAX_PUSHES, unavailable::unavailable};
 
-/// Bytes of one push: 500 records of 16 KiB. With [`MAX_PUSHES`] this bounds the memory of intake to 512 MiB in the worst case.
-pub const MAX_PUSH_BYTES: usize = 8 << 20;
+/// Bytes of one push. Agents keep to 1 MiB, and cut a batch that is refused in two.
+pub const MAX_PUSH_BYTES: usize = 2 << 20;
 /// How long a push may wait for its turn.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a push may take, its upload included.
+/// How long a push may take, once it is read.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A service behind the limiter.
@@ -65,7 +65,6 @@ where
         let clone = self.inner.clone();
         let mut ready = std::mem::replace(&mut self.inner, clone);
         Box::pin(async move {
-            // While it waits its body stays with the sender, but for HTTP/2's window.
             let Ok(Ok(_permit)) = timeout(PATIENCE, permits.acquire_owned()).await else {
                 return Ok(unavailable("too many pushes at once").into_http());
             };

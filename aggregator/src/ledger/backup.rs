@@ -1,16 +1,14 @@
 //! Copies of a ledger: taken while it is written to, and put into its place.
 //!
-//! Either way a copy is made beside its place, checked as a whole, and moved there when it is on disk: whatever happens, the
-//! place holds what it held before, or all of the copy, or, for an instant of [`restore`], nothing.
+//! Either way a copy is made beside its place, checked as a whole, and moved there when it is on disk: whatever
+//! happens, the place holds what it held before, or all of the copy, or, for an instant of [`restore`], nothing.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, ErrorKind},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
-use jiff::Timestamp;
 use rusqlite::{
     Connection, OpenFlags,
     backup::{Backup, StepResult},
@@ -18,14 +16,21 @@ use rusqlite::{
 };
 use uuid::Uuid;
 
-use super::{Offset, error::Error, lock::lock, schema};
+use super::{
+    Offset,
+    error::Error,
+    lock::lock,
+    migration,
+    row::{self, COLUMNS},
+    schema,
+};
 use crate::file::is_at;
 
 /// Copies the ledger, which may be in use, as it is at one instant. Gives the last offset that the copy holds.
 ///
 /// # Errors
-/// If the ledger cannot be read or is damaged, or the copy cannot be written; [`Error::Exists`] if there is something in its
-/// place and it is not to be replaced. Nothing is changed then.
+/// If the ledger cannot be read or is damaged, or the copy cannot be written; [`Error::Exists`] if there is something
+/// in its place and it is not to be replaced. Nothing is changed then.
 pub fn backup(ledger: &Path, to: &Path, replace: bool) -> Result<Offset, Error> {
     if fs::symlink_metadata(to).is_ok() {
         if are_same(ledger, to) {
@@ -48,13 +53,13 @@ pub fn backup(ledger: &Path, to: &Path, replace: bool) -> Result<Offset, Error> 
 
 /// Puts a copy of a backup into the ledger's place; gives where the ledger that was there is now, if there was one.
 ///
-/// The restored ledger has a new epoch: what came after the backup was taken may have been handed out, and the same offsets
-/// are given to other records now. So readers and exporters with a position of before are told that the ledger is another
-/// one, and begin with its oldest record. Agents learn from their handshake what the ledger lacks.
+/// The restored ledger has a new epoch: what came after the backup was taken may have been handed out, and the same
+/// offsets are given to other records now. So readers and exporters with an earlier position get a gap that reports
+/// another ledger, and begin with its oldest record. Agents learn from their handshake what the ledger lacks.
 ///
 /// # Errors
-/// [`Error::InUse`] while an aggregator has the ledger open; the errors of opening a ledger if the backup is not a sound one.
-/// Nothing is changed then.
+/// [`Error::InUse`] while an aggregator has the ledger open; the errors of opening a ledger if the backup is not a
+/// sound one. Nothing is changed then.
 pub fn restore(from: &Path, ledger: &Path) -> Result<Option<PathBuf>, Error> {
     let exists = match fs::metadata(ledger) {
         Ok(_) if are_same(from, ledger) => return Err(Error::SameFile { path: ledger.into() }),
@@ -69,7 +74,8 @@ pub fn restore(from: &Path, ledger: &Path) -> Result<Option<PathBuf>, Error> {
     copy.execute("UPDATE ledger SET epoch = ?", (epoch,)).map_err(Error::reading("give the ledger a new epoch"))?;
     close(copy)?;
     draft.sync()?;
-    let aside = exists.then(|| set_aside(ledger)).transpose().map_err(file_error("set aside", ledger))?;
+    let aside =
+        exists.then(|| schema::set_aside(ledger, "replaced")).transpose().map_err(file_error("set aside", ledger))?;
     schema::remove_journal(ledger).map_err(file_error("clear the way for", ledger))?;
     draft.put(ledger)?;
     Ok(aside)
@@ -77,7 +83,7 @@ pub fn restore(from: &Path, ledger: &Path) -> Result<Option<PathBuf>, Error> {
 
 /// Copies what the ledger holds at one instant, and checks all of it. The copy has no journal.
 fn copy(ledger: &Path, draft: &Draft) -> Result<Connection, Error> {
-    schema::check_header(ledger)?;
+    let version = schema::check_header(ledger)?;
     let unusable = |error| schema::unusable(ledger, error);
     // Without the right to write, SQLite could not take away the journal that it may have to make.
     let source = schema::connect(ledger, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(unusable)?;
@@ -86,7 +92,7 @@ fn copy(ledger: &Path, draft: &Draft) -> Result<Connection, Error> {
     }
     let writing = |source| Error::Sqlite { doing: "write the copy of the ledger", source };
     let mut copy = schema::connect(&draft.path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(writing)?;
-    // All in one step, of one snapshot: one that is taken in several begins anew with each commit of the writer.
+    // All in one step, of one snapshot: one that is taken in several starts over with each commit of the writer.
     let step = Backup::new(&source, &mut copy).and_then(|backup| backup.step(-1)).map_err(unusable)?;
     if step != StepResult::Done {
         return Err(Error::InUse { path: ledger.into() });
@@ -97,25 +103,34 @@ fn copy(ledger: &Path, draft: &Draft) -> Result<Connection, Error> {
         let detail = found.lines().collect::<Vec<_>>().join("; ");
         return Err(Error::Damaged { path: ledger.into(), detail });
     }
+    if version != schema::VERSION {
+        migration::run(&mut copy).map_err(unusable)?;
+    }
     schema::epoch(&copy).map_err(unusable)?;
+    leave_out_damaged(&copy).map_err(unusable)?;
     Ok(copy)
+}
+
+/// Takes records out of the copy whose checksums do not hold. Readers find that they are lost, as they do in the ledger
+/// itself.
+fn leave_out_damaged(copy: &Connection) -> Result<(), rusqlite::Error> {
+    let mut statement = copy.prepare(&format!("SELECT {COLUMNS} FROM record"))?;
+    let mut rows = statement.query(())?;
+    let mut damaged: Vec<Offset> = Vec::new();
+    while let Some(row) = rows.next()? {
+        if row::stored(row)?.is_none() {
+            damaged.push(row.get(0)?);
+        }
+    }
+    for offset in damaged {
+        tracing::error!(offset, "A record of the ledger is damaged, and is not in the copy");
+        copy.execute("DELETE FROM record WHERE offset = ?", (offset,))?;
+    }
+    Ok(())
 }
 
 fn close(copy: Connection) -> Result<(), Error> {
     copy.close().map_err(|(_, source)| Error::Sqlite { doing: "close the copy of the ledger", source })
-}
-
-/// Moves a ledger and its journal, which together make it up, to a name that is not taken.
-fn set_aside(ledger: &Path) -> io::Result<PathBuf> {
-    let aside = schema::with_suffix(ledger, &format!(".replaced-{}", Timestamp::now().as_microsecond()));
-    let journal = schema::journal_of(ledger);
-    // The journal first, and by a second name: until the ledger itself is moved, both are where they were.
-    match fs::hard_link(&journal, schema::journal_of(&aside)) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    fs::rename(ledger, &aside)?;
-    Ok(aside)
 }
 
 fn are_same(one: &Path, other: &Path) -> bool {
@@ -134,9 +149,7 @@ struct Draft {
 impl Draft {
     fn of(target: &Path) -> Result<Self, Error> {
         let path = schema::with_suffix(target, ".new");
-        schema::remove_draft(&path).map_err(file_error("clear the way for", target))?;
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        drop(file.map_err(file_error("create", target))?);
+        schema::make(&path).map_err(file_error("create", target))?;
         Ok(Self { path })
     }
 

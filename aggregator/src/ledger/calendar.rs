@@ -1,6 +1,6 @@
-//! The time by which retention judges age. It follows the clock of the machine, but ahead by no more than a day in an hour: a clock that
-//! is wrong for some minutes, even by years, must not cost anybody the history, and nobody can know at once whether it is. Back it
-//! follows at once: then nothing goes before its time.
+//! The time by which retention judges age. It follows the clock of the machine, but ahead by no more than a day in an
+//! hour: a clock that is wrong for some minutes, even by years, must not cost the history, and whether it is cannot be
+//! known at once. Back it follows at once: then nothing goes before its time.
 
 use std::time::Instant;
 
@@ -18,13 +18,13 @@ pub(super) struct Calendar {
 }
 
 impl Calendar {
-    /// Begins where the clock says `clock` and the oldest record goes when it is `due`, if there is one. How long nobody looked, no other
-    /// clock can tell.
+    /// Begins where the clock shows `clock` and the oldest record goes when it is `due`, if there is one. How long the
+    /// program was stopped, no other clock shows.
     pub(super) fn new(due: Option<i64>, clock: i64, at: Instant) -> Self {
         Self { believed: due.map_or(clock, |due| clock.min(due.saturating_sub(DAY))), at }
     }
 
-    /// The time to judge by, where the clock says `clock`. In nanoseconds since 1970.
+    /// The time to judge by, where the clock shows `clock`. In nanoseconds since 1970.
     pub(super) fn now(&mut self, clock: i64, at: Instant) -> i64 {
         let elapsed = i64::try_from(at.duration_since(self.at).as_nanos()).unwrap_or(i64::MAX);
         self.believed = clock.min(self.believed.saturating_add(elapsed.saturating_mul(CATCHING_UP)));

@@ -1,8 +1,14 @@
 //! What can go wrong with a ledger.
 
-use std::{io, path::PathBuf};
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
 
+use coroner_diagnosis::messages::{self, Message, stores};
 use coroner_runtime::error::chain;
+use nix::unistd::{getegid, geteuid};
 use rusqlite::ErrorCode;
 use tonic::Status;
 
@@ -18,10 +24,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A ledger, but not of this program's version.
-    #[error(
-        "{} is a ledger of version {found}, and this coroner-aggregator reads version {expected} only; nothing in it was changed",
-        path.display()
-    )]
+    #[error("{}", messages::english(&other_version(path, *found, *expected)))]
     OtherVersion {
         /// The file.
         path: PathBuf,
@@ -57,7 +60,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// The file could not be made or read.
-    #[error("cannot {doing} ledger {}", path.display())]
+    #[error("cannot {doing} ledger {}{}", path.display(), whose(path, source))]
     File {
         /// What was being done.
         doing: &'static str,
@@ -86,7 +89,7 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The stream has lost records, or is another one.
-    #[error("the stream is not the one that was read so far; the aggregator has to start anew with it")]
+    #[error("the stream is not the one that was read so far; the aggregator has to restart with it")]
     StreamChanged,
     /// The thread that writes has panicked.
     #[error("the ledger's writer has failed")]
@@ -99,7 +102,20 @@ pub enum Error {
     Unavailable,
 }
 
+fn other_version(path: &Path, found: i32, expected: i32) -> Message {
+    let of = if found > expected { stores::ledger_is_later } else { stores::ledger_is_too_old };
+    of(path.display().to_string(), found, expected)
+}
+
 impl Error {
+    /// What to do about it, where that takes more than a line of the log.
+    pub fn message(&self) -> Option<Message> {
+        match self {
+            Self::OtherVersion { path, found, expected } => Some(other_version(path, *found, *expected)),
+            _ => None,
+        }
+    }
+
     pub(super) fn reading(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
         move |source| Self::Sqlite { doing, source }
     }
@@ -124,6 +140,21 @@ impl Error {
     }
 }
 
+/// Of a directory that this process may not use: whose it is, and who it should be for. Volumes that ignore fsGroup
+/// come as root's.
+fn whose(path: &Path, error: &io::Error) -> String {
+    let there = path.ancestors().skip(1).find_map(|directory| Some((directory, fs::metadata(directory).ok()?)));
+    let (io::ErrorKind::PermissionDenied, Some((directory, metadata))) = (error.kind(), there) else {
+        return String::new();
+    };
+    let (uid, gid) = (geteuid(), getegid());
+    let (owner, group, mode) = (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777);
+    format!(
+        " as uid {uid}: {} belongs to uid {owner}, gid {group}, with mode {mode:04o}; on the volume, run: chown {uid}:{gid} DIRECTORY",
+        directory.display()
+    )
+}
+
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         match error {
@@ -134,5 +165,22 @@ impl From<Error> for Status {
                 Self::internal("the ledger cannot be read")
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_of_another_user_is_named_with_its_owner() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.db");
+        let error = |kind: io::ErrorKind| Error::File { doing: "create", path: path.clone(), source: kind.into() };
+        let text = error(io::ErrorKind::PermissionDenied).to_string();
+        let owner = fs::metadata(directory.path()).unwrap().uid();
+        assert!(text.contains(&format!("{} belongs to uid {owner}", directory.path().display())), "{text}");
+        assert!(text.contains(&format!("chown {}:", geteuid())), "{text}");
+        assert!(!error(io::ErrorKind::StorageFull).to_string().contains("belongs to"));
     }
 }

@@ -1,5 +1,5 @@
-//! When to file what [waits](super::inbox): at once when nothing else is to be done, soon while that keeps up, and late in a flood, whose
-//! pushes are stored and answered first.
+//! When to file what [waits](super::inbox): at once when nothing else is to be done, soon while that keeps up, and late
+//! in a flood, whose pushes are stored and answered first.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use super::{inbox::Waiting, retention::Retention};
 
 /// A push is stored and filed in one, if there is no more than this.
 const AT_ONCE: i64 = 100;
-/// Nobody has pushed for so long: there is time to file.
+/// After so long without a push there is time to index.
 const QUIET: Duration = Duration::from_millis(5);
 /// How long records may wait as long as filing keeps up.
 const SOON: Duration = Duration::from_millis(100);

@@ -37,8 +37,8 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Opens the ledger, makes it where there is none, and starts its writer, which ends when the ledger is closed or dropped,
-    /// or when the stored data turns out to be damaged.
+    /// Opens the ledger, makes it where there is none, and starts its writer, which ends when the ledger is closed or
+    /// dropped, or when the stored data turns out to be damaged.
     ///
     /// # Errors
     /// If the file cannot be used, which then is as it was before.
@@ -76,8 +76,8 @@ impl Ledger {
         Ok((ledger, writer, followed))
     }
 
-    /// Opens the index of a stream beside `path`, makes it where there is none, and starts its writer. It holds what is followed from
-    /// then on: see [`Follower::run`] and [`Follower::caught_up`].
+    /// Opens the index of a stream beside `path`, makes it where there is none, and starts its writer. It holds what is
+    /// followed from then on: see [`Follower::run`] and [`Follower::caught_up`].
     ///
     /// # Errors
     /// If the stream cannot be reached, or the file cannot be used.
@@ -100,7 +100,7 @@ impl Ledger {
         Ok((ledger, writer, follower))
     }
 
-    /// What tells this ledger from every other one.
+    /// The identity of this ledger.
     pub fn epoch(&self) -> Uuid {
         self.epoch
     }
@@ -121,6 +121,12 @@ impl Ledger {
         }
     }
 
+    /// How the aggregators that share this ledger reach one another: a connection, and the name of the stream. None
+    /// where it is this one's alone.
+    pub fn bus(&self) -> Option<(async_nats::Client, &str)> {
+        self.shared.as_ref().map(Shared::bus)
+    }
+
     /// What the aggregators that share this ledger agree upon beside it; none where it is this one's alone.
     pub fn state(&self) -> Option<&async_nats::jetstream::kv::Store> {
         self.shared.as_ref().map(Shared::state)
@@ -136,8 +142,8 @@ impl Ledger {
         self.queue.file().await;
     }
 
-    /// Has the writer look for what has become too old. Gives the time by which age is judged, in nanoseconds since 1970; none if the
-    /// writer has other things to do, or has ended.
+    /// Has the writer look for what has become too old. Gives the time by which age is judged, in nanoseconds since
+    /// 1970; none if the writer has other things to do, or has ended.
     pub async fn expire(&self) -> Option<i64> {
         self.queue.expire().await
     }

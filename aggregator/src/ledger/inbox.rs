@@ -1,23 +1,27 @@
-//! Where a flood waits: pushes lie here as they came, durable and acknowledged, until there is time to file their records under all that
-//! they are found by. Written behind each other and without an index, they take a small part of the time that filing takes.
+//! Where a flood waits: pushes lie here as they came, durable and acknowledged, until there is time to file their
+//! records under all that they are found by. Written behind each other and without an index, they take a small part of
+//! the time that filing takes.
 
 use prost::Message;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
-use super::push::{Entry, Identity, Push};
+use super::{
+    push::{Entry, Identity, Push},
+    row::checksum,
+};
 
-/// How much waits.
+/// How much waits to be indexed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {
-    /// Records.
+    /// The number of records.
     pub records: i64,
-    /// Bytes of these.
+    /// The bytes of these records.
     pub bytes: i64,
 }
 
 impl Waiting {
-    /// Whether nothing waits.
+    /// Whether nothing waits to be indexed.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -70,9 +74,18 @@ pub(super) fn put(
     let size = Waiting { records, bytes: length(parcel.len()) };
     transaction
         .prepare_cached(
-            "INSERT INTO inbox (receive_time, stream, node, acknowledge, records, parcel) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO inbox (receive_time, stream, node, acknowledge, records, parcel, checksum)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
         )?
-        .execute(params![time, stream, node, acknowledge, records, parcel])?;
+        .execute(params![
+            time,
+            stream,
+            node,
+            acknowledge,
+            records,
+            parcel,
+            checksum(&[&time, &stream, &node, &acknowledge, &records, &parcel])?
+        ])?;
     Ok(size)
 }
 
@@ -80,18 +93,21 @@ pub(super) fn put(
 pub(super) fn first(transaction: &Transaction<'_>) -> Result<Option<Received>, rusqlite::Error> {
     transaction
         .prepare_cached(
-            "SELECT id, receive_time, stream, node, acknowledge, records, parcel FROM inbox ORDER BY id LIMIT 1",
+            "SELECT id, receive_time, stream, node, acknowledge, records, parcel, checksum FROM inbox ORDER BY id LIMIT 1",
         )?
         .query_row((), |row| {
-            let (time, parcel) = (row.get(1)?, row.get_ref(6)?.as_blob()?);
-            let entries = Parcel::decode(parcel).ok();
+            let parcel = row.get_ref(6)?.as_blob()?;
+            let (time, stream, acknowledge, records) = (row.get(1)?, row.get(2)?, row.get(4)?, row.get(5)?);
+            let node: String = row.get(3)?;
+            let found = checksum(&[&time, &stream, &node, &acknowledge, &records, &parcel])?;
+            let entries = if found == row.get::<_, i64>(7)? { Parcel::decode(parcel).ok() } else { None };
             Ok(Received {
                 id: row.get(0)?,
                 time,
-                stream: row.get(2)?,
-                node: row.get(3)?,
-                acknowledge: row.get(4)?,
-                size: Waiting { records: row.get(5)?, bytes: length(parcel.len()) },
+                stream,
+                node,
+                acknowledge,
+                size: Waiting { records, bytes: length(parcel.len()) },
                 entries: entries.and_then(|parcel| parcel.records.into_iter().map(unpack).collect()),
             })
         })

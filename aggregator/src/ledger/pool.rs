@@ -21,7 +21,7 @@ pub(super) struct Pool {
     idle: Mutex<Vec<Connection>>,
 }
 
-/// Ends what a connection is doing when nobody waits for it any more.
+/// Ends what a connection is doing when its result is not needed any more.
 struct Interrupt(InterruptHandle);
 
 impl Drop for Interrupt {
@@ -52,8 +52,8 @@ impl Pool {
             Some(connection) => connection,
             None => self.open().await?,
         };
-        // Dropped with this future, at the deadline or when the client goes: the connection then ends its work and is closed.
-        // Interrupting one that has finished its work does nothing.
+        // Dropped with this future, at the deadline or when the client goes: the connection then ends its work and is
+        // closed. Interrupting one that has finished its work does nothing.
         let interrupt = Interrupt(connection.get_interrupt_handle());
         let work = task::spawn_blocking(move || {
             let result = look(&connection);
@@ -71,7 +71,7 @@ impl Pool {
         })
     }
 
-    /// Closes the connections that are not in use, and lets nobody use one any more.
+    /// Closes the connections that are not in use, and permits no further use.
     pub(super) fn close(&self) {
         self.permits.close();
         self.idle().clear();

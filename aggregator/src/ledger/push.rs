@@ -10,7 +10,7 @@ use crate::key::Key;
 /// What one push brings.
 #[derive(Clone, Debug, Default)]
 pub struct Push {
-    /// The node that the agent speaks for.
+    /// The node of the agent.
     pub node: String,
     /// The life of its outbox.
     pub stream_id: String,
@@ -35,28 +35,28 @@ pub struct Logged {
     pub push: Option<Push>,
 }
 
-/// One record.
+/// One record of a push.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// Its sequence in the agent's outbox.
     pub sequence: i64,
-    /// What tells a diagnosis from all others; none for a gap.
+    /// The identity of a diagnosis; none for a gap.
     pub identity: Option<Identity>,
     /// The encoded `Diagnosis` or `Gap`.
     pub body: Vec<u8>,
 }
 
-/// What tells a diagnosis from all others.
+/// The identity of a diagnosis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Of the diagnosis.
+    /// The uid of the diagnosis.
     pub uid: Uuid,
-    /// Of that uid.
+    /// The revision within that uid, from 1.
     pub revision: u32,
 }
 
 impl Entry {
-    /// What a record that was stored at `now` is found by; `None` if the body is not what it is said to be.
+    /// The index values of a record that was stored at `now`; `None` if the body does not match its identity.
     pub fn key(&self, now: i64) -> Option<Key> {
         Some(match self.identity {
             Some(_) => Key::of(&Diagnosis::decode(&*self.body).ok()?, now),

@@ -16,7 +16,8 @@ pub const MAX_PUSHES: usize = 64;
 pub(super) enum Job {
     /// Store, commit, answer. If it cannot be stored, the answer is dropped.
     Append { push: Push, reply: oneshot::Sender<i64> },
-    /// Take over what a log holds next, commit, answer with how far it is taken over. If it cannot be, the answer is dropped.
+    /// Take over what a log holds next, commit, answer with how far it is taken over. If it cannot be, the answer is
+    /// dropped.
     Follow { logged: Vec<Logged>, reply: oneshot::Sender<Offset> },
     /// File all that waits, commit, answer. If it cannot be filed, the answer is dropped.
     File { reply: oneshot::Sender<()> },
@@ -40,14 +41,14 @@ impl Queue {
     /// Stores a push in this aggregator's own file; gives what is acknowledged.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] if there is no room, or it cannot be stored now.
+    /// [`Error::Unavailable`] if the queue is full, or it cannot be stored now.
     pub(super) async fn append(&self, push: Push) -> Result<i64, Error> {
         let (reply, answer) = oneshot::channel();
         self.0.try_send(Job::Append { push, reply }).map_err(|_| Error::Unavailable)?;
         answer.await.map_err(|_| Error::Unavailable)
     }
 
-    /// The same, but waits for room.
+    /// The same, but waits for space.
     pub(super) async fn append_in_turn(&self, push: Push) -> Result<i64, Error> {
         self.ask(|reply| Job::Append { push, reply }).await
     }
@@ -62,7 +63,7 @@ impl Queue {
         let _not_now = self.ask(|reply| Job::File { reply }).await;
     }
 
-    /// Has the writer look for what has become too old; `None` if there is no room, or it has ended.
+    /// Makes the writer look for what has become too old; `None` if the queue is full, or the writer has ended.
     pub(super) async fn expire(&self) -> Option<i64> {
         let (reply, answer) = oneshot::channel();
         // A full queue has it look soon enough by itself.

@@ -1,10 +1,17 @@
-//! Reading the ledger in the order in which it became durable. Every function is one short look at one state of the ledger:
-//! no reader holds the ledger open while it waits for its client.
+//! Reading the ledger in the order in which it became durable. Every function is one short look at one state of the
+//! ledger: no reader holds the ledger open while it waits for its client.
 
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use std::collections::BTreeMap;
 
-use super::{Offset, schema};
-use crate::{filter::Selection, key::Key};
+use coroner_proto::v1;
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{
+    Offset, holes,
+    row::{self, COLUMNS},
+    schema,
+};
+use crate::{filter::Selection, gap};
 
 /// A place in the ledger: everything up to and including `offset` is handled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,7 +27,7 @@ pub struct Position {
 pub struct Limits {
     /// Records looked at, wanted or not.
     pub scan: usize,
-    /// Records taken.
+    /// The most records that are taken.
     pub records: usize,
     /// Bytes of records taken; a first one is taken whatever its size.
     pub bytes: usize,
@@ -31,6 +38,8 @@ pub struct Limits {
 pub struct Chunk {
     /// What had been removed before it could be read.
     pub lost: Option<Lost>,
+    /// What is not there of what lies before the end of the chunk, though it should be.
+    pub missing: Vec<v1::Gap>,
     /// The records that were wanted.
     pub items: Vec<Item>,
     /// Where to go on.
@@ -50,18 +59,18 @@ pub struct Lost {
     pub offset: Offset,
 }
 
-/// A record.
+/// A record that was read, and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
     /// The place behind it.
     pub position: Position,
     /// The namespace that it is about; empty for none.
     pub namespace: String,
-    /// What it is.
+    /// The record's message, not decoded.
     pub body: Body,
 }
 
-/// An encoded message.
+/// The encoded message of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
     /// A `Diagnosis`.
@@ -92,53 +101,93 @@ pub fn read(
         chunk.lost = Some(Lost { count, end_time: expired.time, offset });
         chunk.position = Position { offset, time: expired.time };
     }
-    let mut statement = snapshot.prepare_cached(
-        "SELECT offset, store_time, uid IS NULL, event_time, namespace, name, node, container, workload,
-             workload_above, cause, kind, severity, confidence, fatal, body
-         FROM record WHERE offset > :after AND offset <= :end ORDER BY offset LIMIT :scan",
-    )?;
+    let sql = format!("SELECT {COLUMNS} FROM record WHERE offset > ? AND offset <= ? ORDER BY offset LIMIT ?");
+    let mut statement = snapshot.prepare_cached(&sql)?;
     let scan = i64::try_from(limits.scan).unwrap_or(i64::MAX);
-    let mut rows = statement.query(named_params! {":after": chunk.position.offset, ":end": end, ":scan": scan})?;
+    let mut rows = statement.query((chunk.position.offset, end, scan))?;
     let (mut bytes, mut scanned) = (0, 0);
+    let mut missing = Missing::default();
     let reached_end = loop {
         let Some(row) = rows.next()? else { break scanned < limits.scan };
-        let position = Position { offset: row.get(0)?, time: row.get(1)? };
-        let (is_gap, key) = (row.get(2)?, key(row, 3)?);
-        if if is_gap { selection.wants_gap(&key.node) } else { selection.wants(&key) } {
-            let body = row.get_ref(15)?.as_blob()?;
-            if chunk.items.len() == limits.records || (bytes > 0 && bytes + body.len() > limits.bytes) {
+        let offset: Offset = row.get(0)?;
+        // In a damaged table rows may come in any order.
+        if !(chunk.position.offset + 1..=end).contains(&offset) {
+            scanned += 1;
+            continue;
+        }
+        let Some(stored) = row::stored(row)? else {
+            // As if it were not there.
+            scanned += 1;
+            missing.note(&snapshot, chunk.position.offset + 1, offset, selection)?;
+            chunk.position.offset = offset;
+            continue;
+        };
+        let (position, key) = (stored.position()?, stored.key()?);
+        let is_gap = stored.is_gap()?;
+        let is_wanted = if is_gap { selection.wants_gap(&key.node) } else { selection.wants(&key) };
+        if is_wanted {
+            let length = stored.bytes()?.len();
+            if chunk.items.len() == limits.records || (bytes > 0 && bytes + length > limits.bytes) {
                 break false;
             }
-            bytes += body.len();
-            let body = if is_gap { Body::Gap(body.to_vec()) } else { Body::Diagnosis(body.to_vec()) };
-            chunk.items.push(Item { position, namespace: key.namespace, body });
+            bytes += length;
+        }
+        missing.note(&snapshot, chunk.position.offset + 1, offset - 1, selection)?;
+        if is_wanted {
+            chunk.items.push(Item { position, namespace: key.namespace, body: stored.body()? });
         }
         chunk.position = position;
         scanned += 1;
     };
     if reached_end {
-        // As a rule it is there already; but no reader may wait for an offset that nothing has.
+        missing.note(&snapshot, chunk.position.offset + 1, end, selection)?;
         chunk.position.offset = chunk.position.offset.max(end);
     }
+    chunk.missing = missing.gaps(chunk.position.time);
     chunk.at_end = chunk.position.offset >= end;
     Ok(chunk)
 }
 
-fn key(row: &Row<'_>, at: usize) -> Result<Key, rusqlite::Error> {
-    Ok(Key {
-        event_time: row.get(at)?,
-        namespace: row.get(at + 1)?,
-        name: row.get(at + 2)?,
-        node: row.get(at + 3)?,
-        container: row.get(at + 4)?,
-        workload: row.get(at + 5)?,
-        workload_above: row.get(at + 6)?,
-        cause: row.get(at + 7)?,
-        kind: row.get(at + 8)?,
-        severity: row.get(at + 9)?,
-        confidence: row.get(at + 10)?,
-        fatal: row.get(at + 11)?,
-    })
+/// Records that a reader misses without having been informed: removed by retention before their time, or lost by the
+/// disk.
+#[derive(Default)]
+struct Missing {
+    /// How many of whom retention took.
+    taken: BTreeMap<String, u64>,
+    damaged: u64,
+}
+
+impl Missing {
+    /// Notes that there are no records at these offsets.
+    fn note(
+        &mut self,
+        connection: &Connection,
+        first: Offset,
+        last: Offset,
+        selection: &Selection,
+    ) -> Result<(), rusqlite::Error> {
+        if first > last {
+            return Ok(());
+        }
+        let count = |first: Offset, last: Offset| u64::try_from(last - first + 1).unwrap_or(0);
+        let mut unexplained = count(first, last);
+        for hole in holes::within(connection, first, last)? {
+            let explained = count(hole.first.max(first), hole.last.min(last));
+            unexplained = unexplained.saturating_sub(explained);
+            if let Some(owner) = hole.owner.filter(|owner| selection.wants_gap(owner)) {
+                *self.taken.entry(owner).or_default() += explained;
+            }
+        }
+        self.damaged += unexplained;
+        Ok(())
+    }
+
+    /// One gap for each reason and node, of what was stored until `time`.
+    fn gaps(self, time: i64) -> Vec<v1::Gap> {
+        let taken = self.taken.into_iter().map(|(owner, count)| gap::of_share(&owner, time, count));
+        let damaged = (self.damaged > 0).then(|| gap::of_corrupt_records(time, self.damaged));
+        taken.chain(damaged).collect()
+    }
 }
 
 /// The place before the oldest record that is kept, and when the last one that is not was stored.

@@ -2,11 +2,13 @@
 
 use coroner_proto::v1::GapReason;
 use prost::Message;
-use rusqlite::{CachedStatement, OptionalExtension, Transaction, named_params};
+use rusqlite::{CachedStatement, OptionalExtension, ToSql, Transaction};
 
 use super::{
-    Offset,
+    Offset, holders,
     push::{Entry, Identity},
+    row,
+    schema::last_offset,
 };
 use crate::{gap, key::Key};
 
@@ -18,21 +20,27 @@ pub(super) struct Origin<'a> {
     pub(super) time: i64,
 }
 
-/// Stores records under all that they are found by; one at this offset, if one is given.
+/// Stores records under all that they are found by; one at this offset, if one is given. Gives how many were not there
+/// before.
 pub(super) fn insert(
     transaction: &Transaction<'_>,
     origin: &Origin<'_>,
     entries: &[Entry],
     offset: Option<Offset>,
-) -> Result<(), rusqlite::Error> {
+) -> Result<usize, rusqlite::Error> {
     let Origin { stream, node: from, time } = *origin;
     let mut highest = transaction
-        .prepare_cached("SELECT offset, revision, node FROM record WHERE uid = ? ORDER BY revision DESC LIMIT 1")?;
+        .prepare_cached("SELECT offset, revision, owner FROM record WHERE uid = ? ORDER BY revision DESC LIMIT 1")?;
     let mut known_revision = transaction.prepare_cached("SELECT 1 FROM record WHERE uid = ? AND revision = ?")?;
     let mut known_gap =
         transaction.prepare_cached("SELECT 1 FROM record WHERE uid IS NULL AND stream = ? AND sequence = ?")?;
     let mut demote = transaction.prepare_cached("UPDATE record SET latest = 0 WHERE offset = ?")?;
     let mut insert = transaction.prepare_cached(INSERT)?;
+    let mut next = match offset {
+        Some(offset) => offset,
+        None => last_offset(transaction)? + 1,
+    };
+    let (mut count, mut bytes) = (0, 0);
     for entry in entries {
         let highest: Option<(Offset, u32, String)> = match entry.identity {
             Some(Identity { uid, .. }) => {
@@ -43,8 +51,9 @@ pub(super) fn insert(
         };
         let fit = match (entry.key(time), &highest) {
             (None, _) => Err((GapReason::Corrupt, "a stored record could not be understood")),
-            // A uid is its node's: nobody else can know the same facts, and who claims to would hide what that node reported.
-            (Some(key), Some((.., node))) if *node != key.node => {
+            // A uid belongs to its node: no other can know the same facts, and one that claims to would hide what that
+            // node reported.
+            (Some(_), Some((.., owner))) if *owner != from => {
                 Err((GapReason::Rejected, "a diagnosis was refused: its uid is one of another node's"))
             }
             (Some(key), _) => Ok(key),
@@ -54,7 +63,7 @@ pub(super) fn insert(
             Ok(key) => (entry, key),
             Err((reason, text)) => {
                 tracing::error!(from, sequence = entry.sequence, reason = text, "A record is reported as lost");
-                instead = gap(entry.sequence, from, time, reason, 1, text);
+                instead = gap(entry.sequence, from, time, reason, 1);
                 (&instead.0, instead.1)
             }
         };
@@ -70,27 +79,32 @@ pub(super) fn insert(
             (Some(Identity { uid, revision }), _) if known_revision.exists((uid.into_bytes(), revision))? => continue,
             (Some(_), _) => false,
         };
-        insert_entry(&mut insert, entry, &key, &Place { offset, stream, is_latest, time })?;
+        insert_entry(&mut insert, entry, &key, &Place { offset: next, stream, owner: from, is_latest, time })?;
+        next += 1;
+        count += 1;
+        bytes += length(entry.body.len());
     }
-    Ok(())
+    if count > 0 {
+        holders::add(transaction, from, length(count), bytes)?;
+    }
+    Ok(count)
 }
 
-/// With NULL for the offset, the next one.
-const INSERT: &str = "
-    INSERT INTO record (offset, store_time, stream, sequence, uid, revision, latest, event_time, namespace, name, node,
-        container, workload, workload_above, cause, kind, severity, confidence, fatal, body)
-    VALUES (:offset, :store_time, :stream, :sequence, :uid, :revision, :latest, :event_time, :namespace, :name, :node,
-        :container, :workload, :workload_above, :cause, :kind, :severity, :confidence, :fatal, :body)";
+/// The columns in the order of [`row::COLUMNS`], and whether it is the latest.
+pub(super) const INSERT: &str = "
+    INSERT INTO record (offset, store_time, stream, sequence, uid, revision, event_time, namespace, name, node, container,
+        workload, workload_above, cause, kind, severity, confidence, fatal, owner, body, checksum, latest)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 /// The gap in the place of `lost` records that this ledger cannot store.
-fn gap(sequence: i64, node: &str, time: i64, reason: GapReason, lost: i64, text: &str) -> (Entry, Key) {
-    let gap = gap::in_ledger(node, time, reason, lost.unsigned_abs(), text);
+fn gap(sequence: i64, node: &str, time: i64, reason: GapReason, lost: i64) -> (Entry, Key) {
+    let gap = gap::in_ledger(node, time, reason, lost.unsigned_abs());
     (Entry { sequence, identity: None, body: gap.encode_to_vec() }, Key::of_gap(&gap, time))
 }
 
 /// The same, as it goes through the inbox.
-pub(super) fn corrupt(sequence: i64, node: &str, time: i64, lost: i64, text: &str) -> Entry {
-    gap(sequence, node, time, GapReason::Corrupt, lost, text).0
+pub(super) fn corrupt(sequence: i64, node: &str, time: i64, lost: i64) -> Entry {
+    gap(sequence, node, time, GapReason::Corrupt, lost).0
 }
 
 /// Stores a gap of the log itself, which is of no node and no outbox.
@@ -100,18 +114,19 @@ pub(super) fn insert_gap(
     time: i64,
     reason: GapReason,
     lost: i64,
-    text: &str,
 ) -> Result<(), rusqlite::Error> {
-    let (gap, key) = gap(offset, "", time, reason, lost, text);
-    let place = Place { offset: Some(offset), stream: 0, is_latest: false, time };
-    insert_entry(&mut transaction.prepare_cached(INSERT)?, &gap, &key, &place)
+    let (gap, key) = gap(offset, "", time, reason, lost);
+    let place = Place { offset, stream: 0, owner: "", is_latest: false, time };
+    insert_entry(&mut transaction.prepare_cached(INSERT)?, &gap, &key, &place)?;
+    holders::add(transaction, "", 1, length(gap.body.len()))
 }
 
 /// Where a record goes.
-struct Place {
-    /// The next one if none is given.
-    offset: Option<Offset>,
+struct Place<'a> {
+    offset: Offset,
     stream: i64,
+    /// Who reported it.
+    owner: &'a str,
     is_latest: bool,
     /// Nanoseconds since 1970.
     time: i64,
@@ -121,43 +136,26 @@ fn insert_entry(
     insert: &mut CachedStatement<'_>,
     entry: &Entry,
     key: &Key,
-    place: &Place,
+    place: &Place<'_>,
 ) -> Result<(), rusqlite::Error> {
-    let Key {
-        event_time,
-        namespace,
-        name,
-        node,
-        container,
-        workload,
-        workload_above,
-        cause,
-        kind,
-        severity,
-        confidence,
-        fatal,
-    } = key;
-    insert.execute(named_params! {
-        ":offset": place.offset,
-        ":store_time": place.time,
-        ":stream": place.stream,
-        ":sequence": entry.sequence,
-        ":uid": entry.identity.map(|i| i.uid.into_bytes()),
-        ":revision": entry.identity.map_or(0, |i| i.revision),
-        ":latest": place.is_latest,
-        ":event_time": event_time,
-        ":namespace": namespace,
-        ":name": name,
-        ":node": node,
-        ":container": container,
-        ":workload": workload,
-        ":workload_above": workload_above,
-        ":cause": cause,
-        ":kind": kind,
-        ":severity": severity,
-        ":confidence": confidence,
-        ":fatal": fatal,
-        ":body": entry.body,
-    })?;
-    Ok(())
+    let Place { offset, stream, owner, is_latest, time } = *place;
+    let new = row::New {
+        offset,
+        store_time: time,
+        stream,
+        sequence: entry.sequence,
+        uid: entry.identity.map(|identity| identity.uid.into_bytes()),
+        revision: entry.identity.map_or(0, |identity| identity.revision),
+        key,
+        owner,
+        body: &entry.body,
+    };
+    new.with_checksum(|columns| {
+        let values: Vec<&dyn ToSql> = columns.iter().copied().chain([&is_latest as &dyn ToSql]).collect();
+        insert.execute(&*values).map(drop)
+    })
+}
+
+fn length(length: usize) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX)
 }

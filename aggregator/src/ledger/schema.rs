@@ -1,7 +1,10 @@
 //! What the file of a ledger looks like, how a new one is made, and how anything else is refused untouched.
 //!
 //! Invariants:
-//! - Offsets are given by AUTOINCREMENT, count up by one and are never used again, so a hole is a loss.
+//! - Offsets count up by one from what AUTOINCREMENT has given last and are never used again. An offset without a
+//!   record is in `hole`, or it is a loss.
+//! - A row of `record`, `inbox` and `stream` has a checksum over all of it that counts ([`row`](super::row)).
+//! - `owner` is who reported a record: a node's agent, by its name, or the watch of the cluster. `holder` counts by it.
 //! - `store_time` never falls as offsets rise.
 //! - `latest` is 1 for exactly one record of each uid: the highest revision that is kept.
 //! - `ledger.expired_offset` is the offset before the oldest record that is kept.
@@ -15,22 +18,22 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, config::DbConfig};
 use uuid::Uuid;
 
-use super::{Offset, error::Error};
+use super::{Offset, error::Error, migration};
+use crate::budget::Budget;
 
 /// "CoLe": the application id in the header of a ledger's file.
 const APPLICATION_ID: i32 = 0x436f_4c65;
-/// The version of the schema below. Another version is refused.
-const VERSION: i32 = 2;
+/// The version of the schema below. The one before is [brought up](super::migration) to it; any other is refused.
+pub(super) const VERSION: i32 = 4;
 /// How long the check for damage may take at start. A ledger that is too large for it is checked in part.
-const CHECK_TIME: Duration = Duration::from_secs(5);
+const CHECK_TIME: Duration = Duration::from_secs(15);
 
-/// Memory for pages of the ledger. The indexes are written to all over.
-const CACHE_KIB: i64 = 32_768;
-/// Pages of the journal that are brought into the ledger at once. Most are written to again and again, as those of indexes are: what is
-/// written often into the journal is written once into the ledger.
+/// Pages of the journal that are brought into the ledger at once. Most are written to again and again, as those of
+/// indexes are: what is written often into the journal is written once into the ledger.
 const CHECKPOINT_PAGES: i64 = 16_384;
 /// What stays of the journal's file.
 const JOURNAL_BYTES: i64 = 64 << 20;
@@ -49,12 +52,13 @@ CREATE TABLE stream (
     node TEXT NOT NULL,
     stream_id TEXT NOT NULL,
     acknowledged INTEGER NOT NULL,
-    heard_time INTEGER NOT NULL,
+    push_time INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
     UNIQUE (node, stream_id)
 ) STRICT;
 CREATE TABLE node (
     name TEXT PRIMARY KEY,
-    heard_time INTEGER NOT NULL,
+    push_time INTEGER NOT NULL,
     status BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE inbox (
@@ -64,7 +68,8 @@ CREATE TABLE inbox (
     node TEXT NOT NULL,
     acknowledge INTEGER NOT NULL,
     records INTEGER NOT NULL,
-    parcel BLOB NOT NULL
+    parcel BLOB NOT NULL,
+    checksum INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE record (
     offset INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -86,8 +91,21 @@ CREATE TABLE record (
     severity INTEGER NOT NULL,
     confidence INTEGER NOT NULL,
     fatal INTEGER NOT NULL,
-    body BLOB NOT NULL
+    owner TEXT NOT NULL,
+    body BLOB NOT NULL,
+    checksum INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE hole (
+    first INTEGER PRIMARY KEY,
+    last INTEGER NOT NULL,
+    owner TEXT
+) STRICT;
+CREATE TABLE holder (
+    name TEXT PRIMARY KEY,
+    records INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    taken INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX record_by_uid ON record (uid, revision) WHERE uid IS NOT NULL;
 CREATE UNIQUE INDEX gap_by_sequence ON record (stream, sequence) WHERE uid IS NULL;
 CREATE INDEX latest_by_time ON record (event_time, uid) WHERE latest = 1;
@@ -98,6 +116,7 @@ CREATE INDEX latest_by_workload ON record (workload, event_time, uid) WHERE late
 CREATE INDEX latest_by_workload_above ON record (workload_above, event_time, uid)
     WHERE latest = 1 AND workload_above <> '';
 CREATE INDEX latest_by_cause ON record (cause, event_time, uid) WHERE latest = 1;
+CREATE INDEX latest_by_severity ON record (severity, event_time, uid) WHERE latest = 1 AND severity > 1;
 ";
 
 /// Opens the ledger for its one writer; makes it where there is none.
@@ -107,8 +126,8 @@ CREATE INDEX latest_by_cause ON record (cause, event_time, uid) WHERE latest = 1
 /// as it was before.
 pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     ensure(path)?;
-    check_header(path)?;
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| unusable(path, e))?;
+    let version = check_header(path)?;
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| unusable(path, e))?;
     // SQLite would be content with reading, and never write again even if the disk could be written.
     if connection.is_readonly(MAIN_DB).map_err(|e| unusable(path, e))? {
         return Err(Error::File { doing: "write", path: path.into(), source: ErrorKind::ReadOnlyFilesystem.into() });
@@ -121,15 +140,18 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     connection.set_db_config(keep_journal, false).map_err(|e| unusable(path, e))?;
     connection.pragma_update(None, "journal_mode", "wal").map_err(|e| unusable(path, e))?;
     connection.pragma_update(None, "synchronous", "full").map_err(|e| unusable(path, e))?;
-    connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(|e| unusable(path, e))?;
+    connection.pragma_update(None, "cache_size", -Budget::find().writer_cache_kib()).map_err(|e| unusable(path, e))?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(|e| unusable(path, e))?;
     connection.pragma_update(None, "journal_size_limit", JOURNAL_BYTES).map_err(|e| unusable(path, e))?;
+    if version != VERSION {
+        migration::run(&mut connection).map_err(|e| unusable(path, e))?;
+    }
     epoch(&connection).map_err(|e| unusable(path, e))?;
     Ok(connection)
 }
 
-/// Opens the index of a log of this epoch for its one writer. What is lost of it in a crash is read again, so no commit waits for the
-/// disk; and whatever else lies in its place gives way.
+/// Opens the index of a log of this epoch for its one writer. What is lost of it in a crash is read again, so no commit
+/// waits for the disk; and whatever else lies in its place gives way.
 ///
 /// # Errors
 /// If the file cannot be used.
@@ -150,7 +172,7 @@ pub(super) fn open_index(path: &Path, of: Uuid) -> Result<Connection, Error> {
 }
 
 fn replace_index(path: &Path, of: Uuid) -> Result<Connection, Error> {
-    tracing::info!("{} is made anew from the log", path.display());
+    tracing::info!("{} is rebuilt from the log", path.display());
     let cleared = remove(path).and_then(|()| remove_journal(path));
     cleared.map_err(|source| Error::File { doing: "replace", path: path.into(), source })?;
     let connection = open(path)?;
@@ -167,11 +189,11 @@ pub(super) fn ensure(path: &Path) -> Result<(), Error> {
 /// Opens the ledger for one reader.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, rusqlite::Error> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    connection.pragma_update(None, "cache_size", -4096)?;
+    connection.pragma_update(None, "cache_size", -Budget::find().reader_cache_kib())?;
     Ok(connection)
 }
 
-/// What tells this ledger from every other one.
+/// The identity of this ledger.
 pub(super) fn epoch(connection: &Connection) -> Result<Uuid, rusqlite::Error> {
     connection.query_row("SELECT epoch FROM ledger", (), |row| row.get(0)).map(Uuid::from_bytes)
 }
@@ -206,14 +228,36 @@ fn create(path: &Path) -> Result<(), Error> {
     let file_error = |doing| move |source| Error::File { doing, path: path.to_path_buf(), source };
     fs::create_dir_all(directory_of(path)).map_err(file_error("create the directory of"))?;
     let draft = with_suffix(path, ".new");
-    remove_draft(&draft).map_err(file_error("clear the way for"))?;
     // SQLite would take the journal of a ledger that is gone for the new one's.
     remove_journal(path).map_err(file_error("clear the way for"))?;
-    // SQLite gives its files beside the ledger the same mode.
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft);
-    drop(file.map_err(file_error("create"))?);
+    make(&draft).map_err(file_error("create"))?;
     write_schema(&draft).map_err(|source| Error::Sqlite { doing: "create the ledger", source })?;
-    fs::rename(&draft, path).and_then(|()| sync_directory(path)).map_err(file_error("create"))
+    put(&draft, path).map_err(file_error("create"))
+}
+
+/// Makes an empty file for a draft of a ledger. SQLite gives its files beside it the same mode.
+pub(super) fn make(draft: &Path) -> io::Result<()> {
+    remove_draft(draft)?;
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft).map(drop)
+}
+
+/// Puts a draft that is closed and on disk into its place.
+pub(super) fn put(draft: &Path, path: &Path) -> io::Result<()> {
+    File::open(draft)?.sync_all()?;
+    fs::rename(draft, path)?;
+    sync_directory(path)
+}
+
+/// Moves a ledger and its journal, which together make it up, to a free name that contains the reason.
+pub(super) fn set_aside(ledger: &Path, why: &str) -> io::Result<PathBuf> {
+    let aside = with_suffix(ledger, &format!(".{why}-{}", Timestamp::now().as_microsecond()));
+    // The journal first, and by a second name: until the ledger itself is moved, both are where they were.
+    match fs::hard_link(journal_of(ledger), journal_of(&aside)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fs::rename(ledger, &aside)?;
+    Ok(aside)
 }
 
 /// The file with what has not been brought into the ledger's own yet.
@@ -250,8 +294,8 @@ fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
-/// Written without WAL: the header in the file itself must tell what it is.
-fn write_schema(path: &Path) -> Result<(), rusqlite::Error> {
+/// Written without WAL: the header in the file itself must identify it.
+pub(super) fn write_schema(path: &Path) -> Result<(), rusqlite::Error> {
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.pragma_update(None, "synchronous", "full")?;
     let transaction = connection.transaction()?;
@@ -269,8 +313,9 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Reads the header without SQLite, which may write to what it opens. See <https://sqlite.org/fileformat.html> 1.3.
-pub(super) fn check_header(path: &Path) -> Result<(), Error> {
+/// Reads the version from the header without SQLite, which may write to what it opens. See
+/// <https://sqlite.org/fileformat.html> 1.3.
+pub(super) fn check_header(path: &Path) -> Result<i32, Error> {
     let mut header = [0; 100];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
     let be = |at: usize| i32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
@@ -283,7 +328,7 @@ pub(super) fn check_header(path: &Path) -> Result<(), Error> {
         return Err(Error::NotALedger { path: path.into() });
     }
     match be(60) {
-        VERSION => Ok(()),
+        found @ (migration::FROM | VERSION) => Ok(found),
         found => Err(Error::OtherVersion { path: path.into(), found, expected: VERSION }),
     }
 }

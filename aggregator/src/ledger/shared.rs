@@ -1,4 +1,5 @@
-//! A ledger that several aggregators share: the log is a stream of JetStream, and the file of each is an index of it that follows.
+//! A ledger that several aggregators share: the log is a stream of JetStream, and the file of each is an index of it
+//! that follows.
 
 use std::{
     path::{Path, PathBuf},
@@ -75,6 +76,11 @@ impl Shared {
         let caught_up = timeout(LAG, followed.wait_for(|followed| *followed >= last)).await;
         caught_up.map_err(|_| Error::Unavailable)?.map_err(|_| Error::Unavailable)?;
         own.append(Push { acknowledge: push.acknowledge, ..outbox }).await
+    }
+
+    /// The connection, for what the aggregators pass on to one another, and the stream's name.
+    pub(super) fn bus(&self) -> (async_nats::Client, &str) {
+        self.stream.bus()
     }
 
     /// What the aggregators agree upon beside the ledger.
@@ -239,11 +245,11 @@ impl Follower {
             let mut push = Push { node, stream_id, acknowledge: acknowledged, ..Push::default() };
             if let Some(status) = status {
                 let sources = NodeStatus::decode(status.as_slice()).unwrap_or_default().sources;
-                let last_heard_time = Some(timestamp(time));
+                let last_seen_time = Some(timestamp(time));
                 self.nodes.restore(NodeStatus {
                     node: push.node.clone(),
                     sources,
-                    last_heard_time,
+                    last_seen_time,
                     ..Default::default()
                 });
                 push.status = Some((status, time));

@@ -1,19 +1,25 @@
-//! What the one writer does to the ledger: receive, index, expire. Synchronous; [`writer`](super::writer) gives it a thread.
+//! What the one writer does to the ledger: receive, index, expire. Synchronous; [`writer`](super::writer) gives it a
+//! thread.
 
 use std::path::Path;
 
 use coroner_proto::v1::GapReason;
+use coroner_runtime::error::chain;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use uuid::Uuid;
 
 use super::{
     Offset,
     error::Error,
+    holders,
+    holes::{self, Hole},
     inbox::{self, Received, Waiting},
     outboxes::acknowledge,
     push::{Logged, Push},
+    reader,
     records::{self, Origin, insert_gap},
     retention::{self, Retention},
+    salvage::{Salvaged, salvage},
     schema,
 };
 
@@ -26,6 +32,8 @@ pub struct Store {
     waiting: Waiting,
     /// Up to here the log is taken over, where this ledger follows one.
     followed: Offset,
+    /// Of whom retention took last, and up to where.
+    taken: Option<(String, Offset)>,
 }
 
 impl Store {
@@ -34,10 +42,20 @@ impl Store {
     /// # Errors
     /// If the file cannot be used, which then is as it was before.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        Self::of(schema::open(path)?)
+        let connection = match schema::open(path) {
+            Err(error @ Error::Damaged { .. }) => {
+                tracing::error!(error = chain(&error), "The ledger is damaged: what can be read of it is taken over");
+                let Salvaged { records, aside } = salvage(path)?;
+                tracing::error!(records, aside = %aside.display(), "The damaged ledger has been set aside");
+                schema::open(path)?
+            }
+            opened => opened?,
+        };
+        Self::of(connection)
     }
 
-    /// Opens the index of a log of this epoch; what cannot be used as such, or is of another one, is replaced by an empty one.
+    /// Opens the index of a log of this epoch; what cannot be used as such, or is of another one, is replaced by an
+    /// empty one.
     ///
     /// # Errors
     /// If the file cannot be used.
@@ -53,10 +71,10 @@ impl Store {
         )?;
         let expired = read("SELECT expired_offset FROM ledger")?;
         let last = schema::last_offset(&connection).map_err(Error::reading("open the ledger"))?;
-        Ok(Self { connection, last_time: last_time.max(received), waiting, followed: last.max(expired) })
+        Ok(Self { connection, last_time: last_time.max(received), waiting, followed: last.max(expired), taken: None })
     }
 
-    /// What tells this ledger from every other one.
+    /// The identity of this ledger.
     ///
     /// # Errors
     /// If SQLite fails.
@@ -80,8 +98,9 @@ impl Store {
         retention::due(&self.connection, retention)
     }
 
-    /// Stores pushes in one transaction, durable and to be read on return, behind what waited. Gives what is acknowledged to each, which
-    /// is less than its `after` where nothing of it was stored for lack of what comes before. What is there already is not stored again.
+    /// Stores pushes in one transaction, durable and to be read on return, behind what waited. Gives what is
+    /// acknowledged to each, which is less than its `after` where nothing of it was stored for lack of what comes
+    /// before. What is there already is not stored again.
     ///
     /// # Errors
     /// If SQLite fails; then nothing is stored.
@@ -91,7 +110,7 @@ impl Store {
         }
         let now = now.max(self.last_time);
         let acknowledged = self.admit(pushes, now, |transaction, stream, push| {
-            records::insert(transaction, &Origin { stream, node: &push.node, time: now }, &push.entries, None)
+            records::insert(transaction, &Origin { stream, node: &push.node, time: now }, &push.entries, None).map(drop)
         })?;
         self.last_time = now;
         Ok(acknowledged)
@@ -144,8 +163,8 @@ impl Store {
         self.waiting
     }
 
-    /// Files what has waited longest, push by push, in one transaction: all of it, or until these are so many records, or until it is
-    /// told that this is enough.
+    /// Indexes what has waited longest, push by push, in one transaction: all of it, or until these are so many
+    /// records, or until the callback returns that this is enough.
     ///
     /// # Errors
     /// If SQLite fails; then nothing is filed.
@@ -164,9 +183,9 @@ impl Store {
             };
             let Received { id, time, stream, node, acknowledge, size, entries } = received;
             let entries = entries.unwrap_or_else(|| {
-                let text = "stored records could not be understood";
-                tracing::error!(node, acknowledge, reason = text, "Records are reported as lost");
-                vec![records::corrupt(acknowledge, &node, time, size.records, text)]
+                let reason = "stored records could not be understood";
+                tracing::error!(node, acknowledge, reason, "Records are reported as lost");
+                vec![records::corrupt(acknowledge, &node, time, size.records)]
             });
             records::insert(&transaction, &Origin { stream, node: &node, time }, &entries, None)?;
             inbox::remove(&transaction, id)?;
@@ -183,8 +202,8 @@ impl Store {
         self.followed
     }
 
-    /// Takes over what the log holds next, in one transaction. What was taken over before is not again; what the log has removed before
-    /// it could be becomes a gap.
+    /// Takes over what the log holds next, in one transaction. What was taken over before is not again; what the log
+    /// has removed before it could be becomes a gap.
     ///
     /// # Errors
     /// If SQLite fails; then nothing is taken over.
@@ -206,23 +225,25 @@ impl Store {
             if missing > 0 && followed == 0 {
                 transaction.execute("UPDATE ledger SET expired_offset = ?, expired_time = ?", (offset - 1, time))?;
             } else if missing > 0 {
-                let text = "the log had removed records before this aggregator read them";
-                insert_gap(&transaction, offset - 1, time, GapReason::Retention, missing, text)?;
+                if missing > 1 {
+                    holes::add(&transaction, &Hole { first: followed + 1, last: offset - 2, owner: None })?;
+                }
+                insert_gap(&transaction, offset - 1, time, GapReason::Retention, missing)?;
             }
             match push {
                 Some(push) => {
+                    let mut count = 0;
                     if let (_, Some(stream)) = acknowledge(&transaction, push, time)? {
-                        records::insert(
-                            &transaction,
-                            &Origin { stream, node: &push.node, time },
-                            &push.entries,
-                            Some(*offset),
-                        )?;
+                        let origin = Origin { stream, node: &push.node, time };
+                        count = records::insert(&transaction, &origin, &push.entries, Some(*offset))?;
+                    }
+                    // It was there already.
+                    if count == 0 {
+                        holes::add(&transaction, &Hole { first: *offset, last: *offset, owner: None })?;
                     }
                 }
                 None => {
-                    let text = "a record of the log could not be understood";
-                    insert_gap(&transaction, *offset, time, GapReason::Corrupt, 1, text)?;
+                    insert_gap(&transaction, *offset, time, GapReason::Corrupt, 1)?;
                 }
             }
             (followed, last_time) = (*offset, time);
@@ -247,9 +268,37 @@ impl Store {
     /// If SQLite fails; then nothing is removed.
     pub fn expire(&mut self, retention: Retention, now: i64, limit: u32) -> Result<bool, Error> {
         let over = self.is_over(retention)?;
+        if over && self.take_share(limit)? {
+            return Ok(true);
+        }
         let oldest = now.saturating_sub(retention.age_nanoseconds());
         let removed = retention::remove_oldest(&mut self.connection, over, oldest, limit)
             .map_err(Error::reading("expire records"))?;
         Ok(removed == limit as usize || (removed > 0 && self.is_over(retention)?))
+    }
+
+    /// Removes at most `limit` of the oldest records of the node that holds by far the most, if there is one. False if
+    /// nothing was done.
+    fn take_share(&mut self, limit: u32) -> Result<bool, Error> {
+        let failed = Error::reading("take records of the largest holder");
+        let mut take = || {
+            let Some(holder) = holders::greediest(&self.connection)? else { return Ok(false) };
+            let after = match &self.taken {
+                Some((of, reached)) if *of == holder => *reached,
+                _ => {
+                    tracing::warn!(
+                        holder,
+                        "The ledger is full, and most of it is one holder's: its oldest records are removed first"
+                    );
+                    reader::expired(&self.connection)?.offset
+                }
+            };
+            let (removed, reached) = retention::remove_of(&mut self.connection, &holder, after, limit)?;
+            // Where nothing of it is left to find, the oldest of all go.
+            let is_at_end = removed == 0 && reached <= after;
+            self.taken = (!is_at_end).then_some((holder, reached));
+            Ok(!is_at_end)
+        };
+        take().map_err(failed)
     }
 }

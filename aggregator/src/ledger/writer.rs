@@ -1,6 +1,6 @@
-//! The thread that writes: all pushes that wait go into one transaction, and each is answered after the commit. What they bring is filed
-//! in it or, where there is much, [later](super::flood). What has to go by retention goes in small steps between two transactions, so
-//! that no push waits for more than one step.
+//! The thread that writes: all pushes that wait go into one transaction, and each is answered after the commit. What
+//! they bring is filed in it or, where there is much, [later](super::flood). What has to go by retention goes in small
+//! steps between two transactions, so that no push waits for more than one step.
 
 use std::{
     fs::File,
@@ -31,8 +31,8 @@ use crate::time::now;
 
 /// Records of one transaction, roughly: it takes no further push behind this many.
 const GROUP_RECORDS: usize = 4_000;
-/// Records that are filed in one transaction, roughly: pushes wait for about a second. More at once are cheaper each, as they share pages of
-/// the indexes.
+/// Records that are filed in one transaction, roughly: pushes wait for about a second. More at once are cheaper each,
+/// as they share pages of the indexes.
 const FILE_RECORDS: i64 = 50_000;
 /// Records that one step of retention removes, beside as many as were just stored.
 const STEP_RECORDS: usize = 500;
@@ -84,8 +84,8 @@ impl Writer {
     }
 }
 
-/// Writes until it is asked to close or every sender is gone. Ends early, with an error, only if the stored data itself is damaged.
-/// Of `timer` only the clock is used.
+/// Writes until it is asked to close or every sender is gone. Ends early, with an error, only if the stored data itself
+/// is damaged. Of `timer` only the clock is used.
 fn run(
     store: Store,
     mut jobs: mpsc::Receiver<Job>,
@@ -200,7 +200,8 @@ impl State<'_> {
         if self.expiring && patience.is_none() || !self.asked.is_empty() { Some(Duration::ZERO) } else { patience }
     }
 
-    /// Commits one group and answers it, takes one step of retention if there is need, and files what waits if it is time to.
+    /// Commits one group and answers it, takes one step of retention if there is need, and files what waits if it is
+    /// time to.
     fn turn(&mut self, group: &mut Group, jobs: &mpsc::Receiver<Job>) -> Result<(), Error> {
         let expiring = std::mem::take(&mut self.expiring);
         let is_quiet = group.is_empty();

@@ -6,19 +6,21 @@ use nix::errno::Errno;
 use tokio::{
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
     select,
-    sync::{Semaphore, mpsc},
+    sync::mpsc,
     time::{Instant, sleep, timeout_at},
 };
 use tokio_rustls::server::TlsStream;
 use tokio_util::{either::Either, sync::CancellationToken, task::TaskTracker};
 
-use super::{connection::Connection, tls::Tls};
-use crate::auth::{Address, Credentials, Peer, Reason, Refusals};
+use super::{
+    connection::{Connection, GAVE_WAY},
+    tls::Tls,
+};
+use crate::{
+    auth::{Address, Connections, Credentials, Peer, Reason, Refusals},
+    budget::Budget,
+};
 
-/// Connections over TCP at once: the agents of the largest clusters, and readers.
-const MAX_CONNECTIONS: usize = 8192;
-/// Of these, those on which no known caller has sent a request yet.
-const MAX_UNKNOWN: usize = 1024;
 /// How long a TLS handshake may take.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 /// By when a known caller must have sent a request on a connection, its handshake included.
@@ -36,16 +38,27 @@ pub struct Acceptor {
     tls: Option<Arc<Tls>>,
     /// Whether a peer has to show who it is.
     asks: bool,
+    /// Whether HTTP/1.1 is served too.
+    is_web: bool,
     refusals: Arc<Refusals>,
-    connections: Arc<Semaphore>,
-    unknown: Arc<Semaphore>,
+    connections: Arc<Connections>,
 }
 
 impl Acceptor {
     /// Connections for all listeners together. With `asks`, those over TLS have to show credentials.
-    pub fn new(tls: Option<Arc<Tls>>, asks: bool, refusals: Arc<Refusals>) -> Self {
-        let (connections, unknown) = (Semaphore::new(MAX_CONNECTIONS), Semaphore::new(MAX_UNKNOWN));
-        Self { tls, asks, refusals, connections: Arc::new(connections), unknown: Arc::new(unknown) }
+    pub fn new(tls: Option<Arc<Tls>>, asks: bool, refusals: Arc<Refusals>, budget: Budget) -> Self {
+        let connections = Arc::new(Connections::new(budget.connections()));
+        Self { tls, asks, is_web: false, refusals, connections }
+    }
+
+    /// The same for browsers, with the same places for connections.
+    pub fn for_web(&self) -> Self {
+        Self { is_web: true, ..self.clone() }
+    }
+
+    /// Whether a peer has to show who it is.
+    pub fn asks(&self) -> bool {
+        self.asks
     }
 
     /// Whether connections over TCP are encrypted.
@@ -55,10 +68,11 @@ impl Acceptor {
 
     /// Connections that are open.
     pub fn open_count(&self) -> usize {
-        MAX_CONNECTIONS - self.connections.available_permits()
+        self.connections.count()
     }
 
-    /// Hands the connections of a listener to the server until `stop` is cancelled or the server is gone. Handshakes run as `tasks`.
+    /// Hands the connections of a listener to the server until `stop` is cancelled or the server is gone. Handshakes
+    /// run as `tasks`.
     ///
     /// # Errors
     /// If the listener can accept no more.
@@ -126,23 +140,25 @@ impl Acceptor {
                 Ok(accepted) => accepted,
                 Err(error) => return error,
             };
-            let place = (self.connections.clone().try_acquire_owned(), self.unknown.clone().try_acquire_owned());
-            let (Ok(place), Ok(unknown)) = place else {
+            let ip = address.ip().to_canonical();
+            let place = if self.asks { self.connections.enter(ip) } else { self.connections.enter_local(ip) };
+            let Some(place) = place.map(Arc::new) else {
                 self.refusals.count(Reason::Connections, &address, "there are as many connections as there may be");
                 continue;
             };
             let (acceptor, sender, stop) = (self.clone(), sender.clone(), stop.clone());
             tasks.spawn(async move {
                 let deadline = Instant::now() + FIRST_REQUEST;
+                let gave_way = place.closed().clone();
                 select! {
                     opened = acceptor.open(stream, address) => {
                         let Some((stream, credentials)) = opened else { return };
-                        let peer = Peer::new(Address::Tcp(address), credentials);
-                        peer.hold(unknown);
-                        let connection = Connection::of_tcp(stream, peer, deadline, acceptor.refusals, place);
+                        let peer = Peer::new(Address::Tcp(address), credentials, Some(Arc::clone(&place)));
+                        let connection = Connection::of_tcp(stream, peer, deadline, acceptor.refusals, &place);
                         // The server is gone only when all stops.
                         let _stopping = sender.send(Ok(connection)).await;
                     }
+                    () = gave_way.cancelled() => acceptor.refusals.count(Reason::Connections, &address, GAVE_WAY),
                     () = stop.cancelled() => {}
                 }
             });
@@ -159,7 +175,8 @@ impl Acceptor {
         // Answers are small and awaited. It fails only on a connection that is gone.
         let _gone = stream.set_nodelay(true);
         let Some(tls) = &self.tls else { return Some((Either::Left(stream), Credentials::NotAsked)) };
-        let handshake = timeout_at(deadline, tls.acceptor().accept(stream)).await;
+        let acceptor = if self.is_web { tls.web_acceptor() } else { tls.acceptor() };
+        let handshake = timeout_at(deadline, acceptor.accept(stream)).await;
         let refusal = match handshake {
             Ok(Ok(stream)) => {
                 let certificates = stream.get_ref().1.peer_certificates();

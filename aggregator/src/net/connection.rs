@@ -9,12 +9,15 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::OwnedSemaphorePermit,
     time::{Instant, Sleep, sleep_until},
 };
+use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::transport::server::Connected;
 
-use crate::auth::{Address, Credentials, Peer, Reason, Refusals};
+use crate::auth::{Address, ConnectionPlace, Credentials, Peer, Reason, Refusals};
+
+/// Why a connection is closed on which no known caller has sent a request.
+pub(super) const GAVE_WAY: &str = "it gave way: there are as many connections as there may be";
 
 /// A connection with its peer.
 #[derive(Debug)]
@@ -23,26 +26,29 @@ pub(super) struct Connection<S> {
     peer: Peer,
     /// Runs until a known caller has sent a request.
     deadline: Option<Pin<Box<Sleep>>>,
+    /// Waits until the connection has to be closed for another reason; none where it never has to.
+    closed: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     refusals: Arc<Refusals>,
-    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl<S> Connection<S> {
-    /// A connection that counts in `place`, and is closed at `deadline` unless a known caller has sent a request by then.
+    /// A connection that is closed when its place is, and at `deadline` unless a known caller has sent a request by
+    /// then.
     pub(super) fn of_tcp(
         stream: S,
         peer: Peer,
         deadline: Instant,
         refusals: Arc<Refusals>,
-        place: OwnedSemaphorePermit,
+        place: &ConnectionPlace,
     ) -> Self {
-        Self { stream, peer, deadline: Some(Box::pin(sleep_until(deadline))), refusals, _place: Some(place) }
+        let closed = Some(Box::pin(place.closed().clone().cancelled_owned()));
+        Self { stream, peer, deadline: Some(Box::pin(sleep_until(deadline))), closed, refusals }
     }
 
     /// A connection that is bounded by the permissions of a file.
     pub(crate) fn local(stream: S, refusals: Arc<Refusals>) -> Self {
-        let peer = Peer::new(Address::Unix, Credentials::NotAsked);
-        Self { stream, peer, deadline: None, refusals, _place: None }
+        let peer = Peer::new(Address::Unix, Credentials::NotAsked, None);
+        Self { stream, peer, deadline: None, closed: None, refusals }
     }
 }
 
@@ -60,13 +66,21 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Some(closed) = &mut self.closed
+            && closed.as_mut().poll(context).is_ready()
+        {
+            if !self.peer.is_known() {
+                self.refusals.count(Reason::Connections, &self.peer.address, GAVE_WAY);
+            }
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         if self.peer.is_known() {
             self.deadline = None;
         }
         if let Some(deadline) = &mut self.deadline
             && deadline.as_mut().poll(context).is_ready()
         {
-            self.refusals.count(Reason::Silent, &self.peer.address, "no known caller has sent a request in time");
+            self.refusals.count(Reason::Idle, &self.peer.address, "no known caller has sent a request in time");
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         Pin::new(&mut self.stream).poll_read(context, buffer)

@@ -15,19 +15,19 @@ use super::endpoint::Endpoint;
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {endpoint}")]
 pub struct Error {
-    /// Where.
+    /// The address at which it cannot listen.
     pub endpoint: Endpoint,
-    /// Why not.
+    /// Why it cannot listen there.
     #[source]
     pub source: io::Error,
 }
 
-/// A bound listener.
+/// A listener that is bound to its address.
 #[derive(Debug)]
 pub enum Listener {
     /// With TLS where that is configured.
     Tcp(TcpListener, SocketAddr),
-    /// Without; the file system says who may connect.
+    /// Without; the file system decides who may connect.
     Unix(UnixListener, SocketFile),
 }
 
@@ -43,7 +43,7 @@ impl Drop for SocketFile {
 }
 
 impl Listener {
-    /// Binds a listener. A socket that nobody listens on any more is replaced.
+    /// Binds a listener. A socket without a listening process is replaced.
     ///
     /// # Errors
     /// [`Error`].

@@ -3,14 +3,18 @@
 mod acceptor;
 mod connection;
 mod endpoint;
+mod expiry;
 mod listener;
 mod serve;
 mod tls;
+mod web;
 
 pub use self::{
     acceptor::Acceptor,
     endpoint::{Endpoint, Invalid as InvalidEndpoint},
+    expiry::expire_time,
     listener::{Error, Listener},
     serve::{ServeError, Served, serve},
-    tls::{Error as TlsError, Files as TlsFiles, Tls},
+    tls::{Error as TlsError, Expiry, Files as TlsFiles, Tls},
+    web::{Web, serve as serve_web},
 };

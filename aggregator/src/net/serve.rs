@@ -12,18 +12,18 @@ use super::{
     acceptor::Acceptor,
     listener::{Error, Listener},
 };
-use crate::auth::Authentication;
+use crate::{auth::Authentication, traffic::Traffic};
 
 /// Requests under way on one connection: streams of a client that opens many, pushes of one that does not wait.
-const MAX_CONNECTION_STREAMS: u32 = 128;
-/// A peer that says nothing for so long is asked whether it is there,
+const MAX_CONNECTION_STREAMS: u32 = 64;
+/// A peer that is idle for so long is pinged,
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// and has so long to answer.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Bytes of a request's headers: a ServiceAccount's token has a little more than 1 KiB.
 const MAX_HEADER_BYTES: u32 = 16 << 10;
-/// A connection is told to go after so long; its client makes another, by the certificates of then,
+/// A connection is closed gracefully after so long; its client opens another, with the certificates of that time,
 const MAX_CONNECTION_AGE: Duration = Duration::from_mins(30);
 /// and its streams have so long to end. They are resumed where they were.
 const CONNECTION_GRACE: Duration = Duration::from_mins(1);
@@ -45,16 +45,20 @@ pub enum ServeError {
 /// What is served on every listener.
 #[derive(Clone, Debug)]
 pub struct Served {
-    /// The services.
+    /// The gRPC services that are served.
     pub routes: Routes,
-    /// What stands before them.
+    /// What stands before them: who asks,
     pub authentication: Authentication,
+    /// and what requests and answers may take.
+    pub traffic: Traffic,
+    /// Bytes that a peer may send of one connection's requests before they are read.
+    pub window: u32,
     /// How connections are accepted.
     pub acceptor: Acceptor,
 }
 
-/// Serves on a listener until `stop` is cancelled, then lets what is under way finish. Every request is authenticated. Handshakes run as
-/// `tasks`.
+/// Serves on a listener until `stop` is cancelled, then lets what is under way finish. Every request is authenticated.
+/// Handshakes run as `tasks`.
 ///
 /// # Errors
 /// If the listener cannot be used any more; a new one may be bound in its place.
@@ -64,9 +68,9 @@ pub async fn serve(
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> Result<(), ServeError> {
-    let Served { routes, authentication, acceptor } = served;
+    let Served { routes, authentication, traffic, window, acceptor } = served;
     let stopped = stop.clone().cancelled_owned();
-    let mut server = builder().layer(authentication);
+    let mut server = builder(window).layer(authentication).layer(traffic);
     match listener {
         Listener::Tcp(listener, _) => {
             // What encrypts may be renewed or revoked: no connection outlives that for long.
@@ -95,10 +99,12 @@ pub async fn serve(
     Ok(())
 }
 
-fn builder() -> Server {
+fn builder(window: u32) -> Server {
     Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .max_concurrent_streams(MAX_CONNECTION_STREAMS)
+        .initial_stream_window_size(window)
+        .initial_connection_window_size(window)
 }

@@ -1,11 +1,11 @@
-//! TLS by files that may be renewed: looked at when somebody connects, read again when they have changed. Files that cannot be
-//! used leave the old ones in force, and the log says so.
+//! TLS with files that may be renewed: checked at each connection, read again when they have changed. Files that cannot
+//! be used leave the old ones in use, and this is logged.
 
 use std::{
     fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -19,17 +19,19 @@ use tokio_rustls::{
     },
 };
 
+use super::expiry::expire_time;
+
 /// The files are looked at no more often.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// PEM files.
+/// The PEM files that TLS is set up by.
 #[derive(Clone, Debug)]
 pub struct Files {
     /// The chain that this server shows.
     pub certificate: PathBuf,
-    /// Its key.
+    /// The file of the certificate's private key.
     pub key: PathBuf,
-    /// Who vouches for clients; without it none is asked for a certificate.
+    /// The authority of client certificates; without it none is requested.
     pub client_ca: Option<PathBuf>,
     /// What of it is revoked.
     pub client_crl: Option<PathBuf>,
@@ -75,14 +77,27 @@ pub struct Tls {
     loaded: Mutex<Loaded>,
 }
 
+/// Until when certificates are valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    /// What they are for.
+    pub purpose: &'static str,
+    /// When the first of them expires, in seconds since 1970.
+    pub time: i64,
+}
+
 #[derive(Debug)]
 struct Loaded {
     config: Arc<ServerConfig>,
+    /// The same for browsers.
+    web: Arc<ServerConfig>,
+    expiries: Vec<Expiry>,
     stamps: Vec<Stamp>,
     looked: Instant,
 }
 
-/// What changes with a file: device, inode, size, and the time of its last change in nanoseconds. None if it is not there.
+/// What changes with a file: device, inode, size, and the time of its last change in nanoseconds. None if it is not
+/// there.
 type Stamp = Option<(u64, u64, u64, i64, i64)>;
 
 impl Tls {
@@ -93,17 +108,33 @@ impl Tls {
     pub fn new(files: Files, certificate_optional: bool) -> Result<Self, Error> {
         let stamps = files.stamps();
         let config = files.load(certificate_optional)?;
-        let loaded = Mutex::new(Loaded { config, stamps, looked: Instant::now() });
+        let expiries = files.expiries();
+        let web = for_web(&config);
+        let loaded = Mutex::new(Loaded { config, web, expiries, stamps, looked: Instant::now() });
         Ok(Self { files, certificate_optional, loaded })
     }
 
     /// What the next handshake is made with.
     pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.loaded().config))
+    }
+
+    /// The same for browsers, and proxies before them: some have HTTP/1.1 alone.
+    pub fn web_acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.loaded().web))
+    }
+
+    /// Until when the certificates in use are valid.
+    pub fn expiries(&self) -> Vec<Expiry> {
+        self.loaded().expiries.clone()
+    }
+
+    fn loaded(&self) -> MutexGuard<'_, Loaded> {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if loaded.looked.elapsed() >= LOOK_INTERVAL {
             self.look(&mut loaded);
         }
-        TlsAcceptor::from(Arc::clone(&loaded.config))
+        loaded
     }
 
     fn look(&self, loaded: &mut Loaded) {
@@ -116,7 +147,9 @@ impl Tls {
         loaded.stamps = stamps;
         match self.files.load(self.certificate_optional) {
             Ok(config) => {
+                loaded.web = for_web(&config);
                 loaded.config = config;
+                loaded.expiries = self.files.expiries();
                 tracing::info!("The files for TLS have changed and are in use");
             }
             Err(error) => {
@@ -131,6 +164,16 @@ impl Files {
     fn all(&self) -> impl Iterator<Item = &Path> {
         let optional = [&self.client_ca, &self.client_crl].into_iter().flatten();
         [&self.certificate, &self.key].into_iter().chain(optional).map(PathBuf::as_path)
+    }
+
+    /// Of those that can be read.
+    fn expiries(&self) -> Vec<Expiry> {
+        let files = [("server", Some(&self.certificate)), ("client_ca", self.client_ca.as_ref())];
+        let expiry = |(purpose, path): (_, Option<&PathBuf>)| {
+            let time = certificates(path?).ok()?.iter().filter_map(expire_time).min()?;
+            Some(Expiry { purpose, time })
+        };
+        files.into_iter().filter_map(expiry).collect()
     }
 
     fn stamps(&self) -> Vec<Stamp> {
@@ -175,11 +218,17 @@ impl Files {
             .with_single_cert(certificates(&self.certificate)?, key)
             .map_err(Error::Unusable)?;
         config.alpn_protocols = vec![b"h2".into()];
-        // A session that is resumed is not verified anew, and outlives its certificate.
+        // A session that is resumed is not verified again, and outlives its certificate.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(Arc::new(config))
     }
+}
+
+fn for_web(config: &ServerConfig) -> Arc<ServerConfig> {
+    let mut config = config.clone();
+    config.alpn_protocols.push(b"http/1.1".into());
+    Arc::new(config)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
@@ -246,12 +295,12 @@ mod tests {
         let (certificate, key) = (directory.path().join("certificate"), directory.path().join("key"));
         write(directory.path());
         let files = Files { certificate, key: key.clone(), client_ca: Some(key.clone()), client_crl: None };
-        let said = Tls::new(files.clone(), false).unwrap_err().to_string();
-        assert!(said.contains(key.to_str().unwrap()) && said.contains("certificate"), "{said}");
+        let message = Tls::new(files.clone(), false).unwrap_err().to_string();
+        assert!(message.contains(key.to_str().unwrap()) && message.contains("certificate"), "{message}");
         let list = directory.path().join("list");
         fs::write(&list, "").unwrap();
         let files = Files { client_ca: Some(files.certificate.clone()), client_crl: Some(list), ..files };
-        let said = Tls::new(files, false).unwrap_err().to_string();
-        assert!(said.contains("revocation list"), "an empty list revokes nobody: {said}");
+        let message = Tls::new(files, false).unwrap_err().to_string();
+        assert!(message.contains("revocation list"), "an empty list revokes nothing: {message}");
     }
 }

@@ -1,4 +1,4 @@
-//! Outgoing connections: all that this program connects to by itself, and the URLs and files that say how.
+//! Outgoing connections: everything that this program connects to by itself, and the URLs and files that configure it.
 
 pub(crate) mod api_server;
 pub(crate) mod grpc;

@@ -1,4 +1,4 @@
-//! TLS as a client, by files that are read anew for each connection.
+//! TLS as a client, with files that are read again for each connection.
 
 use std::{
     io,
@@ -22,8 +22,8 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// Takes `ca`, `cert`, `key` and `insecure` from the options; none where it is not `wanted`. Without it, only this machine is
-    /// connected to, unless `insecure` asks for more.
+    /// Takes `ca`, `cert`, `key` and `insecure` from the options; none where it is not `wanted`. Without it, only this
+    /// machine is connected to, unless `insecure` asks for more.
     pub(crate) fn of(options: &mut Options, url: &Url, host: &Host, wanted: bool) -> Result<Option<Self>, InvalidUrl> {
         let insecure = options.flag("insecure")?;
         let (ca, cert, key) = (options.take("ca"), options.take("cert"), options.take("key"));
@@ -36,7 +36,7 @@ impl Tls {
             }
             if !insecure && !host.is_loopback() {
                 return Err(InvalidUrl::new(format!(
-                    "{}: to another machine is without TLS; say ?insecure if that is meant",
+                    "{}: to another machine is without TLS; add ?insecure if that is intended",
                     url.scheme()
                 )));
             }

@@ -1,4 +1,4 @@
-//! URLs that say where to connect, and their options.
+//! URLs of destinations, and their options.
 
 use std::{collections::BTreeMap, path::PathBuf};
 

@@ -11,14 +11,14 @@ use tonic::{Request, Response, Status, async_trait};
 
 use crate::{auth::Caller, feed::Feed, query::Queries, status};
 
-/// The service.
+/// The service `coroner.v1.DiagnosisService`, which answers readers.
 #[derive(Debug)]
 pub struct Diagnoses {
-    /// Streams.
+    /// Streams of the feed.
     pub feed: Feed,
     /// Lists and single diagnoses.
     pub queries: Queries,
-    /// What there is to say of the aggregator itself.
+    /// The state of the aggregator itself.
     pub status: status::Status,
 }
 

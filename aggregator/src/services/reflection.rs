@@ -1,6 +1,6 @@
-//! grpc.reflection, for tools that ask what is served here. It is authenticated as all services are, and not offered where probes are
-//! answered: an unknown caller learns nothing. Its streams would last for as long as their callers please, so each is one of its
-//! caller's share, and is ended after a while.
+//! grpc.reflection, for tools that ask what is served here. It is authenticated as all services are, and not offered
+//! where probes are answered: an unknown caller learns nothing. Its streams would last for as long as their callers
+//! please, so each is one of its caller's share, and is ended after a while.
 
 use std::{
     convert::Infallible,
@@ -100,20 +100,24 @@ mod tests {
     use tower_layer::Layer as _;
 
     use super::*;
-    use crate::auth::{Accounts, Address, Authentication, Authority, Credentials, Peer};
+    use crate::{
+        auth::{Accounts, Address, Authentication, Authority, Credentials, Peer},
+        budget::Budget,
+    };
 
     #[tokio::test]
     async fn a_stream_on_which_nothing_is_asked_ends_well() {
         let routes = add_for(Duration::from_millis(1), Routes::default(), &CancellationToken::new()).unwrap();
         let accounts = Accounts { audience: String::new(), agent: String::new() };
         let mut service =
-            Authentication::new(Arc::new(Authority::new(None, accounts, Arc::default()))).layer(routes.prepare());
+            Authentication::new(Arc::new(Authority::new(None, accounts, Arc::default(), Budget::of(256 << 20))))
+                .layer(routes.prepare());
         for version in ["v1", "v1alpha"] {
-            let silence = futures::stream::pending::<Result<Frame<Bytes>, Status>>();
-            let mut request = http::Request::new(Body::new(StreamBody::new(silence)));
+            let nothing = futures::stream::pending::<Result<Frame<Bytes>, Status>>();
+            let mut request = http::Request::new(Body::new(StreamBody::new(nothing)));
             *request.uri_mut() =
                 format!("/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo").parse().unwrap();
-            request.extensions_mut().insert(Peer::new(Address::Unix, Credentials::NotAsked));
+            request.extensions_mut().insert(Peer::new(Address::Unix, Credentials::NotAsked, None));
             let answer = service.call(request).await.unwrap().into_body().collect().await.unwrap();
             assert_eq!(answer.trailers().unwrap()["grpc-status"], "0", "{version}");
         }

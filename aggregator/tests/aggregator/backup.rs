@@ -1,5 +1,5 @@
-//! Backup and restore by the program itself: what a copy holds, who is told that the ledger is another one, and what is
-//! refused.
+//! Backup and restore by the program itself: the contents of a copy, which readers learn that the ledger is another
+//! one, and what is refused.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::{
     process::{Program, files, made_ledger},
-    support::{Aggregator, Ingest, channel, diagnosis, feed, from_oldest, push, push_numbers, replay, resume, words},
+    support::{Aggregator, Ingest, channel, diagnosis, feed, from_oldest, items, push, push_numbers, replay, resume},
 };
 
 fn run(arguments: &[&str]) -> Output {
@@ -34,17 +34,17 @@ fn assert_done(output: &Output) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// It says why in one line, and leaves everything as it was.
-fn assert_refused(directory: &Path, code: i32, says: &str, attempt: impl FnOnce() -> Output) {
+/// It reports the reason in one line, and leaves everything as it was.
+fn assert_refused(directory: &Path, code: i32, expected: &str, attempt: impl FnOnce() -> Output) {
     let before = files(directory);
-    assert_fails(code, says, &attempt());
+    assert_fails(code, expected, &attempt());
     assert!(files(directory) == before, "it changed something");
 }
 
-fn assert_fails(code: i32, says: &str, output: &Output) {
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{said}");
-    assert!(said.lines().count() == 1 && said.contains(says), "{said}");
+fn assert_fails(code: i32, expected: &str, output: &Output) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    assert!(stderr.lines().count() == 1 && stderr.contains(expected), "{stderr}");
 }
 
 fn numbers(numbers: impl Iterator<Item = u64>) -> Vec<String> {
@@ -90,11 +90,11 @@ async fn a_backup_under_way_holds_all_that_was_acknowledged_before_and_nothing_b
     let acknowledged = aggregator.ingest().await.push_diagnoses(push(1, [])).await.unwrap().into_inner();
     let last = acknowledged.acknowledged_sequence;
     assert!(last >= before && last % 50 == 0, "{last}");
-    assert_eq!(words(&frames), numbers(1..=last));
+    assert_eq!(items(&frames), numbers(1..=last));
 }
 
 #[tokio::test]
-async fn a_reader_ahead_of_the_backup_is_told_and_misses_nothing_that_agents_push_again() {
+async fn a_reader_ahead_of_the_backup_gets_a_gap_and_misses_nothing_that_agents_push_again() {
     let (directory, ledger) = made_ledger().await;
     let copies = tempfile::tempdir().unwrap();
     let copy = copies.path().join("copy.db");
@@ -114,12 +114,12 @@ async fn a_reader_ahead_of_the_backup_is_told_and_misses_nothing_that_agents_pus
 
     let mut feed = aggregator.feed().await;
     let frames = replay(&mut feed, resume(&token)).await;
-    let told = words(&frames);
-    assert!(told[0].starts_with("gap ledger"), "{told:?}");
-    assert_eq!(told[1..], numbers(1..=1150));
+    let received = items(&frames);
+    assert!(received[0].starts_with("gap ledger"), "{received:?}");
+    assert_eq!(received[1..], numbers(1..=1150));
     let token = &frames.last().unwrap().resume_token;
     push_numbers(&mut ingest, 1151..=1151).await;
-    assert_eq!(words(&replay(&mut feed, resume(token)).await), ["number 1151"]);
+    assert_eq!(items(&replay(&mut feed, resume(token)).await), ["number 1151"]);
 }
 
 #[tokio::test]
@@ -134,7 +134,7 @@ async fn the_ledger_that_is_replaced_is_kept_with_its_journal() {
     assert_done(&restore(&copy, &ledger));
 
     let program = Program::start_with(&ledger, &[]);
-    assert!(words(&replay(&mut feed(&program.url).await, from_oldest()).await).is_empty());
+    assert!(items(&replay(&mut feed(&program.url).await, from_oldest()).await).is_empty());
     let names = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().path());
     let is_aside = |path: &PathBuf| {
         let name = path.to_str().unwrap();
@@ -143,7 +143,7 @@ async fn the_ledger_that_is_replaced_is_kept_with_its_journal() {
     let aside = names.filter(is_aside).collect::<Vec<_>>();
     let [aside] = aside.as_slice() else { panic!("{aside:?}") };
     let program = Program::start_with(aside, &[]);
-    assert_eq!(words(&replay(&mut feed(&program.url).await, from_oldest()).await), numbers(1..=10));
+    assert_eq!(items(&replay(&mut feed(&program.url).await, from_oldest()).await), numbers(1..=10));
 }
 
 #[tokio::test]
@@ -152,19 +152,19 @@ async fn a_ledger_is_restored_where_there_is_none() {
     let copy = directory.path().join("copy.db");
     assert_done(&backup(&ledger, &copy, &[]));
     fs::remove_file(&ledger).unwrap();
-    // What somebody has left who took only the ledger's own file away.
+    // What is left when only the ledger's own file was taken away.
     fs::write(directory.path().join("ledger.db-wal"), "of another ledger").unwrap();
     assert_done(&restore(&copy, &ledger));
     assert_eq!(files(directory.path()).len(), 2);
     let (_aggregator, frames) = held(directory).await;
-    assert_eq!(words(&frames), numbers(1..=1000));
+    assert_eq!(items(&frames), numbers(1..=1000));
 }
 
 #[tokio::test]
-async fn no_backup_replaces_what_it_was_not_told_to() {
+async fn no_backup_replaces_a_file_without_being_asked_to() {
     let (directory, ledger) = made_ledger().await;
     let other = directory.path().join("other.db");
-    fs::write(&other, "something of somebody else").unwrap();
+    fs::write(&other, "a file of another kind").unwrap();
     let place = directory.path();
     assert_refused(place, 1, "exists already", || backup(&ledger, &other, &[]));
     assert_refused(place, 1, "the ledger itself", || backup(&ledger, &ledger, &["--force"]));
@@ -186,15 +186,15 @@ async fn nothing_but_a_sound_backup_is_restored() {
     damaged[middle..middle + 4096].fill(0xa5);
     let mut newer = sound.clone();
     newer[60..64].copy_from_slice(&99_u32.to_be_bytes());
-    for (bytes, says) in [
+    for (bytes, expected) in [
         (&damaged[..], "damaged"),
         (&sound[..sound.len() / 2], "damaged"),
         (&newer, "version 99"),
-        (b"something of somebody else", "not a ledger"),
+        (b"a file of another kind", "not a ledger"),
         (b"", "not a ledger"),
     ] {
         fs::write(&copy, bytes).unwrap();
-        assert_refused(directory.path(), 65, says, || restore(&copy, &ledger));
+        assert_refused(directory.path(), 65, expected, || restore(&copy, &ledger));
     }
     fs::remove_file(&copy).unwrap();
     assert_refused(directory.path(), 1, "No such file", || restore(&copy, &ledger));
@@ -215,5 +215,5 @@ async fn a_ledger_in_use_is_not_replaced() {
     assert_fails(1, "in use", &backup(&copy, &ledger, &["--force"]));
     assert_eq!(state(), before, "it was replaced");
     push_numbers(&mut aggregator.ingest().await, 1001..=1001).await;
-    assert_eq!(words(&replay(&mut aggregator.feed().await, from_oldest()).await), numbers(1..=1001));
+    assert_eq!(items(&replay(&mut aggregator.feed().await, from_oldest()).await), numbers(1..=1001));
 }

@@ -1,5 +1,5 @@
-//! Exporters against receivers that fail in every way: nothing is lost or reordered, what comes twice has the same id, and
-//! what is refused for good is kept apart.
+//! Exporters against receivers that fail in every way: nothing is lost or reordered, what comes twice has the same id,
+//! and what is refused for good is kept apart.
 
 pub(crate) mod daemon;
 mod others;
@@ -115,7 +115,7 @@ async fn a_receiver_that_never_answers_holds_up_neither_another_exporter_nor_the
 }
 
 #[tokio::test]
-async fn what_retention_took_before_it_was_sent_is_told_in_its_place() {
+async fn what_retention_removed_before_it_was_sent_is_replaced_by_a_gap() {
     let receiver = Receiver::start().await;
     let url = receiver.url();
     let port = receiver.stop().await;
@@ -175,7 +175,7 @@ async fn otlp_over_tls_shows_the_secret_to_the_right_receiver_only() {
 }
 
 #[tokio::test]
-async fn another_ledger_is_told_and_then_exported_from_its_beginning() {
+async fn another_ledger_is_reported_and_then_exported_from_its_beginning() {
     let receiver = Receiver::start().await;
     let exporting = Exporting::start_behind(&[&receiver.url()], QUICK, 1..=5).await;
     receiver.until(|records| records.len() == 5).await;
@@ -195,7 +195,7 @@ async fn only_what_the_filter_lets_through_is_exported_and_gaps_always() {
     let exporting = Exporting::start(
         &[
             "file://{}/other.jsonl?namespaces=other",
-            "file://{}/loud.jsonl?min-severity=critical",
+            "file://{}/severe.jsonl?min-severity=critical",
             "file://{}/all.jsonl",
         ],
         QUICK,
@@ -203,7 +203,7 @@ async fn only_what_the_filter_lets_through_is_exported_and_gaps_always() {
     .await;
     exporting.append(1..=3).await;
     exporting.append_gap(9).await;
-    for (name, count) in [("other", 1), ("loud", 1), ("all", 4)] {
+    for (name, count) in [("other", 1), ("severe", 1), ("all", 4)] {
         let path = exporting.directory().join(format!("{name}.jsonl"));
         support::until(|| lines(&path).len() == count).await;
         assert_eq!(lines(&path)[count - 1]["gap"]["lostCount"], "9");
@@ -256,11 +256,11 @@ async fn a_file_that_cannot_be_written_is_waited_for() {
 async fn exporters_that_would_share_a_cursor_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let flags = ["--export", "file:///a?name=x", "--export", "file:///b?name=x"];
-    let (code, said) = crate::process::refusal(&directory.path().join("ledger.db"), &flags);
+    let (code, output) = crate::process::refusal(&directory.path().join("ledger.db"), &flags);
     assert_ne!(code, 0);
-    assert!(said.contains("two exporters are called x"), "{said}");
-    let (code, said) = crate::process::refusal(&directory.path().join("ledger.db"), &["--export", "gopher://h"]);
-    assert!(code == 2 && said.contains("is none of"), "{said}");
+    assert!(output.contains("two exporters are called x"), "{output}");
+    let (code, output) = crate::process::refusal(&directory.path().join("ledger.db"), &["--export", "gopher://h"]);
+    assert!(code == 2 && output.contains("is none of"), "{output}");
 }
 
 /// Appended through intake, as an agent would.

@@ -1,19 +1,19 @@
-//! Streams and lists: nothing missed, nothing twice, whoever else reads or writes.
+//! Streams and lists: nothing missed, nothing twice, with any other readers and writers.
 
 use std::time::Duration;
 
 use coroner_aggregator::feed::Timing;
 use coroner_proto::v1::{
     Bookmark, Cause, Diagnosis, DiagnosisFilter, ExporterState, GapReason, GetStatusResponse, ListDiagnosesRequest,
-    Severity, SubjectKind, WatchDiagnosesRequest, outbox_record::Record, watch_diagnoses_request::Start,
-    watch_diagnoses_response::Frame,
+    PushDiagnosesRequest, Severity, SubjectKind, WatchDiagnosesRequest, outbox_record::Record,
+    watch_diagnoses_request::Start, watch_diagnoses_response::Frame,
 };
 use prost_types::{FieldMask, Timestamp};
 use tonic::Code;
 
 use crate::support::{
-    Aggregator, Feed, channel, diagnosis, drain, from_oldest, gap, next_news, push, push_numbers, replay, resume,
-    status_where, subject, uid, words,
+    Aggregator, Feed, channel, diagnosis, drain, from_oldest, gap, items, next_news, push, push_numbers, replay,
+    resume, status_where, subject, uid,
 };
 
 fn quick(bookmark_interval: Duration, stall_limit: Duration) -> Timing {
@@ -33,10 +33,10 @@ async fn resuming_at_every_frame_gives_exactly_the_rest() {
         let request = |start| WatchDiagnosesRequest { exclude: exclude.clone(), max_batch_size: 3, ..start };
         let all = replay(&mut feed, request(from_oldest())).await;
         assert!(matches!(all.last().unwrap().frame, Some(Frame::Bookmark(Bookmark { live: true }))));
-        assert_eq!(words(&all).len(), expected);
+        assert_eq!(items(&all).len(), expected);
         for handled in 1..=all.len() {
             let rest = replay(&mut feed, request(resume(&all[handled - 1].resume_token))).await;
-            assert_eq!([words(&all[..handled]), words(&rest)].concat(), words(&all), "resumed behind frame {handled}");
+            assert_eq!([items(&all[..handled]), items(&rest)].concat(), items(&all), "resumed behind frame {handled}");
         }
     }
 }
@@ -50,7 +50,7 @@ async fn subscriber_gets_what_arrives_and_only_that() {
     let first = stream.message().await.unwrap().unwrap();
     assert_eq!(first.frame, Some(Frame::Bookmark(Bookmark { live: true })));
     push_numbers(&mut ingest, 4..=4).await;
-    assert_eq!(words([&next_news(&mut stream).await]), ["number 4"]);
+    assert_eq!(items([&next_news(&mut stream).await]), ["number 4"]);
 }
 
 #[tokio::test]
@@ -61,9 +61,9 @@ async fn start_time_is_when_records_were_stored() {
     let between = std::time::SystemTime::now();
     push_numbers(&mut ingest, 21..=25).await;
     let at = |time: Timestamp| WatchDiagnosesRequest { start: Some(Start::StartTime(time)), ..from_oldest() };
-    assert_eq!(words(&replay(&mut feed, at(between.into())).await).len(), 5);
-    assert_eq!(words(&replay(&mut feed, at(Timestamp::default())).await).len(), 25);
-    assert_eq!(words(&replay(&mut feed, at(Timestamp { seconds: 9_000_000_000, nanos: 0 })).await).len(), 0);
+    assert_eq!(items(&replay(&mut feed, at(between.into())).await).len(), 5);
+    assert_eq!(items(&replay(&mut feed, at(Timestamp::default())).await).len(), 25);
+    assert_eq!(items(&replay(&mut feed, at(Timestamp { seconds: 9_000_000_000, nanos: 0 })).await).len(), 0);
 }
 
 #[tokio::test]
@@ -80,11 +80,14 @@ async fn filters_select_what_is_sent() {
         changed(2, |d| subject(d).namespace = "pay".into()),
         changed(3, |d| d.set_cause(Cause::CrashSegfault)),
         changed(4, |d| d.set_severity(Severity::Info)),
-        changed(5, |d| subject(d).node = "n2".into()),
         changed(6, |d| d.fatal = false),
         changed(7, |d| subject(d).set_kind(SubjectKind::Pod)),
     ];
-    ingest.push_diagnoses(push(1, records)).await.unwrap();
+    let (first, then) = records.split_at(4);
+    ingest.push_diagnoses(push(1, first.to_vec())).await.unwrap();
+    let of_n2 = PushDiagnosesRequest { node: "n2".into(), ..push(1, [changed(5, |d| subject(d).node = "n2".into())]) };
+    ingest.push_diagnoses(of_n2).await.unwrap();
+    ingest.push_diagnoses(push(5, then.to_vec())).await.unwrap();
     let none = DiagnosisFilter::default;
     let cases = [
         (DiagnosisFilter { namespaces: vec!["pay".into()], ..none() }, vec![2]),
@@ -102,10 +105,10 @@ async fn filters_select_what_is_sent() {
         let expected =
             |numbers: &mut dyn Iterator<Item = u64>| numbers.map(|n| format!("number {n}")).collect::<Vec<_>>();
         let include = WatchDiagnosesRequest { include: vec![filter.clone()], ..from_oldest() };
-        assert_eq!(words(&replay(&mut feed, include).await), expected(&mut numbers.iter().copied()), "{filter:?}");
+        assert_eq!(items(&replay(&mut feed, include).await), expected(&mut numbers.iter().copied()), "{filter:?}");
         let exclude = WatchDiagnosesRequest { exclude: vec![filter.clone()], ..from_oldest() };
         let others = &mut (1..=7).filter(|n| !numbers.contains(n));
-        assert_eq!(words(&replay(&mut feed, exclude).await), expected(others), "all but {filter:?}");
+        assert_eq!(items(&replay(&mut feed, exclude).await), expected(others), "all but {filter:?}");
         let listed = list(&mut feed, ListDiagnosesRequest { filter: Some(filter.clone()), ..Default::default() }).await;
         assert_eq!(listed, expected(&mut numbers.iter().rev().copied()), "list {filter:?}");
     }
@@ -157,7 +160,7 @@ async fn wrong_requests_are_refused() {
 }
 
 #[tokio::test]
-async fn what_retention_takes_from_a_reader_is_told_once() {
+async fn what_retention_takes_from_a_reader_is_reported_once() {
     let aggregator = Aggregator::start_with(&["--retain-bytes", "1MiB"], Timing::default()).await;
     let (mut ingest, mut feed) = (aggregator.ingest().await, aggregator.feed().await);
     push_numbers(&mut ingest, 1..=10).await;
@@ -172,8 +175,8 @@ async fn what_retention_takes_from_a_reader_is_told_once() {
     let Some(Frame::Gap(gap)) = &all[0].frame else { panic!("{:?}", all[0]) };
     assert_eq!(gap.reason(), GapReason::Retention);
     assert!(gap.start_time.is_some() && gap.end_time.is_some());
-    let received = words(&all[1..]);
-    assert!(!received.iter().any(|word| word.starts_with("gap")), "one gap tells all");
+    let received = items(&all[1..]);
+    assert!(!received.iter().any(|item| item.starts_with("gap")), "one gap reports all");
     assert_eq!(
         5 + gap.lost_count() + received.len() as u64,
         pushed,
@@ -189,7 +192,7 @@ async fn token_of_another_ledger_gives_a_gap_and_then_everything() {
     let aggregator = Aggregator::start().await;
     push_numbers(&mut aggregator.ingest().await, 1..=2).await;
     let frames = replay(&mut aggregator.feed().await, resume(&token)).await;
-    assert_eq!(words(&frames), ["gap ledger 0", "number 1", "number 2"]);
+    assert_eq!(items(&frames), ["gap ledger 0", "number 1", "number 2"]);
 }
 
 #[tokio::test]
@@ -197,7 +200,7 @@ async fn bookmarks_move_a_reader_on_that_nothing_matches() {
     let timing = quick(Duration::from_millis(20), Duration::from_secs(60));
     let aggregator = Aggregator::start_with(&[], timing).await;
     let (mut ingest, mut feed) = (aggregator.ingest().await, aggregator.feed().await);
-    let filter = DiagnosisFilter { namespaces: vec!["nobody".into()], ..Default::default() };
+    let filter = DiagnosisFilter { namespaces: vec!["unused".into()], ..Default::default() };
     let request = WatchDiagnosesRequest { include: vec![filter], ..Default::default() };
     let mut stream = feed.watch_diagnoses(request).await.unwrap().into_inner();
     let before = stream.message().await.unwrap().unwrap().resume_token;
@@ -209,19 +212,19 @@ async fn bookmarks_move_a_reader_on_that_nothing_matches() {
             break frame.resume_token;
         }
     };
-    assert_eq!(words(&replay(&mut feed, resume(&after)).await), Vec::<String>::new());
-    assert_eq!(words(&replay(&mut feed, resume(&before)).await).len(), 5);
+    assert_eq!(items(&replay(&mut feed, resume(&after)).await), Vec::<String>::new());
+    assert_eq!(items(&replay(&mut feed, resume(&before)).await).len(), 5);
 }
 
 #[tokio::test]
-async fn slow_reader_stops_nobody_and_misses_nothing() {
+async fn slow_reader_blocks_no_other_and_misses_nothing() {
     let timing = quick(Duration::from_secs(15), Duration::from_millis(200));
     let aggregator = Aggregator::start_with(&[], timing).await;
     let (mut ingest, mut feed) = (aggregator.ingest().await, aggregator.feed().await);
     // More than the windows of HTTP/2 hold.
     let large = |n| Record::Diagnosis(Diagnosis { explanation: "x".repeat(60 << 10), ..diagnosis(n) });
-    for first in (1..=400).step_by(100) {
-        ingest.push_diagnoses(push(first, (first..first + 100).map(large))).await.unwrap();
+    for first in (1..=400).step_by(25) {
+        ingest.push_diagnoses(push(first, (first..first + 25).map(large))).await.unwrap();
     }
     let request = WatchDiagnosesRequest { start: Some(Start::FromOldest(true)), ..Default::default() };
     let slow = aggregator.feed().await.watch_diagnoses(request).await.unwrap().into_inner();
@@ -229,14 +232,14 @@ async fn slow_reader_stops_nobody_and_misses_nothing() {
     quick.message().await.unwrap();
     for n in 401..=450 {
         push_numbers(&mut ingest, n..=n).await;
-        assert_eq!(words([&next_news(&mut quick).await]), [format!("number {n}")]);
+        assert_eq!(items([&next_news(&mut quick).await]), [format!("number {n}")]);
     }
     // Time is what is tested here: the limit for a client that takes nothing.
     tokio::time::sleep(Duration::from_millis(600)).await;
     let (mut frames, end) = drain(slow).await;
     assert_eq!(end.expect("it was ended").code(), Code::Unavailable);
     frames.extend(replay(&mut feed, resume(&frames.last().unwrap().resume_token)).await);
-    assert_eq!(words(&frames), (1..=450).map(|n| format!("number {n}")).collect::<Vec<_>>());
+    assert_eq!(items(&frames), (1..=450).map(|n| format!("number {n}")).collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -331,19 +334,21 @@ async fn large_answers_are_cut_into_pages_that_clients_take() {
     let aggregator = Aggregator::start().await;
     let mut ingest = aggregator.ingest().await;
     let large = |n| Record::Diagnosis(Diagnosis { explanation: "x".repeat(60 << 10), ..diagnosis(n) });
-    ingest.push_diagnoses(push(1, (1..=100).map(large))).await.unwrap();
+    for first in (1..=100).step_by(25) {
+        ingest.push_diagnoses(push(first, (first..first + 25).map(large))).await.unwrap();
+    }
     // A client with gRPC's default limit of 4 MiB.
     let mut feed = Feed::new(channel(&aggregator.url()).await);
     assert_eq!(list(&mut feed, ListDiagnosesRequest { page_size: 1000, ..Default::default() }).await.len(), 100);
     let request = WatchDiagnosesRequest { max_batch_size: 500, ..from_oldest() };
-    assert_eq!(words(&replay(&mut feed, request).await).len(), 100);
+    assert_eq!(items(&replay(&mut feed, request).await).len(), 100);
 }
 
 #[tokio::test]
-async fn status_tells_how_each_exporter_fares() {
+async fn status_shows_the_state_of_each_exporter() {
     let place = tempfile::tempdir().unwrap();
     let file = format!("file://{}/out.jsonl?name=archive", place.path().display());
-    // Nobody listens there.
+    // There is no listener.
     let flags = ["--export", &file, "--export", "syslog+tcp://127.0.0.1:1?name=siem"];
     let aggregator = Aggregator::start_with(&flags, Timing::default()).await;
     push_numbers(&mut aggregator.ingest().await, 1..=20).await;

@@ -9,7 +9,7 @@ use tonic::{Code, codegen::http::uri::PathAndQuery};
 use tonic_types::StatusExt;
 
 use crate::support::{
-    Aggregator, channel, diagnosis, from_oldest, gap, push, push_numbers, replay, subject, uid, words,
+    Aggregator, channel, diagnosis, from_oldest, gap, items, push, push_numbers, replay, subject, uid,
 };
 
 #[tokio::test]
@@ -24,11 +24,11 @@ async fn resend_stores_nothing_twice() {
     // From a new outbox over the same facts, as after an agent lost its disk.
     let again = PushDiagnosesRequest { stream_id: "another".into(), ..push(1, [Record::Diagnosis(diagnosis(1))]) };
     assert_eq!(ingest.push_diagnoses(again).await.unwrap().into_inner().acknowledged_sequence, 1);
-    assert_eq!(words(&replay(&mut feed, from_oldest()).await), ["number 1", "gap kernel_log 7", "number 2"]);
+    assert_eq!(items(&replay(&mut feed, from_oldest()).await), ["number 1", "gap kernel_log 7", "number 2"]);
 }
 
 #[tokio::test]
-async fn empty_push_tells_where_to_continue() {
+async fn empty_push_returns_where_to_continue() {
     let aggregator = Aggregator::start().await;
     let mut ingest = aggregator.ingest().await;
     assert_eq!(ingest.push_diagnoses(push(1, [])).await.unwrap().into_inner().acknowledged_sequence, 0);
@@ -48,13 +48,13 @@ async fn a_push_behind_a_hole_is_refused_and_leaves_nothing() {
     assert_eq!(ingest.push_diagnoses(after(4)).await.unwrap_err().code(), Code::Aborted);
     assert_eq!(ingest.push_diagnoses(after(u64::MAX)).await.unwrap_err().code(), Code::Aborted);
     assert_eq!(ingest.push_diagnoses(push(1, [])).await.unwrap().into_inner().acknowledged_sequence, 2);
-    // Sequences 3 and 4 may have been shed: what counts is what was acknowledged.
+    // Sequences 3 and 4 may have been discarded: what counts is what was acknowledged.
     assert_eq!(ingest.push_diagnoses(after(2)).await.unwrap().into_inner().acknowledged_sequence, 5);
-    assert_eq!(words(&replay(&mut feed, from_oldest()).await), ["number 1", "number 2", "number 5"]);
+    assert_eq!(items(&replay(&mut feed, from_oldest()).await), ["number 1", "number 2", "number 5"]);
 }
 
 #[tokio::test]
-async fn a_node_cannot_revise_what_another_has_told() {
+async fn a_node_cannot_revise_what_another_has_reported() {
     let aggregator = Aggregator::start().await;
     let (mut ingest, mut feed) = (aggregator.ingest().await, aggregator.feed().await);
     let of = |node: &str, summary: &str, revision| {
@@ -67,7 +67,7 @@ async fn a_node_cannot_revise_what_another_has_told() {
         assert_eq!(ingest.push_diagnoses(forged.clone()).await.unwrap().into_inner().acknowledged_sequence, 1);
     }
     ingest.push_diagnoses(push(2, [of("n1", "killed by its pod's limit", 2)])).await.unwrap();
-    let seen = words(&replay(&mut feed, from_oldest()).await);
+    let seen = items(&replay(&mut feed, from_oldest()).await);
     assert_eq!(seen, ["killed by its limit", "gap ledger 1", "killed by its pod's limit"]);
 }
 
@@ -78,11 +78,11 @@ async fn sequences_out_of_order_lose_nothing_and_never_fall_back() {
     assert_eq!(push_numbers(&mut ingest, 5..=6).await.acknowledged_sequence, 6);
     assert_eq!(push_numbers(&mut ingest, 1..=3).await.acknowledged_sequence, 6);
     assert_eq!(replay(&mut feed, from_oldest()).await.len(), 2, "one batch and the bookmark at the end");
-    assert_eq!(words(&replay(&mut feed, from_oldest()).await).len(), 5);
+    assert_eq!(items(&replay(&mut feed, from_oldest()).await).len(), 5);
 }
 
 #[tokio::test]
-async fn wrong_records_are_refused_one_by_one_and_readers_are_told() {
+async fn wrong_records_are_refused_one_by_one_and_readers_get_a_gap() {
     let aggregator = Aggregator::start().await;
     let (mut ingest, mut feed) = (aggregator.ingest().await, aggregator.feed().await);
     let wrong = |change: fn(&mut coroner_proto::v1::Diagnosis)| {
@@ -112,7 +112,7 @@ async fn wrong_records_are_refused_one_by_one_and_readers_are_told() {
         assert_eq!(rejected, [2, 3, 4, 5, 6, 7, 8, 10]);
         assert!(answer.rejected.iter().all(|r| r.reason.len() < 300), "{:?}", answer.rejected);
     }
-    assert_eq!(words(&replay(&mut feed, from_oldest()).await), ["number 1", "number 2", "gap intake 8"]);
+    assert_eq!(items(&replay(&mut feed, from_oldest()).await), ["number 1", "gap intake 8", "number 2"]);
 }
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn sequence_that_no_outbox_counts_to_is_refused() {
 }
 
 #[tokio::test]
-async fn wrong_pushes_are_refused_with_the_code_that_says_so() {
+async fn wrong_pushes_are_refused_with_the_right_code() {
     let aggregator = Aggregator::start().await;
     let mut ingest = aggregator.ingest().await;
     let many = push(1, (0..501).map(|n| Record::Diagnosis(diagnosis(n))));
@@ -156,7 +156,7 @@ struct NotText {
 }
 
 #[tokio::test]
-async fn push_that_is_no_message_is_refused_with_the_code_that_says_so() {
+async fn push_that_is_no_message_is_refused_with_the_right_code() {
     let aggregator = Aggregator::start().await;
     let channel = channel(&aggregator.url()).await;
     let mut grpc = tonic::client::Grpc::new(channel);
@@ -180,7 +180,7 @@ async fn push_while_stopping_is_refused_with_a_time_to_come_again() {
 }
 
 #[tokio::test]
-async fn status_tells_each_node_and_survives_a_restart() {
+async fn status_shows_each_node_and_survives_a_restart() {
     let aggregator = Aggregator::start().await;
     let mut ingest = aggregator.ingest().await;
     let sources = vec![SourceStatus {
@@ -197,7 +197,7 @@ async fn status_tells_each_node_and_survives_a_restart() {
         assert_eq!((status.record_count, status.nodes.len()), (2, 1));
         assert_eq!((status.nodes[0].node.as_str(), status.nodes[0].acknowledged_sequence), ("n1", 2));
         assert_eq!(status.nodes[0].sources, sources);
-        assert!(status.nodes[0].last_heard_time.is_some() && status.oldest_time.is_some());
+        assert!(status.nodes[0].last_seen_time.is_some() && status.oldest_time.is_some());
     }
     let aggregator = aggregator.restart().await;
     let status = aggregator.feed().await.get_status(GetStatusRequest {}).await.unwrap().into_inner();

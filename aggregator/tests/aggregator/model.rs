@@ -1,4 +1,5 @@
-//! The ledger against a model of it: whatever is appended, again appended, and expired, readers see what the model says.
+//! The ledger against a model of it: whatever is appended, again appended, and expired, readers see what the model
+//! predicts.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -87,6 +88,8 @@ fn entry((sequence, made): (i64, Made), now: i64, serial: usize) -> Entry {
                 subject: Some(Subject { namespace: namespace.to_string(), name, ..Subject::default() }),
                 event_time: Some(timestamp(event_time)),
                 fatal: uid % 2 == 0,
+                severity: i32::from(uid),
+                cause: i32::from(uid % 3),
                 summary: text,
                 ..Diagnosis::default()
             };
@@ -111,7 +114,7 @@ struct Model {
 struct Stream {
     id: u64,
     acknowledged: i64,
-    heard: i64,
+    seen_at: i64,
 }
 
 impl Model {
@@ -127,7 +130,7 @@ impl Model {
             Stream { id: *last_stream, ..Stream::default() }
         });
         stream.acknowledged = stream.acknowledged.max(highest);
-        stream.heard = now;
+        stream.seen_at = now;
         self.waiting.push_back((now, stream.id, entries.to_vec()));
         stream.acknowledged
     }
@@ -156,7 +159,7 @@ impl Model {
         let limit = usize::try_from(limit).unwrap();
         let count = self.records.iter().take(limit).take_while(|r| r.time < older_than).count();
         self.records.drain(..count);
-        self.streams.retain(|_, stream| stream.heard >= older_than);
+        self.streams.retain(|_, stream| stream.seen_at >= older_than);
     }
 
     /// The highest kept revision of each uid, the newest first.
@@ -201,9 +204,20 @@ fn check(model: &Model, path: &Path, handled: Position) -> Result<(), TestCaseEr
         fatal_only: true,
         ..Default::default()
     };
-    for filter in [coroner_proto::v1::DiagnosisFilter::default(), named("pod-1"), spaces] {
+    let severe = coroner_proto::v1::DiagnosisFilter { min_severity: 3, ..Default::default() };
+    let severe_of_causes = coroner_proto::v1::DiagnosisFilter { causes: vec![1, 2], ..severe.clone() };
+    for filter in [coroner_proto::v1::DiagnosisFilter::default(), named("pod-1"), spaces, severe, severe_of_causes] {
         let filter = Filter::new(filter).unwrap();
-        let mut query = Query { filter, start_time: None, end_time: None, after: None, limit: 2, bytes: 1 << 20 };
+        let mut query = Query {
+            filter,
+            except: Default::default(),
+            start_time: None,
+            end_time: None,
+            after: None,
+            limit: 2,
+            bytes: 1 << 20,
+            scan: 2,
+        };
         let mut listed = Vec::new();
         loop {
             let page = ledger::list(&connection, &query).unwrap();
@@ -237,7 +251,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn readers_see_what_the_model_says(steps in prop::collection::vec(step(), 1..12), handled in 0..6_i64) {
+    fn readers_see_what_the_model_predicts(steps in prop::collection::vec(step(), 1..12), handled in 0..6_i64) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ledger.db");
         let mut store = Some(Store::open(&path).unwrap());
@@ -280,7 +294,7 @@ proptest! {
 }
 
 #[test]
-fn what_waits_and_cannot_be_understood_any_more_is_told_as_lost() {
+fn waiting_entries_that_cannot_be_decoded_are_reported_as_lost() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("ledger.db");
     let mut store = Store::open(&path).unwrap();
@@ -297,22 +311,22 @@ fn what_waits_and_cannot_be_understood_any_more_is_told_as_lost() {
     let connection = Connection::open(&path).unwrap();
     let limits = Limits { scan: 9, records: 9, bytes: 1 << 20 };
     let chunk = ledger::read(&connection, Position::default(), None, &Selection::default(), limits).unwrap();
-    let told = chunk.items.into_iter().map(|item| match item.body {
+    let received = chunk.items.into_iter().map(|item| match item.body {
         Body::Gap(gap) => Gap::decode(&*gap).unwrap(),
         Body::Diagnosis(_) => panic!("there was none"),
     });
-    let told: Vec<_> = told.map(|gap| (gap.node, gap.lost_count)).collect();
-    assert_eq!(told, [("n".into(), Some(2)), (String::new(), None), ("n".into(), Some(1)), (String::new(), None)]);
+    let received: Vec<_> = received.map(|gap| (gap.node, gap.lost_count)).collect();
+    assert_eq!(received, [("n".into(), Some(2)), (String::new(), None), ("n".into(), Some(1)), (String::new(), None)]);
 }
 
 #[test]
-fn an_outbox_that_lives_is_not_forgotten_though_all_that_it_told_is_too_old() {
+fn an_active_outbox_is_not_forgotten_though_all_its_records_have_expired() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = Store::open(&directory.path().join("ledger.db")).unwrap();
     let handshake = |status| Push { node: "n".into(), stream_id: "o".into(), status, ..Push::default() };
-    let told = Push { acknowledge: 7, entries: vec![entry((7, Made::Gap), 1, 1)], ..handshake(None) };
-    assert_eq!(store.append(vec![told], 1).unwrap(), [7]);
-    // It says that it lives, and nothing else.
+    let received = Push { acknowledge: 7, entries: vec![entry((7, Made::Gap), 1, 1)], ..handshake(None) };
+    assert_eq!(store.append(vec![received], 1).unwrap(), [7]);
+    // It reports that it is running, and nothing else.
     assert_eq!(store.append(vec![handshake(Some((vec![], 100)))], 100).unwrap(), [7]);
     let retention = Retention { age: Duration::from_nanos(50), bytes: u64::MAX };
     store.expire(retention, 120, 10).unwrap();

@@ -1,4 +1,5 @@
-//! A ledger that several aggregators share, over a real nats-server: no agent and no reader notices whom it speaks to.
+//! A ledger that several aggregators share, over a real nats-server: agents and readers do not notice which one they
+//! use.
 
 use std::{path::Path, time::Duration};
 
@@ -11,7 +12,7 @@ use tonic::Code;
 
 use crate::{
     exporters::daemon::NatsServer,
-    support::{Aggregator, Feed, Ingest, diagnosis, from_oldest, push, push_numbers, replay, words},
+    support::{Aggregator, Feed, Ingest, diagnosis, from_oldest, items, push, push_numbers, replay},
 };
 
 async fn beside(server: &NatsServer, flags: &[&str]) -> Aggregator {
@@ -36,7 +37,7 @@ async fn read(feed: &mut Feed, start: Start, count: usize) -> (Vec<String>, Vec<
     while seen.len() < count {
         let response = frames.message().await.unwrap().unwrap();
         tokens.push(response.resume_token.clone());
-        seen.extend(words([&response]));
+        seen.extend(items([&response]));
     }
     (seen, tokens)
 }
@@ -93,13 +94,13 @@ async fn a_reader_that_knows_more_than_its_new_aggregator_waits_for_it() {
     push_numbers(&mut ingest, 10..=14).await;
     let mut seen = vec![];
     while seen.len() < 2 {
-        seen.extend(words([&frames.message().await.unwrap().unwrap()]));
+        seen.extend(items([&frames.message().await.unwrap().unwrap()]));
     }
     assert_eq!(seen, names(13..=14), "no gap, and nothing twice");
 }
 
 #[tokio::test]
-async fn an_index_that_is_lost_is_made_anew_with_all_that_is_known_of_nodes() {
+async fn a_lost_index_is_rebuilt_with_all_that_is_known_of_nodes() {
     let place = tempfile::tempdir().unwrap();
     let server = NatsServer::start(place.path(), 0).await;
     let one = beside(&server, &[]).await;
@@ -113,7 +114,7 @@ async fn an_index_that_is_lost_is_made_anew_with_all_that_is_known_of_nodes() {
     let other = beside(&server, &[]).await;
     let mut feed = other.feed().await;
     assert_eq!(acknowledged(&mut other.ingest().await).await, 30);
-    assert_eq!(words(&replay(&mut feed, from_oldest()).await), names(1..=30));
+    assert_eq!(items(&replay(&mut feed, from_oldest()).await), names(1..=30));
     assert_eq!(read(&mut feed, Start::ResumeToken(tokens[1].clone()), 16).await.0, names(15..=30));
     let nodes = feed.get_status(GetStatusRequest {}).await.unwrap().into_inner().nodes;
     assert_eq!((nodes.len(), nodes[0].node.as_str(), nodes[0].sources[0].source.as_str()), (1, "n1", "cri"));
@@ -125,7 +126,7 @@ async fn an_index_that_is_lost_is_made_anew_with_all_that_is_known_of_nodes() {
     assert!(index.exists());
     std::fs::write(&index, "no database").unwrap();
     let again = over(directory, server.port, &[]).await;
-    assert_eq!(words(&replay(&mut again.feed().await, from_oldest()).await), names(1..=30));
+    assert_eq!(items(&replay(&mut again.feed().await, from_oldest()).await), names(1..=30));
 }
 
 #[tokio::test]
@@ -139,7 +140,7 @@ async fn while_the_stream_is_away_readers_read_and_agents_keep() {
     let refused = ingest.push_diagnoses(push(6, [Record::Diagnosis(diagnosis(6))])).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable);
     let mut feed = one.feed().await;
-    assert_eq!(words(&replay(&mut feed, from_oldest()).await), names(1..=5));
+    assert_eq!(items(&replay(&mut feed, from_oldest()).await), names(1..=5));
 
     let _server = NatsServer::start(place.path(), port).await;
     while ingest.push_diagnoses(push(6, [Record::Diagnosis(diagnosis(6))])).await.is_err() {}
@@ -147,7 +148,7 @@ async fn while_the_stream_is_away_readers_read_and_agents_keep() {
 }
 
 #[tokio::test]
-async fn a_stream_that_was_lost_is_another_ledger_and_readers_are_told() {
+async fn a_stream_that_was_lost_is_another_ledger_and_readers_get_a_gap() {
     let place = tempfile::tempdir().unwrap();
     let server = NatsServer::start(place.path(), 0).await;
     let one = beside(&server, &[]).await;
@@ -156,7 +157,7 @@ async fn a_stream_that_was_lost_is_another_ledger_and_readers_are_told() {
     let port = server.kill();
     std::fs::remove_dir_all(place.path().join("js")).unwrap();
     let server = NatsServer::start(place.path(), port).await;
-    // The program ends with this, to be started anew.
+    // The program ends with this error, to be restarted.
     let error = tokio::time::timeout(Duration::from_secs(60), one.app.failed()).await.expect("it notices");
     assert!(error.to_string().contains("stream"), "{error}");
     let directory = one.directory;
@@ -170,7 +171,7 @@ async fn a_stream_that_was_lost_is_another_ledger_and_readers_are_told() {
     let request = WatchDiagnosesRequest { start: token, stop_at_end: true, ..Default::default() };
     let frames = replay(&mut one.feed().await, request).await;
     assert!(matches!(&frames[0].frame, Some(Frame::Gap(gap)) if gap.reason() == GapReason::Retention), "{frames:?}");
-    assert_eq!(words(&frames)[1..], names(3..=5));
+    assert_eq!(items(&frames)[1..], names(3..=5));
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! An aggregator of its own for each test, and the words to speak with it.
+//! An aggregator of its own for each test, and helpers to use it.
 
 use std::time::Duration;
 
@@ -103,7 +103,7 @@ pub(crate) fn subject(diagnosis: &mut Diagnosis) -> &mut Subject {
     diagnosis.subject.as_mut().unwrap()
 }
 
-/// A gap that tells how many things were lost.
+/// A gap with the number of lost items.
 pub(crate) fn gap(lost: u64) -> Gap {
     Gap {
         node: "n1".into(),
@@ -132,13 +132,13 @@ pub(crate) async fn push_numbers(ingest: &mut Ingest, numbers: std::ops::RangeIn
 }
 
 /// What a reader has, in order: summaries of diagnoses, and gaps as `gap SOURCE COUNT`.
-pub(crate) fn words<'a>(frames: impl IntoIterator<Item = &'a WatchDiagnosesResponse>) -> Vec<String> {
-    let words = frames.into_iter().flat_map(|response| match response.frame.as_ref().unwrap() {
+pub(crate) fn items<'a>(frames: impl IntoIterator<Item = &'a WatchDiagnosesResponse>) -> Vec<String> {
+    let items = frames.into_iter().flat_map(|response| match response.frame.as_ref().unwrap() {
         Frame::Batch(batch) => batch.diagnoses.iter().map(|d| d.summary.clone()).collect(),
         Frame::Gap(gap) => vec![format!("gap {} {}", gap.source, gap.lost_count())],
         Frame::Bookmark(_) => vec![],
     });
-    words.collect()
+    items.collect()
 }
 
 pub(crate) fn from_oldest() -> WatchDiagnosesRequest {

@@ -4,7 +4,7 @@ use coroner_diagnosis::text::is_unsafe;
 use coroner_proto::v1::{Diagnosis, Gap, Severity};
 
 use super::super::item::{Item, Record};
-use super::{Levels, Names, PRODUCT, VERSION, confidence_word, event_time, known, reason, severity, store_time};
+use super::{Levels, Names, PRODUCT, VERSION, confidence_name, event_time, known, reason, severity, store_time};
 
 const SEVERITY: Levels<u8> = Levels { info: 2, warning: 5, error: 7, critical: 9 };
 /// Bytes of one value: what CEF allows to `msg`.
@@ -36,11 +36,11 @@ fn add_diagnosis(extension: &mut Extension, diagnosis: &Diagnosis) {
     extension.add("dvchost", names.node);
     extension.add(
         "cat",
-        Some(&super::word(diagnosis.subject.as_ref().map_or("", |s| s.kind().as_str_name()), "SUBJECT_KIND_")),
+        Some(&super::short_name(diagnosis.subject.as_ref().map_or("", |s| s.kind().as_str_name()), "SUBJECT_KIND_")),
     );
     extension.add("msg", known(&diagnosis.summary));
     extension.add("reason", known(&diagnosis.explanation));
-    extension.add("act", Some(&confidence_word(diagnosis.confidence())));
+    extension.add("act", Some(&confidence_name(diagnosis.confidence())));
     extension.add("outcome", Some(if diagnosis.severity() == Severity::Info { "success" } else { "failure" }));
     if let Some(process) = &diagnosis.process {
         extension.add("dproc", known(&process.name));
@@ -73,7 +73,7 @@ fn add_gap(extension: &mut Extension, gap: &Gap) {
     extension.add("dvchost", known(&gap.node));
     extension.add("cat", Some("gap"));
     extension.add("msg", known(&gap.text));
-    extension.add("reason", Some(&super::word(gap.reason().as_str_name(), "GAP_REASON_")));
+    extension.add("reason", Some(&super::short_name(gap.reason().as_str_name(), "GAP_REASON_")));
     extension.custom("cs", 1, "source", known(&gap.source));
     extension.custom("cn", 1, "lostCount", gap.lost_count.map(|count| count.to_string()).as_deref());
 }
@@ -114,8 +114,8 @@ fn header(text: &str) -> String {
     out
 }
 
-/// Appends what is special as `special` has it, what could drive a terminal or disguise something as its code, and all else
-/// as it is; at most so many bytes.
+/// Appends what is special as `special` has it, what could drive a terminal or disguise something as its code, and all
+/// else as it is; at most so many bytes.
 fn escape(text: &str, max_bytes: usize, out: &mut String, special: impl Fn(char) -> Option<String>) {
     let end = out.len() + max_bytes;
     for c in text.chars() {

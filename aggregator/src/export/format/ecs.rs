@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::item::{Item, Record};
 use super::{
-    Levels, Names, PRODUCT, VERSION, confidence_word, event_time, known, native, reason, severity, statements,
+    Levels, Names, PRODUCT, VERSION, confidence_name, event_time, known, native, reason, severity, statements,
     store_time, time,
 };
 
@@ -43,8 +43,9 @@ fn of_diagnosis(diagnosis: &Diagnosis) -> Map<String, Value> {
     let cause = reason(diagnosis.cause());
     let resource = match kind {
         SubjectKind::Node => json!({"type": "node", "name": names.node}),
+        SubjectKind::Cluster => json!({"type": "cluster"}),
         SubjectKind::Workload | SubjectKind::Service | SubjectKind::Ingress => {
-            json!({"type": super::word(kind.as_str_name(), "SUBJECT_KIND_"), "name": subject.map(|s| &s.name)})
+            json!({"type": super::short_name(kind.as_str_name(), "SUBJECT_KIND_"), "name": subject.map(|s| &s.name)})
         }
         _ => json!({
             "type": "pod",
@@ -91,7 +92,7 @@ fn of_diagnosis(diagnosis: &Diagnosis) -> Map<String, Value> {
             "uid": diagnosis.uid,
             "revision": diagnosis.revision,
             "cause": diagnosis.cause().as_str_name(),
-            "confidence": confidence_word(diagnosis.confidence()),
+            "confidence": confidence_name(diagnosis.confidence()),
             "fatal": diagnosis.fatal,
             "signal": exit.map(|exit| exit.signal).filter(|signal| *signal > 0),
             "reported_reason": exit.and_then(|exit| known(&exit.reported_reason)),

@@ -1,30 +1,55 @@
 //! What a record looks like elsewhere. Pure functions; one format a file.
 
+pub(super) mod alertmanager;
 pub(super) mod cef;
+pub(super) mod cloud_events;
 pub(super) mod ecs;
 pub(super) mod native;
 pub(super) mod ocsf;
 pub(super) mod otlp;
 pub(super) mod rfc5424;
+pub(super) mod splunk;
 
+use coroner_diagnosis::text::escape_json;
 use coroner_proto::v1::{Cause, Confidence, Diagnosis, Evidence, Severity, Subject};
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::{
     item::{Item, Record},
-    target::Format,
+    target::{Body, Format},
 };
 use crate::time::nanoseconds;
 
 /// The record as one line, without its end.
 pub(super) fn line(item: &Item, format: Format) -> Vec<u8> {
     let line = match format {
-        Format::Native => native::object(item).to_string(),
-        Format::Ecs => ecs::object(item).to_string(),
-        Format::Ocsf => ocsf::object(item).to_string(),
+        Format::Native => escape_json(&native::object(item).to_string()),
+        Format::Ecs => escape_json(&ecs::object(item).to_string()),
+        Format::Ocsf => escape_json(&ocsf::object(item).to_string()),
+        Format::CloudEvents => escape_json(&cloud_events::object(item).to_string()),
         Format::Cef => cef::line(item),
     };
     line.into_bytes()
+}
+
+/// A batch as the body of one request.
+pub(super) fn body(batch: &[Item], body: &Body) -> Vec<u8> {
+    match body {
+        Body::Array(format) => {
+            let lines: Vec<_> = batch.iter().map(|item| line(item, *format)).collect();
+            [b"[".as_slice(), &lines.join(&b','), b"]"].concat()
+        }
+        Body::Lines(format) => batch.iter().flat_map(|item| line(item, *format).into_iter().chain([b'\n'])).collect(),
+        Body::Alerts { hold } => {
+            let alerts = alertmanager::alerts(batch, *hold);
+            if alerts.is_empty() { Vec::new() } else { escape_json(&Value::Array(alerts).to_string()).into_bytes() }
+        }
+        Body::Splunk { index } => {
+            let event = |item| escape_json(&splunk::object(item, index.as_deref()).to_string()) + "\n";
+            batch.iter().map(event).collect::<String>().into_bytes()
+        }
+    }
 }
 
 /// How this program calls itself to others.
@@ -34,17 +59,17 @@ pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// `CAUSE_OOM_CONTAINER_LIMIT` as `OomContainerLimit`, the way Kubernetes writes reasons.
 pub(super) fn reason(cause: Cause) -> String {
-    let words = cause.as_str_name().trim_start_matches("CAUSE_").split('_');
-    words.map(|word| format!("{}{}", &word[..1], word[1..].to_lowercase())).collect()
+    let parts = cause.as_str_name().trim_start_matches("CAUSE_").split('_');
+    parts.map(|short_name| format!("{}{}", &short_name[..1], short_name[1..].to_lowercase())).collect()
 }
 
 /// `SEVERITY_INFO` as `info`: the name of a value of an enum without its prefix.
-pub(super) fn word(name: &str, prefix: &str) -> String {
+pub(super) fn short_name(name: &str, prefix: &str) -> String {
     name.strip_prefix(prefix).unwrap_or(name).to_lowercase()
 }
 
-pub(super) fn confidence_word(confidence: Confidence) -> String {
-    word(confidence.as_str_name(), "CONFIDENCE_")
+pub(super) fn confidence_name(confidence: Confidence) -> String {
+    short_name(confidence.as_str_name(), "CONFIDENCE_")
 }
 
 /// Something that a severity is in another format.
@@ -98,7 +123,7 @@ pub(super) fn store_time(item: &Item) -> Timestamp {
     Timestamp::from_nanosecond(item.position.time.into()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// What a diagnosis says where, without asking each part whether it is there.
+/// The names and times of a diagnosis, with defaults for absent parts.
 #[derive(Debug)]
 pub(super) struct Names<'a> {
     pub(super) cluster: Option<&'a str>,
@@ -130,7 +155,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// What speaks for a verdict, then what speaks against others, each with the name of its list.
+/// The evidence for a verdict, then against others, each with the name of its list.
 pub(super) fn statements(diagnosis: &Diagnosis) -> impl Iterator<Item = (&'static str, &Evidence)> {
     let supporting = diagnosis.evidence.iter().map(|evidence| ("evidence", evidence));
     supporting.chain(diagnosis.against.iter().map(|evidence| ("against", evidence)))

@@ -1,4 +1,5 @@
-//! Our own JSON: the record as `coroner … -o json` prints it (proto3 JSON), with the id that names it and its place in the ledger.
+//! Our own JSON: the record as `coroner … -o json` prints it (proto3 JSON), with the id that names it and its place in
+//! the ledger.
 
 use prost::{Message, Name};
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ pub(in super::super) fn object(item: &Item) -> Value {
     json!({"id": item.id, "sequence": item.position.offset, kind: record})
 }
 
-/// Intake lets nothing pass that JSON cannot say; should it be so all the same, the record is not lost.
+/// Intake accepts nothing that JSON cannot represent; should it happen nevertheless, the record is not lost.
 fn value<M: Message + Name + std::fmt::Debug>(message: &M) -> Value {
     coroner_proto::json::to_value(message)
         .unwrap_or_else(|error| json!({"unsayable": error.to_string(), "debug": format!("{message:?}")}))

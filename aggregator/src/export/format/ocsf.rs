@@ -137,7 +137,7 @@ fn resources(diagnosis: &Diagnosis, names: &Names<'_>) -> Vec<Value> {
     resources
 }
 
-/// Where it happened, then what the statements said. A container alone is no evidence by the schema.
+/// Where it happened, then the statements. A container alone is no evidence by the schema.
 fn evidences(diagnosis: &Diagnosis, names: &Names<'_>) -> Vec<Value> {
     let container = names.container.map(|name| {
         json!({
@@ -156,11 +156,11 @@ fn evidences(diagnosis: &Diagnosis, names: &Names<'_>) -> Vec<Value> {
             "container": container,
         })
     });
-    let said = statements(diagnosis).map(|(list, evidence)| {
+    let quoted = statements(diagnosis).map(|(list, evidence)| {
         let at = time(evidence.time.as_ref()).map(|time| time.to_string());
         json!({"name": evidence.source, "data": {"list": list, "time": at, "text": evidence.text}})
     });
-    place.into_iter().chain(said).collect()
+    place.into_iter().chain(quoted).collect()
 }
 
 fn milliseconds(time: Timestamp) -> i64 {

@@ -1,7 +1,7 @@
 //! OpenTelemetry log records, as events.
 //!
-//! The resource is the thing that died, never this program: semantic conventions say so of reporters of crashes. What has a
-//! name there is told by it; the rest is `coroner.*`. `log.record.uid` names a record for good.
+//! The resource is the subject that ended, never this program, as semantic conventions require of reporters of crashes.
+//! Their names are used where there are any; the rest is `coroner.*`. `log.record.uid` identifies a record permanently.
 
 use coroner_proto::v1::{Cause, Diagnosis, Gap, Memory, OomScope, StopRequester};
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use opentelemetry_proto::tonic::{
 
 use super::super::item::{Item, Record};
 use super::{
-    Levels, Names, PRODUCT, VERSION, confidence_word, event_time, known, reason, severity, store_time, time, word,
+    Levels, Names, PRODUCT, VERSION, confidence_name, event_time, known, reason, severity, short_name, store_time, time,
 };
 
 /// The version of the semantic conventions whose names are used.
@@ -111,7 +111,7 @@ fn add_diagnosis(attributes: &mut Attributes, diagnosis: &Diagnosis) {
     attributes.text("coroner.cause", Some(diagnosis.cause().as_str_name()));
     attributes.text("coroner.uid", Some(&diagnosis.uid));
     attributes.number("coroner.revision", Some(diagnosis.revision));
-    attributes.text("coroner.confidence", Some(&confidence_word(diagnosis.confidence())));
+    attributes.text("coroner.confidence", Some(&confidence_name(diagnosis.confidence())));
     attributes.flag("coroner.fatal", Some(diagnosis.fatal));
     attributes.number("coroner.occurrence_count", Some(diagnosis.occurrence_count).filter(|count| *count > 0));
     attributes.text("coroner.explanation", known(&diagnosis.explanation));
@@ -119,7 +119,7 @@ fn add_diagnosis(attributes: &mut Attributes, diagnosis: &Diagnosis) {
     let contributing = diagnosis.contributing().filter(|cause| *cause != Cause::Unspecified);
     attributes.list("coroner.contributing", contributing.map(|cause| string(&reason(cause))).collect());
     if diagnosis.requested_by() != StopRequester::Unspecified {
-        let requester = word(diagnosis.requested_by().as_str_name(), "STOP_REQUESTER_");
+        let requester = short_name(diagnosis.requested_by().as_str_name(), "STOP_REQUESTER_");
         attributes.text("coroner.requested_by", Some(&requester));
     }
     if let Some(resolved) = time(diagnosis.resolve_time.as_ref()) {
@@ -147,7 +147,7 @@ fn add_diagnosis(attributes: &mut Attributes, diagnosis: &Diagnosis) {
 
 fn add_memory(attributes: &mut Attributes, memory: &Memory) {
     if memory.scope() != OomScope::Unspecified {
-        attributes.text("coroner.oom.scope", Some(&word(memory.scope().as_str_name(), "OOM_SCOPE_")));
+        attributes.text("coroner.oom.scope", Some(&short_name(memory.scope().as_str_name(), "OOM_SCOPE_")));
     }
     attributes.bytes("coroner.memory.limit_bytes", memory.limit_bytes);
     attributes.bytes("coroner.memory.usage_bytes", memory.usage_bytes);
@@ -156,7 +156,7 @@ fn add_memory(attributes: &mut Attributes, memory: &Memory) {
 }
 
 fn add_gap(attributes: &mut Attributes, gap: &Gap) {
-    attributes.text("coroner.gap.reason", Some(&word(gap.reason().as_str_name(), "GAP_REASON_")));
+    attributes.text("coroner.gap.reason", Some(&short_name(gap.reason().as_str_name(), "GAP_REASON_")));
     attributes.text("coroner.gap.source", known(&gap.source));
     attributes.bytes("coroner.gap.lost_count", gap.lost_count);
     for (key, at) in [("coroner.gap.start_time", &gap.start_time), ("coroner.gap.end_time", &gap.end_time)] {
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_resource_is_what_died_and_the_record_says_why() {
+    fn the_resource_is_what_ended_and_the_record_is_the_reason() {
         let request = request(&[samples::oom()]);
         let logs = &request.resource_logs[0];
         let resource = &logs.resource.as_ref().unwrap().attributes;

@@ -1,7 +1,7 @@
 //! Syslog by RFC 5424: the facts as structured data, and the summary, or the record in another format, as the message.
 //!
-//! A frame is bounded: receivers cut what is too long for them, and some take the rest for messages of its own. What is too
-//! long loses its evidence first, then its explanation, then its form.
+//! A frame is bounded: receivers cut what is too long for them, and some take the rest for messages of its own. What is
+//! too long loses its evidence first, then its explanation, then its form.
 
 use coroner_diagnosis::text;
 use coroner_proto::v1::Diagnosis;
@@ -9,10 +9,10 @@ use jiff::Timestamp;
 
 use super::super::item::{Item, Record};
 use super::super::target::{Format, Layout};
-use super::{Levels, Names, PRODUCT, confidence_word, event_time, known, reason, severity};
+use super::{Levels, Names, PRODUCT, confidence_name, event_time, known, reason, severity};
 
 const SEVERITY: Levels<u8> = Levels { info: 6, warning: 4, error: 3, critical: 2 };
-/// Says that the message is UTF-8.
+/// Marks the message as UTF-8.
 const BOM: &str = "\u{feff}";
 /// Bytes that are left for the message, the blank before it included.
 const MIN_MESSAGE: usize = 64;
@@ -28,20 +28,20 @@ pub(in super::super) fn frame(item: &Item, layout: &Layout) -> Vec<u8> {
     let time = timestamp(event_time(item));
     let head = format!("<{priority}>1 {time} {} {PRODUCT} - {} ", token(node, 255), token(Some(&id), 32));
     let mut frame = head.into_bytes();
-    let room = layout.max_bytes.saturating_sub(frame.len() + MIN_MESSAGE);
-    frame.extend_from_slice(&structured_data(item, &layout.enterprise, room));
+    let available = layout.max_bytes.saturating_sub(frame.len() + MIN_MESSAGE);
+    frame.extend_from_slice(&structured_data(item, &layout.enterprise, available));
     frame.push(b' ');
-    let room = layout.max_bytes.saturating_sub(frame.len());
-    frame.extend_from_slice(&message(item, layout.format, room));
+    let available = layout.max_bytes.saturating_sub(frame.len());
+    frame.extend_from_slice(&message(item, layout.format, available));
     frame
 }
 
-fn message(item: &Item, format: Option<Format>, room: usize) -> Vec<u8> {
+fn message(item: &Item, format: Option<Format>, available: usize) -> Vec<u8> {
     if let Some(format) = format {
         for more in [false, true] {
             let slimmed = slim(item, more);
             let line = super::line(&slimmed, format);
-            if line.len() <= room {
+            if line.len() <= available {
                 return line;
             }
         }
@@ -50,7 +50,7 @@ fn message(item: &Item, format: Option<Format>, room: usize) -> Vec<u8> {
         Record::Diagnosis(diagnosis) => &diagnosis.summary,
         Record::Gap(gap) => &gap.text,
     };
-    format!("{BOM}{}", text::clean(summary, room.saturating_sub(BOM.len()))).into_bytes()
+    format!("{BOM}{}", text::clean(summary, available.saturating_sub(BOM.len()))).into_bytes()
 }
 
 /// The record as it is, or without what it can do without.
@@ -66,7 +66,7 @@ fn slim(item: &Item, more: bool) -> Item {
     item
 }
 
-fn structured_data(item: &Item, enterprise: &str, room: usize) -> Vec<u8> {
+fn structured_data(item: &Item, enterprise: &str, available: usize) -> Vec<u8> {
     let mut data = format!("[{PRODUCT}@{enterprise}").into_bytes();
     let mut add = |name: &str, value: Option<&str>| {
         let Some(value) = value else { return };
@@ -79,7 +79,7 @@ fn structured_data(item: &Item, enterprise: &str, room: usize) -> Vec<u8> {
         }
         param.push(b'"');
         // What does not fit is left out as a whole; the first ones name the record.
-        if data.len() + param.len() < room {
+        if data.len() + param.len() < available {
             data.extend_from_slice(&param);
         }
     };
@@ -88,7 +88,7 @@ fn structured_data(item: &Item, enterprise: &str, room: usize) -> Vec<u8> {
     match &item.record {
         Record::Diagnosis(diagnosis) => add_diagnosis(&mut add, diagnosis),
         Record::Gap(gap) => {
-            add("reason", Some(&super::word(gap.reason().as_str_name(), "GAP_REASON_")));
+            add("reason", Some(&super::short_name(gap.reason().as_str_name(), "GAP_REASON_")));
             add("source", known(&gap.source));
             add("lost", gap.lost_count.map(|count| count.to_string()).as_deref());
         }
@@ -100,7 +100,7 @@ fn structured_data(item: &Item, enterprise: &str, room: usize) -> Vec<u8> {
 fn add_diagnosis(add: &mut impl FnMut(&str, Option<&str>), diagnosis: &Diagnosis) {
     let names = Names::of(diagnosis);
     add("cause", Some(&reason(diagnosis.cause())));
-    add("confidence", Some(&confidence_word(diagnosis.confidence())));
+    add("confidence", Some(&confidence_name(diagnosis.confidence())));
     add("node", names.node);
     add("namespace", names.namespace);
     add("pod", names.pod.or_else(|| diagnosis.subject.as_ref().and_then(|subject| known(&subject.name))));
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn evidence_goes_first_where_there_is_no_room() {
+    fn evidence_is_dropped_first_where_space_is_short() {
         let item = samples::oom();
         let whole = text(&item, &layout(Some(Format::Native), 7168));
         assert!(whole.contains("Killed process 4711"));

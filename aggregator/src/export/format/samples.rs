@@ -19,8 +19,12 @@ fn at(nanos: i32) -> Option<Timestamp> {
 
 /// A container that was killed at its own limit.
 pub(in super::super) fn oom() -> Item {
-    let evidence =
-        |source: &str, text: &str| Evidence { source: source.into(), time: at(120_000_000), text: text.into() };
+    let evidence = |source: &str, text: &str| Evidence {
+        source: source.into(),
+        time: at(120_000_000),
+        text: text.into(),
+        message: None,
+    };
     Item::diagnosis(
         POSITION,
         Diagnosis {

@@ -13,7 +13,7 @@ use super::{
     Refused, Remedy, Sink, Taken,
 };
 
-/// A thread of its own: a pipe that nobody reads may hold it for ever, and must not hold the program's end.
+/// A thread of its own: a pipe that is not read may block it for ever, and must not delay the program's end.
 #[derive(Debug)]
 pub(in super::super) struct Lines {
     target: target::Lines,
@@ -40,7 +40,7 @@ impl Lines {
                             Some(file) => file.append(&lines),
                             None => write_stdout(&lines),
                         };
-                        // Nobody waits for it if the program is ending.
+                        // It is not awaited if the program is ending.
                         let _gone = reply.send(written);
                     }
                 })?;

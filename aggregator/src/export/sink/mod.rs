@@ -1,5 +1,6 @@
-//! The ways out. A sink sends one batch and says what became of it; when to send what again is the runner's.
+//! The sinks. A sink sends one batch and reports the result; retries are the runner's task.
 
+mod events;
 mod headers;
 mod lines;
 mod nats;
@@ -12,7 +13,7 @@ use std::{fmt::Display, time::Duration};
 
 use super::item::Item;
 
-pub(super) use self::{lines::Lines, nats::Nats, otlp::Otlp, syslog::Syslog, webhook::Webhook};
+pub(super) use self::{events::Events, lines::Lines, nats::Nats, otlp::Otlp, syslog::Syslog, webhook::Webhook};
 
 /// One way out. A `send` that is dropped half-way may have sent anything; the batch comes again.
 pub(super) trait Sink: Send + 'static {
@@ -27,7 +28,7 @@ pub(super) struct Taken {
     pub(super) rejected: Option<Rejected>,
 }
 
-/// What the receiver said it will never take of a batch: how many, and why, but not which.
+/// What the receiver will never accept of a batch: how many, and why, but not which.
 #[derive(Debug)]
 pub(super) struct Rejected {
     pub(super) count: usize,
@@ -52,7 +53,7 @@ impl Refused {
 /// What a refusal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Remedy {
-    /// Nothing is wrong with the batch. After so long, if the receiver says it.
+    /// Nothing is wrong with the batch. After so long, if the receiver requests it.
     Retry { after: Option<Duration> },
     /// One of its records will never be taken.
     Bisect,

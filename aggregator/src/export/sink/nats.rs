@@ -1,7 +1,7 @@
-//! NATS JetStream. Each record is one message that the stream has acknowledged before the next one goes, so that no failure
-//! can change their order; `Nats-Msg-Id` is the record's id, by which the stream recognises what comes twice.
+//! NATS JetStream. Each record is one message that the stream has acknowledged before the next one goes, so that no
+//! failure can change their order; `Nats-Msg-Id` is the record's id, by which the stream recognises what comes twice.
 //!
-//! Spoken by JetStream's own protocol, a request to the subject that the stream answers: the client's layer above that
+//! Uses JetStream's own protocol, a request to the subject that the stream answers: the client's layer above that
 //! brings nothing more for publishing.
 
 use std::time::Duration;
@@ -58,14 +58,14 @@ impl Nats {
     }
 }
 
-/// What a stream says: `{"stream":…,"seq":…}`, or `{"error":{"code":…,"description":…}}`.
+/// The answer of a stream: `{"stream":…,"seq":…}`, or `{"error":{"code":…,"description":…}}`.
 fn acknowledged(answer: &[u8]) -> Result<(), Refused> {
     let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
     if answer.get("error").is_none() && answer.get("seq").is_some_and(Value::is_u64) {
         return Ok(());
     }
     let error = &answer["error"];
-    let why = format!("the stream says {}", error["description"].as_str().unwrap_or("nothing that is known"));
+    let why = format!("the stream answers {}", error["description"].as_str().unwrap_or("nothing that is known"));
     let remedy = match error["code"].as_u64() {
         // The message itself: too large for the stream.
         Some(400) if error["err_code"] == 10_054 => Remedy::Bisect,

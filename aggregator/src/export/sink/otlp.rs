@@ -1,8 +1,8 @@
 //! OTLP/gRPC logs.
 //!
-//! What a status means follows the table in docs/exporters.md. It deviates from OTLP's letter where that would lose records:
-//! `INTERNAL` and `UNKNOWN` are tried again (Vector says the former for what is transient), and a receiver that refuses this
-//! client as such has the records held, not dropped.
+//! What a status means follows the table in docs/exporters.md. It deviates from the OTLP specification where that would
+//! lose records: `INTERNAL` and `UNKNOWN` are retried (Vector answers the former for temporary failures), and a
+//! receiver that refuses this client as such makes the exporter hold the records, not discard them.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::remote::grpc;
 
-/// Below the runner's, so that the status says what was slow.
+/// Shorter than the runner's, so that the status shows what was slow.
 const CALL_DEADLINE: Duration = Duration::from_secs(25);
 
 #[derive(Debug)]
@@ -80,9 +80,10 @@ impl Sink for Otlp {
 fn remedy(status: &Status, alone: bool) -> Remedy {
     let after = status.get_details_retry_info().map(|info| info.retry_delay.unwrap_or_default());
     match status.code() {
-        // Servers of tonic say OutOfRange to a message that is too large, Vector's DataLoss to what it will never deliver.
+        // Servers of tonic answer OutOfRange to a message that is too large, Vector's DataLoss to what it will never
+        // deliver.
         Code::InvalidArgument | Code::OutOfRange | Code::DataLoss => Remedy::Bisect,
-        // Those of grpc-go say this to a message that is too large; no single record is, so then it is a quota.
+        // Those of grpc-go answer this to a message that is too large; no single record is, so then it is a quota.
         Code::ResourceExhausted if after.is_none() && !alone => Remedy::Bisect,
         Code::PermissionDenied
         | Code::Unauthenticated
@@ -109,7 +110,7 @@ fn connect(target: &target::Otlp) -> Result<Connection, Status> {
     Ok(Connection { client: LogsServiceClient::new(Proxied(channel)), metadata })
 }
 
-/// Of a file of lines `name: value`. No error repeats what it says.
+/// Of a file of lines `name: value`. No error contains their values.
 fn metadata(path: &std::path::Path) -> Result<MetadataMap, Status> {
     let headers = headers::read(path).map_err(Status::failed_precondition)?;
     let mut metadata = MetadataMap::new();
@@ -123,7 +124,7 @@ fn metadata(path: &std::path::Path) -> Result<MetadataMap, Status> {
     Ok(metadata)
 }
 
-/// What the status says and what lies beneath it.
+/// The status and its sources as one text.
 fn describe(status: &Status) -> String {
     let mut text = format!("{:?}: {}", status.code(), status.message());
     let mut source = std::error::Error::source(status);

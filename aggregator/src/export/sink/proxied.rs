@@ -1,5 +1,5 @@
-//! A receiver of gRPC behind a proxy, which answers in HTTP where it refuses by itself. Left alone, tonic would take its page for a
-//! message, and tell of nothing but a broken one.
+//! A gRPC receiver behind a proxy, which answers in HTTP where it refuses by itself. Without this, tonic would take its
+//! page for a message, and report only a broken one.
 
 use std::task::{Context, Poll};
 
@@ -35,7 +35,8 @@ where
     }
 }
 
-/// By gRPC's own table for HTTP (doc/http-grpc-status-mapping.md), but for what is too large: that is said as servers of tonic do.
+/// By gRPC's own table for HTTP (doc/http-grpc-status-mapping.md), except for what is too large: the same as servers of
+/// tonic.
 fn in_grpc(response: Response<Body>) -> Response<Body> {
     let status = response.status();
     if status == StatusCode::OK || response.headers().contains_key("grpc-status") {

@@ -1,8 +1,8 @@
 //! Syslog over TCP and TLS, with octet counting (RFC 6587, RFC 5425).
 //!
-//! Syslog has no acknowledgement. Each batch goes over a connection of its own, which is closed behind it in this direction
-//! only: a receiver closes the other direction when it has read to the end, and that is its word. What it does with what it
-//! has read, nobody can tell.
+//! Syslog has no acknowledgement. Each batch goes over a connection of its own, which is closed behind it in this
+//! direction only: a receiver closes the other direction when it has read to the end, which counts as its
+//! acknowledgement. What it does with what it has read is not known.
 
 use std::{io, time::Duration};
 
@@ -49,14 +49,14 @@ impl Syslog {
     }
 }
 
-/// Waits for the end of what the other side says, which means nothing.
+/// Waits for the end of what the other side sends, which means nothing.
 async fn closed(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> io::Result<()> {
     let mut ignored = [0; 512];
     loop {
         match stream.read(&mut ignored).await {
             Ok(0) => return Ok(()),
             Ok(_) => {}
-            // Many close TLS without saying so; a connection that was cut is another error.
+            // Many close TLS without announcing it; a connection that was cut is another error.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
             Err(error) => return Err(error),
         }

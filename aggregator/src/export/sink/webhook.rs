@@ -19,8 +19,8 @@ use crate::remote::tcp::connect;
 
 /// Bytes of an answer that are read.
 const ANSWER_BYTES: usize = 64 << 10;
-/// Bytes of an answer that are told.
-const TOLD_BYTES: usize = 200;
+/// Bytes of an answer that are quoted in a reason.
+const REASON_BYTES: usize = 200;
 
 pub(in super::super) struct Webhook {
     target: target::Webhook,
@@ -65,11 +65,11 @@ impl Webhook {
     }
 
     fn request(&self, body: Vec<u8>) -> Result<Request<Full<Bytes>>, Refused> {
-        let target::Webhook { authority, path, header_file, lines, .. } = &self.target;
+        let target::Webhook { authority, path, header_file, body: kind, .. } = &self.target;
         let mut request = Request::post(path)
             .header(header::HOST, authority)
             .header(header::USER_AGENT, concat!("coroner/", env!("CARGO_PKG_VERSION")))
-            .header(header::CONTENT_TYPE, if *lines { "application/x-ndjson" } else { "application/json" });
+            .header(header::CONTENT_TYPE, kind.media_type());
         let headers = header_file.as_deref().map_or_else(|| Ok(Vec::new()), headers::read);
         for (name, value) in headers.map_err(|error| Refused::new(Remedy::Hold, error))? {
             request = request.header(name, value);
@@ -82,23 +82,14 @@ impl Webhook {
 /// The text of an answer; none if it is too long, so that the connection cannot be used again.
 async fn read(body: Incoming) -> Option<String> {
     let bytes = Limited::new(body, ANSWER_BYTES).collect().await.ok()?.to_bytes();
-    Some(String::from_utf8_lossy(&bytes[..bytes.len().min(TOLD_BYTES)]).into_owned())
+    Some(String::from_utf8_lossy(&bytes[..bytes.len().min(REASON_BYTES)]).into_owned())
 }
 
 impl Sink for Webhook {
     async fn send(&mut self, batch: &[Item]) -> Result<Taken, Refused> {
-        let mut body = Vec::new();
-        for (n, item) in batch.iter().enumerate() {
-            if !self.target.lines {
-                body.push(if n == 0 { b'[' } else { b',' });
-            }
-            body.extend_from_slice(&format::line(item, self.target.format));
-            if self.target.lines {
-                body.push(b'\n');
-            }
-        }
-        if !self.target.lines {
-            body.push(b']');
+        let body = format::body(batch, &self.target.body);
+        if body.is_empty() {
+            return Ok(Taken::default());
         }
         let (answer, text) = self.post(body).await?;
         match remedy(&answer) {

@@ -1,10 +1,11 @@
-//! Where an exporter goes, as what, and how; `--export URL` says it in one line.
+//! Destination, format and options of an exporter; `--export URL` contains them in one line.
 
 mod parse;
 
 use std::{path::PathBuf, str::FromStr};
 
 use coroner_proto::v1::{DiagnosisFilter, Severity};
+use jiff::SignedDuration;
 
 use crate::remote::{Host, InvalidUrl, Tls, nats::NatsServer};
 
@@ -22,7 +23,7 @@ pub struct Target {
     pub(super) destination: Destination,
 }
 
-/// Where to begin.
+/// Where a new exporter begins to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
     /// With the oldest record that is kept.
@@ -49,11 +50,24 @@ impl Filter {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Destination {
+    /// Events of the Kubernetes API.
+    Events,
     Lines(Lines),
     Nats(Nats),
     Otlp(Otlp),
     Syslog(Syslog),
     Webhook(Webhook),
+}
+
+impl Destination {
+    /// What is carried if nothing else is asked for: what wakes people, or is shown to them among much else, begins
+    /// with warnings.
+    fn min_severity(&self) -> Severity {
+        match self {
+            Self::Events | Self::Webhook(Webhook { body: Body::Alerts { .. }, .. }) => Severity::Warning,
+            _ => Severity::Unspecified,
+        }
+    }
 }
 
 /// Lines in a file.
@@ -105,9 +119,31 @@ pub(super) struct Webhook {
     pub(super) path: String,
     pub(super) tls: Option<Tls>,
     pub(super) header_file: Option<PathBuf>,
-    pub(super) format: Format,
-    /// One object a line rather than an array.
-    pub(super) lines: bool,
+    pub(super) body: Body,
+}
+
+/// What the body of a request is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Body {
+    /// A JSON array of records.
+    Array(Format),
+    /// One record a line.
+    Lines(Format),
+    /// Alerts of Alertmanager, which are over so long after the latest event.
+    Alerts { hold: SignedDuration },
+    /// Events of Splunk's HTTP Event Collector, for this index if one is given.
+    Splunk { index: Option<String> },
+}
+
+impl Body {
+    /// Its media type.
+    pub(super) fn media_type(&self) -> &'static str {
+        match self {
+            Self::Array(Format::CloudEvents) => "application/cloudevents-batch+json",
+            Self::Array(_) | Self::Alerts { .. } | Self::Splunk { .. } => "application/json",
+            Self::Lines(_) => "application/x-ndjson",
+        }
+    }
 }
 
 /// A stream of NATS JetStream.
@@ -129,6 +165,8 @@ pub(super) enum Format {
     Ecs,
     /// Open Cybersecurity Schema Framework, JSON.
     Ocsf,
+    /// CloudEvents, JSON.
+    CloudEvents,
     /// Common Event Format.
     Cef,
 }
@@ -136,13 +174,14 @@ pub(super) enum Format {
 impl FromStr for Format {
     type Err = InvalidUrl;
 
-    fn from_str(word: &str) -> Result<Self, InvalidUrl> {
-        match word {
+    fn from_str(value: &str) -> Result<Self, InvalidUrl> {
+        match value {
             "native" => Ok(Self::Native),
             "ecs" => Ok(Self::Ecs),
             "ocsf" => Ok(Self::Ocsf),
+            "cloudevents" => Ok(Self::CloudEvents),
             "cef" => Ok(Self::Cef),
-            _ => Err(InvalidUrl::new(format!("format={word} is none of native, ecs, ocsf, cef"))),
+            _ => Err(InvalidUrl::new(format!("format={value} is none of native, ecs, ocsf, cloudevents, cef"))),
         }
     }
 }

@@ -3,9 +3,10 @@
 use std::str::FromStr;
 
 use coroner_proto::v1::Severity;
+use jiff::SignedDuration;
 use url::Url;
 
-use super::{Destination, Filter, Format, Layout, Lines, Nats, Otlp, Start, Syslog, Target, Webhook};
+use super::{Body, Destination, Filter, Format, Layout, Lines, Nats, Otlp, Start, Syslog, Target, Webhook};
 use crate::remote::{Host, InvalidUrl, Options, Tls, nats::NatsServer};
 
 impl FromStr for Target {
@@ -28,7 +29,9 @@ impl FromStr for Target {
                 namespaces: options
                     .take("namespaces")
                     .map_or_else(Vec::new, |list| list.split(',').map(Into::into).collect()),
-                min_severity: options.take("min-severity").map_or(Ok(Severity::Unspecified), |word| severity(&word))?,
+                min_severity: options
+                    .take("min-severity")
+                    .map_or_else(|| Ok(destination.min_severity()), |value| severity(&value))?,
             },
             destination,
         };
@@ -78,18 +81,28 @@ fn destination(url: &Url, options: &mut Options) -> Result<Destination, InvalidU
             };
             let format = format(options)?;
             if format == Format::Cef && !lines {
-                return Err(InvalidUrl::new("format=cef is no JSON; say body=lines with it"));
+                return Err(InvalidUrl::new("format=cef is no JSON; use body=lines with it"));
             }
-            Ok(Destination::Webhook(Webhook {
-                tls: Tls::of(options, url, &host, scheme == "https")?,
-                authority: url.port().map_or_else(|| host.bracketed(), |_| host.authority()),
-                host,
-                path: url.path().into(),
-                header_file: options.path("header-file"),
-                format,
-                lines,
-            }))
+            let body = if lines { Body::Lines(format) } else { Body::Array(format) };
+            Ok(Destination::Webhook(webhook(url, options, host, scheme == "https", url.path().into(), body)?))
         }
+        scheme @ ("alertmanager+http" | "alertmanager+https") => {
+            let host = Host::of(url, 9093)?;
+            let path = format!("{}/api/v2/alerts", url.path().trim_end_matches('/'));
+            let body = Body::Alerts { hold: hold(options)? };
+            let with_tls = scheme == "alertmanager+https";
+            Ok(Destination::Webhook(webhook(url, options, host, with_tls, path, body)?))
+        }
+        scheme @ ("splunk+http" | "splunk+https") => {
+            let host = Host::of(url, 8088)?;
+            let path = match url.path() {
+                "" | "/" => "/services/collector/event".to_owned(),
+                path => path.to_owned(),
+            };
+            let body = Body::Splunk { index: options.take("index") };
+            Ok(Destination::Webhook(webhook(url, options, host, scheme == "splunk+https", path, body)?))
+        }
+        "events" => Ok(Destination::Events),
         scheme @ ("nats" | "nats+tls") => {
             check_path(url, &["", "/"])?;
             let subject = options.take("subject").unwrap_or_else(|| "coroner.diagnoses".into());
@@ -105,10 +118,40 @@ fn destination(url: &Url, options: &mut Options) -> Result<Destination, InvalidU
             }))
         }
         other => Err(InvalidUrl::new(format!(
-            "{other}: is none of otlp+https, otlp+http, syslog+tls, syslog+tcp, https, http, nats+tls, nats, file, stdout"
+            "{other}: is none of otlp+https, otlp+http, syslog+tls, syslog+tcp, https, http, alertmanager+https, alertmanager+http, splunk+https, \
+             splunk+http, nats+tls, nats, events, file, stdout"
         ))),
     }
 }
+
+fn webhook(
+    url: &Url,
+    options: &mut Options,
+    host: Host,
+    with_tls: bool,
+    path: String,
+    body: Body,
+) -> Result<Webhook, InvalidUrl> {
+    Ok(Webhook {
+        tls: Tls::of(options, url, &host, with_tls)?,
+        // As in the URL: a port that is the scheme's own stays out.
+        authority: url.port().map_or_else(|| host.bracketed(), |_| host.authority()),
+        host,
+        path,
+        header_file: options.path("header-file"),
+        body,
+    })
+}
+
+/// How long an alert lasts, as 15m or 1h.
+fn hold(options: &mut Options) -> Result<SignedDuration, InvalidUrl> {
+    let Some(word) = options.take("hold") else { return Ok(SignedDuration::from_mins(15)) };
+    let hold = word.parse().ok().filter(|hold| (SignedDuration::from_mins(1)..=MAX_HOLD).contains(hold));
+    hold.ok_or_else(|| InvalidUrl::new(format!("hold={word} is not from 1m to 24h")))
+}
+
+/// The longest that an alert lasts.
+const MAX_HOLD: SignedDuration = SignedDuration::from_hours(24);
 
 fn check_path(url: &Url, allowed: &[&str]) -> Result<(), InvalidUrl> {
     if allowed.contains(&url.path()) {
@@ -136,22 +179,22 @@ fn check_name(name: String) -> Result<String, InvalidUrl> {
     Ok(name)
 }
 
-fn severity(word: &str) -> Result<Severity, InvalidUrl> {
-    match word {
+fn severity(value: &str) -> Result<Severity, InvalidUrl> {
+    match value {
         "info" => Ok(Severity::Info),
         "warning" => Ok(Severity::Warning),
         "error" => Ok(Severity::Error),
         "critical" => Ok(Severity::Critical),
-        _ => Err(InvalidUrl::new(format!("min-severity={word} is none of info, warning, error, critical"))),
+        _ => Err(InvalidUrl::new(format!("min-severity={value} is none of info, warning, error, critical"))),
     }
 }
 
 fn format(options: &mut Options) -> Result<Format, InvalidUrl> {
-    options.take("format").map_or(Ok(Format::Native), |word| word.parse())
+    options.take("format").map_or(Ok(Format::Native), |value| value.parse())
 }
 
 fn layout(options: &mut Options) -> Result<Layout, InvalidUrl> {
-    // 32473 is the number of examples: nobody's.
+    // 32473 is reserved for examples.
     let enterprise = options.take("enterprise").unwrap_or_else(|| "32473".into());
     if enterprise.is_empty() || enterprise.len() > 16 || !enterprise.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
         return Err(InvalidUrl::new(format!("enterprise={enterprise} is no private enterprise number")));
@@ -162,19 +205,19 @@ fn layout(options: &mut Options) -> Result<Layout, InvalidUrl> {
     })?;
     let format = match options.take("format").as_deref() {
         None | Some("summary") => None,
-        Some(word) => Some(word.parse()?),
+        Some(value) => Some(value.parse()?),
     };
     Ok(Layout { facility: facility(options)?, enterprise, max_bytes, format })
 }
 
 fn facility(options: &mut Options) -> Result<u8, InvalidUrl> {
-    let Some(word) = options.take("facility") else { return Ok(3) };
-    let local = word.strip_prefix("local").and_then(|digit| digit.parse::<u8>().ok()).filter(|digit| *digit < 8);
-    match (word.as_str(), local) {
+    let Some(value) = options.take("facility") else { return Ok(3) };
+    let local = value.strip_prefix("local").and_then(|digit| digit.parse::<u8>().ok()).filter(|digit| *digit < 8);
+    match (value.as_str(), local) {
         ("user", _) => Ok(1),
         ("daemon", _) => Ok(3),
         (_, Some(digit)) => Ok(16 + digit),
-        _ => Err(InvalidUrl::new(format!("facility={word} is none of daemon, user, local0 to local7"))),
+        _ => Err(InvalidUrl::new(format!("facility={value} is none of daemon, user, local0 to local7"))),
     }
 }
 
@@ -213,6 +256,15 @@ mod tests {
             panic!()
         };
         assert_eq!((webhook.host.port, webhook.authority.as_str(), webhook.path.as_str()), (443, "h", "/in"));
+        let alerts = target("alertmanager+https://am/prefix?hold=1h");
+        assert_eq!(alerts.filter.min_severity, Severity::Warning);
+        let Destination::Webhook(alerts) = alerts.destination else { panic!() };
+        assert_eq!((alerts.host.port, alerts.path.as_str()), (9093, "/prefix/api/v2/alerts"));
+        assert_eq!(alerts.body, Body::Alerts { hold: SignedDuration::from_hours(1) });
+        let Destination::Webhook(splunk) = target("splunk+https://hec?index=ops").destination else { panic!() };
+        assert_eq!((splunk.host.port, splunk.path.as_str()), (8088, "/services/collector/event"));
+        assert_eq!(splunk.body, Body::Splunk { index: Some("ops".into()) });
+        assert_eq!(target("events:").destination, Destination::Events);
         let Destination::Nats(nats) = target("nats://[::1]").destination else { panic!() };
         assert_eq!((nats.server.host.bracketed().as_str(), nats.subject.as_str()), ("[::1]", "coroner.diagnoses"));
         assert_eq!(target("stdout:").name, "stdout");
@@ -220,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_in_one_line_and_without_the_secret() {
+    fn an_error_is_one_line_without_the_secret() {
         for (text, part) in [
             ("", "no URL"),
             ("collector:4317x", "none of"),
@@ -246,8 +298,11 @@ mod tests {
             ("file:///x?frmat=native", "frmat"),
             ("file:///x?name=../x", "name="),
             ("file:///x?start=later", "start="),
-            ("file:///x?min-severity=loud", "min-severity="),
+            ("file:///x?min-severity=high", "min-severity="),
             ("file:///x#y", "%23"),
+            ("alertmanager+https://am?hold=1s", "hold="),
+            ("alertmanager+http://am", "without TLS"),
+            ("splunk+https://hec?format=ecs", "not known"),
         ] {
             let error = text.parse::<Target>().expect_err(text).to_string();
             assert!(error.contains(part) && !error.contains('\n') && !error.contains("hunter2"), "{text}: {error}");

@@ -1,9 +1,9 @@
 //! The log of a ledger that several aggregators share: a stream of NATS JetStream.
 //!
-//! A record is one message, and its sequence in the stream is its offset in the ledger, its time there the time at which it was
-//! stored: so all aggregators of a stream come to the same ledger, and a resume token of one is good at every other. What is
-//! known of nodes lies beside, in a bucket: how far the outbox of each is acknowledged, which must outlive the stream's retention,
-//! and its status.
+//! A record is one message, and its sequence in the stream is its offset in the ledger, its time there the time at
+//! which it was stored: so all aggregators of a stream come to the same ledger, and a resume token of one is good at
+//! every other. What is known of nodes lies beside, in a bucket: how far the outbox of each is acknowledged, which must
+//! outlive the stream's retention, and its status.
 
 mod nodes;
 mod target;
@@ -49,7 +49,7 @@ const SEQUENCE: HeaderName = HeaderName::from_static("coroner-sequence");
 /// A gap has none.
 const UID: HeaderName = HeaderName::from_static("coroner-uid");
 const REVISION: HeaderName = HeaderName::from_static("coroner-revision");
-/// The key of what tells this stream from every other one.
+/// The key of this stream's identity.
 const EPOCH: &str = "epoch";
 
 /// A connection to the stream and its buckets. It comes back by itself when it breaks.
@@ -128,6 +128,11 @@ impl JetStream {
         Ok(Self { context, name, subject, nodes, state, connected })
     }
 
+    /// The connection, and the name of the stream.
+    pub(super) fn bus(&self) -> (async_nats::Client, &str) {
+        (self.context.client(), &self.name)
+    }
+
     /// What exporters and the cluster's watch agree upon.
     pub(super) fn state(&self) -> &kv::Store {
         &self.state
@@ -142,7 +147,7 @@ impl JetStream {
         let doing = "ask for the state of the stream";
         let mut stream = match self.context.get_stream(&self.name).await {
             Err(error) => {
-                let gone = matches!(error.kind(), GetStreamErrorKind::JetStream(said) if said.error_code() == ErrorCode::STREAM_NOT_FOUND);
+                let gone = matches!(error.kind(), GetStreamErrorKind::JetStream(answer) if answer.error_code() == ErrorCode::STREAM_NOT_FOUND);
                 return Err(if gone { Error::StreamChanged } else { failed(doing)(error) });
             }
             Ok(stream) => stream,
@@ -151,7 +156,7 @@ impl JetStream {
         Ok(Extent { created: nanoseconds(info.created), last: offset(info.state.last_sequence) })
     }
 
-    /// What tells this stream from every other one: also from itself, if it has lost what an index of it once had.
+    /// The identity of this stream: it changes if the stream has lost what an index of it once had.
     pub(super) async fn epoch(&self, extent: Extent, index: Option<(Uuid, Offset)>) -> Result<Uuid, Error> {
         let doing = "agree upon the epoch of the stream";
         loop {
@@ -175,8 +180,8 @@ impl JetStream {
         }
     }
 
-    /// Publishes the records of a push in their order. On return the stream has all of them; gives the offset of the last, 0 if
-    /// there is none.
+    /// Publishes the records of a push in their order. On return the stream has all of them; gives the offset of the
+    /// last, 0 if there is none.
     pub(super) async fn publish(&self, push: &Push) -> Result<Offset, Error> {
         let doing = "store records in the stream";
         let mut acknowledgements = Vec::with_capacity(push.entries.len());

@@ -30,7 +30,7 @@ impl Drop for Daemon {
     }
 }
 
-/// rsyslog, which writes what it hears into a file, as it came.
+/// rsyslog, which writes what it receives into a file, unchanged.
 pub(crate) struct Rsyslog<'a> {
     directory: &'a Path,
     pub(crate) port: u16,
@@ -68,9 +68,9 @@ impl<'a> Rsyslog<'a> {
         let mut command = Command::new("rsyslogd");
         command.arg("-n").arg("-f").arg(directory.join("rsyslog.conf")).arg("-i").arg(directory.join("rsyslog.pid"));
         let daemon = Daemon::start(&mut command);
-        let told = || fs::read_to_string(&port_file).unwrap_or_default().trim().parse::<u16>().ok();
-        until(|| told().is_some_and(|port| TcpStream::connect(("127.0.0.1", port)).is_ok())).await;
-        Self { directory, port: told().unwrap(), daemon }
+        let port_found = || fs::read_to_string(&port_file).unwrap_or_default().trim().parse::<u16>().ok();
+        until(|| port_found().is_some_and(|port| TcpStream::connect(("127.0.0.1", port)).is_ok())).await;
+        Self { directory, port: port_found().unwrap(), daemon }
     }
 
     /// What it has written.
@@ -100,12 +100,12 @@ impl NatsServer {
         command.arg("--ports_file_dir").arg(directory);
         let daemon = Daemon::start(&mut command);
         let file = directory.join(format!("nats-server_{}.ports", daemon.0.id()));
-        let told = || {
+        let port_found = || {
             let ports: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file).ok()?).ok()?;
             ports["nats"][0].as_str()?.rsplit_once(':')?.1.parse::<u16>().ok()
         };
-        until(|| told().is_some()).await;
-        Self { port: told().unwrap(), daemon }
+        until(|| port_found().is_some()).await;
+        Self { port: port_found().unwrap(), daemon }
     }
 
     pub(crate) fn kill(mut self) -> u16 {

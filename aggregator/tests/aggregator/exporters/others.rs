@@ -33,7 +33,7 @@ fn ids_in(lines: &[String]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn rsyslog_hears_everything_in_order_though_it_was_killed() {
+async fn rsyslog_receives_everything_in_order_though_it_was_killed() {
     let place = tempfile::tempdir().unwrap();
     let rsyslog = Rsyslog::start(place.path(), None, 0).await;
     let target = format!("syslog+tcp://127.0.0.1:{}?facility=local3", rsyslog.port);
@@ -49,7 +49,7 @@ async fn rsyslog_hears_everything_in_order_though_it_was_killed() {
 }
 
 #[tokio::test]
-async fn rsyslog_hears_everything_over_tls_and_nobody_else_is_told() {
+async fn rsyslog_receives_everything_over_tls_and_no_other_server_does() {
     let place = tempfile::tempdir().unwrap();
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());

@@ -108,7 +108,7 @@ impl LogsService for Service {
 }
 
 impl Receiver {
-    /// At an address that nobody else here uses: a port of it that is free for a moment stays so.
+    /// At an address that is not used otherwise here: a port of it that is free for a moment stays so.
     pub(super) async fn start() -> Self {
         Self::start_with(SocketAddr::from(([127, 0, 0, 2], 0)), watch::channel(Vec::new()).0, None).await
     }

@@ -47,7 +47,7 @@ impl Exporting {
         Self::start_in(tempfile::tempdir().unwrap(), targets, pace, DAY, Some(numbers)).await
     }
 
-    /// The same, and all of it goes when the ledger is told to look for what is too old.
+    /// The same, and all of it is removed when the ledger looks for what is too old.
     pub(super) async fn start_forgetful(targets: &[&str], pace: Pace, numbers: RangeInclusive<u64>) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), targets, pace, Duration::from_nanos(1), Some(numbers)).await
     }
@@ -82,6 +82,7 @@ impl Exporting {
     /// Starts another exporter.
     pub(super) async fn add(&self, target: &str) {
         let setup = Setup {
+            cluster: None,
             ledger: Arc::clone(&self.ledger),
             directory: Setup::directory_of(&self.directory().join("ledger.db")),
             pace: self.pace,
@@ -201,8 +202,8 @@ pub(super) fn attribute(record: &LogRecord, key: &str) -> Option<String> {
     }
 }
 
-/// Everything is there, nothing else is, and each follows what came before it; what comes again comes as a repetition of
-/// the last few, from some point on.
+/// Everything is there, nothing else is, and each follows what came before it; what comes again comes as a repetition
+/// of the last few, from some point on.
 pub(super) fn assert_in_order(way: &str, ids: &[String], expected: impl Iterator<Item = String>) {
     let expected: Vec<String> = expected.collect();
     let mut next = 0;

@@ -1,0 +1,99 @@
+//! Where nodes can be probed. An agent names the port of its health service, and nothing else: the host is where its
+//! reports come from, so no report makes anyone connect elsewhere.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use coroner_diagnosis::observation::kube::Node;
+use coroner_proto::v1::ProbeTarget;
+
+/// Where one node is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Address {
+    /// The kubelet's port, by the Node object.
+    pub(super) kubelet: Option<SocketAddr>,
+    /// The agent's health port.
+    pub(super) agent: Option<SocketAddr>,
+}
+
+/// Where all nodes are reached.
+#[derive(Debug, Default)]
+pub(super) struct Addresses(BTreeMap<Arc<str>, Address>);
+
+impl Addresses {
+    /// Takes the address of a Node object.
+    pub(super) fn put_node(&mut self, name: &Arc<str>, node: &Node) {
+        let ip: Option<IpAddr> = node.internal_ip.parse().ok().filter(is_host);
+        self.0.entry(Arc::clone(name)).or_default().kubelet = ip.map(|ip| SocketAddr::new(ip, node.kubelet_port));
+    }
+
+    /// Takes the port of an agent that reports from this address.
+    pub(super) fn put_agent(&mut self, name: &Arc<str>, agent: Option<SocketAddr>) {
+        self.0.entry(Arc::clone(name)).or_default().agent = agent;
+    }
+
+    pub(super) fn remove(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
+    pub(super) fn of(&self, name: &str) -> Address {
+        self.0.get(name).copied().unwrap_or_default()
+    }
+
+    /// The node as a target for an agent; `None` where nothing of it can be reached.
+    pub(super) fn target(&self, name: &str) -> Option<ProbeTarget> {
+        let Address { kubelet, agent } = self.of(name);
+        let text = |address: Option<SocketAddr>| address.map(|address| address.to_string()).unwrap_or_default();
+        let target = ProbeTarget { node: name.to_owned(), kubelet_address: text(kubelet), agent_address: text(agent) };
+        (kubelet.is_some() || agent.is_some()).then_some(target)
+    }
+}
+
+/// The health port of an agent, as it names it (`HOST:PORT`), at the address that its report came from.
+pub(super) fn agent(named: &str, from: Option<IpAddr>) -> Option<SocketAddr> {
+    let port = named.rsplit_once(':')?.1.parse().ok().filter(|port| *port > 0)?;
+    let ip = match from {
+        Some(from) => from,
+        // Passed on by another aggregator, which has put the address in.
+        None => named.parse::<SocketAddr>().ok()?.ip(),
+    };
+    is_host(&ip).then(|| SocketAddr::new(ip, port))
+}
+
+/// Whether another host can be behind an address.
+fn is_host(ip: &IpAddr) -> bool {
+    let link_local = match ip {
+        IpAddr::V4(ip) => ip.is_link_local() || ip.is_broadcast(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    };
+    !(ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || link_local)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_names_a_port_and_never_a_host() {
+        let from = Some("10.1.2.3".parse().unwrap());
+        assert_eq!(agent("10.9.9.9:8081", from), Some("10.1.2.3:8081".parse().unwrap()));
+        assert_eq!(agent("[::]:8081", from), Some("10.1.2.3:8081".parse().unwrap()));
+        assert_eq!(agent("10.9.9.9:8081", None), Some("10.9.9.9:8081".parse().unwrap()));
+        for nothing in ["", "8081", "10.1.2.3:", "10.1.2.3:0", "10.1.2.3:99999", "a:b"] {
+            assert_eq!(agent(nothing, from), None, "{nothing}");
+        }
+        for no_host in ["127.0.0.1", "169.254.169.254", "0.0.0.0", "::1", "224.0.0.1", "fe80::1"] {
+            assert_eq!(agent("x:1", Some(no_host.parse().unwrap())), None, "{no_host}");
+        }
+        let mut addresses = Addresses::default();
+        let node = Node { internal_ip: "169.254.169.254".to_owned(), kubelet_port: 80, ..Node::default() };
+        addresses.put_node(&"n".into(), &node);
+        assert_eq!(addresses.target("n"), None);
+        let node = Node { internal_ip: "fd00::7".to_owned(), kubelet_port: 10_250, ..Node::default() };
+        addresses.put_node(&"n".into(), &node);
+        assert_eq!(addresses.target("n").unwrap().kubelet_address, "[fd00::7]:10250");
+    }
+}

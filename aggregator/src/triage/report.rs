@@ -1,0 +1,82 @@
+//! A report of a node, within the bounds that its messages state: it comes from any client with an agent's token.
+
+use coroner_diagnosis::text;
+use coroner_proto::v1::{ApiServerAccess, Daemon, NodeReport};
+
+/// Most items of each list.
+const ITEMS: usize = 16;
+/// Most lines of a daemon.
+const LINES: usize = 5;
+/// Bytes of a line.
+const LINE: usize = 256;
+/// Bytes of a name.
+const NAME: usize = 64;
+
+/// The same report with texts escaped and cut, and lists cut: at most 16 KiB.
+pub(super) fn bounded(mut report: NodeReport) -> NodeReport {
+    clean(&mut report.boot_id, NAME);
+    clean(&mut report.health_address, LINE);
+    clean(&mut report.agent_version, NAME);
+    for Daemon { error, last_lines, .. } in report.kubelet.iter_mut().chain(&mut report.runtime) {
+        clean(error, LINE);
+        last_lines.truncate(LINES);
+        last_lines.iter_mut().for_each(|line| clean(line, LINE));
+    }
+    if let Some(ApiServerAccess { address, error, .. }) = &mut report.api_server {
+        clean(address, LINE);
+        clean(error, LINE);
+    }
+    if let Some(pressure) = &mut report.pressure {
+        pressure.file_systems.truncate(ITEMS);
+        pressure.file_systems.iter_mut().for_each(|of| clean(&mut of.path, LINE));
+    }
+    report.blocked_processes.truncate(ITEMS);
+    for process in &mut report.blocked_processes {
+        clean(&mut process.name, NAME);
+        clean(&mut process.wait_channel, NAME);
+        clean(&mut process.pod_uid, NAME);
+    }
+    report.kernel_faults.truncate(ITEMS);
+    for fault in &mut report.kernel_faults {
+        clean(&mut fault.kind, NAME);
+        clean(&mut fault.line, LINE);
+    }
+    report.unobserved_checks.truncate(ITEMS);
+    for check in &mut report.unobserved_checks {
+        clean(&mut check.check, NAME);
+        clean(&mut check.reason, LINE);
+    }
+    report
+}
+
+fn clean(field: &mut String, bytes: usize) {
+    *field = text::clean(field, bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use coroner_proto::v1::{BlockedProcess, KernelFault, UnobservedCheck};
+    use prost::Message as _;
+
+    use super::*;
+
+    #[test]
+    fn whatever_is_reported_is_bounded() {
+        let long = || "\u{1b}x".repeat(10_000);
+        let daemon = Some(Daemon { error: long(), last_lines: vec![long(); 100], ..Daemon::default() });
+        let report = NodeReport {
+            boot_id: long(),
+            health_address: long(),
+            agent_version: long(),
+            kubelet: daemon.clone(),
+            runtime: daemon,
+            blocked_processes: vec![BlockedProcess { name: long(), ..BlockedProcess::default() }; 100],
+            kernel_faults: vec![KernelFault { kind: long(), line: long(), ..KernelFault::default() }; 100],
+            unobserved_checks: vec![UnobservedCheck { check: long(), reason: long() }; 100],
+            ..NodeReport::default()
+        };
+        let report = bounded(report);
+        assert!(report.encoded_len() < 16 << 10, "{}", report.encoded_len());
+        assert!(!report.kernel_faults[0].line.contains('\u{1b}'));
+    }
+}
