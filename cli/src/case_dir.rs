@@ -13,7 +13,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use coroner_diagnosis::recording::GUEST;
 use flate2::read::MultiGzDecoder;
+use tempfile::TempDir;
+
+use crate::archive::unpack;
 
 /// The most that all files of a case may hold when they are unpacked: some hundred times a day of a busy node.
 const CASE_MAX: u64 = 4 << 30;
@@ -25,22 +29,35 @@ const JSON_MAX: u64 = 16 << 20;
 const LOGS: &str = "pod_logs";
 
 /// What lies in the folder of a case.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct CaseDir {
     /// The text of `case.json`.
     pub case_json: String,
     /// Where the file of each source lies, by its name with the ending `.ndjson`, or its path as
     /// `pod_logs/<namespace>_<pod>_<uid>/<container>/<attempt>.log`.
     files: BTreeMap<String, PathBuf>,
+    /// Where an archive was unpacked; removed with the last clone.
+    _unpacked: Option<Rc<TempDir>>,
 }
 
 impl CaseDir {
-    /// Reads `case.json` and finds the files. Those with other endings are left alone.
+    /// Reads `case.json` and finds the files, in a folder or in an archive of one, as `coroner record` writes it. Files
+    /// with other endings are left alone.
     ///
     /// # Errors
-    /// If there is no `case.json`, or it or the folder cannot be read, or a file is there in both forms, or is none. The error
-    /// names the file.
-    pub fn read(dir: &Path) -> Result<Self> {
+    /// If there is no `case.json`, or it or the folder cannot be read, or a file is there in both forms, or is none.
+    /// The error names the file.
+    pub fn read(path: &Path) -> Result<Self> {
+        if !path.is_file() {
+            return Self::in_folder(path);
+        }
+        let (unpacked, folder) = unpack(path, CASE_MAX)?;
+        let unnamed = || format!("{} holds no recording", path.display());
+        let case = Self::in_folder(&folder).with_context(unnamed)?;
+        Ok(Self { _unpacked: Some(Rc::new(unpacked)), ..case })
+    }
+
+    fn in_folder(dir: &Path) -> Result<Self> {
         let path = dir.join("case.json");
         let reading = || format!("reading {}", path.display());
         let mut case_json = String::new();
@@ -48,17 +65,26 @@ impl CaseDir {
         File::open(&path).with_context(reading)?.take(JSON_MAX).read_to_string(&mut case_json).with_context(reading)?;
         let mut files = BTreeMap::new();
         collect(dir, "", ".ndjson", &mut files)?;
+        let guest = dir.join(GUEST);
+        if guest.is_dir() {
+            collect(&guest, GUEST, ".ndjson", &mut files)?;
+        }
         for pod in folders(&dir.join(LOGS))? {
             for container in folders(&dir.join(LOGS).join(&pod))? {
                 let folder = format!("{LOGS}/{pod}/{container}");
                 collect(&dir.join(&folder), &format!("{folder}/"), ".log", &mut files)?;
             }
         }
-        Ok(Self { case_json, files })
+        Ok(Self { case_json, files, _unpacked: None })
     }
 
-    /// The lines of each file, by its name. A file is opened when its first line is asked for. Lines of logs may be of any bytes;
-    /// an error ends a file, also that all of them together hold more than 4 GiB.
+    /// The file of this name, if there is one.
+    pub fn file(&self, name: &str) -> Option<Lines> {
+        self.files().find_map(|(found, lines)| (found == name).then_some(lines))
+    }
+
+    /// The lines of each file, by its name. A file is opened when its first line is asked for. Lines of logs may be of
+    /// any bytes; an error ends a file, also that all of them together hold more than 4 GiB.
     pub fn files(&self) -> impl Iterator<Item = (String, Lines)> {
         self.files_within(CASE_MAX)
     }
@@ -116,8 +142,9 @@ impl Lines {
             return Err(io::Error::other("the line is longer than 64 MiB"));
         }
         if read > most {
-            let said = "the case holds more than 4 GiB: replay a shorter recording, or leave files out of the folder";
-            return Err(io::Error::other(said));
+            let message =
+                "the case holds more than 4 GiB: replay a shorter recording, or leave files out of the folder";
+            return Err(io::Error::other(message));
         }
         self.left.set(self.left.get() - read);
         if read == 0 {

@@ -1,6 +1,11 @@
 //! The way to the aggregator.
 
+mod reason;
+
+pub(crate) use self::reason::chain;
+
 use std::{
+    error::Error as _,
     fmt::Display,
     fs,
     net::IpAddr,
@@ -8,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use coroner_diagnosis::messages::Message;
 use coroner_proto::v1::diagnosis_service_client::DiagnosisServiceClient;
 use tonic::{
     Code, Status,
@@ -16,7 +22,11 @@ use tonic::{
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Uri},
 };
 
-use crate::{args::AggregatorArgs, exit::Failure};
+use crate::{
+    args::AggregatorArgs,
+    exit::Failure,
+    messages::{command, notes},
+};
 
 /// A client of the aggregator's queries.
 pub(crate) type Client = DiagnosisServiceClient<InterceptedService<Channel, Bearer>>;
@@ -31,17 +41,17 @@ const MAX_ANSWER_BYTES: usize = 64 << 20;
 /// Connects.
 ///
 /// # Errors
-/// A URL or TLS file that cannot be used, or nobody there.
+/// A URL or TLS file that cannot be used, or no aggregator there.
 pub(crate) async fn connect(args: &AggregatorArgs) -> Result<Client, Failure> {
-    let channel = endpoint(args)?
-        .connect()
-        .await
-        .map_err(|error| Failure::unavailable(format!("no aggregator at {}: {}", args.url, chain(&error))))?;
+    let channel = endpoint(args)?.connect().await.map_err(|error| match reason::of_handshake(args, &error) {
+        Some(reason) => Failure::unavailable(notes::no_connection(&args.url, reason)),
+        None => Failure::unavailable(notes::no_aggregator(&args.url, reason::of_absence(&error))),
+    })?;
     let bearer = Bearer(args.token_file.clone());
     Ok(DiagnosisServiceClient::with_interceptor(channel, bearer).max_decoding_message_size(MAX_ANSWER_BYTES))
 }
 
-/// Shows a token with each call, read anew since it may have been renewed.
+/// Sends a token with each call, read again since it may have been renewed.
 #[derive(Clone, Debug)]
 pub(crate) struct Bearer(Option<PathBuf>);
 
@@ -69,53 +79,60 @@ pub(crate) fn request<M>(message: M) -> tonic::Request<M> {
 
 /// What the aggregator's refusal means.
 pub(crate) fn refused(args: &AggregatorArgs, status: &Status) -> Failure {
-    let said = if status.message().is_empty() { status.code().description() } else { status.message() };
+    let url = &args.url;
+    if let Some(reason) = reason::of_call(args, status) {
+        return Failure::unavailable(notes::no_connection(url, reason));
+    }
+    let reason = if status.message().is_empty() { status.code().description() } else { status.message() };
     match status.code() {
+        Code::InvalidArgument => Failure::usage(command::error_question(reason)),
+        Code::Unauthenticated => Failure::error(command::error_credentials(url, reason)),
+        Code::PermissionDenied => Failure::error(notes::not_allowed(url, reason)),
         Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => {
-            Failure::unavailable(format!("the aggregator at {} does not answer: {said}", args.url))
+            Failure::unavailable(command::error_no_answer(url, reason))
         }
-        Code::InvalidArgument => Failure::usage(format!("the aggregator refused the question: {said}")),
-        Code::Unauthenticated => Failure::error(format!(
-            "the aggregator at {} wants to know who asks (--token-file, or --tls-cert and --tls-key): {said}",
-            args.url
-        )),
-        code => Failure::error(format!("the aggregator at {} answered {code:?}: {said}", args.url)),
+        code => Failure::error(command::error_status(url, format!("{code:?}"), reason)),
+    }
+}
+
+/// Why a stream broke.
+pub(crate) fn interruption(status: &Status) -> Message {
+    match (status.source(), status.message()) {
+        (Some(_), _) => notes::connection_lost(),
+        (None, "") => notes::reason_other(status.code().description()),
+        (None, reason) => notes::reason_other(reason),
     }
 }
 
 fn endpoint(args: &AggregatorArgs) -> Result<Endpoint, Failure> {
     let AggregatorArgs { url, tls_ca, tls_cert, tls_key, token_file, insecure } = args;
-    let unusable = |why: &str| Failure::usage(format!("--aggregator {url}: {why}"));
+    let unusable = |why: Message| Failure::usage(command::error_url(url, why));
     let endpoint = Endpoint::from_shared(url.clone())
-        .map_err(|_| unusable("not a URL as http://HOST:PORT, https://HOST:PORT or unix:///PATH"))?
+        .map_err(|_| unusable(command::url_malformed()))?
         .connect_timeout(CONNECT_DEADLINE)
         .http2_keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10))
         .keep_alive_while_idle(true)
         .user_agent(concat!("coroner/", env!("CARGO_PKG_VERSION")))
-        .map_err(|error| Failure::error(chain(&error)))?;
+        .map_err(|error| Failure::error(command::error_plain(reason::chain(&error))))?;
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme {
         "unix" => Ok(endpoint),
         "http" if is_loopback(endpoint.uri()) => Ok(endpoint),
-        "http" if *insecure && token_file.is_some() => {
-            Err(unusable("anybody on the way could take the token of --token-file; https://"))
-        }
+        "http" if *insecure && token_file.is_some() => Err(unusable(command::url_token_in_clear())),
         "http" if *insecure => Ok(endpoint),
-        "http" => {
-            Err(unusable("http:// beyond this machine can be read and changed on its way; https:// or --insecure"))
-        }
+        "http" => Err(unusable(command::url_plain())),
         "https" => {
-            let Some(ca) = tls_ca else { return Err(unusable("https:// needs --tls-ca")) };
+            let Some(ca) = tls_ca else { return Err(unusable(command::url_needs_ca())) };
             let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(ca)?));
             tls = match (tls_cert, tls_key) {
                 (Some(cert), Some(key)) => tls.identity(Identity::from_pem(read(cert)?, read(key)?)),
                 (None, None) => tls,
-                _ => return Err(unusable("--tls-cert and --tls-key go together")),
+                _ => return Err(unusable(command::url_needs_both())),
             };
-            endpoint.tls_config(tls).map_err(|error| Failure::usage(format!("TLS cannot be set up: {}", chain(&error))))
+            endpoint.tls_config(tls).map_err(|error| Failure::usage(command::error_tls(reason::chain(&error))))
         }
-        _ => Err(unusable("only http://, https:// and unix:// are known")),
+        _ => Err(unusable(command::url_scheme())),
     }
 }
 
@@ -126,22 +143,7 @@ fn is_loopback(uri: &Uri) -> bool {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path).map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
-}
-
-/// An error with what caused it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.ends_with(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        cause = error.source();
-    }
-    text
+    fs::read(path).map_err(|error| Failure::usage(command::error_read(path.display().to_string(), error.to_string())))
 }
 
 #[cfg(test)]
@@ -166,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_stays_on_this_machine_unless_told() {
+    fn plain_http_stays_on_this_machine_unless_insecure_is_set() {
         for url in ["http://127.0.0.1:7070", "http://[::1]:7070", "http://localhost:7070", "unix:///run/coroner.sock"] {
             assert!(usable(url, false), "{url}");
         }

@@ -1,31 +1,46 @@
 //! Messages of the wire for programs: proto3 JSON, one object a line, and YAML of the same, one document each.
 
-use std::fmt::Write;
-
 use coroner_diagnosis::text;
+use coroner_proto::v1::Diagnosis;
 use prost::{Message, Name};
 use serde_json::Value;
 
-use crate::{args::Format, exit::Failure};
+use crate::{args::Format, exit::Failure, messages::command};
 
 /// The message as a line of JSON or a document of YAML; `None` for the formats that are for people.
 ///
 /// # Errors
-/// A message from elsewhere may hold what JSON cannot say, as a time beyond the year 9999.
+/// A received message may contain what JSON cannot represent, such as a time beyond the year 9999.
 pub(crate) fn render<M: Message + Name>(format: Option<Format>, message: &M) -> Result<Option<String>, Failure> {
     match format {
         Some(Format::Json | Format::Yaml) => {
             let value = coroner_proto::json::to_value(message).map_err(|error| unsayable(&error))?;
             render_value(format, value).map(Some)
         }
-        Some(Format::Table | Format::Wide) | None => Ok(None),
+        Some(Format::Table | Format::Wide | Format::Name) | None => Ok(None),
     }
+}
+
+/// A diagnosis as data: its uid for `-o name`, else as [`render`].
+///
+/// # Errors
+/// As [`render`].
+pub(crate) fn diagnosis(format: Option<Format>, diagnosis: &Diagnosis) -> Result<Option<String>, Failure> {
+    match format {
+        Some(Format::Name) => Ok(Some(name(&diagnosis.uid))),
+        format => render(format, diagnosis),
+    }
+}
+
+/// A line of `-o name`.
+pub(crate) fn name(name: &str) -> String {
+    format!("{}\n", text::clean(name, usize::MAX))
 }
 
 /// The value as a document of YAML, or as a line of JSON for any other format.
 ///
 /// # Errors
-/// None that is known: every value can be said in both.
+/// None that is known: both formats hold every value.
 pub(crate) fn render_value(format: Option<Format>, value: Value) -> Result<String, Failure> {
     if format == Some(Format::Yaml) {
         let document = serde_saphyr::to_string(&cleaned(value)).map_err(|error| unsayable(&error))?;
@@ -34,23 +49,14 @@ pub(crate) fn render_value(format: Option<Format>, value: Value) -> Result<Strin
     Ok(json_line(&value))
 }
 
-fn unsayable(error: &dyn std::fmt::Display) -> Failure {
-    Failure::error(format!("cannot be said as text: {error}"))
+/// What cannot be written as text.
+pub(crate) fn unsayable(error: &dyn std::fmt::Display) -> Failure {
+    Failure::error(command::error_format(error.to_string()))
 }
 
-/// The value in one line. What could drive a terminal stands as `\uXXXX`, which is the same to every reader of JSON.
+/// The value in one line.
 fn json_line(value: &Value) -> String {
-    let mut line = String::new();
-    for c in value.to_string().chars() {
-        if text::is_unsafe(c) {
-            // None of them lies beyond the basic plane, and JSON has them nowhere but in strings.
-            write!(line, "\\u{:04x}", u32::from(c)).expect("a String takes whatever is written to it");
-        } else {
-            line.push(c);
-        }
-    }
-    line.push('\n');
-    line
+    format!("{}\n", text::escape_json(&value.to_string()))
 }
 
 /// The value with its texts escaped as for people: YAML has no escape that fits into every style of its scalars.

@@ -1,6 +1,10 @@
-//! How a command went, and the exit code that tells it to scripts.
+//! How a command went, and the exit code that reports it to scripts.
 
-use std::{fmt, io, process::ExitCode};
+use std::{io, process::ExitCode};
+
+use coroner_diagnosis::messages::Message;
+
+use crate::messages::command;
 
 /// A command that got its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,44 +31,43 @@ impl From<Outcome> for ExitCode {
 #[derive(Debug)]
 pub(crate) struct Failure {
     code: u8,
-    message: String,
+    message: Message,
     broken_pipe: bool,
 }
 
 impl Failure {
-    fn new(code: u8, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), broken_pipe: false }
+    fn new(code: u8, message: Message) -> Self {
+        Self { code, message, broken_pipe: false }
     }
 
     /// 1: something went wrong.
-    pub(crate) fn error(message: impl Into<String>) -> Self {
+    pub(crate) fn error(message: Message) -> Self {
         Self::new(1, message)
     }
 
-    /// 2: what was asked for cannot be meant.
-    pub(crate) fn usage(message: impl Into<String>) -> Self {
+    /// 2: the question is not valid.
+    pub(crate) fn usage(message: Message) -> Self {
         Self::new(2, message)
     }
 
     /// 65: a recorded case cannot be read.
-    pub(crate) fn unreadable(message: impl Into<String>) -> Self {
+    pub(crate) fn unreadable(message: Message) -> Self {
         Self::new(65, message)
     }
 
-    /// 69: the aggregator, or what the demo needs, is not there.
-    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+    /// 69: the aggregator, or what the demo needs, is not available.
+    pub(crate) fn unavailable(message: Message) -> Self {
         Self::new(69, message)
     }
 
-    /// Whether the reader of stdout has gone, as `head` does: nobody is left to be told.
+    /// What to show.
+    pub(crate) fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// Whether the reader of stdout has gone, as `head` does: no message is needed.
     pub(crate) fn is_broken_pipe(&self) -> bool {
         self.broken_pipe
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
     }
 }
 
@@ -77,6 +80,6 @@ impl From<Failure> for ExitCode {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         let broken_pipe = error.kind() == io::ErrorKind::BrokenPipe;
-        Self { broken_pipe, ..Self::error(format!("cannot write the output: {error}")) }
+        Self { broken_pipe, ..Self::error(command::error_output(error.to_string())) }
     }
 }

@@ -1,235 +1,250 @@
-//! The explanation page of a diagnosis: what happened and how sure that is, what speaks for it and against the obvious
-//! alternatives, and what to do next.
+//! The explanation page of a diagnosis: what happened and how certain that is, the evidence for it and against the
+//! obvious alternatives, and what to do next.
 
-use coroner_diagnosis::catalogue::{self, Language, Text};
-use coroner_proto::v1::{ContainerKind, Diagnosis, Evidence, Severity, Subject};
+use coroner_diagnosis::{
+    localized,
+    messages::{Language, Message},
+};
+use coroner_proto::v1::{ContainerKind, Diagnosis, Evidence, Related, Severity, Subject, SubjectKind};
 use jiff::Timestamp;
 
 use crate::{
+    episodes::Episode,
+    labels,
+    messages::{joined, page as texts, text},
     page::{Look, Page, Span, span},
-    words,
+    reader::Reader,
 };
 
 /// Where the texts behind the labels begin.
 const INDENT: usize = 13;
 
-/// Writes the whole explanation. Ages are counted to `now`.
-///
-/// What the node said in its own words stays in English; in another language, the catalogue's words come before them.
-pub(crate) fn explain(page: &mut Page, diagnosis: &Diagnosis, now: Timestamp) {
-    headline(page, diagnosis);
-    let language = page.language();
-    let told_otherwise = language != Language::English;
-    if told_otherwise && catalogue::find(diagnosis.cause()).is_some() {
-        page.paragraph(None, 2, &[span(Look::Plain, &diagnosis.summary)]);
-    }
-    if !diagnosis.explanation.is_empty() {
-        page.paragraph(None, 2, &[span(Look::Plain, &diagnosis.explanation)]);
-    }
-    let event = words::time(diagnosis.event_time.as_ref());
-    rows(page, WHEN, [vec![span(Look::Plain, &when(diagnosis, event, now, language))]]);
-    rows(page, ENDED, exit(diagnosis, language).map(|text| vec![span(Look::Plain, &text)]));
-    rows(page, EVIDENCE, diagnosis.evidence.iter().map(|evidence| witnessed(evidence, event)));
-    rows(page, RULED_OUT, diagnosis.against.iter().map(|evidence| witnessed(evidence, event)));
-    let candidates = diagnosis.candidates.iter().map(|candidate| {
-        vec![span(Look::Strong, &words::cause(candidate.cause)), span(Look::Plain, &format!("  {}", candidate.reason))]
-    });
-    rows(page, CANDIDATES, candidates);
-    let missing = &diagnosis.missing_sources;
-    rows(page, MISSING, (!missing.is_empty()).then(|| vec![span(Look::Notice, &missing.join(", "))]));
-    let withheld = diagnosis.redactions.iter().map(|redaction| format!("{} ({})", redaction.field, redaction.rule));
-    rows(page, WITHHELD, withheld.map(|text| vec![span(Look::Plain, &text)]));
-    let next: Vec<&str> = match catalogue::find(diagnosis.cause()) {
-        Some(row) if told_otherwise => row.next.iter().map(|step| step.to(language)).collect(),
-        _ => diagnosis.suggestions.iter().map(String::as_str).collect(),
-    };
-    rows(page, NEXT, next.into_iter().map(|text| vec![span(Look::Plain, text)]));
-    rows(page, CAUSE, [vec![span(Look::Plain, &causes(diagnosis, language))]]);
-    let id = match language {
-        Language::English => format!("{}, revision {}", diagnosis.uid, diagnosis.revision),
-        Language::Chinese => format!("{}，第 {} 版", diagnosis.uid, diagnosis.revision),
-    };
-    rows(page, ID, [vec![span(Look::Faint, &id)]]);
+/// How often something happened, and since when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct History {
+    count: u32,
+    first: Option<Timestamp>,
+    /// Pods, or other subjects, that it happened to.
+    subjects: usize,
 }
 
-const WHEN: Text = Text::new("When", "时间");
-const ENDED: Text = Text::new("Ended", "结束");
-const EVIDENCE: Text = Text::new("Evidence", "证据");
-const RULED_OUT: Text = Text::new("Ruled out", "已排除");
-const CANDIDATES: Text = Text::new("Candidates", "候选");
-const MISSING: Text = Text::new("Missing", "缺少来源");
-const WITHHELD: Text = Text::new("Withheld", "已隐去");
-const NEXT: Text = Text::new("Next", "下一步");
-const CAUSE: Text = Text::new("Cause", "原因");
-const ID: Text = Text::new("Id", "编号");
+impl From<&Diagnosis> for History {
+    fn from(diagnosis: &Diagnosis) -> Self {
+        Self { count: diagnosis.occurrence_count, first: None, subjects: 1 }
+    }
+}
 
-/// Subject, summary and how sure, as the first line of a page or as all there is to say.
+impl From<&Episode> for History {
+    fn from(episode: &Episode) -> Self {
+        Self { count: episode.count(), first: episode.first, subjects: episode.subjects() }
+    }
+}
+
+impl History {
+    /// Nothing for what happened once. The first time is left out where it is the event itself.
+    fn text(self, event: Option<Timestamp>, reader: &Reader) -> Option<Message> {
+        let first = self.first.filter(|first| Some(*first) != event).map(|first| reader.moment(first));
+        match (self.count, self.subjects, first) {
+            (..=1, ..) => None,
+            (count, ..=1, None) => Some(texts::when_count(count)),
+            (count, ..=1, Some(first)) => Some(texts::when_count_since(count, first)),
+            (count, subjects, None) => Some(texts::when_count_in_pods(count, subjects)),
+            (count, subjects, Some(first)) => Some(texts::when_count_in_pods_since(count, subjects, first)),
+        }
+    }
+}
+
+/// Writes the whole explanation, in the page's language. Ages are counted to `now`.
+pub(crate) fn explain(page: &mut Page, diagnosis: &Diagnosis, history: History, now: Timestamp) {
+    let reader = page.reader().clone();
+    let diagnosis = &*reader.localize(diagnosis);
+    headline(page, diagnosis);
+    let language = page.language();
+    let explanation = localized::explanation(diagnosis, language);
+    if !explanation.is_empty() {
+        page.paragraph(None, 2, &[span(Look::Plain, &explanation)]);
+    }
+    let event = labels::time(diagnosis.event_time.as_ref());
+    rows(page, &texts::label_when(), [plain(&joined(&when(diagnosis, history, event, now, &reader), language))]);
+    let ended = ended(diagnosis);
+    rows(page, &texts::label_ended(), (!ended.is_empty()).then(|| plain(&joined(&ended, language))));
+    let observed = |evidence| observed(evidence, event, &reader);
+    rows(page, &texts::label_evidence(), diagnosis.evidence.iter().map(observed));
+    rows(page, &texts::label_ruled_out(), diagnosis.against.iter().map(observed));
+    rows(page, &texts::label_related(), diagnosis.related.iter().map(|of| related(of, event, &reader)));
+    rows(page, &texts::label_last_lines(), diagnosis.last_lines.iter().map(|line| plain(line)));
+    let candidates = diagnosis.candidates.iter().map(|candidate| {
+        let reason = localized::reason(candidate, language);
+        vec![span(Look::Strong, &labels::cause(candidate.cause)), span(Look::Plain, &format!("  {reason}"))]
+    });
+    rows(page, &texts::label_candidates(), candidates);
+    let missing = &diagnosis.missing_sources;
+    rows(page, &texts::label_missing(), (!missing.is_empty()).then(|| vec![span(Look::Notice, &missing.join(", "))]));
+    let withheld = diagnosis.redactions.iter().map(|redaction| format!("{} ({})", redaction.field, redaction.rule));
+    rows(page, &texts::label_withheld(), withheld.map(|text| plain(&text)));
+    rows(page, &texts::label_next(), localized::suggestions(diagnosis, language).iter().map(|step| plain(step)));
+    rows(page, &texts::label_cause(), [plain(&causes(diagnosis, language))]);
+    let id = text(&texts::id_revision(&diagnosis.uid, diagnosis.revision), language);
+    rows(page, &texts::label_id(), [vec![span(Look::Faint, &id)]]);
+}
+
+/// Subject, summary and certainty: the first line of a page, or a page of one line.
 pub(crate) fn headline(page: &mut Page, diagnosis: &Diagnosis) {
     let language = page.language();
     let subject = diagnosis.subject.clone().unwrap_or_default();
-    let mut spans = vec![span(Look::Strong, &words::subject_name(&subject))];
-    let container = container(&subject, language);
-    if !container.is_empty() {
-        spans.push(span(Look::Plain, &format!("  {container}")));
+    let mut spans = vec![span(Look::Strong, &labels::subject_name(&subject))];
+    if !subject.container.is_empty() {
+        spans.push(span(Look::Plain, &format!("  {}", text(&container(&subject), language))));
     }
-    spans.push(span(words::look(diagnosis.severity()), &format!("  {}", summary(diagnosis, language))));
-    spans.push(span(Look::Strong, &format!("  {}", words::confidence(diagnosis).to(language))));
+    spans.push(span(labels::look(diagnosis.severity()), &format!("  {}", summary(diagnosis, language))));
+    spans.push(span(Look::Strong, &format!("  {}", text(&labels::confidence(diagnosis), language))));
     if diagnosis.severity() == Severity::Info {
-        spans.push(span(Look::Faint, &format!(" · {}", words::severity(Severity::Info).to(language))));
+        spans.push(span(Look::Faint, &format!(" · {}", text(&texts::severity_info(), language))));
     }
     page.paragraph(None, 0, &spans);
 }
 
 /// One line: how long ago, what, how sure.
-pub(crate) fn brief(page: &mut Page, diagnosis: &Diagnosis, now: Timestamp) {
+pub(crate) fn brief(page: &mut Page, episode: &Episode, now: Timestamp) {
+    let reader = page.reader().clone();
+    let diagnosis = &*reader.localize(&episode.newest);
     let language = page.language();
-    let event = words::time(diagnosis.event_time.as_ref());
+    let event = labels::time(diagnosis.event_time.as_ref());
     let mut spans = Vec::new();
     let container = diagnosis.subject.as_ref().map_or("", |subject| &subject.container);
     if !container.is_empty() {
         spans.push(span(Look::Plain, &format!("{container}: ")));
     }
-    spans.push(span(words::look(diagnosis.severity()), &summary(diagnosis, language)));
-    spans.push(span(Look::Strong, &format!("  {}", words::confidence(diagnosis).to(language))));
-    if diagnosis.occurrence_count > 1 {
-        spans.push(span(Look::Plain, &format!("  {}", occurrence(diagnosis.occurrence_count, language))));
+    spans.push(span(labels::look(diagnosis.severity()), &summary(diagnosis, language)));
+    spans.push(span(Look::Strong, &format!("  {}", text(&labels::confidence(diagnosis), language))));
+    if episode.count() > 1 {
+        let count = text(&texts::occurrences(episode.count()), language);
+        spans.push(span(Look::Plain, &format!("  {count}")));
     }
     spans.push(span(Look::Faint, &format!("  {}", diagnosis.uid)));
-    let age = event.map_or_else(|| "?".to_owned(), |event| ago(event, now, language));
+    let age = event.map_or_else(|| "?".to_owned(), |event| text(&texts::age(labels::age(event, now)), language));
     page.paragraph(Some((2, span(Look::Plain, &age))), INDENT, &spans);
 }
 
 /// The summary, or the cause's code where an agent gave none.
 pub(crate) fn summary(diagnosis: &Diagnosis, language: Language) -> String {
-    match (language, catalogue::find(diagnosis.cause())) {
-        (Language::Chinese, Some(row)) => row.what.to(language).trim_end_matches('。').to_owned(),
-        _ if diagnosis.summary.is_empty() => words::cause(diagnosis.cause),
-        _ => diagnosis.summary.clone(),
+    let summary = localized::summary(diagnosis, language);
+    if summary.is_empty() { labels::cause(diagnosis.cause) } else { summary }
+}
+
+/// `container web`, `init container setup`.
+fn container(subject: &Subject) -> Message {
+    match subject.container_kind() {
+        ContainerKind::Unspecified | ContainerKind::Main => texts::container_main(&subject.container),
+        ContainerKind::Init => texts::container_init(&subject.container),
+        ContainerKind::Sidecar => texts::container_sidecar(&subject.container),
+        ContainerKind::Ephemeral => texts::container_ephemeral(&subject.container),
     }
 }
 
-/// `container web`, `init container setup`; empty for a subject that is no container.
-fn container(subject: &Subject, language: Language) -> String {
-    if subject.container.is_empty() {
-        return String::new();
-    }
-    let kind = match subject.container_kind() {
-        ContainerKind::Unspecified | ContainerKind::Main => Text::new("container", "容器"),
-        ContainerKind::Init => Text::new("init container", "初始化容器"),
-        ContainerKind::Sidecar => Text::new("sidecar container", "边车容器"),
-        ContainerKind::Ephemeral => Text::new("ephemeral container", "临时容器"),
-    };
-    format!("{} {}", kind.to(language), subject.container)
+fn plain(text: &str) -> Vec<Span> {
+    vec![span(Look::Plain, text)]
 }
 
-fn rows(page: &mut Page, label: Text, rows: impl IntoIterator<Item = Vec<Span>>) {
-    let mut label = label.to(page.language());
+fn rows(page: &mut Page, label: &Message, rows: impl IntoIterator<Item = Vec<Span>>) {
+    let mut label = text(label, page.language());
     for row in rows {
-        page.paragraph(Some((2, span(Look::Faint, label))), INDENT, &row);
-        label = "";
+        page.paragraph(Some((2, span(Look::Faint, &label))), INDENT, &row);
+        label.clear();
     }
 }
 
-fn ago(time: Timestamp, now: Timestamp, language: Language) -> String {
-    let age = words::age(time, now);
-    match language {
-        Language::English => format!("{age} ago"),
-        Language::Chinese => format!("{age} 前"),
-    }
-}
-
-fn occurrence(count: u32, language: Language) -> String {
-    match language {
-        Language::English => format!("{} time", words::ordinal(count)),
-        Language::Chinese => format!("第 {count} 次"),
-    }
-}
-
-fn when(diagnosis: &Diagnosis, event: Option<Timestamp>, now: Timestamp, language: Language) -> String {
-    let say = |english: String, chinese: String| match language {
-        Language::English => english,
-        Language::Chinese => chinese,
-    };
-    let mut text = match event {
-        Some(event) => {
-            let (moment, ago) = (words::moment(event), ago(event, now, language));
-            say(format!("{moment}, {ago}"), format!("{moment}，{ago}"))
-        }
-        None => say("at an unknown time".into(), "时间不明".into()),
-    };
+fn when(
+    diagnosis: &Diagnosis,
+    history: History,
+    event: Option<Timestamp>,
+    now: Timestamp,
+    reader: &Reader,
+) -> Vec<Message> {
+    let mut parts = vec![match event {
+        Some(event) => texts::when_known(reader.moment(event), labels::age(event, now)),
+        None => texts::when_unknown(),
+    }];
     let node = diagnosis.subject.as_ref().map_or("", |subject| &subject.node);
     if !node.is_empty() {
-        text += &say(format!(", on node {node}"), format!("，节点 {node}"));
+        parts.push(texts::when_node(node));
     }
-    if diagnosis.occurrence_count > 1 {
-        let count = occurrence(diagnosis.occurrence_count, language);
-        text += &say(format!("; {count} for this container"), format!("；该容器{count}"));
+    parts.extend(history.text(event, reader));
+    if let Some(resolved) = labels::time(diagnosis.resolve_time.as_ref()) {
+        parts.push(match event {
+            Some(event) => texts::when_resolved_after(labels::age(event, resolved)),
+            None => texts::when_resolved(),
+        });
     }
-    if let Some(resolved) = words::time(diagnosis.resolve_time.as_ref()) {
-        text += &match event.map(|event| words::age(event, resolved)) {
-            Some(after) => say(format!("; resolved after {after}"), format!("；{after} 后恢复")),
-            None => say("; resolved".into(), "；已恢复".into()),
-        };
-    }
-    text
+    parts
 }
 
-fn exit(diagnosis: &Diagnosis, language: Language) -> Option<String> {
-    let exit = diagnosis.exit.as_ref()?;
-    let say = |english: &str, chinese: &str| match language {
-        Language::English => english.to_owned(),
-        Language::Chinese => chinese.to_owned(),
-    };
-    let code = format!("{} {}", say("exit code", "退出码"), exit.code);
-    let by = format!("{} {}", say("by", "信号"), words::signal(exit.signal));
-    let mut text = match (exit.signal, diagnosis.fatal) {
-        (0, _) => code,
-        (_, true) => format!("{code}{}{by}", say(", ", "，")),
-        (_, false) => by,
-    };
+/// How it ended; empty where nothing did.
+fn ended(diagnosis: &Diagnosis) -> Vec<Message> {
+    let Some(exit) = &diagnosis.exit else { return Vec::new() };
+    let mut parts = Vec::new();
+    if diagnosis.fatal || exit.signal == 0 {
+        parts.push(texts::exit_code(exit.code));
+    }
+    if exit.signal != 0 {
+        parts.push(texts::exit_signal(exit.signal));
+    }
     if exit.fabricated {
-        text += &say("; the code was made up, nobody saw the real one", "；退出码是编造的，没有人看到真实的退出码");
+        parts.push(texts::exit_fabricated());
     }
     if !exit.reported_reason.is_empty() {
-        text += &format!("{}{}", say("; reported as ", "；上报为 "), exit.reported_reason);
+        parts.push(texts::exit_reason(&exit.reported_reason));
     }
     if !diagnosis.fatal {
-        text += &say("; it was not the end of the container", "；容器并未因此结束");
+        parts.push(texts::exit_process_only());
     }
-    Some(text)
+    parts
 }
 
-fn witnessed(evidence: &Evidence, beside: Option<Timestamp>) -> Vec<Span> {
+fn observed(evidence: &Evidence, beside: Option<Timestamp>, reader: &Reader) -> Vec<Span> {
     let mut spans = Vec::new();
-    if let Some(time) = words::time(evidence.time.as_ref()) {
-        spans.push(span(Look::Faint, &format!("{} ", words::clock(time, beside))));
+    if let Some(time) = labels::time(evidence.time.as_ref()) {
+        spans.push(span(Look::Faint, &format!("{} ", reader.clock(time, beside))));
     }
     if !evidence.source.is_empty() {
         spans.push(span(Look::Faint, &format!("{}  ", evidence.source)));
     }
-    spans.push(span(Look::Plain, &evidence.text));
+    spans.push(span(Look::Plain, &localized::evidence(evidence, reader.language)));
+    spans
+}
+
+fn related(related: &Related, beside: Option<Timestamp>, reader: &Reader) -> Vec<Span> {
+    let subject = Subject {
+        kind: SubjectKind::Pod.into(),
+        namespace: related.namespace.clone(),
+        name: related.pod.clone(),
+        ..Subject::default()
+    };
+    let pod = if related.pod.is_empty() { String::new() } else { labels::subject_name(&subject) + " " };
+    let mut spans = vec![span(Look::Strong, format!("{pod}{}", related.container).trim_end())];
+    if related.evidence.is_some() {
+        spans.push(span(Look::Plain, "  "));
+    }
+    spans.extend(related.evidence.iter().flat_map(|evidence| observed(evidence, beside, reader)));
     spans
 }
 
 fn causes(diagnosis: &Diagnosis, language: Language) -> String {
-    let mut text = words::cause(diagnosis.cause);
-    if !diagnosis.contributing.is_empty() {
-        let contributing: Vec<_> = diagnosis.contributing.iter().map(|code| words::cause(*code)).collect();
-        let contributing = contributing.join(", ");
-        text += &match language {
-            Language::English => format!(", with {contributing} contributing"),
-            Language::Chinese => format!("，促成因素：{contributing}"),
-        };
+    let cause = labels::cause(diagnosis.cause);
+    if diagnosis.contributing.is_empty() {
+        return cause;
     }
-    text
+    let contributing: Vec<_> = diagnosis.contributing.iter().map(|code| labels::cause(*code)).collect();
+    text(&texts::cause_contributing(cause, contributing), language)
 }
 
 #[cfg(test)]
 mod tests {
-    use coroner_diagnosis::catalogue::Language;
+    use coroner_diagnosis::messages::Language;
 
     use crate::{
         page::Page,
+        reader::Reader,
         testing::{self, golden},
     };
 
@@ -243,8 +258,8 @@ mod tests {
         colour: bool,
         diagnosis: &coroner_proto::v1::Diagnosis,
     ) -> String {
-        let mut page = Page::new(width, colour, language);
-        super::explain(&mut page, diagnosis, testing::now());
+        let mut page = Page::new(width, colour, Reader { language, ..testing::reader() });
+        super::explain(&mut page, diagnosis, diagnosis.into(), testing::now());
         page.into_text()
     }
 
@@ -264,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_of_chinese_gets_labels_explanation_and_next_steps_in_chinese() {
+    fn of_an_old_record_a_reader_of_chinese_gets_labels_cause_and_next_steps_in_chinese() {
         golden("explain-oom-child.zh.txt", &explained_in(Language::Chinese, 100, false, &testing::oom_child()));
         golden("explain-undetermined.zh.txt", &explained_in(Language::Chinese, 100, false, &testing::undetermined()));
     }

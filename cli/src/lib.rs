@@ -1,78 +1,147 @@
-//! Coroner for people: `coroner why | list | watch | get | status | causes | replay | demo`.
+//! The command line of Coroner.
 //!
-//! Data goes to stdout, messages to stderr, and the exit code tells scripts how it went ([`exit`]). Whatever comes from
-//! the wire may have been chosen by whoever runs containers: it reaches a terminal only through [`page`] and [`table`]
-//! (people) or [`data`] (programs), which escape what could drive it.
+//! Answers go to stdout, notes and errors to stderr, and the exit code is for scripts ([`exit`]). Text from the wire
+//! may have been chosen by a tenant: it reaches a terminal only through [`page`] and [`table`] (people) or [`data`]
+//! (programs), which escape what could control it.
 
+mod archive;
 mod args;
 pub mod case_dir;
 mod client;
+mod cluster;
 mod commands;
 mod data;
 mod demo;
+mod episodes;
 mod exit;
 mod explain;
+mod labels;
+mod messages;
 mod out;
 mod page;
+mod reader;
+mod rows;
 mod table;
 #[cfg(test)]
 mod testing;
-mod words;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::{CommandFactory, FromArgMatches, parser::ValueSource};
+use coroner_diagnosis::messages::Language;
+use coroner_proto::v1::Diagnosis;
+use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
-    args::{Args, Command},
-    commands::{causes, get, list, replay, status, watch, why},
+    args::{AggregatorArgs, Args, ClusterArgs, Command, chinese},
+    cluster::Cluster,
+    commands::{causes, completion, get, list, nodes, record, replay, status, ui, watch, why},
     exit::{Failure, Outcome},
+    messages::command,
     out::Out,
 };
 
 /// Runs the program with these arguments, the first of which is its own name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
-    let Args { command, output, aggregator } = match parse(&args) {
+    let (Args { command, output, aggregator, cluster }, by_cluster) = match parse(&args) {
         Ok(parsed) => parsed,
         // Usage (2), or --help and --version (0).
-        Err(error) => error.exit(),
+        Err(error) => match reads_chinese(&args).then(|| chinese::error(&error)).flatten() {
+            Some(worded) => {
+                out::print_error(&worded);
+                return ExitCode::from(2);
+            }
+            None => error.exit(),
+        },
     };
     let mut out = Out::new(&output);
     let result = match command {
-        Command::Why(args) => wait(why::run(&args, &aggregator, &mut out)),
-        Command::List(args) => wait(list::run(&args, &aggregator, &mut out)),
-        Command::Watch(args) => wait(watch::run(&args, &aggregator, &mut out)),
-        Command::Get(args) => wait(get::run(&args, &aggregator, &mut out)),
-        Command::Status => wait(status::run(&aggregator, &mut out)),
         Command::Causes(args) => causes::run(&args, &mut out),
         Command::Replay(args) => replay::run(&args, &mut out),
-        Command::Demo => wait(demo::run(&mut out)),
+        Command::Record(args) if args.subject.is_none() => wait(record::of_node(&args, &out)),
+        Command::Completion(args) => completion::completion(&args, &mut out),
+        Command::Man(args) => completion::man(&args, &mut out),
         Command::DemoVictim(command) => return demo::victim::run(command),
+        Command::Demo => wait(demo::run(&mut out)),
+        Command::Ui(args) => wait(ui::run(&args, &cluster, &mut out)),
+        asking => wait(async {
+            // The port closes with the answer.
+            let tunnel = match by_cluster {
+                true => Some(Cluster::find(&cluster).await?.open().await?),
+                false => None,
+            };
+            ask(asking, tunnel.as_ref().map_or(&aggregator, |tunnel| &tunnel.aggregator), &mut out).await
+        }),
     };
     match result {
         Ok(outcome) => outcome.into(),
         Err(failure) if failure.is_broken_pipe() => Outcome::Answered.into(),
         Err(failure) => {
-            out.tell(&format!("coroner: {failure}"));
+            out.note(&command::error_prefix(failure.message().clone()));
             failure.into()
         }
     }
 }
 
-fn parse(args: &[OsString]) -> Result<Args, clap::Error> {
+/// Runs a command that asks an aggregator.
+async fn ask(command: Command, aggregator: &AggregatorArgs, out: &mut Out) -> Result<Outcome, Failure> {
+    match command {
+        Command::Why(args) => why::run(&args, aggregator, out).await,
+        Command::List(args) => list::run(&args, aggregator, out).await,
+        Command::Watch(args) => watch::run(&args, aggregator, out).await,
+        Command::Get(args) => get::run(&args, aggregator, out).await,
+        Command::Nodes => nodes::run(aggregator, out).await,
+        Command::Record(args) => {
+            record::of_subject(args.subject.as_deref().unwrap_or_default(), &args, aggregator, out).await
+        }
+        _ => status::run(aggregator, out).await,
+    }
+}
+
+/// The pages of these diagnoses as `coroner why` shows them, 120 columns wide, without color and in UTC. Ages are
+/// counted to `now`.
+pub fn pages(diagnoses: &[Diagnosis], language: Language, now: Timestamp) -> String {
+    let mut page = page::Page::new(120, false, reader::Reader { language, zone: TimeZone::UTC });
+    commands::present::in_full(&mut page, diagnoses, now);
+    page.into_text()
+}
+
+/// Whether help and errors of usage are read in Chinese.
+fn reads_chinese(args: &[OsString]) -> bool {
+    out::language(chinese::asked_language(args)) == Language::Chinese
+}
+
+/// The command line, and whether the aggregator is reached through the API server: as a plugin of kubectl, or by the
+/// options for it, unless it is named.
+fn parse(args: &[OsString]) -> Result<(Args, bool), clap::Error> {
     let mut command = Args::command();
     let program = args.first().map(Path::new).and_then(Path::file_name);
-    if program.is_some_and(|name| name == "kubectl-coroner") {
+    let is_plugin = program.is_some_and(|name| name == "kubectl-coroner");
+    if is_plugin {
         command = command.bin_name("kubectl coroner");
     }
-    Args::from_arg_matches(&command.try_get_matches_from(args)?)
+    let mut args = args.to_vec();
+    if reads_chinese(&args) {
+        command = chinese::localized(command);
+        // clap's own command for it has its texts in English only.
+        if args.get(1).is_some_and(|first| first == "help") {
+            args.remove(1);
+            args.push("--help".into());
+        }
+    }
+    let matches = command.try_get_matches_from(args)?;
+    let is_named = matches.value_source("url").is_some_and(|source| source != ValueSource::DefaultValue);
+    let parsed = Args::from_arg_matches(&matches)?;
+    let ClusterArgs { context, kubeconfig, account, .. } = &parsed.cluster;
+    let asks = context.is_some() || kubeconfig.is_some() || account.is_some();
+    Ok((parsed, asks || is_plugin && !is_named))
 }
 
 fn wait(command: impl Future<Output = Result<Outcome, Failure>>) -> Result<Outcome, Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::error(format!("cannot start the async runtime: {error}")))?
+        .map_err(|error| Failure::error(command::error_runtime(error.to_string())))?
         .block_on(command)
 }

@@ -5,17 +5,33 @@ use std::{
     io::{self, IsTerminal, Write},
 };
 
-use coroner_diagnosis::{catalogue::Language, text};
+use coroner_diagnosis::{
+    messages::{Language, Message},
+    text,
+};
+use jiff::tz::TimeZone;
 
 use crate::{
     args::{Format, Lang, OutputArgs, When},
+    messages,
     page::Page,
+    reader::Reader,
 };
 
-/// Columns where nobody can tell, as in a pipe.
+/// Columns where the width is not known, as in a pipe.
 const DEFAULT_WIDTH: usize = 120;
 /// Narrower than this, wrapped text is worse than what the terminal makes of long lines.
 const MIN_WIDTH: usize = 40;
+
+/// The language that was asked for, or that of the locale.
+#[allow(clippy::disallowed_methods, reason = "the variables every terminal program obeys")]
+pub(crate) fn language(asked: Option<Lang>) -> Language {
+    match asked {
+        Some(Lang::En) => Language::English,
+        Some(Lang::Zh) => Language::Chinese,
+        None => Language::of_locale(["LC_ALL", "LC_MESSAGES", "LANG"].map(|name| env::var(name).unwrap_or_default())),
+    }
+}
 
 /// The program's output, and what it should look like.
 #[derive(Debug)]
@@ -30,8 +46,8 @@ pub(crate) struct Out {
     pub(crate) cut: bool,
     /// Whether there are colours.
     pub(crate) colour: bool,
-    /// The language of pages. Tables and data are in English: their words are names that scripts compare.
-    pub(crate) language: Language,
+    /// Who reads it. Names of columns and data are in English: scripts compare them.
+    pub(crate) reader: Reader,
 }
 
 impl Out {
@@ -54,17 +70,16 @@ impl Out {
             width: width.unwrap_or(DEFAULT_WIDTH).max(MIN_WIDTH),
             cut: terminal,
             colour,
-            language: match args.lang {
-                Some(Lang::En) => Language::English,
-                Some(Lang::Zh) => Language::Chinese,
-                None => of_locale(["LC_ALL", "LC_MESSAGES", "LANG"].map(variable)),
+            reader: Reader {
+                language: language(args.lang),
+                zone: if args.utc { TimeZone::UTC } else { Reader::local_zone() },
             },
         }
     }
 
     /// An empty page for this output.
     pub(crate) fn page(&self) -> Page {
-        Page::new(self.width, self.colour, self.language)
+        Page::new(self.width, self.colour, self.reader.clone())
     }
 
     /// Writes data and flushes it: what is on stdout may be waited for.
@@ -77,33 +92,32 @@ impl Out {
         stdout.flush()
     }
 
-    /// Writes a message for people to stderr.
-    pub(crate) fn tell(&self, message: &str) {
-        // Nobody is left to be told if even this fails.
-        let _closed = writeln!(io::stderr(), "{}", text::clean(message, 4096));
+    /// Writes a note for people to stderr.
+    pub(crate) fn note(&self, message: &Message) {
+        self.line(&self.text(message));
+    }
+
+    /// Writes several notes as one line to stderr.
+    pub(crate) fn notes(&self, messages: &[Message]) {
+        let separator = self.reader.language.between_sentences();
+        self.line(&messages.iter().map(|message| self.text(message)).collect::<Vec<_>>().join(separator));
+    }
+
+    /// Writes a line for people to stderr.
+    pub(crate) fn line(&self, line: &str) {
+        // In one piece, since stderr is not buffered and others may write to the terminal at the same time. No channel
+        // is left for an error if even this fails.
+        let _closed = io::stderr().write_all(format!("{}\n", text::clean(line, 4096)).as_bytes());
+    }
+
+    /// The text of a message in the reader's language.
+    pub(crate) fn text(&self, message: &Message) -> String {
+        messages::text(message, self.reader.language)
     }
 }
 
-/// The language that the first of these variables that is set names (POSIX.1, 8.2).
-fn of_locale(variables: [String; 3]) -> Language {
-    let locale = variables.into_iter().find(|value| !value.is_empty()).unwrap_or_default();
-    match locale.split(['_', '.', '@', '-']).next() {
-        Some("zh") => Language::Chinese,
-        _ => Language::English,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_locale_names_the_language() {
-        let language = |all: &str, messages: &str, lang: &str| of_locale([all, messages, lang].map(str::to_owned));
-        assert_eq!(language("", "", "zh_CN.UTF-8"), Language::Chinese);
-        assert_eq!(language("", "zh-TW", "en_US.UTF-8"), Language::Chinese);
-        assert_eq!(language("C", "", "zh_CN.UTF-8"), Language::English);
-        assert_eq!(language("", "", "zhuang"), Language::English);
-        assert_eq!(language("", "", ""), Language::English);
-    }
+/// Writes a text to stderr, where no more is known of the reader than the language.
+pub(crate) fn print_error(text: &str) {
+    // There is no one to report to if it is closed.
+    let _closed = io::stderr().lock().write_all(text.as_bytes());
 }

@@ -1,11 +1,13 @@
-//! Text for people: styled, wrapped to a width, and safe. What is put into a page is escaped on its way in, so that no text
-//! from the wire can drive a terminal, whoever wrote it; only the page itself makes line ends and styles.
+//! Text for people: styled, wrapped to a width, and safe. What is put into a page is escaped on its way in, so that no
+//! text from the wire can drive a terminal; only the page itself makes line ends and styles.
 
 use std::fmt::Write;
 
 use clap::builder::styling::{AnsiColor, Style};
-use coroner_diagnosis::{catalogue::Language, text};
+use coroner_diagnosis::{messages::Language, text};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::reader::Reader;
 
 /// No single text is shown beyond this; the wire's own limits are lower.
 const MAX_TEXT_BYTES: usize = 4096;
@@ -60,7 +62,7 @@ impl Span {
         if self.text.is_empty() { span(Look::Faint, "-") } else { self.clone() }
     }
 
-    /// At most so many columns of it, the last of which tells that it was cut.
+    /// At most so many columns of it, the last of which shows that it was cut.
     fn cut(&self, columns: usize) -> Self {
         if self.columns() <= columns {
             return self.clone();
@@ -89,18 +91,22 @@ fn fitting(text: &str, columns: usize) -> &str {
 pub(crate) struct Page {
     width: usize,
     colour: bool,
-    language: Language,
+    reader: Reader,
     text: String,
 }
 
 impl Page {
-    pub(crate) fn new(width: usize, colour: bool, language: Language) -> Self {
-        Self { width, colour, language, text: String::new() }
+    pub(crate) fn new(width: usize, colour: bool, reader: Reader) -> Self {
+        Self { width, colour, reader, text: String::new() }
     }
 
-    /// The language of whoever reads it.
+    /// The language of its reader.
     pub(crate) fn language(&self) -> Language {
-        self.language
+        self.reader.language
+    }
+
+    pub(crate) fn reader(&self) -> &Reader {
+        &self.reader
     }
 
     pub(crate) fn into_text(self) -> String {
@@ -111,20 +117,20 @@ impl Page {
         self.text.push('\n');
     }
 
-    /// One line, not wrapped: each cell padded to its number of columns, with two blanks between them. With `cut` it ends at
-    /// the page's width.
+    /// One line, not wrapped: each cell padded to its number of columns, with two blanks between them. With `cut` it
+    /// ends at the page's width.
     pub(crate) fn columns(&mut self, cells: &[(Span, usize)], cut: bool) {
         let mut column = 0;
         for (index, (cell, width)) in cells.iter().enumerate() {
-            let room = if cut { self.width.saturating_sub(column) } else { usize::MAX };
-            if room == 0 {
+            let width_left = if cut { self.width.saturating_sub(column) } else { usize::MAX };
+            if width_left == 0 {
                 break;
             }
-            let cell = cell.cut(room);
+            let cell = cell.cut(width_left);
             self.push(cell.look, &cell.text);
             column += cell.columns();
             if index + 1 < cells.len() {
-                let gap = (width.saturating_sub(cell.columns()) + 2).min(room.saturating_sub(cell.columns()));
+                let gap = (width.saturating_sub(cell.columns()) + 2).min(width_left.saturating_sub(cell.columns()));
                 self.pad(gap);
                 column += gap;
             }
@@ -153,13 +159,16 @@ impl Page {
                 while !word.is_empty() {
                     let at_start = column <= indent;
                     let gap = if at_start { 0 } else { blanks };
-                    let room = self.width.saturating_sub(column + gap);
-                    let (head, tail) = if columns(word) <= room {
+                    let width_left = self.width.saturating_sub(column + gap);
+                    let (head, tail) = if columns(word) <= width_left {
                         (word, "")
-                    } else if !at_start && (room < SHORT || columns(word) <= self.width.saturating_sub(indent)) {
+                    } else if !at_start
+                        && (width_left < SHORT || columns(word) <= self.width.saturating_sub(indent))
+                        && (width_left < 4 || !is_wide(word))
+                    {
                         ("", word)
                     } else {
-                        split(word, room.max(1))
+                        split(word, width_left.max(1))
                     };
                     if !head.is_empty() {
                         if run.is_empty() {
@@ -200,16 +209,28 @@ impl Page {
     }
 }
 
-/// Cuts a word that is longer than a line: after the last comma or slash that fits, else where the line ends.
-fn split(word: &str, room: usize) -> (&str, &str) {
-    let mut head = fitting(word, room);
+/// Whether a word may be cut where a line ends: one with Chinese characters, between which there are no blanks.
+fn is_wide(word: &str) -> bool {
+    word.chars().any(|char| char.width() == Some(2))
+}
+
+/// Cuts a word that does not fit: at the last place that fits of those behind a comma or slash and beside a Chinese
+/// character, but not before closing punctuation, else where the line ends.
+fn split(word: &str, width_left: usize) -> (&str, &str) {
+    let mut head = fitting(word, width_left);
     if head.is_empty() {
-        // Wider than all the room: a line holds one character at least.
+        // Wider than the line: a line holds one character at least.
         head = word.get(..word.chars().next().map_or(0, char::len_utf8)).unwrap_or(word);
     }
-    let cut = head
-        .rfind([',', '/', '，', '。', '；', '、'])
-        .map_or(head.len(), |at| at + head[at..].chars().next().map_or(0, char::len_utf8));
+    let is_wide = |char: char| char.width() == Some(2);
+    let closes = |char: char| "，。；、：）”".contains(char);
+    let opens = |char: char| "（“".contains(char);
+    let before = head.char_indices().map(|(at, char)| (at + char.len_utf8(), char));
+    let cuts = before.zip(word.chars().skip(1).map(Some).chain([None])).filter(|((_, before), after)| {
+        let between = after.is_none_or(|after| !closes(after) && (is_wide(*before) || is_wide(after)));
+        [',', '/'].contains(before) || between && !opens(*before)
+    });
+    let cut = cuts.map(|((at, _), _)| at).last().unwrap_or(head.len());
     word.split_at_checked(cut).unwrap_or((word, ""))
 }
 
@@ -218,9 +239,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::testing;
 
     fn wrapped(width: usize, text: &str) -> String {
-        let mut page = Page::new(width, false, Language::English);
+        let mut page = Page::new(width, false, testing::reader());
         page.paragraph(Some((2, span(Look::Faint, "Next"))), 8, &[span(Look::Plain, text)]);
         page.into_text()
     }
@@ -244,7 +266,7 @@ mod tests {
     #[test]
     fn styles_are_only_there_with_colour() {
         let text = |colour| {
-            let mut page = Page::new(80, colour, Language::English);
+            let mut page = Page::new(80, colour, testing::reader());
             page.paragraph(None, 0, &[span(Look::Bad, "OOM"), span(Look::Plain, " kill")]);
             page.into_text()
         };

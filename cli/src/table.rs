@@ -1,190 +1,158 @@
-//! Diagnoses as rows of a table.
+//! Tables: columns as wide as their cells, or, while a table grows, as wide as their widest cell so far.
 
-use coroner_diagnosis::catalogue::Language;
-use coroner_proto::v1::Diagnosis;
-use jiff::Timestamp;
+use coroner_diagnosis::messages::Message;
 
 use crate::{
-    explain,
+    messages::notes,
     out::Out,
     page::{Look, Span, span},
-    words,
 };
 
-/// Blanks between columns are two; a table that grows as it is shown keeps these widths, and a longer cell shifts its line.
-const GROWING_WIDTHS: [(&str, usize); 11] = [
-    ("TIME", 13),
-    ("AGE", 6),
-    ("NAMESPACE", 12),
-    ("NAME", 24),
-    ("CONTAINER", 12),
-    ("CAUSE", 22),
-    ("CONFIDENCE", 12),
-    ("SEVERITY", 8),
-    ("EXIT", 4),
-    ("NODE", 16),
-    ("UID", 36),
-];
+/// What is left of the last column before others are hidden for it.
+const LEAST_TEXT: usize = 24;
+
+/// The name of a column.
+pub(crate) type Name = fn() -> Message;
 
 /// A table: its columns' names, and rows of as many cells.
 #[derive(Debug)]
 pub(crate) struct Table {
-    names: Vec<&'static str>,
+    names: Vec<Message>,
+    /// Columns that may be hidden where the terminal is too narrow, the first ones first.
+    optional: &'static [Name],
     rows: Vec<Vec<Span>>,
+    widths: Vec<usize>,
+    /// Which columns are hidden.
+    hidden: Vec<bool>,
 }
 
 impl Table {
-    pub(crate) fn new(names: Vec<&'static str>) -> Self {
-        Self { names, rows: Vec::new() }
+    pub(crate) fn new(names: Vec<Message>) -> Self {
+        let (widths, hidden) = (vec![0; names.len()], vec![false; names.len()]);
+        Self { names, optional: &[], rows: Vec::new(), widths, hidden }
+    }
+
+    /// Lets these columns be hidden where they do not fit.
+    pub(crate) fn hiding(self, optional: &'static [Name]) -> Self {
+        Self { optional, ..self }
+    }
+
+    /// Makes a column at least so wide from the beginning: for a table that grows.
+    pub(crate) fn at_least(mut self, widths: &[(Name, usize)]) -> Self {
+        for (name, width) in self.names.iter().zip(&mut self.widths) {
+            *width = widths.iter().find(|(known, _)| known() == *name).map_or(0, |(_, width)| *width);
+        }
+        self
     }
 
     /// Adds a row of as many cells as there are columns. An empty cell is shown as `-`.
     pub(crate) fn push(&mut self, row: Vec<Span>) {
+        for (cell, width) in row.iter().zip(&mut self.widths) {
+            *width = cell.columns().max(*width);
+        }
         self.rows.push(row);
     }
 
-    /// All of it, each column as wide as its widest cell.
-    pub(crate) fn render(&self, out: &Out) -> String {
-        let widths = |index: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(index)).map(Span::columns);
-            let name = if out.headers { self.names.get(index).map_or(0, |name| name.len()) } else { 0 };
-            cells.max().unwrap_or(0).max(name).max(1)
-        };
-        self.render_with(out, out.headers, (0..self.names.len()).map(widths).collect())
+    /// All of it, with the line of names if the output has one. Which columns do not fit is noted on stderr.
+    pub(crate) fn render(mut self, out: &Out) -> String {
+        self.take(out, out.headers)
     }
 
-    /// All of it, in the widths of a table that grows.
-    pub(crate) fn render_growing(&self, out: &Out, headers: bool) -> String {
-        let width =
-            |name: &&str| GROWING_WIDTHS.iter().find(|(known, _)| known == name).map_or(name.len(), |(_, w)| *w);
-        self.render_with(out, headers, self.names.iter().map(width).collect())
-    }
-
-    fn render_with(&self, out: &Out, headers: bool, widths: Vec<usize>) -> String {
+    /// The rows that were added since the last time. Columns get wider, never narrower, and stay hidden.
+    pub(crate) fn take(&mut self, out: &Out, headers: bool) -> String {
+        for (name, width) in self.names.iter().zip(&mut self.widths) {
+            *width = (*width).max(if out.headers { heading(name, out).columns() } else { 1 });
+        }
+        if out.cut && self.hide(out.width) {
+            let names = self.names.iter().zip(&self.hidden).filter(|(_, hidden)| **hidden);
+            let hidden: Vec<String> = names.map(|(name, _)| out.text(name)).collect();
+            out.note(&notes::columns_hidden(hidden));
+        }
         let mut page = out.page();
-        let header = headers.then(|| self.names.iter().map(|name| span(Look::Faint, name)).collect());
+        let header = headers.then(|| self.names.iter().map(|name| heading(name, out)).collect());
         for row in header.iter().chain(&self.rows) {
-            let cells = row.iter().map(Span::or_dash).zip(widths.iter().copied());
+            let shown = self.hidden.iter().zip(row.iter().map(Span::or_dash).zip(self.widths.iter().copied()));
+            let cells = shown.filter(|(hidden, _)| !**hidden).map(|(_, cell)| cell);
             page.columns(&cells.collect::<Vec<_>>(), out.cut);
         }
+        self.rows.clear();
         page.into_text()
     }
+
+    /// Hides optional columns until the rest fits; true if that hides any that were shown.
+    fn hide(&mut self, width: usize) -> bool {
+        let mut changed = false;
+        for name in self.optional {
+            if self.needed() <= width {
+                break;
+            }
+            for (known, hidden) in self.names.iter().zip(&mut self.hidden) {
+                changed |= *known == name() && !std::mem::replace(hidden, *known == name() || *hidden);
+            }
+        }
+        changed
+    }
+
+    /// Columns that it takes, with two blanks between its columns, and no more of the last than it takes to be of use.
+    fn needed(&self) -> usize {
+        let last = self.widths.len().saturating_sub(1);
+        let shown = self.widths.iter().zip(&self.hidden).enumerate().filter(|(_, (_, hidden))| !**hidden);
+        let widths = shown.map(|(index, (width, _))| if index == last { LEAST_TEXT.min(*width) } else { *width });
+        widths.map(|width| width + 2).sum::<usize>().saturating_sub(2)
+    }
 }
 
-/// What a table of diagnoses shows.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
-    /// All columns.
-    pub(crate) wide: bool,
-    /// The time of the event in place of its age, and the revision: for tables that stay on the screen while they grow.
-    pub(crate) growing: bool,
-}
-
-/// An empty table for diagnoses.
-pub(crate) fn diagnoses(shape: Shape) -> Table {
-    let mut names = vec![if shape.growing { "TIME" } else { "AGE" }];
-    names.extend(["NAMESPACE", "NAME", "CONTAINER", "CAUSE", "CONFIDENCE"]);
-    if shape.growing {
-        names.push("REV");
-    }
-    if shape.wide {
-        names.extend(["SEVERITY", "FATAL", "EXIT", "SIGNAL", "COUNT", "NODE", "UID"]);
-    }
-    names.push("SUMMARY");
-    Table::new(names)
-}
-
-/// The row of a diagnosis.
-pub(crate) fn row(diagnosis: &Diagnosis, shape: Shape, now: Timestamp) -> Vec<Span> {
-    let subject = diagnosis.subject.clone().unwrap_or_default();
-    let look = words::look(diagnosis.severity());
-    let time = words::time(diagnosis.event_time.as_ref()).map_or_else(String::new, |time| {
-        if shape.growing { words::clock(time, Some(now)) } else { words::age(time, now) }
-    });
-    let plain = |text: &str| span(Look::Plain, text);
-    let name = words::subject_name(&coroner_proto::v1::Subject { namespace: String::new(), ..subject.clone() });
-    let mut row = vec![
-        plain(&time),
-        plain(&subject.namespace),
-        span(Look::Strong, &name),
-        plain(&subject.container),
-        span(look, &words::cause(diagnosis.cause)),
-        plain(words::confidence(diagnosis).to(Language::English)),
-    ];
-    if shape.growing {
-        row.push(plain(&diagnosis.revision.to_string()));
-    }
-    if shape.wide {
-        let exit = diagnosis.exit.as_ref();
-        row.extend([
-            plain(words::severity(diagnosis.severity()).to(Language::English)),
-            plain(if diagnosis.fatal { "yes" } else { "no" }),
-            plain(&exit.map_or_else(String::new, |exit| exit.code.to_string())),
-            plain(&exit.filter(|exit| exit.signal != 0).map_or_else(String::new, |exit| words::signal(exit.signal))),
-            plain(&diagnosis.occurrence_count.max(1).to_string()),
-            plain(&subject.node),
-            plain(&diagnosis.uid),
-        ]);
-    }
-    row.push(plain(&explain::summary(diagnosis, Language::English)));
-    row
+/// The name of a column in the reader's language.
+fn heading(name: &Message, out: &Out) -> Span {
+    span(Look::Faint, &out.text(name))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{self, golden};
+    use crate::{
+        messages::command::{column_cause, column_name, column_node, column_summary},
+        testing,
+    };
 
-    fn rendered(wide: bool, out: &Out) -> String {
-        let shape = Shape { wide, growing: false };
-        let mut table = diagnoses(shape);
-        for diagnosis in [testing::oom_child(), testing::undetermined(), testing::node_pressure()] {
-            table.push(row(&diagnosis, shape, testing::now()));
+    fn table() -> Table {
+        let mut table =
+            Table::new([column_name, column_cause, column_node, column_summary].map(|name: Name| name()).to_vec())
+                .hiding(&[column_node, column_summary]);
+        let cells =
+            ["a-pod-with-a-long-name", "OOM_CONTAINER_LIMIT", "worker-3", "Out of memory: the container reached it"];
+        table.push(cells.map(|cell| span(Look::Plain, cell)).to_vec());
+        table
+    }
+
+    #[test]
+    fn on_a_terminal_columns_are_hidden_and_the_last_is_cut() {
+        let header = |width| {
+            let text = table().render(&Out { cut: true, ..testing::out(width) });
+            assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
+            text.lines().next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(header(100), "NAME CAUSE NODE SUMMARY");
+        assert_eq!(header(75), "NAME CAUSE SUMMARY");
+        assert_eq!(header(60), "NAME CAUSE");
+    }
+
+    #[test]
+    fn in_a_pipe_nothing_is_hidden() {
+        let text = table().render(&testing::out(40));
+        assert!(text.contains("worker-3") && text.contains("reached it"), "{text}");
+    }
+
+    #[test]
+    fn a_table_that_grows_keeps_its_columns_aligned() {
+        let out = testing::out(120);
+        let mut table = Table::new(vec![column_name(), column_cause()]).at_least(&[(column_name, 6)]);
+        let mut lines = Vec::new();
+        for (index, name) in ["web", "a-longer-name", "api"].into_iter().enumerate() {
+            table.push(vec![span(Look::Plain, name), span(Look::Plain, "OOM_NODE")]);
+            lines.extend(table.take(&out, index == 0).lines().map(str::to_owned).collect::<Vec<_>>());
         }
-        table.render(out)
-    }
-
-    #[test]
-    fn a_table_is_as_wide_as_its_cells() {
-        golden("table.txt", &rendered(false, &testing::out(120)));
-    }
-
-    #[test]
-    fn a_wide_table_shows_exits_and_uids() {
-        golden("table-wide.txt", &rendered(true, &testing::out(120)));
-    }
-
-    #[test]
-    fn on_a_terminal_lines_are_cut_to_its_width() {
-        let text = rendered(true, &Out { cut: true, ..testing::out(100) });
-        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
-        assert!(text.contains('…'), "{text}");
-    }
-
-    #[test]
-    fn a_growing_table_shows_times_and_revisions() {
-        let shape = Shape { wide: false, growing: true };
-        let mut table = diagnoses(shape);
-        table.push(row(&testing::oom_child(), shape, testing::now()));
-        golden("table-growing.txt", &table.render_growing(&testing::out(120), true));
-    }
-
-    #[test]
-    fn without_headers_there_are_only_rows() {
-        let out = Out { headers: false, ..testing::out(120) };
-        assert_eq!(rendered(false, &out).lines().count(), 3);
-    }
-
-    #[test]
-    fn hostile_text_in_any_field_stays_in_its_row() {
-        for text in testing::HOSTILE {
-            for shape in [Shape { wide: true, growing: false }, Shape { wide: true, growing: true }] {
-                let mut table = diagnoses(shape);
-                table.push(row(&testing::with_text_everywhere(text), shape, testing::now()));
-                let text = table.render(&testing::out(120));
-                testing::assert_harmless(&text);
-                assert_eq!(text.lines().count(), 2, "{text}");
-            }
-        }
+        let places: Vec<_> = lines.iter().map(|line| line.find(['O', 'C']).unwrap()).collect();
+        assert_eq!(places, [8, 8, 15, 15], "{lines:#?}");
     }
 }

@@ -2,16 +2,17 @@
 
 use std::{env, fs, path::Path};
 
-use coroner_diagnosis::text;
+use coroner_diagnosis::{messages::Language, text};
 use coroner_proto::v1::{
     Candidate, Cause, Confidence, Container, ContainerKind, Diagnosis, Evidence, Exit, Redaction, Severity, Subject,
     SubjectKind,
 };
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
     args::{Lang, OutputArgs, When},
     out::Out,
+    reader::Reader,
 };
 
 /// What a container might call itself, or write, to take over a terminal or to forge what is shown.
@@ -50,17 +51,26 @@ pub(crate) fn now() -> Timestamp {
 
 /// A pipe of so many columns.
 pub(crate) fn out(width: usize) -> Out {
-    let args = OutputArgs { format: None, color: When::Never, no_headers: false, lang: Some(Lang::En) };
+    let args = OutputArgs { format: None, utc: true, color: When::Never, no_headers: false, lang: Some(Lang::En) };
     Out { width, cut: false, ..Out::new(&args) }
 }
 
-fn time(text: &str) -> Option<prost_types::Timestamp> {
+/// A reader of English, in UTC.
+pub(crate) fn reader() -> Reader {
+    Reader { language: Language::English, zone: TimeZone::UTC }
+}
+
+pub(crate) fn time(text: &str) -> Option<prost_types::Timestamp> {
     let time: Timestamp = text.parse().unwrap();
     Some(prost_types::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() })
 }
 
 fn evidence(source: &str, at: Option<&str>, text: &str) -> Evidence {
-    Evidence { source: source.into(), time: at.and_then(time), text: text.into() }
+    Evidence { source: source.into(), time: at.and_then(time), text: text.into(), message: None }
+}
+
+fn candidate(cause: i32, reason: &str) -> Candidate {
+    Candidate { cause, reason: reason.into(), reason_message: None }
 }
 
 pub(crate) fn oom_child() -> Diagnosis {
@@ -122,10 +132,10 @@ pub(crate) fn undetermined() -> Diagnosis {
         exit: Some(Exit { code: 137, fabricated: true, reported_reason: "Error".into(), ..Default::default() }),
         event_time: time("2026-11-19T23:59:59Z"),
         occurrence_count: 1,
-        summary: "Ended with 137, and what was seen does not say why".into(),
+        summary: "Ended with exit code 137; the cause is not known".into(),
         candidates: vec![
-            Candidate { cause: Cause::ApplicationExit.into(), reason: "the program may have chosen 137 itself".into() },
-            Candidate { cause: Cause::KilledExternally.into(), reason: "nobody watched signals".into() },
+            candidate(Cause::ApplicationExit.into(), "the program may have chosen 137 itself"),
+            candidate(Cause::KilledExternally.into(), "signals were not observed"),
         ],
         missing_sources: vec!["signals".into(), "process_events".into()],
         redactions: vec![Redaction { field: "explanation".into(), rule: "password".into() }],
@@ -156,7 +166,8 @@ pub(crate) fn node_pressure() -> Diagnosis {
 /// A diagnosis with this text wherever the wire allows text.
 pub(crate) fn with_text_everywhere(text: &str) -> Diagnosis {
     let text = text.to_owned();
-    let said = || Evidence { source: text.clone(), time: time("2026-11-20T10:00:00Z"), text: text.clone() };
+    let output =
+        || Evidence { source: text.clone(), time: time("2026-11-20T10:00:00Z"), text: text.clone(), message: None };
     Diagnosis {
         uid: text.clone(),
         subject: Some(Subject {
@@ -174,9 +185,10 @@ pub(crate) fn with_text_everywhere(text: &str) -> Diagnosis {
         explanation: text.clone(),
         suggestions: vec![text.clone()],
         container: Some(Container { name: text.clone(), image: text.clone(), ..Default::default() }),
-        evidence: vec![said()],
-        against: vec![said()],
-        candidates: vec![Candidate { cause: 9999, reason: text.clone() }],
+        evidence: vec![output()],
+        against: vec![output()],
+        candidates: vec![candidate(9999, &text)],
+        last_lines: vec![text.clone()],
         missing_sources: vec![text.clone()],
         redactions: vec![Redaction { field: text.clone(), rule: text.clone() }],
         ..Default::default()

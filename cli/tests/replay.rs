@@ -65,11 +65,11 @@ fn replay(case: &Path, args: &[&str]) -> Output {
 #[track_caller]
 fn assert_unreadable(case: &Path, names: &str) {
     let output = replay(case, &["-o", "json"]);
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(65), "{told}");
+    let printed = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(65), "{printed}");
     assert!(output.stdout.is_empty());
-    assert_eq!(told.lines().count(), 1, "{told}");
-    assert!(told.contains(names), "{told}");
+    assert_eq!(printed.lines().count(), 1, "{printed}");
+    assert!(printed.contains(names), "{printed}");
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn a_case_leads_to_its_verdict_in_every_format() {
 }
 
 #[test]
-fn the_same_case_always_leads_to_the_same_words() {
+fn the_same_case_always_gives_the_same_output() {
     let case = case();
     let first = replay(case.path(), &["-o", "json"]).stdout;
     assert!(!first.is_empty());
@@ -117,7 +117,7 @@ fn a_case_without_deaths_is_an_answer_without_data() {
 }
 
 #[test]
-fn an_unreadable_case_is_told_with_file_and_line() {
+fn an_unreadable_case_is_reported_with_file_and_line() {
     let case = case();
     let kmsg = case.path().join("kmsg.ndjson");
     let good = fs::read_to_string(&kmsg).unwrap();
@@ -137,7 +137,7 @@ fn a_hostile_case_cannot_drive_the_terminal() {
     let case = case();
     fs::write(case.path().join("kmsg.ndjson"), "\u{1b}]52;c;eA==\u{7}\n").unwrap();
     let output = replay(case.path(), &[]);
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(65), "{told}");
-    assert!(!told.contains(['\u{1b}', '\u{7}']), "{told:?}");
+    let printed = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(65), "{printed}");
+    assert!(!printed.contains(['\u{1b}', '\u{7}']), "{printed:?}");
 }

@@ -97,7 +97,13 @@ fn socket(directory: &TempDir) -> PathBuf {
 
 fn coroner(url: &str, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_coroner"));
-    command.args(["--aggregator", url]).args(args).env_remove("COLUMNS").env("LC_ALL", "C").stdin(Stdio::null());
+    command
+        .args(["--aggregator", url])
+        .args(args)
+        .env_remove("COLUMNS")
+        .env_remove("TZ")
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null());
     command
 }
 
@@ -174,10 +180,90 @@ async fn a_list_is_filtered_and_has_the_newest_first() {
         assert_eq!(names(&Aggregator::answer(aggregator.run(args).await, 0)), wanted, "{args:?}");
     }
     let cut = aggregator.run(&["list", "-o", "json", "--limit", "2"]).await;
-    assert_eq!(names(&Aggregator::answer(cut, 4)), ["web-4", "web-3"]);
+    assert!(String::from_utf8_lossy(&cut.stderr).contains("Only the newest 2 are shown"), "{cut:?}");
+    assert_eq!(names(&Aggregator::answer(cut, 0)), ["web-4", "web-3"]);
+    let until =
+        ["list", "-A", "-o", "json", "--since", "2026-11-20 09:46:41", "--until", "2026-11-20T09:46:43Z", "--utc"];
+    assert_eq!(names(&Aggregator::answer(aggregator.run(&until).await, 0)), ["web-2", "web-1"]);
+    assert_eq!(Aggregator::answer(aggregator.run(&["list", "-n", "shop", "--until", "2026-11-20"]).await, 3), "");
+    let uids = Aggregator::answer(aggregator.run(&["list", "-o", "name", "--cause", "CrashSegfault"]).await, 0);
+    assert_eq!(uids, "00000000-0000-5000-8000-000000000002\n");
     let table = Aggregator::answer(aggregator.run(&["list", "--no-headers"]).await, 0);
     assert_eq!(table.lines().count(), 4, "{table}");
     assert_eq!(Aggregator::answer(aggregator.run(&["list", "-n", "nowhere"]).await, 3), "");
+}
+
+/// A crash loop over two pods of one Deployment: five deaths.
+fn crash_loop() -> Vec<Diagnosis> {
+    let died = |number, pod: &str, count| Diagnosis {
+        subject: Some(Subject { name: pod.into(), ..diagnosis(1, 1).subject.unwrap() }),
+        workloads: vec![Workload { kind: "Deployment".into(), name: "web".into() }],
+        occurrence_count: count,
+        ..diagnosis(number, 1)
+    };
+    vec![died(1, "web-a", 1), died(2, "web-a", 2), died(3, "web-b", 1), died(4, "web-b", 2), died(5, "web-b", 3)]
+}
+
+#[tokio::test]
+async fn a_crash_loop_is_one_row_and_one_block() {
+    let mut aggregator = Aggregator::start().await;
+    aggregator.push(crash_loop()).await;
+    let table = Aggregator::answer(aggregator.run(&["list", "--no-headers"]).await, 0);
+    let row: Vec<&str> = table.split_whitespace().collect();
+    assert_eq!(row[2..7], ["5", "shop", "deployment/web", "app", "OOM_CONTAINER_LIMIT"], "{table}");
+    assert_eq!(table.lines().count(), 1, "{table}");
+    let each = Aggregator::answer(aggregator.run(&["list", "--no-headers", "--each"]).await, 0);
+    assert_eq!(each.lines().count(), 5, "{each}");
+    let page = Aggregator::answer(aggregator.run(&["why", "deploy/web", "--utc"]).await, 0);
+    assert!(page.contains("5 times in 2 pods since 2026-11-20T09:46:41.000Z"), "{page}");
+    assert!(!page.contains("Also diagnosed"), "{page}");
+    let page = Aggregator::answer(aggregator.run(&["why", "web-b", "--utc"]).await, 0);
+    let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(page.contains("3 times in this container since 2026-11-20T09:46:43.000Z"), "{page}");
+}
+
+#[tokio::test]
+async fn times_are_in_the_zone_of_the_reader() {
+    let mut aggregator = Aggregator::start().await;
+    aggregator.push([diagnosis(1, 1)]).await;
+    for (zone, args, wanted) in [
+        ("CST-8", &["why", "web-1"][..], "2026-11-20T17:46:41.000+08:00"),
+        ("CST-8", &["why", "web-1", "--utc"], "2026-11-20T09:46:41.000Z"),
+        ("UTC", &["why", "web-1"], "2026-11-20T09:46:41.000Z"),
+    ] {
+        let output = coroner(&aggregator.url(), args).env("TZ", zone).kill_on_drop(true).output();
+        let page = Aggregator::answer(timeout(PATIENCE, output).await.unwrap().unwrap(), 0);
+        assert!(page.contains(wanted), "{zone} {args:?}: {page}");
+    }
+    let since = coroner(&aggregator.url(), &["list", "-o", "name", "--since", "2026-11-20T17:46"])
+        .env("TZ", "CST-8")
+        .output()
+        .await;
+    assert_eq!(Aggregator::answer(since.unwrap(), 0).lines().count(), 1);
+}
+
+#[tokio::test]
+async fn why_on_an_unknown_name_shows_how_far_back_the_records_reach_and_similar_names() {
+    let mut aggregator = Aggregator::start().await;
+    let note = |output: Output| {
+        let note = String::from_utf8(output.stderr.clone()).unwrap();
+        assert_eq!(Aggregator::answer(output, 3), "", "{note}");
+        note
+    };
+    let empty = note(aggregator.run(&["why", "web"]).await);
+    assert!(empty.starts_with("No diagnosis of web is recorded. Nothing is recorded yet"), "{empty}");
+    aggregator.push(crash_loop()).await;
+    let unknown = note(aggregator.run(&["why", "test/web-c"]).await);
+    assert!(unknown.starts_with("No diagnosis of test/web-c is recorded. The records go back to 20"), "{unknown}");
+    assert!(
+        unknown.contains("Recorded under similar names: shop/deployment/web, shop/web-a and shop/web-b."),
+        "{unknown}"
+    );
+    let node = note(aggregator.run(&["why", "node/worker-3"]).await);
+    assert!(node.starts_with("No diagnosis of node worker-3 itself is recorded."), "{node}");
+    assert!(node.contains("coroner list --node worker-3"), "{node}");
+    let chinese = note(aggregator.run(&["why", "test/web-c", "--lang", "zh"]).await);
+    assert!(chinese.starts_with("没有关于 test/web-c 的诊断记录。"), "{chinese}");
 }
 
 #[tokio::test]
@@ -189,29 +275,30 @@ async fn why_answers_for_whatever_kubectl_can_name() {
         ..diagnosis(1, 1)
     };
     let of_set = Diagnosis { workloads: vec![workload("StatefulSet", "web")], ..diagnosis(2, 1) };
-    let without_endpoints = Diagnosis {
+    let of_node = Diagnosis {
         subject: Some(Subject {
-            kind: SubjectKind::Service.into(),
-            namespace: "shop".into(),
-            name: "web".into(),
+            kind: SubjectKind::Node.into(),
+            name: "worker-3".into(),
+            node: "worker-3".into(),
             ..Subject::default()
         }),
-        cause: Cause::ServiceWithoutEndpoints.into(),
+        cause: Cause::NodeMemoryPressure.into(),
         fatal: false,
         ..diagnosis(3, 1)
     };
-    aggregator.push([replaced, of_set, without_endpoints]).await;
+    aggregator.push([replaced, of_set, of_node]).await;
     for (subject, wanted) in [
         ("deploy/web", &["web-1"][..]),
         ("rs/web-5d9c", &["web-1"]),
         ("shop/sts/web", &["web-2"]),
         ("pod/web-2", &["web-2"]),
-        ("svc/web", &["web"]),
-        ("node/worker-3", &["web-2", "web-1"]),
+        // The node itself, and not the death of a pod on it.
+        ("node/worker-3", &["worker-3"]),
+        ("00000000-0000-5000-8000-000000000002", &["web-2"]),
     ] {
         assert_eq!(names(&Aggregator::answer(aggregator.run(&["why", subject, "-o", "json"]).await, 0)), wanted);
     }
-    for subject in ["deploy/web-5d9c", "pod/web", "ing/web", "other/svc/web"] {
+    for subject in ["deploy/web-5d9c", "pod/web", "ing/web", "other/sts/web"] {
         assert_eq!(Aggregator::answer(aggregator.run(&["why", subject]).await, 3), "", "{subject}");
     }
 }
@@ -225,7 +312,7 @@ async fn a_reader_of_chinese_is_answered_in_chinese() {
     let by_locale = timeout(PATIENCE, by_locale.kill_on_drop(true).output()).await.unwrap().unwrap();
     for output in [by_locale, aggregator.run(&["why", "web-1", "--lang", "zh"]).await] {
         let page = Aggregator::answer(output, 0);
-        assert!(page.contains("容器达到了自身的内存上限") && page.contains("  下一步     "), "{page}");
+        assert!(page.contains("容器达到内存限制") && page.contains("  处理建议   "), "{page}");
     }
 }
 
@@ -241,19 +328,19 @@ async fn why_explains_the_last_death_of_a_pod() {
 
     let page = Aggregator::answer(aggregator.run(&["why", "shop/web"]).await, 0);
     assert!(page.starts_with("shop/web  container app  Killed for memory  certain\n"), "{page}");
-    assert!(page.contains("-000000000002, revision 1\n\nAlso diagnosed\n"), "{page}");
+    assert!(page.contains("-000000000002, revision 1\n") && page.contains("2 times in this container since"), "{page}");
     let lines = Aggregator::answer(aggregator.run(&["why", "web", "-n", "shop", "-c", "app", "-o", "json"]).await, 0);
     assert_eq!(names(&lines), ["web", "web"]);
 
     let ambiguous = aggregator.run(&["why", "web"]).await;
-    let told = String::from_utf8_lossy(&ambiguous.stderr).into_owned();
+    let error = String::from_utf8_lossy(&ambiguous.stderr).into_owned();
     assert_eq!(Aggregator::answer(ambiguous, 2), "");
-    assert_eq!(told, "coroner: web is in several namespaces: other, shop; say which with -n\n");
+    assert_eq!(error, "coroner: web is in several namespaces: other and shop; name one with -n\n");
 
     let page = Aggregator::answer(aggregator.run(&["why", "other/web"]).await, 4);
     assert!(page.contains("undetermined"), "{page}");
     assert_eq!(Aggregator::answer(aggregator.run(&["why", "shop/web", "-c", "sidecar"]).await, 3), "");
-    assert_eq!(Aggregator::answer(aggregator.run(&["why", "nobody"]).await, 3), "");
+    assert_eq!(Aggregator::answer(aggregator.run(&["why", "stranger"]).await, 3), "");
 }
 
 #[tokio::test]
@@ -270,6 +357,18 @@ async fn get_shows_a_diagnosis_and_its_earlier_revisions() {
     assert_eq!(revisions(Aggregator::answer(all, 0)), [2, 1]);
     let page = Aggregator::answer(aggregator.run(&["get", &uid]).await, 0);
     assert!(page.contains("revision 2"), "{page}");
+    let several = aggregator.run(&["get", "00000000-0000"]).await;
+    assert!(String::from_utf8_lossy(&several.stderr).contains("give more of it"), "{several:?}");
+    assert_eq!(Aggregator::answer(several, 2), "");
+    let beginning = aggregator.run(&["get", &uid[..35], "-o", "name"]).await;
+    assert_eq!(beginning.status.code(), Some(2), "{beginning:?}");
+    aggregator.push([Diagnosis { uid: "5b0c3a5e-0000-5000-8000-000000000001".into(), ..diagnosis(5, 1) }]).await;
+    for command in ["get", "why"] {
+        let found = aggregator.run(&[command, "5b0c3a5e-00", "-o", "name"]).await;
+        assert_eq!(Aggregator::answer(found, 0), "5b0c3a5e-0000-5000-8000-000000000001\n");
+    }
+    assert_eq!(aggregator.run(&["get", "5b0c3a5"]).await.status.code(), Some(2));
+    assert_eq!(aggregator.run(&["get", "deadbeef"]).await.status.code(), Some(3));
     let unknown = diagnosis(9, 1).uid;
     assert_eq!(Aggregator::answer(aggregator.run(&["get", &unknown]).await, 3), "");
 }

@@ -1,6 +1,10 @@
 //! `coroner causes`: the catalogue of causes.
 
-use coroner_diagnosis::catalogue::{self, Language, Row, Text};
+use coroner_diagnosis::{
+    catalogue::{self, Place, Row},
+    localized::message,
+    messages::Language,
+};
 use coroner_proto::v1::Severity;
 use serde_json::{Value, json};
 
@@ -8,10 +12,11 @@ use crate::{
     args::{CausesArgs, Format},
     data,
     exit::{Failure, Outcome},
+    labels,
+    messages::{command, page as texts, text},
     out::Out,
     page::{Look, Page, span},
     table::Table,
-    words,
 };
 
 pub(crate) fn run(args: &CausesArgs, out: &mut Out) -> Result<Outcome, Failure> {
@@ -19,10 +24,11 @@ pub(crate) fn run(args: &CausesArgs, out: &mut Out) -> Result<Outcome, Failure> 
     let rows: Vec<&Row> = catalogue::rows().filter(wanted).collect();
     let text = match out.format {
         Some(Format::Json | Format::Yaml) => {
-            let texts = rows.iter().map(|row| data::render_value(out.format, value(row, out.language)));
+            let texts = rows.iter().map(|row| data::render_value(out.format, value(row, out.reader.language)));
             texts.collect::<Result<String, _>>()?
         }
         Some(Format::Table | Format::Wide) => table(&rows, out),
+        Some(Format::Name) => rows.iter().map(|row| data::name(&code(row))).collect(),
         None => {
             let mut page = out.page();
             match rows.as_slice() {
@@ -37,27 +43,36 @@ pub(crate) fn run(args: &CausesArgs, out: &mut Out) -> Result<Outcome, Failure> 
 }
 
 fn code(row: &Row) -> String {
-    words::cause(row.cause.into())
+    labels::cause(row.cause.into())
+}
+
+fn severity(row: &Row, language: Language) -> String {
+    labels::severity(row.severity).map_or_else(String::new, |label| text(&label, language))
+}
+
+/// What to do about a cause, wherever it happens.
+fn steps(row: &Row, language: Language) -> Vec<String> {
+    (row.next)(&Place::ANYWHERE).iter().map(|step| message(step, language)).collect()
 }
 
 fn value(row: &Row, language: Language) -> Value {
-    let next: Vec<_> = row.next.iter().map(|step| step.to(language)).collect();
+    let next: Vec<_> = steps(row, language);
     json!({
         "cause": row.cause.as_str_name(),
-        "chapter": row.chapter.title().to(language),
+        "chapter": message(&row.chapter.title(), language),
         "severity": row.severity.as_str_name(),
-        "what": row.what.to(language),
+        "what": message(&(row.what)(), language),
         "next": next,
     })
 }
 
 fn table(rows: &[&Row], out: &Out) -> String {
-    let mut table = Table::new(vec!["CAUSE", "SEVERITY", "WHAT HAPPENED"]);
+    let mut table = Table::new(vec![command::column_cause(), command::column_severity(), command::column_what()]);
     for row in rows {
         table.push(vec![
             span(Look::Strong, &code(row)),
-            span(words::look(row.severity), words::severity(row.severity).to(Language::English)),
-            span(Look::Plain, row.what.to(out.language)),
+            span(labels::look(row.severity), &severity(row, out.reader.language)),
+            span(Look::Plain, &message(&(row.what)(), out.reader.language)),
         ]);
     }
     table.render(out)
@@ -72,30 +87,30 @@ fn chapters(page: &mut Page, rows: &[&Row]) {
             if chapter.is_some() {
                 page.blank();
             }
-            page.paragraph(None, 0, &[span(Look::Strong, row.chapter.title().to(language))]);
+            page.paragraph(None, 0, &[span(Look::Strong, &message(&row.chapter.title(), language))]);
             chapter = Some(row.chapter);
         }
         page.paragraph(
-            Some((2, span(words::look(row.severity), &code(row)))),
+            Some((2, span(labels::look(row.severity), &code(row)))),
             indent,
-            &[span(Look::Plain, row.what.to(language))],
+            &[span(Look::Plain, &message(&(row.what)(), language))],
         );
     }
 }
 
 fn in_full(page: &mut Page, row: &Row) {
     let language = page.language();
-    let chapter = row.chapter.title().to(language).to_lowercase();
+    let chapter = message(&row.chapter.title(), language).to_lowercase();
     let mut headline = vec![span(Look::Strong, &code(row)), span(Look::Faint, &format!("  {chapter}"))];
     if row.severity != Severity::Unspecified {
-        headline.push(span(words::look(row.severity), &format!("  {}", words::severity(row.severity).to(language))));
+        headline.push(span(labels::look(row.severity), &format!("  {}", severity(row, language))));
     }
     page.paragraph(None, 0, &headline);
-    page.paragraph(None, 2, &[span(Look::Plain, row.what.to(language))]);
-    let mut label = Text::new("Next", "下一步").to(language);
-    for next in row.next {
-        page.paragraph(Some((2, span(Look::Faint, label))), 8, &[span(Look::Plain, next.to(language))]);
-        label = "";
+    page.paragraph(None, 2, &[span(Look::Plain, &message(&(row.what)(), language))]);
+    let mut label = text(&texts::label_next(), language);
+    for step in steps(row, language) {
+        page.paragraph(Some((2, span(Look::Faint, &label))), 12, &[span(Look::Plain, &step)]);
+        label.clear();
     }
 }
 

@@ -1,101 +1,115 @@
 //! `coroner list`: what was diagnosed, the newest first.
 
-use coroner_proto::v1::{Diagnosis, DiagnosisFilter, ListDiagnosesRequest};
+use coroner_proto::v1::{DiagnosisFilter, ListDiagnosesRequest};
 use jiff::Timestamp;
 
+use super::pages::{Pages, wire_time};
 use crate::{
     args::{AggregatorArgs, Format, ListArgs},
-    client::{self, Client},
-    data,
+    client, data,
+    episodes::{Episode, Episodes},
     exit::{Failure, Outcome},
+    labels,
+    messages::{command, notes},
     out::Out,
-    table::{self, Shape},
+    rows::{Kind, Rows},
 };
 
-/// Diagnoses that are asked for at once.
-const PAGE_SIZE: usize = 500;
+/// Diagnoses that are read for a table of episodes, however few these are.
+const MOST_READ: usize = 20_000;
 
 pub(crate) async fn run(args: &ListArgs, aggregator: &AggregatorArgs, out: &mut Out) -> Result<Outcome, Failure> {
     let now = Timestamp::now();
-    let ListArgs { filter, since, limit } = args;
-    let limit = if *limit == 0 { usize::MAX } else { *limit };
+    let ListArgs { filter, since, until, each, limit } = args;
+    let time = |moment: crate::args::Moment| wire_time(moment.resolve(now, &out.reader.zone));
     let request = ListDiagnosesRequest {
         filter: Some(DiagnosisFilter::from(filter)),
-        start_time: since.map(|since| wire_time(since.resolve(now))),
+        start_time: since.map(time),
+        end_time: until.map(time),
         ..ListDiagnosesRequest::default()
     };
-    let shape = Shape { wide: out.format == Some(Format::Wide), growing: false };
-    let mut rows = table::diagnoses(shape);
-    let mut count = 0;
-    let mut client = client::connect(aggregator).await?;
-    let mut pages = Pages::new(request, limit);
-    while let Some(page) = pages.next(&mut client, aggregator).await? {
-        count += page.len();
-        for diagnosis in &page {
-            match data::render(out.format, diagnosis)? {
-                Some(text) => out.write(&text)?,
-                None => rows.push(table::row(diagnosis, shape, now)),
-            }
-        }
-    }
-    if count == 0 {
-        out.tell("No such diagnosis is recorded.");
+    let limit = if *limit == 0 { usize::MAX } else { *limit };
+    let is_table = matches!(out.format, None | Some(Format::Table | Format::Wide));
+    let found = if is_table && !each {
+        list_episodes(request, limit, aggregator, out, now).await?
+    } else {
+        list_each(request, limit, aggregator, out, now).await?
+    };
+    if !found {
+        out.note(&command::none_found());
         return Ok(Outcome::Nothing);
-    }
-    if matches!(out.format, None | Some(Format::Table | Format::Wide)) {
-        let text = rows.render(out);
-        out.write(&text)?;
-    }
-    if pages.cut {
-        out.tell(&format!("Only the newest {limit} are shown; --limit 0 shows all."));
-        return Ok(Outcome::Partial);
     }
     Ok(Outcome::Answered)
 }
 
-/// A time of this program on the wire.
-pub(crate) fn wire_time(time: Timestamp) -> prost_types::Timestamp {
-    prost_types::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }
-}
-
-/// The answers to one question, page by page.
-#[derive(Debug)]
-pub(crate) struct Pages {
+/// Shows every diagnosis; false if there is none.
+async fn list_each(
     request: ListDiagnosesRequest,
-    left: usize,
-    done: bool,
-    /// Whether there was more than was asked for.
-    pub(crate) cut: bool,
+    limit: usize,
+    aggregator: &AggregatorArgs,
+    out: &mut Out,
+    now: Timestamp,
+) -> Result<bool, Failure> {
+    let mut client = client::connect(aggregator).await?;
+    let mut rows = Rows::new(Kind::Each, out);
+    let (mut pages, mut found, mut in_rows) = (Pages::new(request, limit), false, false);
+    while let Some(page) = pages.next(&mut client, aggregator).await? {
+        for diagnosis in &page {
+            found = true;
+            match data::diagnosis(out.format, diagnosis)? {
+                Some(text) => out.write(&text)?,
+                None => {
+                    in_rows = true;
+                    rows.push(diagnosis, out, now);
+                }
+            }
+        }
+    }
+    if in_rows {
+        let text = rows.render(out);
+        out.write(&text)?;
+    }
+    if pages.cut {
+        out.note(&command::only_newest(limit));
+    }
+    Ok(found)
 }
 
-impl Pages {
-    /// At most `limit` of the diagnoses that answer the request.
-    pub(crate) fn new(request: ListDiagnosesRequest, limit: usize) -> Self {
-        Self { request, left: limit, done: false, cut: false }
-    }
-
-    /// The next page; `None` after the last.
-    ///
-    /// # Errors
-    /// The aggregator did not answer, or refused.
-    pub(crate) async fn next(
-        &mut self,
-        client: &mut Client,
-        aggregator: &AggregatorArgs,
-    ) -> Result<Option<Vec<Diagnosis>>, Failure> {
-        if self.done {
-            return Ok(None);
+/// Shows one row for each episode; false if there is none. A row that is shown counts all that was read of its episode.
+async fn list_episodes(
+    request: ListDiagnosesRequest,
+    limit: usize,
+    aggregator: &AggregatorArgs,
+    out: &mut Out,
+    now: Timestamp,
+) -> Result<bool, Failure> {
+    let mut client = client::connect(aggregator).await?;
+    let mut pages = Pages::new(request, if limit == usize::MAX { usize::MAX } else { MOST_READ });
+    let (mut episodes, mut read, mut oldest, mut more) = (Episodes::default(), 0_usize, None, false);
+    while let Some(page) = pages.next(&mut client, aggregator).await? {
+        read += page.len();
+        oldest = page.last().and_then(|diagnosis| labels::time(diagnosis.event_time.as_ref())).or(oldest);
+        for diagnosis in page {
+            if episodes.len() < limit || episodes.holds(&diagnosis) {
+                episodes.add(diagnosis);
+            } else {
+                more = true;
+            }
         }
-        self.request.page_size =
-            i32::try_from(self.left.min(PAGE_SIZE)).expect("a page is far smaller than i32's range");
-        let answer = client.list_diagnoses(client::request(self.request.clone())).await;
-        let mut answer = answer.map_err(|status| client::refused(aggregator, &status))?.into_inner();
-        let more = !answer.next_page_token.is_empty();
-        self.cut = answer.diagnoses.len() > self.left || (more && answer.diagnoses.len() == self.left);
-        answer.diagnoses.truncate(self.left);
-        self.left -= answer.diagnoses.len();
-        self.done = !more || self.left == 0;
-        self.request.page_token = answer.next_page_token;
-        Ok(Some(answer.diagnoses))
     }
+    let episodes: Vec<Episode> = episodes.into_vec();
+    if episodes.is_empty() {
+        return Ok(false);
+    }
+    let mut rows = Rows::new(Kind::Episodes, out);
+    episodes.iter().for_each(|episode| rows.push_episode(episode, out, now));
+    let text = rows.render(out);
+    out.write(&text)?;
+    if more {
+        out.note(&command::only_newest(limit));
+    } else if pages.cut {
+        let oldest = oldest.map_or_else(|| "?".to_owned(), |oldest| out.reader.moment(oldest));
+        out.note(&notes::scan_ended(read, oldest));
+    }
+    Ok(true)
 }

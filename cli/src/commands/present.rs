@@ -10,13 +10,13 @@ use crate::{
     explain,
     out::Out,
     page::Page,
-    table::{self, Shape},
+    rows::{Kind, Rows},
 };
 
 /// Writes the diagnoses as rows or data; by default as what `pages` makes of them.
 ///
 /// # Errors
-/// The reader is gone, or a diagnosis cannot be said as text.
+/// The reader is gone, or a diagnosis cannot be shown as text.
 pub(crate) fn present(
     diagnoses: &[Diagnosis],
     out: &mut Out,
@@ -29,16 +29,15 @@ pub(crate) fn present(
             pages(&mut page, diagnoses, now);
             out.write(&page.into_text())?;
         }
-        Some(format @ (Format::Table | Format::Wide)) => {
-            let shape = Shape { wide: format == Format::Wide, growing: false };
-            let mut rows = table::diagnoses(shape);
-            diagnoses.iter().for_each(|diagnosis| rows.push(table::row(diagnosis, shape, now)));
+        Some(Format::Table | Format::Wide) => {
+            let mut rows = Rows::new(Kind::Each, out);
+            diagnoses.iter().for_each(|diagnosis| rows.push(diagnosis, out, now));
             let text = rows.render(out);
             out.write(&text)?;
         }
-        Some(Format::Json | Format::Yaml) => {
+        Some(Format::Name | Format::Json | Format::Yaml) => {
             for diagnosis in diagnoses {
-                out.write(&data::render(out.format, diagnosis)?.unwrap_or_default())?;
+                out.write(&data::diagnosis(out.format, diagnosis)?.unwrap_or_default())?;
             }
         }
     }
@@ -51,6 +50,6 @@ pub(crate) fn in_full(page: &mut Page, diagnoses: &[Diagnosis], now: Timestamp) 
         if index > 0 {
             page.blank();
         }
-        explain::explain(page, diagnosis, now);
+        explain::explain(page, diagnosis, diagnosis.into(), now);
     }
 }

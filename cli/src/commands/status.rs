@@ -1,101 +1,152 @@
 //! `coroner status`: which nodes report, and how well each of their sources sees.
 
+use coroner_diagnosis::messages::{Language, Message};
 use coroner_proto::v1::{
-    ExporterState, ExporterStatus, GetStatusRequest, GetStatusResponse, Refusals, SourceHealth, TaskStatus,
+    CertificateStatus, ExporterState, ExporterStatus, GetStatusRequest, GetStatusResponse, NodeStatus, Refusals,
+    SourceHealth, TaskStatus,
 };
 use jiff::Timestamp;
 
 use crate::{
-    args::AggregatorArgs,
+    args::{AggregatorArgs, Format},
     client, data,
     exit::{Failure, Outcome},
+    labels,
+    messages::{command, notes, text},
     out::Out,
     page::{Look, Span, span},
     table::Table,
-    words,
 };
 
 pub(crate) async fn run(aggregator: &AggregatorArgs, out: &mut Out) -> Result<Outcome, Failure> {
     let mut client = client::connect(aggregator).await?;
     let answer = client.get_status(client::request(GetStatusRequest {})).await;
     let status = answer.map_err(|status| client::refused(aggregator, &status))?.into_inner();
+    if out.format == Some(Format::Name) {
+        out.write(&status.nodes.iter().map(|node| data::name(&node.node)).collect::<String>())?;
+        return Ok(Outcome::Answered);
+    }
     if let Some(text) = data::render(out.format, &status)? {
         out.write(&text)?;
         return Ok(Outcome::Answered);
     }
     let now = Timestamp::now();
-    let oldest = words::time(status.oldest_time.as_ref())
-        .map_or_else(String::new, |oldest| format!(", the oldest {} ago", words::age(oldest, now)));
-    let waiting = match status.waiting_count {
-        0 => String::new(),
-        waiting => format!("; {waiting} more are stored and about to be filed"),
-    };
-    out.tell(&format!("Aggregator {}: {} records{oldest}{waiting}.", status.version, status.record_count));
+    out.note(&match labels::time(status.oldest_time.as_ref()) {
+        Some(oldest) => command::status_records_since(&status.version, status.record_count, labels::age(oldest, now)),
+        None => command::status_records(&status.version, status.record_count),
+    });
+    if status.waiting_count > 0 {
+        out.note(&notes::ledger_waits(status.waiting_count));
+    }
     if status.nodes.is_empty() {
-        out.tell("No agent has reported yet.");
+        out.note(&command::status_no_agent());
     } else {
-        let text = sources(&status, now).render(out);
+        let text = sources(&status, now, out.reader.language).render(out);
         out.write(&text)?;
     }
     if !status.exporters.is_empty() {
-        let text = exporters(&status).render(out);
+        let text = exporters(&status, out.reader.language).render(out);
         out.write(&format!("\n{text}"))?;
     }
     for task in &status.tasks {
-        if let Some(line) = down(task) {
-            out.tell(&line);
+        if let Some(message) = down(task) {
+            out.note(&message);
+        }
+    }
+    for node in &status.nodes {
+        if let Some(message) = removed(node) {
+            out.note(&message);
+        }
+    }
+    for certificate in &status.certificates {
+        if let Some(message) = expiry(certificate, now) {
+            out.note(&message);
         }
     }
     for Refusals { reason, count } in &status.refusals {
-        out.tell(&format!("Refused {count} times: {reason}."));
+        out.note(&command::status_refused(*count, reason));
     }
     Ok(Outcome::Answered)
 }
 
 /// A line for a task of the aggregator that does not run.
-fn down(task: &TaskStatus) -> Option<String> {
+fn down(task: &TaskStatus) -> Option<Message> {
     let TaskStatus { name, is_running, reason, restart_count } = task;
-    (!is_running).then(|| format!("Task {name} is down, restarted {restart_count} times so far: {reason}."))
+    (!is_running).then(|| command::status_task_down(name, *restart_count, reason))
+}
+
+/// A line for certificates of the aggregator.
+fn expiry(certificate: &CertificateStatus, now: Timestamp) -> Option<Message> {
+    let time = labels::time(certificate.expire_time.as_ref())?;
+    let (purpose, day) = (&certificate.purpose, time.strftime("%Y-%m-%d").to_string());
+    let days = u64::try_from((time.as_second() - now.as_second()).div_euclid(86_400));
+    Some(match days {
+        Ok(days) => command::status_certificate(purpose, day, days),
+        Err(_) => command::status_certificate_expired(purpose, day),
+    })
+}
+
+/// A line for a node of which retention has removed records before their time.
+fn removed(node: &NodeStatus) -> Option<Message> {
+    let NodeStatus { node, removed_count, record_count, .. } = node;
+    (*removed_count > 0).then(|| command::status_removed(*removed_count, node, *record_count))
 }
 
 /// A row a source; a node without any has one row of its own.
-fn sources(status: &GetStatusResponse, now: Timestamp) -> Table {
+fn sources(status: &GetStatusResponse, now: Timestamp, language: Language) -> Table {
     let plain = |text: &str| span(Look::Plain, text);
     let age = |time: Option<&prost_types::Timestamp>| {
-        plain(&words::time(time).map_or_else(String::new, |time| words::age(time, now)))
+        plain(&labels::time(time).map_or_else(String::new, |time| labels::age(time, now)))
     };
-    let mut table = Table::new(vec!["NODE", "HEARD", "SOURCE", "HEALTH", "SINCE", "GAPS", "REASON"]);
+    let mut table = Table::new(vec![
+        command::column_node(),
+        command::column_last_seen(),
+        command::column_source(),
+        command::column_health(),
+        command::column_since(),
+        command::column_gaps(),
+        command::column_reason(),
+    ]);
     for node in &status.nodes {
-        let heard = [span(Look::Strong, &node.node), age(node.last_heard_time.as_ref())];
+        let reported = [span(Look::Strong, &node.node), age(node.last_seen_time.as_ref())];
         if node.sources.is_empty() {
-            table.push(heard.iter().cloned().chain(std::iter::repeat_n(plain(""), 5)).collect());
+            table.push(reported.iter().cloned().chain(std::iter::repeat_n(plain(""), 5)).collect());
         }
         for source in &node.sources {
-            let told = [
+            let state = [
                 plain(&source.source),
-                health(source.health()),
+                health(source.health(), language),
                 age(source.since_time.as_ref()),
                 plain(&source.gap_count.to_string()),
                 plain(&source.reason),
             ];
-            table.push(heard.iter().cloned().chain(told).collect());
+            table.push(reported.iter().cloned().chain(state).collect());
         }
     }
     table
 }
 
 /// A row an exporter.
-fn exporters(status: &GetStatusResponse) -> Table {
+fn exporters(status: &GetStatusResponse, language: Language) -> Table {
     let plain = |text: &str| span(Look::Plain, text);
-    let mut table =
-        Table::new(vec!["EXPORTER", "STATE", "SENT", "TO SEND", "RETRIES", "DEAD LETTERS", "LOST", "TO", "REASON"]);
+    let mut table = Table::new(vec![
+        command::column_exporter(),
+        command::column_state(),
+        command::column_sent(),
+        command::column_to_send(),
+        command::column_retries(),
+        command::column_dead_letters(),
+        command::column_lost(),
+        command::column_to(),
+        command::column_reason(),
+    ]);
     for exporter in &status.exporters {
         let state = match exporter.state() {
-            ExporterState::Unspecified => plain("waiting"),
-            ExporterState::Delivering => span(Look::Good, "delivering"),
-            ExporterState::Retrying => span(Look::Notice, "retrying"),
-            ExporterState::Holding => span(Look::Notice, "holding"),
-            ExporterState::Failed => span(Look::Notice, "failed"),
+            ExporterState::Unspecified => plain(&text(&command::exporter_waiting(), language)),
+            ExporterState::Delivering => span(Look::Good, &text(&command::exporter_delivering(), language)),
+            ExporterState::Retrying => span(Look::Notice, &text(&command::exporter_retrying(), language)),
+            ExporterState::Holding => span(Look::Notice, &text(&command::exporter_holding(), language)),
+            ExporterState::Failed => span(Look::Notice, &text(&command::exporter_failed(), language)),
         };
         let ExporterStatus { sent_count, lag_count, retry_count, dead_letter_count, lost_count, .. } = exporter;
         let counts = [sent_count, lag_count, retry_count, dead_letter_count, lost_count];
@@ -107,18 +158,19 @@ fn exporters(status: &GetStatusResponse) -> Table {
 }
 
 /// The health in one word.
-pub(crate) fn health(health: SourceHealth) -> Span {
-    match health {
-        SourceHealth::Unspecified => span(Look::Plain, "unknown"),
-        SourceHealth::Ok => span(Look::Good, "ok"),
-        SourceHealth::Degraded => span(Look::Notice, "degraded"),
-        SourceHealth::Absent => span(Look::Notice, "absent"),
-    }
+pub(crate) fn health(health: SourceHealth, language: Language) -> Span {
+    let (look, label) = match health {
+        SourceHealth::Unspecified => (Look::Plain, command::health_unknown()),
+        SourceHealth::Ok => (Look::Good, command::health_ok()),
+        SourceHealth::Degraded => (Look::Notice, command::health_degraded()),
+        SourceHealth::Absent => (Look::Notice, command::health_absent()),
+    };
+    span(look, &text(&label, language))
 }
 
 #[cfg(test)]
 mod tests {
-    use coroner_proto::v1::{NodeStatus, SourceStatus};
+    use coroner_proto::v1::SourceStatus;
 
     use super::*;
     use crate::testing::{self, golden};
@@ -147,7 +199,7 @@ mod tests {
 
     #[test]
     fn every_source_of_every_node_has_its_row() {
-        golden("status.txt", &sources(&status(""), testing::now()).render(&testing::out(120)));
+        golden("status.txt", &sources(&status(""), testing::now(), Language::English).render(&testing::out(120)));
     }
 
     #[test]
@@ -164,7 +216,19 @@ mod tests {
             ExporterStatus { reason: "Unauthenticated: no token".into(), ..exporter("second", ExporterState::Holding) };
         let exporters = vec![exporter("siem", ExporterState::Delivering), held];
         let status = GetStatusResponse { exporters, ..GetStatusResponse::default() };
-        golden("status-exporters.txt", &super::exporters(&status).render(&testing::out(120)));
+        golden("status-exporters.txt", &super::exporters(&status, Language::English).render(&testing::out(120)));
+    }
+
+    #[test]
+    fn certificates_have_a_line_with_the_days_that_are_left() {
+        let line = |seconds: i64| {
+            let expire_time = Some(prost_types::Timestamp { seconds, nanos: 0 });
+            let status = CertificateStatus { purpose: "server".into(), expire_time };
+            super::text(&expiry(&status, testing::now()).unwrap(), Language::English)
+        };
+        let now = testing::now().as_second();
+        assert!(line(now + 86_400 * 12 + 5).ends_with(", in 12 days."), "{}", line(now));
+        assert!(line(now - 1).starts_with("The aggregator's certificate expired on 20"));
     }
 
     #[test]
@@ -176,14 +240,17 @@ mod tests {
             restart_count: 2,
         };
         assert_eq!(down(&task(true, "")), None);
-        let line = down(&task(false, "it panicked: a fault"));
-        assert_eq!(line.unwrap(), "Task cluster is down, restarted 2 times so far: it panicked: a fault.");
+        let line = down(&task(false, "it panicked: a fault")).unwrap();
+        assert_eq!(
+            super::text(&line, Language::English),
+            "Task cluster is down, restarted 2 times so far: it panicked: a fault."
+        );
     }
 
     #[test]
     fn hostile_names_and_reasons_stay_in_their_row() {
         for text in testing::HOSTILE {
-            let text = sources(&status(text), testing::now()).render(&testing::out(120));
+            let text = sources(&status(text), testing::now(), Language::English).render(&testing::out(120));
             testing::assert_harmless(&text);
             assert_eq!(text.lines().count(), 4, "{text}");
         }

@@ -2,26 +2,29 @@
 
 use std::time::Duration;
 
+use coroner_diagnosis::{localized, messages::Message};
 use coroner_proto::v1::{
-    DiagnosisFilter, Gap, WatchDiagnosesRequest, WatchDiagnosesResponse, watch_diagnoses_request::Start,
+    DiagnosisFilter, Gap, SubjectKind, WatchDiagnosesRequest, WatchDiagnosesResponse, watch_diagnoses_request::Start,
     watch_diagnoses_response::Frame,
 };
 use jiff::Timestamp;
 use tonic::{Code, Status};
 
-use super::list::wire_time;
+use super::pages::wire_time;
 use crate::{
-    args::{AggregatorArgs, Format, WatchArgs},
+    args::{AggregatorArgs, FilterArgs, Format, WatchArgs},
     client::{self, Client},
     data,
     exit::{Failure, Outcome},
+    labels,
+    messages::{command, notes},
     out::Out,
-    table::{self, Shape},
-    words,
+    reader::Reader,
+    rows::{Kind, Rows},
 };
 
-/// The aggregator says something at least every 15 s; after this much silence the stream counts as broken.
-const SILENCE: Duration = Duration::from_secs(60);
+/// The aggregator sends something at least every 15 s; after this much silence the stream counts as broken.
+const IDLE: Duration = Duration::from_secs(60);
 /// Before the first and before any later attempt to resume.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -40,14 +43,21 @@ pub(crate) async fn run(args: &WatchArgs, aggregator: &AggregatorArgs, out: &mut
         if watch.resume_token != before {
             pause = FIRST_PAUSE;
         }
-        out.tell(&format!("The stream broke ({why}); resuming in {pause:?}."));
+        out.note(&notes::stream_broke(why, pause.as_secs_f32().to_string()));
         tokio::time::sleep(pause).await;
         pause = LONGEST_PAUSE.min(pause * 2);
-        // By the certificates of now. While nobody is there, the old connection finds out when there is.
-        if let Ok(anew) = client::connect(aggregator).await {
-            client = anew;
+        // By the certificates of now. While no aggregator is there, the old connection finds out when there is.
+        if let Ok(restart) = client::connect(aggregator).await {
+            client = restart;
         }
     }
+}
+
+/// The filter, for nodes and the cluster as a whole if `nodes` asks for that.
+fn of_kinds(filter: &FilterArgs, nodes: bool) -> DiagnosisFilter {
+    let kinds = [SubjectKind::Node, SubjectKind::Cluster].map(i32::from);
+    let subject_kinds = if nodes { kinds.into() } else { Vec::new() };
+    DiagnosisFilter { subject_kinds, ..DiagnosisFilter::from(filter) }
 }
 
 /// How a stream ended.
@@ -55,7 +65,7 @@ enum End {
     /// The records' present end was asked for and reached.
     Reached,
     /// It can be resumed.
-    Broken(String),
+    Broken(Message),
 }
 
 /// What was asked for, and how far it has been shown.
@@ -64,25 +74,25 @@ struct Watch {
     start: Start,
     stop_at_end: bool,
     resume_token: String,
-    shape: Shape,
+    rows: Rows,
     headers: bool,
     lost: bool,
 }
 
 impl Watch {
     fn new(args: &WatchArgs, out: &Out) -> Self {
-        let WatchArgs { filter, since, from_oldest, stop_at_end } = args;
+        let WatchArgs { filter, nodes, since, from_oldest, stop_at_end } = args;
         let start = match since {
-            Some(since) => Start::StartTime(wire_time(since.resolve(Timestamp::now()))),
+            Some(since) => Start::StartTime(wire_time(since.resolve(Timestamp::now(), &out.reader.zone))),
             None if *from_oldest || *stop_at_end => Start::FromOldest(true),
             None => Start::FromNow(true),
         };
         Self {
-            filter: DiagnosisFilter::from(filter),
+            filter: of_kinds(filter, *nodes),
             start,
             stop_at_end: *stop_at_end,
             resume_token: String::new(),
-            shape: Shape { wide: out.format == Some(Format::Wide), growing: true },
+            rows: Rows::new(Kind::Growing, out),
             headers: out.headers,
             lost: false,
         }
@@ -113,19 +123,19 @@ impl Watch {
         let mut stream = match opened {
             Ok(Ok(stream)) => stream.into_inner(),
             Ok(Err(status)) => return broken(aggregator, &status),
-            Err(_) => return Ok(End::Broken("no answer".to_owned())),
+            Err(_) => return Ok(End::Broken(notes::reason_timeout())),
         };
         if self.start == Start::FromNow(true) {
             // Should this stream break before it has given a token, what arrives until the next one must not be missed.
             self.start = Start::StartTime(wire_time(opened_at));
         }
         loop {
-            match tokio::time::timeout(SILENCE, stream.message()).await {
+            match tokio::time::timeout(IDLE, stream.message()).await {
                 Ok(Ok(Some(response))) => self.show(response, out)?,
                 Ok(Ok(None)) if self.stop_at_end => return Ok(End::Reached),
-                Ok(Ok(None)) => return Ok(End::Broken("closed by the aggregator".to_owned())),
+                Ok(Ok(None)) => return Ok(End::Broken(notes::stream_closed())),
                 Ok(Err(status)) => return broken(aggregator, &status),
-                Err(_) => return Ok(End::Broken(format!("silent for {}", SILENCE.as_secs()))),
+                Err(_) => return Ok(End::Broken(notes::stream_idle(IDLE.as_secs()))),
             }
         }
     }
@@ -134,21 +144,20 @@ impl Watch {
         match response.frame {
             Some(Frame::Batch(batch)) => {
                 let now = Timestamp::now();
-                let mut rows = table::diagnoses(self.shape);
                 for diagnosis in &batch.diagnoses {
-                    match data::render(out.format, diagnosis)? {
+                    match data::diagnosis(out.format, diagnosis)? {
                         Some(text) => out.write(&text)?,
-                        None => rows.push(table::row(diagnosis, self.shape, now)),
+                        None => self.rows.push(diagnosis, out, now),
                     }
                 }
                 if matches!(out.format, None | Some(Format::Table | Format::Wide)) {
-                    let text = rows.render_growing(out, std::mem::take(&mut self.headers));
+                    let text = self.rows.take(out, std::mem::take(&mut self.headers));
                     out.write(&text)?;
                 }
             }
             Some(Frame::Gap(gap)) => {
                 self.lost = true;
-                out.tell(&lost(&gap));
+                out.note(&lost(&gap, &out.reader));
             }
             Some(Frame::Bookmark(_)) | None => {}
         }
@@ -168,17 +177,20 @@ fn broken(aggregator: &AggregatorArgs, status: &Status) -> Result<End, Failure> 
         | Code::PermissionDenied
         | Code::Unimplemented
         | Code::OutOfRange => Err(client::refused(aggregator, status)),
-        code if status.message().is_empty() => Ok(End::Broken(code.description().to_owned())),
-        _ => Ok(End::Broken(status.message().to_owned())),
+        _ => Ok(End::Broken(client::interruption(status))),
     }
 }
 
-/// A gap in words.
-fn lost(gap: &Gap) -> String {
-    let count = gap.lost_count.map_or_else(|| "An unknown number of".to_owned(), |count| count.to_string());
-    let node = if gap.node.is_empty() { "the aggregator" } else { &gap.node };
-    let at = |time: Option<&prost_types::Timestamp>| words::time(time).map_or_else(|| "?".to_owned(), words::moment);
+/// What a gap means to the reader.
+fn lost(gap: &Gap, reader: &Reader) -> Message {
+    let node = if gap.node.is_empty() { command::on_aggregator() } else { command::on_node(&gap.node) };
+    let at = |time: Option<&prost_types::Timestamp>| {
+        labels::time(time).map_or_else(|| "?".to_owned(), |time| reader.moment(time))
+    };
     let (from, to) = (at(gap.start_time.as_ref()), at(gap.end_time.as_ref()));
-    let reason = gap.reason().as_str_name().trim_start_matches("GAP_REASON_").to_lowercase().replace('_', " ");
-    format!("{count} records were lost by {} of {node} from {from} to {to} ({reason}). {}", gap.source, gap.text)
+    let why = localized::gap(gap, reader.language);
+    match gap.lost_count {
+        Some(count) => command::lost(count, &gap.source, node, from, to, why),
+        None => command::lost_unknown(&gap.source, node, from, to, why),
+    }
 }

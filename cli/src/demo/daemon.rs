@@ -22,7 +22,7 @@ use tokio::{
     time::timeout,
 };
 
-/// A daemon that was told to stop has this long to do so.
+/// How long a daemon has to end after it was asked to.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
 /// Lines of a daemon's log that are kept for whom it may concern.
 const KEPT_LINES: usize = 20;
@@ -35,7 +35,7 @@ pub(crate) fn beside(name: &str) -> Result<PathBuf> {
     let this = env::current_exe().context("finding this program")?;
     let path = this.with_file_name(name);
     if !path.is_file() {
-        bail!("{} is not there; the demo needs it beside coroner", path.display());
+        bail!("{} is not there; it belongs beside coroner", path.display());
     }
     Ok(path)
 }
@@ -50,7 +50,7 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts it, out of reach of the terminal's Ctrl-C: the demo tells it when to stop.
+    /// Starts it, detached from the terminal's Ctrl-C: the demo stops it.
     pub(crate) fn start(name: &'static str, args: &[&OsStr]) -> Result<Self> {
         let mut command = Command::new(env::current_exe().context("finding this program")?);
         command
@@ -85,12 +85,12 @@ impl Daemon {
         Ok(Self { name, child, log, lines })
     }
 
-    /// Waits until its log says this.
+    /// Waits until its log contains this.
     ///
     /// # Errors
-    /// It ended, or did not say so in time.
-    pub(crate) async fn says(&mut self, text: &str, patience: Duration) -> Result<()> {
-        let said = async {
+    /// It ended, or did not log it in time.
+    pub(crate) async fn wait_for_log(&mut self, text: &str, patience: Duration) -> Result<()> {
+        let logged = async {
             loop {
                 self.lines.borrow_and_update();
                 if self.log.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|line| line.contains(text)) {
@@ -101,10 +101,10 @@ impl Daemon {
                 }
             }
         };
-        match timeout(patience, said).await {
+        match timeout(patience, logged).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(self.ended()),
-            Err(_) => bail!("{} is not up after {patience:?}{}", self.name, self.last_words()),
+            Err(_) => bail!("{} is not up after {patience:?}{}", self.name, self.last_line()),
         }
     }
 
@@ -121,18 +121,18 @@ impl Daemon {
 
     fn ended(&mut self) -> anyhow::Error {
         let status = self.child.try_wait().ok().flatten().map_or_else(String::new, |status| format!(" ({status})"));
-        anyhow::anyhow!("{} ended by itself{status}{}", self.name, self.last_words())
+        anyhow::anyhow!("{} ended by itself{status}{}", self.name, self.last_line())
     }
 
-    fn last_words(&self) -> String {
+    fn last_line(&self) -> String {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         match log.back() {
-            Some(line) => format!("; it said last: {line}"),
+            Some(line) => format!("; its last line: {line}"),
             None => String::new(),
         }
     }
 
-    /// Tells it to stop and waits until it has; it is killed if it does not.
+    /// Asks it to stop and waits until it has; it is killed if it does not.
     ///
     /// # Errors
     /// It did not stop by itself, or not well.

@@ -13,6 +13,7 @@ use super::pods::NAMESPACE;
 use crate::{
     args::AggregatorArgs,
     client::{self, Client},
+    messages,
 };
 
 /// The sources that see deaths where there is no container runtime.
@@ -36,7 +37,7 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    /// Subscribes to what is said about these pods.
+    /// Subscribes to diagnoses of these pods.
     pub(crate) async fn open(url: &str, pods: [&str; 5]) -> Result<Self> {
         let aggregator = AggregatorArgs {
             url: url.to_owned(),
@@ -46,7 +47,9 @@ impl Feed {
             token_file: None,
             insecure: false,
         };
-        let mut client = client::connect(&aggregator).await.map_err(|failure| anyhow::anyhow!("{failure}"))?;
+        let mut client = client::connect(&aggregator)
+            .await
+            .map_err(|failure| anyhow::anyhow!(messages::english(failure.message())))?;
         let filter = DiagnosisFilter {
             namespaces: vec![NAMESPACE.to_owned()],
             names: pods.map(str::to_owned).to_vec(),
@@ -78,7 +81,7 @@ impl Feed {
         self.arrivals.recv().await.context("the feed has ended")
     }
 
-    /// The sources of this node's agent that matter here, and whether each has told how well it sees.
+    /// The sources of this node's agent that matter here, and whether each has reported its health.
     pub(crate) async fn sources(&mut self, node: &str) -> Result<(Vec<SourceStatus>, bool)> {
         let answer = self.client.get_status(client::request(GetStatusRequest {})).await;
         let status = answer.context("asking the aggregator for its nodes")?.into_inner();
@@ -94,6 +97,6 @@ impl Feed {
 /// The sources that do not see everything, and why.
 pub(crate) fn blind(sources: &[SourceStatus]) -> String {
     let blind = sources.iter().filter(|source| source.health() != SourceHealth::Ok);
-    let told: Vec<String> = blind.map(|source| format!("{} ({})", source.source, source.reason)).collect();
-    if told.is_empty() { "none".to_owned() } else { told.join(", ") }
+    let blind_sources: Vec<String> = blind.map(|source| format!("{} ({})", source.source, source.reason)).collect();
+    if blind_sources.is_empty() { "none".to_owned() } else { blind_sources.join(", ") }
 }

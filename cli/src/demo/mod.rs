@@ -1,9 +1,10 @@
-//! `coroner demo`: real deaths on this machine, each explained by the real agent and aggregator as it arrives in the feed.
+//! `coroner demo`: real deaths on this machine, each explained by the real agent and aggregator as it arrives in the
+//! feed.
 //!
-//! It needs root and no Kubernetes: [`pods`] makes what a kubelet would leave on a node, [`victim`] plays containers, and
-//! [`scenes`] says what is done to them. Whatever happens, it takes away what it made.
+//! It needs root and no Kubernetes: [`pods`] makes what a kubelet would leave on a node, [`victim`] plays containers,
+//! and [`scenes`] defines what is done to them. In any case, it removes what it created.
 
-mod daemon;
+pub(crate) mod daemon;
 mod feed;
 mod pods;
 mod program;
@@ -11,10 +12,9 @@ mod scenes;
 mod stage;
 pub(crate) mod victim;
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
-use anyhow::{Context, Result};
-use coroner_diagnosis::catalogue::Language;
+use anyhow::{Context, Result, anyhow};
 use coroner_proto::v1::{Diagnosis, SourceStatus};
 use jiff::Timestamp;
 use nix::unistd::{Uid, gethostname};
@@ -33,11 +33,12 @@ use crate::{
     commands::status,
     data,
     exit::{Failure, Outcome},
-    explain,
+    explain, labels,
+    messages::{command, notes, text},
     out::Out,
     page::{Look, Page, span},
-    table::{self, Shape, Table},
-    words,
+    rows::{Kind, Rows},
+    table::Table,
 };
 
 /// From a victim's start to its explanation.
@@ -45,19 +46,21 @@ const SCENE_DEADLINE: Duration = Duration::from_secs(15);
 
 pub(crate) async fn run(out: &mut Out) -> Result<Outcome, Failure> {
     if !Uid::effective().is_root() {
-        return Err(Failure::unavailable(
-            "the demo needs root, to make cgroups and to read the kernel's log: sudo coroner demo",
-        ));
+        return Err(Failure::unavailable(command::error_demo_root()));
     }
     for program in ["coroner-aggregator", "coroner-agent"] {
-        daemon::beside(program).map_err(|error| Failure::unavailable(format!("{error:#}")))?;
+        daemon::beside(program).map_err(|error| Failure::unavailable(command::error_plain(format!("{error:#}"))))?;
     }
-    let failed = |error: anyhow::Error| Failure::error(format!("{error:#}"));
+    let failed = |error: anyhow::Error| match error.downcast::<io::Error>() {
+        // The reader of stdout may have gone.
+        Ok(error) => Failure::from(error),
+        Err(error) => Failure::error(command::error_plain(format!("{error:#}"))),
+    };
     let mut stage = Stage::new().map_err(failed)?;
     let stopped = stop_signal().map_err(failed)?;
     let played = tokio::select! {
         played = play(&mut stage, out) => played.map_err(failed),
-        () = stopped => Err(Failure::error("interrupted")),
+        () = stopped => Err(Failure::error(command::error_interrupted())),
     };
     let struck = stage.strike().await.map_err(failed);
     let outcome = played?;
@@ -65,7 +68,7 @@ pub(crate) async fn run(out: &mut Out) -> Result<Outcome, Failure> {
     Ok(outcome)
 }
 
-/// Resolves when the demo is told to stop.
+/// Resolves when the demo is asked to stop.
 fn stop_signal() -> Result<impl Future<Output = ()>> {
     let mut signals = Vec::new();
     for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
@@ -95,25 +98,28 @@ struct Played {
 async fn play(stage: &mut Stage, out: &mut Out) -> Result<Outcome> {
     let node = gethostname().context("reading the host's name")?.to_string_lossy().into_owned();
     narrate(out, |page| {
-        let text = "Five containers die on this machine, for real. An agent of their node watches, without Kubernetes or a \
-                    container runtime; what it finds out comes from the aggregator's gRPC feed.";
-        page.paragraph(None, 0, &[span(Look::Plain, text)]);
+        let text = text(&notes::demo_begins(), page.language());
+        page.paragraph(None, 0, &[span(Look::Plain, &text)]);
     })?;
     let (mut feed, sources) = stage.set_up(&node).await?;
     narrate(out, |page| {
-        let mut told = Vec::new();
+        let mut spans = Vec::new();
         for source in &sources {
-            let comma = if told.is_empty() { "" } else { ", " };
-            told.extend([span(Look::Plain, &format!("{comma}{} ", source.source)), status::health(source.health())]);
+            let comma = if spans.is_empty() { "" } else { ", " };
+            spans.extend([
+                span(Look::Plain, &format!("{comma}{} ", source.source)),
+                status::health(source.health(), page.language()),
+            ]);
         }
-        page.paragraph(Some((0, span(Look::Plain, "Its sources:"))), 13, &told);
+        let label = span(Look::Plain, &text(&notes::demo_sources(), page.language()));
+        page.paragraph(Some((0, label.clone())), label.columns() + 1, &spans);
         page.blank();
     })?;
     let mut all = Vec::new();
     for (index, scene) in Scene::ALL.into_iter().enumerate() {
         narrate(out, |page| {
             let number = span(Look::Strong, &format!("{}/{}", index + 1, Scene::ALL.len()));
-            page.paragraph(Some((0, number)), 5, &[span(Look::Strong, scene.story())]);
+            page.paragraph(Some((0, number)), 5, &[span(Look::Strong, &text(&scene.story(), page.language()))]);
         })?;
         let mut played = Played { scene, verdict: None, explained: false, latency: String::new() };
         if stage.act(scene).await? {
@@ -140,7 +146,7 @@ fn take(played: &mut Played, arrival: &Arrival) {
         return;
     }
     if !played.explained {
-        let death = words::time(arrival.diagnosis.event_time.as_ref());
+        let death = labels::time(arrival.diagnosis.event_time.as_ref());
         let millis = death.map(|death| arrival.at.duration_since(death).as_micros().max(0));
         played.latency =
             millis.map_or_else(String::new, |micros| format!("{}.{} ms", micros / 1000, micros % 1000 / 100));
@@ -153,8 +159,8 @@ fn take(played: &mut Played, arrival: &Arrival) {
 fn narrate(out: &mut Out, write: impl FnOnce(&mut Page)) -> Result<()> {
     let mut page = out.page();
     write(&mut page);
-    if matches!(out.format, Some(Format::Json | Format::Yaml)) {
-        page.into_text().lines().for_each(|line| out.tell(line));
+    if matches!(out.format, Some(Format::Name | Format::Json | Format::Yaml)) {
+        page.into_text().lines().for_each(|line| out.line(line));
     } else {
         out.write(&page.into_text())?;
     }
@@ -164,31 +170,27 @@ fn narrate(out: &mut Out, write: impl FnOnce(&mut Page)) -> Result<()> {
 fn show(played: &Played, out: &mut Out) -> Result<()> {
     let Some(verdict) = &played.verdict else {
         return narrate(out, |page| {
-            page.paragraph(
-                None,
-                5,
-                &[span(Look::Bad, &format!("nothing was told about it within {SCENE_DEADLINE:?}"))],
-            );
+            let text = text(&notes::demo_no_verdict(SCENE_DEADLINE.as_secs()), page.language());
+            page.paragraph(None, 5, &[span(Look::Bad, &text)]);
         });
     };
-    if let Some(text) = data::render(out.format, verdict).map_err(|error| anyhow::anyhow!("{error}"))? {
+    if let Some(text) = data::diagnosis(out.format, verdict).map_err(|error| anyhow!(out.text(error.message())))? {
         out.write(&text)?;
         return Ok(());
     }
     let now = Timestamp::now();
-    if let Some(format @ (Format::Table | Format::Wide)) = out.format {
-        let shape = Shape { wide: format == Format::Wide, growing: true };
-        let mut rows = table::diagnoses(shape);
-        rows.push(table::row(verdict, shape, now));
-        let text = rows.render_growing(out, out.headers);
+    if let Some(Format::Table | Format::Wide) = out.format {
+        let mut rows = Rows::new(Kind::Growing, out);
+        rows.push(verdict, out, now);
+        let text = rows.render(out);
         out.write(&text)?;
         return Ok(());
     }
     narrate(out, |page| {
         page.blank();
-        explain::explain(page, verdict, now);
+        explain::explain(page, verdict, verdict.into(), now);
         if played.explained && !played.latency.is_empty() {
-            let text = format!("Arrived {} after the death.", played.latency);
+            let text = text(&notes::demo_latency(&played.latency), page.language());
             page.paragraph(None, 2, &[span(Look::Faint, &text)]);
         }
         page.blank();
@@ -197,14 +199,22 @@ fn show(played: &Played, out: &mut Out) -> Result<()> {
 
 fn sum_up(all: &[Played], sources: &[SourceStatus], out: &mut Out) -> Result<Outcome> {
     let missing: Vec<&str> = all.iter().filter(|played| !played.explained).map(|played| played.scene.pod()).collect();
-    let mut summary = Table::new(vec!["POD", "CAUSE", "CONFIDENCE", "AFTER"]);
+    let mut summary = Table::new(vec![
+        command::column_pod(),
+        command::column_cause(),
+        command::column_confidence(),
+        command::column_after(),
+    ]);
     for played in all {
         let verdict = played.verdict.as_ref();
         let look = if played.explained { Look::Good } else { Look::Bad };
         summary.push(vec![
             span(Look::Strong, played.scene.pod()),
-            span(look, &verdict.map_or_else(|| "nothing told".to_owned(), |verdict| words::cause(verdict.cause))),
-            span(Look::Plain, verdict.map_or("", |verdict| words::confidence(verdict).to(Language::English))),
+            span(
+                look,
+                &verdict.map_or_else(|| out.text(&notes::demo_nothing()), |verdict| labels::cause(verdict.cause)),
+            ),
+            span(Look::Plain, &verdict.map_or_else(String::new, |verdict| out.text(&labels::confidence(verdict)))),
             span(Look::Plain, &played.latency),
         ]);
     }
@@ -213,10 +223,11 @@ fn sum_up(all: &[Played], sources: &[SourceStatus], out: &mut Out) -> Result<Out
         out.write(&text)?;
     }
     if missing.is_empty() {
-        narrate(out, |page| page.paragraph(None, 0, &[span(Look::Good, "All five deaths were explained.")]))?;
+        narrate(out, |page| {
+            page.paragraph(None, 0, &[span(Look::Good, &text(&notes::demo_all_explained(), page.language()))])
+        })?;
         return Ok(Outcome::Answered);
     }
-    let missing = missing.join(", ");
-    out.tell(&format!("Not explained: {missing}. Sources that do not see everything here: {}.", blind(sources)));
+    out.note(&notes::demo_not_explained(missing, blind(sources)));
     Ok(Outcome::Partial)
 }

@@ -16,6 +16,8 @@ use nix::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
+/// The demo's own cgroup is named so, with its pid.
+const PREFIX: &str = "coroner-demo-";
 /// The memory limit of each pod and its container.
 pub(crate) const MEMORY_LIMIT: u64 = 32 << 20;
 /// The namespace of the pods.
@@ -131,7 +133,7 @@ impl Pods {
     /// The place for pods; nothing is made yet. `directory` takes the logs and their links.
     pub(crate) fn new(directory: &Path) -> Result<Self> {
         let hierarchy = Hierarchy::find()?;
-        let top = hierarchy.root().join(format!("coroner-demo-{}", process::id()));
+        let top = hierarchy.root().join(format!("{PREFIX}{}", process::id()));
         let burstable = top.join("kubepods/burstable");
         Ok(Self { hierarchy, top, burstable, directory: directory.to_owned(), changed_root: false, made: vec![] })
     }
@@ -146,6 +148,7 @@ impl Pods {
         for directory in [self.container_logs(), self.directory.join("pods")] {
             fs::create_dir(&directory).with_context(|| format!("making {}", directory.display()))?;
         }
+        sweep(self.hierarchy.root());
         self.changed_root = self.hierarchy.count_below(self.hierarchy.root())?;
         for path in [self.top.clone(), self.top.join("kubepods"), self.burstable.clone()] {
             self.create(path)?;
@@ -208,6 +211,25 @@ impl Pods {
         }
         Ok(())
     }
+}
+
+/// Removes the cgroups of demos that were killed. One that has processes is left alone: the kernel refuses to remove
+/// it.
+fn sweep(root: &Path) {
+    for entry in fs::read_dir(root).into_iter().flatten().flatten() {
+        let pid = entry.file_name().to_str().and_then(|name| name.strip_prefix(PREFIX)?.parse::<u32>().ok());
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
+            remove_empty(&entry.path());
+        }
+    }
+}
+
+/// Removes a cgroup and those below it, as far as they are empty.
+fn remove_empty(path: &Path) {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.path().is_dir()).for_each(|entry| remove_empty(&entry.path()));
+    // What is still in use stays for the next demo.
+    let _in_use = fs::remove_dir(path);
 }
 
 /// Waits until the container's main process is there.

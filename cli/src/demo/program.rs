@@ -1,5 +1,5 @@
-//! A program made of a few bytes that sleeps for a second and then reads address 0: a real fault of the processor, which
-//! safe Rust cannot commit.
+//! A program made of a few bytes that sleeps for a second and then reads address 0: a real fault of the processor,
+//! which safe Rust cannot commit.
 
 use std::{fs, io, os::unix::fs::OpenOptionsExt, path::Path};
 

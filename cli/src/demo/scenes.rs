@@ -1,6 +1,9 @@
-//! What the demo does to its containers, and what a diagnosis must say for that to count as explained.
+//! What the demo does to its containers, and what a diagnosis must contain to count as explained.
 
+use coroner_diagnosis::messages::Message;
 use coroner_proto::v1::{Cause, Diagnosis};
+
+use crate::messages::notes;
 
 /// How a container of the demo comes to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,13 +30,13 @@ impl Scene {
     }
 
     /// What is done, for people.
-    pub(crate) const fn story(self) -> &'static str {
+    pub(crate) fn story(self) -> Message {
         match self {
-            Self::OomMain => "the container's main process uses more memory than its limit of 32 MiB",
-            Self::OomChild => "a child of the main process uses more memory than the limit; the main process lives on",
-            Self::Segfault => "the program reads address 0",
-            Self::Exit137 => "the program ends by itself with status 137, which looks like SIGKILL and is none",
-            Self::Kill9 => "a process from outside the container sends SIGKILL",
+            Self::OomMain => notes::scene_oom_main(),
+            Self::OomChild => notes::scene_oom_child(),
+            Self::Segfault => notes::scene_segfault(),
+            Self::Exit137 => notes::scene_exit_137(),
+            Self::Kill9 => notes::scene_kill_9(),
         }
     }
 

@@ -58,7 +58,7 @@ impl Stage {
         let args = ["--listen", &url, "--ledger"].map(OsStr::new);
         let aggregator = Daemon::start("coroner-aggregator", &[&args[..], &[ledger.as_os_str()]].concat())?;
         let aggregator = self.aggregator.insert(aggregator);
-        aggregator.says("listening on", START_DEADLINE).await?;
+        aggregator.wait_for_log("listening on", START_DEADLINE).await?;
         let mut feed = Feed::open(&url, Scene::ALL.map(Scene::pod)).await?;
         let (outbox, logs) = (self.path("outbox.db"), self.pods.container_logs());
         let args =
@@ -110,7 +110,7 @@ impl Stage {
         let main = main.with_context(|| format!("the container of {} did not start", scene.pod()))?;
         if scene == Scene::Kill9 {
             sleep(LIFE).await;
-            // The sender stays, as a shell or an operator's tool would: whoever wants to know it can look.
+            // The sender keeps running, as a shell or an operator's tool would, so that it can be looked up.
             let mut sender = Command::new("sh");
             sender.args(["-c", "kill -KILL \"$1\"; read -r _", "sh", &main.to_string()]).stdin(Stdio::piped());
             sender.process_group(0).kill_on_drop(true);
@@ -123,7 +123,7 @@ impl Stage {
     fn contain(&mut self, pod: &Pod, program: &Path, args: &[&str]) -> Result<()> {
         let mut shim = Command::new(env::current_exe().context("finding this program")?);
         shim.args(["demo-victim", "contain"]).arg(&pod.cgroup).arg(program).args(args);
-        // As with the daemons, stdin tells all that begin in it whether the demo lives.
+        // As with the daemons, stdin shows all processes that start in it whether the demo is running.
         shim.current_dir(&self.directory).stdin(Stdio::piped()).process_group(0).kill_on_drop(true);
         self.shims.push(shim.spawn().context("starting a container")?);
         Ok(())

@@ -1,5 +1,5 @@
-//! What this program is when the demo starts it again: the parts of a container. The demo is the kubelet, `contain` plays
-//! the runtime's shim, and the rest are the programs that die.
+//! What this program is when the demo starts it again: the parts of a container. The demo is the kubelet, `contain`
+//! plays the runtime's shim, and the rest are the programs that die.
 
 use std::{
     env,
@@ -103,7 +103,7 @@ fn play(command: VictimCommand) -> Result<ExitCode> {
     }
 }
 
-/// Whether nobody holds the other end of stdin any more, which all that the demo starts inherit.
+/// Whether the other end of stdin is closed, which all processes of the demo inherit.
 fn demo_is_gone() -> nix::Result<bool> {
     let stdin = io::stdin();
     let mut waited = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
@@ -123,7 +123,7 @@ fn contain(cgroup: &Path, program: &Path, args: &[String]) -> Result<ExitCode> {
 
 fn enter(cgroup: &Path, program: &Path, args: &[String]) -> Result<ExitCode> {
     let procs = cgroup.join("cgroup.procs");
-    // 0 is whoever writes it, in any pid namespace.
+    // 0 is the writing process, in any pid namespace.
     fs::write(&procs, "0").with_context(|| format!("entering {}", procs.display()))?;
     become_program(Command::new(program).args(args))
 }

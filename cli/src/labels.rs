@@ -1,11 +1,11 @@
-//! The wire's enums and times in words.
+//! The wire's enums and times for people.
 
-use coroner_diagnosis::catalogue::Text;
+use coroner_diagnosis::messages::Message;
 use coroner_proto::v1::{Cause, Confidence, Diagnosis, Severity, Subject, SubjectKind};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use nix::sys::signal::Signal;
 
-use crate::page::Look;
+use crate::{messages::page, page::Look};
 
 /// The code of a cause without the prefix of the wire. A newer aggregator may know causes that this program does not.
 pub(crate) fn cause(code: i32) -> String {
@@ -16,26 +16,26 @@ pub(crate) fn cause(code: i32) -> String {
 }
 
 /// How sure a diagnosis is.
-pub(crate) fn confidence(diagnosis: &Diagnosis) -> Text {
+pub(crate) fn confidence(diagnosis: &Diagnosis) -> Message {
     if matches!(diagnosis.cause(), Cause::Unattributed) {
-        return Text::new("undetermined", "无法判定");
+        return page::confidence_undetermined();
     }
     match diagnosis.confidence() {
-        Confidence::Certain => Text::new("certain", "确定"),
-        Confidence::Likely => Text::new("likely", "很可能"),
-        Confidence::Possible => Text::new("possible", "可能"),
-        Confidence::Unspecified => Text::new("not said how sure", "未说明把握"),
+        Confidence::Certain => page::confidence_certain(),
+        Confidence::Likely => page::confidence_likely(),
+        Confidence::Possible => page::confidence_possible(),
+        Confidence::Unspecified => page::confidence_unknown(),
     }
 }
 
-/// The severity in one word.
-pub(crate) fn severity(severity: Severity) -> Text {
+/// The severity in one word; `None` where it is not given.
+pub(crate) fn severity(severity: Severity) -> Option<Message> {
     match severity {
-        Severity::Unspecified => Text::new("-", "-"),
-        Severity::Info => Text::new("info", "提示"),
-        Severity::Warning => Text::new("warning", "警告"),
-        Severity::Error => Text::new("error", "错误"),
-        Severity::Critical => Text::new("critical", "严重"),
+        Severity::Unspecified => None,
+        Severity::Info => Some(page::severity_info()),
+        Severity::Warning => Some(page::severity_warning()),
+        Severity::Error => Some(page::severity_error()),
+        Severity::Critical => Some(page::severity_critical()),
     }
 }
 
@@ -51,9 +51,12 @@ pub(crate) fn look(severity: Severity) -> Look {
 
 /// `shop/web-1`, `node/worker-3`: what a subject is called in one word.
 pub(crate) fn subject_name(subject: &Subject) -> String {
+    if subject.kind() == SubjectKind::Cluster {
+        return "cluster".to_owned();
+    }
     let name = if subject.name.is_empty() { "(unnamed)" } else { &subject.name };
     let kind = match subject.kind() {
-        SubjectKind::Unspecified | SubjectKind::Container | SubjectKind::Pod => "",
+        SubjectKind::Unspecified | SubjectKind::Container | SubjectKind::Pod | SubjectKind::Cluster => "",
         SubjectKind::Node => "node/",
         SubjectKind::Workload => "workload/",
         SubjectKind::Service => "service/",
@@ -78,19 +81,12 @@ pub(crate) fn time(time: Option<&prost_types::Timestamp>) -> Option<Timestamp> {
     time.and_then(|time| Timestamp::new(time.seconds, time.nanos).ok())
 }
 
-/// `2026-11-20T10:02:11.482Z`.
-pub(crate) fn moment(time: Timestamp) -> String {
-    format!("{time:.3}")
-}
-
-/// `10:02:11.482Z`, or the whole moment if it was on another day (UTC) than `beside`.
-pub(crate) fn clock(time: Timestamp, beside: Option<Timestamp>) -> String {
-    let day = |time: Timestamp| TimeZone::UTC.to_datetime(time).date();
-    let moment = moment(time);
-    match moment.split_once('T') {
-        Some((_, clock)) if beside.is_none_or(|beside| day(beside) == day(time)) => clock.to_owned(),
-        _ => moment,
+/// `2026-11-20T10:02:11.482Z`, `2026-11-20T18:02:11.482+08:00`: the time with its offset, as `--since` accepts it.
+pub(crate) fn moment(time: Timestamp, zone: &TimeZone) -> String {
+    if zone.to_offset(time).is_zero() {
+        return format!("{time:.3}");
     }
+    time.to_zoned(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S.%3f%:z").to_string()
 }
 
 /// How long ago, in at most two units: `12s`, `5m12s`, `3h`, `2d4h`. The future, as a fast clock makes it, is `0s`.
@@ -118,17 +114,6 @@ pub(crate) fn duration(duration: SignedDuration) -> String {
     }
 }
 
-/// `4th`.
-pub(crate) fn ordinal(number: u32) -> String {
-    let suffix = match (number % 10, number % 100) {
-        (1, rest) if rest != 11 => "st",
-        (2, rest) if rest != 12 => "nd",
-        (3, rest) if rest != 13 => "rd",
-        _ => "th",
-    };
-    format!("{number}{suffix}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,23 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinals_know_their_exceptions() {
-        assert_eq!(
-            [1, 2, 3, 4, 11, 12, 13, 21, 112].map(ordinal).join(" "),
-            "1st 2nd 3rd 4th 11th 12th 13th 21st 112th"
-        );
-    }
-
-    #[test]
-    fn what_a_newer_wire_says_is_not_hidden() {
+    fn unknown_values_of_a_newer_version_are_shown() {
         assert_eq!((cause(999), cause(12), signal(64)), ("CAUSE_999".into(), "OOM_NODE".into(), "signal 64".into()));
-    }
-
-    #[test]
-    fn a_clock_time_on_another_day_shows_its_day() {
-        let event: Timestamp = "2026-11-20T00:00:01Z".parse().unwrap();
-        let before: Timestamp = "2026-11-19T23:59:59.5Z".parse().unwrap();
-        assert_eq!(clock(event, Some(event)), "00:00:01.000Z");
-        assert_eq!(clock(before, Some(event)), "2026-11-19T23:59:59.500Z");
     }
 }

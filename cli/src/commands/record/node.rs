@@ -1,0 +1,118 @@
+//! What the sources of an agent observe on this node, for a while.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs,
+    os::unix::ffi::OsStrExt,
+    path::Path,
+    process::{ExitStatus, Stdio},
+};
+
+use anyhow::{Context, Result};
+use coroner_diagnosis::recording::Recording;
+use jiff::Timestamp;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::{Pid, gethostname},
+};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Command,
+    select,
+    signal::unix::{SignalKind, signal},
+};
+
+use super::{Target, name};
+use crate::{
+    args::RecordArgs,
+    demo::daemon::beside,
+    exit::{Failure, Outcome},
+    messages::notes,
+    out::Out,
+};
+
+/// The program whose sources observe the node.
+const AGENT: &str = "coroner-agent";
+/// The beginning of the last line that it writes.
+const CASE: &str = "{\"case\":";
+
+pub(crate) async fn run(args: &RecordArgs, out: &Out) -> Result<Outcome, Failure> {
+    let now = Timestamp::now();
+    let host = gethostname().unwrap_or_default();
+    let (target, mut packer) = Target::begin(args, name(&host.to_string_lossy(), now), now)?;
+    out.note(&notes::recording(args.duration));
+    let mut case = None;
+    let recorded = observe(args, |line| match line.starts_with(CASE) {
+        true => {
+            case = Some(line);
+            Ok(())
+        }
+        false => Ok(packer.row(&line)?),
+    });
+    let status = recorded.await.map_err(|error| broken(format!("{error:#}")))?;
+    let case = case.and_then(|line| serde_json::from_str::<Value>(&line).ok());
+    let Some(case) = case.map(|line| line["case"].to_string()) else {
+        return Err(broken(format!("{AGENT}: {status}")));
+    };
+    target.finish(packer, &format!("{case}\n"), out)?;
+    if Recording::new(&case).is_ok_and(|recording| recording.full) {
+        out.note(&notes::recorded_full(args.max_bytes));
+        return Ok(Outcome::Partial);
+    }
+    Ok(Outcome::Answered)
+}
+
+fn broken(reason: String) -> Failure {
+    Failure::unavailable(notes::recording_failed(reason))
+}
+
+/// Runs the recorder until it ends. SIGINT and SIGTERM ask it to end its recording.
+async fn observe(args: &RecordArgs, mut take: impl FnMut(String) -> Result<()>) -> Result<ExitStatus> {
+    let mut stop = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut command = Command::new(beside(AGENT)?);
+    command.args(arguments(args)).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut recorder = command.spawn().with_context(|| format!("starting {AGENT}"))?;
+    let mut lines = BufReader::new(recorder.stdout.take().context("its output")?).lines();
+    let pid = recorder.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
+    loop {
+        let line = select! {
+            line = lines.next_line() => line?,
+            _ = stop.0.recv() => { end(pid); continue }
+            _ = stop.1.recv() => { end(pid); continue }
+        };
+        match line {
+            Some(line) => take(line)?,
+            None => return Ok(recorder.wait().await?),
+        }
+    }
+}
+
+/// It may just have ended.
+fn end(recorder: Option<Pid>) {
+    let _ended = recorder.map(|pid| kill(pid, Signal::SIGTERM));
+}
+
+fn arguments(args: &RecordArgs) -> Vec<OsString> {
+    let mut given: Vec<OsString> = vec!["record".into()];
+    let mut flag = |name: &str, value: &str| given.push(format!("--{name}={value}").into());
+    flag("seconds", &args.duration.as_secs().to_string());
+    flag("max-bytes", &args.max_bytes.to_string());
+    args.namespace.iter().for_each(|namespace| flag("namespace", namespace));
+    args.pods.iter().for_each(|pod| flag("pod", pod));
+    if args.no_logs {
+        given.push("--no-logs".into());
+    }
+    if args.agent_flags.is_empty() && is_beside_agent() {
+        given.push("--like-agent".into());
+    }
+    given.extend(args.agent_flags.iter().cloned());
+    given
+}
+
+/// Whether this runs in the container of an agent, whose process is the first there.
+fn is_beside_agent() -> bool {
+    let command_line = fs::read("/proc/1/cmdline").unwrap_or_default();
+    let program = command_line.split(|byte| *byte == 0).next().unwrap_or_default();
+    Path::new(OsStr::from_bytes(program)).file_name().is_some_and(|name| name == AGENT)
+}

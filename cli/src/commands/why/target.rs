@@ -1,0 +1,138 @@
+//! What `coroner why` is asked about.
+
+use coroner_proto::v1::{DiagnosisFilter, SubjectKind};
+
+use crate::{args::WhyArgs, exit::Failure, messages::command};
+
+/// What can be asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A pod, or whatever else has the name.
+    Any,
+    Pod,
+    /// A workload, by the kind that owner references give it.
+    Workload(&'static str),
+    Node,
+    Service,
+    Ingress,
+}
+
+impl Kind {
+    /// By any of the names that `kubectl` takes (`kubectl api-resources`).
+    fn named(text: &str) -> Option<Self> {
+        Some(match text.to_ascii_lowercase().as_str() {
+            "pod" | "pods" | "po" => Self::Pod,
+            "deployment" | "deployments" | "deploy" => Self::Workload("Deployment"),
+            "replicaset" | "replicasets" | "rs" => Self::Workload("ReplicaSet"),
+            "statefulset" | "statefulsets" | "sts" => Self::Workload("StatefulSet"),
+            "daemonset" | "daemonsets" | "ds" => Self::Workload("DaemonSet"),
+            "job" | "jobs" => Self::Workload("Job"),
+            "cronjob" | "cronjobs" | "cj" => Self::Workload("CronJob"),
+            "node" | "nodes" | "no" => Self::Node,
+            "service" | "services" | "svc" => Self::Service,
+            "ingress" | "ingresses" | "ing" => Self::Ingress,
+            _ => return None,
+        })
+    }
+}
+
+/// What was asked about.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) kind: Kind,
+    /// `None` for any.
+    pub(crate) namespace: Option<String>,
+    pub(crate) name: String,
+}
+
+impl Target {
+    /// NAME, KIND/NAME, NAMESPACE/NAME or NAMESPACE/KIND/NAME. Of two parts the first is a kind if it can be one.
+    pub(crate) fn of(args: &WhyArgs) -> Result<Self, Failure> {
+        let parts: Vec<&str> = args.subject.split('/').collect();
+        let (inline, kind, name) = match parts.as_slice() {
+            [name] => (None, Some(Kind::Any), *name),
+            [kind, name] if Kind::named(kind).is_some() => (None, Kind::named(kind), *name),
+            [namespace, name] => (Some(*namespace), Some(Kind::Any), *name),
+            [namespace, kind, name] => (Some(*namespace), Kind::named(kind), *name),
+            _ => (None, None, ""),
+        };
+        let Some(kind) = kind.filter(|_| !name.is_empty() && inline != Some("")) else {
+            return Err(Failure::usage(command::error_subject(&args.subject)));
+        };
+        let namespace = match (inline, args.namespace.as_deref()) {
+            (Some(inline), Some(flag)) if inline != flag => {
+                return Err(Failure::usage(command::error_namespace(&args.subject, flag)));
+            }
+            (inline, flag) => inline.or(flag).map(str::to_owned),
+        };
+        Ok(Self { kind, namespace, name: name.to_owned() })
+    }
+
+    /// The filters that together find everything about it.
+    pub(crate) fn filters(&self, container: Option<&str>) -> Vec<DiagnosisFilter> {
+        let filter = DiagnosisFilter {
+            namespaces: self.namespace.clone().into_iter().collect(),
+            containers: container.map(str::to_owned).into_iter().collect(),
+            ..DiagnosisFilter::default()
+        };
+        let names = vec![self.name.clone()];
+        let of_kinds = |kinds: &[SubjectKind]| DiagnosisFilter {
+            names: names.clone(),
+            subject_kinds: kinds.iter().map(|kind| (*kind).into()).collect(),
+            ..filter.clone()
+        };
+        match self.kind {
+            Kind::Any => vec![of_kinds(&[])],
+            Kind::Pod => vec![of_kinds(&[SubjectKind::Pod, SubjectKind::Container])],
+            Kind::Workload(kind) => {
+                vec![DiagnosisFilter { workloads: vec![format!("{kind}/{}", self.name)], ..filter }]
+            }
+            Kind::Node => vec![of_kinds(&[SubjectKind::Node])],
+            Kind::Service => vec![of_kinds(&[SubjectKind::Service])],
+            Kind::Ingress => vec![of_kinds(&[SubjectKind::Ingress])],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(subject: &str, namespace: Option<&str>) -> Result<Target, Failure> {
+        let namespace = namespace.map(str::to_owned);
+        Target::of(&WhyArgs { subject: subject.to_owned(), container: None, namespace, all_namespaces: false })
+    }
+
+    #[test]
+    fn a_subject_may_be_named_with_its_kind_and_namespace() {
+        let of = |kind, namespace: Option<&str>| Target {
+            kind,
+            namespace: namespace.map(str::to_owned),
+            name: "web".to_owned(),
+        };
+        let deployment = Kind::Workload("Deployment");
+        for (subject, flag, wanted) in [
+            ("web", None, of(Kind::Any, None)),
+            ("web", Some("shop"), of(Kind::Any, Some("shop"))),
+            ("shop/web", None, of(Kind::Any, Some("shop"))),
+            ("shop/web", Some("shop"), of(Kind::Any, Some("shop"))),
+            ("pod/web", Some("shop"), of(Kind::Pod, Some("shop"))),
+            ("Deployment/web", None, of(deployment, None)),
+            ("shop/deploy/web", None, of(deployment, Some("shop"))),
+            ("no/web", None, of(Kind::Node, None)),
+        ] {
+            assert_eq!(target(subject, flag).unwrap(), wanted, "{subject}");
+        }
+        for (subject, flag) in [
+            ("shop/web", Some("other")),
+            ("/web", None),
+            ("shop/", None),
+            ("", None),
+            ("pod/", None),
+            ("a/b/c", None),
+            ("a/pod/b/c", None),
+        ] {
+            assert!(target(subject, flag).is_err(), "{subject}");
+        }
+    }
+}

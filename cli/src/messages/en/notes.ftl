@@ -1,0 +1,79 @@
+### Notes and errors beside the answers.
+
+cannot_write = cannot write to { $path }: { $reason }
+
+## The aggregator
+
+no_aggregator = no aggregator at { $url }: { $reason }. Name it with --aggregator URL or CORONER_AGGREGATOR; without any option: kubectl -n coroner exec coroner-aggregator-0 -- coroner list
+no_connection = cannot connect to the aggregator at { $url }: { $reason }
+not_allowed = the aggregator at { $url } does not permit this with the given credentials: { $reason }
+
+## Why it cannot be reached
+
+reason_other = { $reason }
+reason_refused = connection refused
+reason_no_socket = the socket does not exist
+reason_timeout = no answer in time
+reason_unknown_ca = its certificate is not signed by the CA of --tls-ca; give the CA file of this aggregator
+reason_wrong_name = its certificate is for another name; use the name in the certificate as the host of --aggregator
+reason_expired = its certificate has expired or is not valid yet; renew it, and check the clocks
+reason_certificate = its certificate is not accepted ({ $reason }); --tls-ca must name its CA
+reason_client_certificate_wanted = it requires a client certificate: --tls-cert FILE and --tls-key FILE
+reason_client_certificate_refused = it does not accept the certificate of --tls-cert ({ $reason }); it must be signed by the CA for clients
+reason_no_tls = it does not use TLS on this port; use http://, or the port that uses TLS
+reason_closed_plain = it closed the connection; if it uses TLS: https:// and --tls-ca FILE
+reason_closed_tls = it closed the connection; if it requires a client certificate: --tls-cert FILE and --tls-key FILE
+reason_closed_with_certificate = it closed the connection; the certificate of --tls-cert must be signed by the CA that it trusts for clients, and not be revoked
+
+## Nothing found
+
+none_of_node = No diagnosis of node { $node } itself is recorded.
+uid_form = { $uid } is neither a uid nor the first eight or more characters of one
+node_has_pods = Diagnoses of its pods: coroner list --node { $node }
+ledger_reaches = The records go back to { $moment }, { $age } ago.
+ledger_is_empty = Nothing is recorded yet; `coroner status` shows which nodes report.
+ledger_waits = { $count ->
+    [one] One record waits to be stored
+   *[other] { $count } records wait to be stored
+} and cannot be found yet; check the volume of the aggregator if this persists.
+similar = Recorded under similar names: { $names }.
+
+## Tables
+
+scan_ended = The newest { $count } diagnoses were read, back to { $moment }; --since, --until and --limit 0 reach further.
+columns_hidden = Hidden for lack of space: { $columns }. -o wide shows all columns.
+
+## Streams
+
+stream_broke = The stream broke ({ $reason }); resuming in { $seconds } s.
+stream_idle = no data for { $seconds } s
+stream_closed = closed by the aggregator
+connection_lost = the connection was lost
+
+## Causes
+
+
+## Recordings
+
+recording = Recording for { $duration }; Ctrl-C ends it earlier.
+recording_failed = the recording failed: { $reason }
+recorded = Recorded in { $path }, { $size }.
+recorded_look = Secrets that were recognised are removed. Before you share it, check what else it contains: names of pods, images and processes, and quoted texts.
+recorded_full = It ended early, before { $limit } were exceeded; --max-bytes allows more.
+replay_of_stored = Recorded from an aggregator, which stores diagnoses and not what was observed: shown as they were stored.
+replay_was_full = The recording ended early, because it had reached its limit of bytes.
+
+## The demo
+
+demo_begins = Five containers die on this machine, for real. The agent observes them, without Kubernetes or a container runtime; its diagnoses arrive through the aggregator's gRPC feed.
+demo_sources = Sources:
+demo_no_verdict = no diagnosis within { $seconds } s
+demo_latency = Arrived { $latency } after the death.
+demo_all_explained = All five deaths were explained.
+demo_not_explained = Not explained: { $pods }. Sources that do not see everything here: { $sources }.
+demo_nothing = no diagnosis
+scene_oom_main = the main process of the container uses more memory than its limit of 32 MiB
+scene_oom_child = a child process uses more memory than the limit; the main process keeps running
+scene_segfault = the program reads address 0
+scene_exit_137 = the program exits by itself with code 137, which looks like SIGKILL and is not
+scene_kill_9 = a process outside the container sends SIGKILL

@@ -1,0 +1,80 @@
+//! The texts of this program, beside those of diagnoses: labels, notes and errors.
+
+use coroner_diagnosis::messages::{Catalogue, Language, Message};
+
+pub(crate) mod cluster;
+pub(crate) mod command;
+pub(crate) mod notes;
+pub(crate) mod page;
+
+/// The catalogues of this program.
+static CATALOGUE: Catalogue = Catalogue::new(
+    &[
+        include_str!("en/cluster.ftl"),
+        include_str!("en/command.ftl"),
+        include_str!("en/notes.ftl"),
+        include_str!("en/page.ftl"),
+    ],
+    &[
+        include_str!("zh/cluster.ftl"),
+        include_str!("zh/command.ftl"),
+        include_str!("zh/notes.ftl"),
+        include_str!("zh/page.ftl"),
+    ],
+);
+
+/// The text of a message of this program. An id that the catalogue lacks, which tests rule out, is the text itself.
+pub(crate) fn text(message: &Message, language: Language) -> String {
+    CATALOGUE.render(message, language).unwrap_or_else(|| message.id.clone())
+}
+
+/// The text of a message of this program in English, where the reader is not known.
+pub(crate) fn english(message: &Message) -> String {
+    text(message, Language::English)
+}
+
+/// Several texts as the parts of one sentence.
+pub(crate) fn joined(messages: &[Message], language: Language) -> String {
+    let separator = match language {
+        Language::English => "; ",
+        Language::Chinese => "；",
+    };
+    messages.iter().map(|message| text(message, language)).collect::<Vec<_>>().join(separator)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use coroner_diagnosis::messages::faults;
+
+    use super::*;
+
+    #[test]
+    fn both_catalogues_contain_exactly_the_declared_messages_and_arguments() {
+        assert_eq!(
+            faults(&CATALOGUE, &[cluster::DECLARED, command::DECLARED, notes::DECLARED, page::DECLARED].concat()),
+            Vec::<String>::new()
+        );
+    }
+
+    /// The Rust files below a folder but those of messages, one after the other.
+    fn sources(folder: &Path, text: &mut String) {
+        for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            match entry.is_dir() {
+                true if entry.ends_with("messages") => {}
+                true => sources(&entry, text),
+                false => text.push_str(&fs::read_to_string(&entry).unwrap_or_default()),
+            }
+        }
+    }
+
+    #[test]
+    fn every_message_is_used() {
+        let mut text = String::new();
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut text);
+        for (id, _) in [cluster::DECLARED, command::DECLARED, notes::DECLARED, page::DECLARED].concat() {
+            assert!(text.contains(&format!("::{id}")), "{id} is not used");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Notes and errors beside the answers.
+
+coroner_diagnosis::messages! {
+    cannot_write(path: Identifier, reason: Quote);
+    no_aggregator(url: Identifier, reason: Phrase);
+    no_connection(url: Identifier, reason: Phrase);
+    not_allowed(url: Identifier, reason: Quote);
+    reason_other(reason: Quote);
+    reason_refused();
+    reason_no_socket();
+    reason_timeout();
+    reason_unknown_ca();
+    reason_wrong_name();
+    reason_expired();
+    reason_certificate(reason: Quote);
+    reason_client_certificate_wanted();
+    reason_client_certificate_refused(reason: Quote);
+    reason_no_tls();
+    reason_closed_plain();
+    reason_closed_tls();
+    reason_closed_with_certificate();
+    none_of_node(node: Identifier);
+    uid_form(uid: Identifier);
+    node_has_pods(node: Identifier);
+    ledger_reaches(moment: Identifier, age: Identifier);
+    ledger_is_empty();
+    ledger_waits(count: Count);
+    similar(names: Identifiers);
+    scan_ended(count: Count, moment: Identifier);
+    columns_hidden(columns: Identifiers);
+    stream_broke(reason: Phrase, seconds: Identifier);
+    stream_idle(seconds: Count);
+    stream_closed();
+    connection_lost();
+    recording(duration: Duration);
+    recording_failed(reason: Quote);
+    recorded(path: Identifier, size: Bytes);
+    recorded_look();
+    recorded_full(limit: Bytes);
+    replay_of_stored();
+    replay_was_full();
+    demo_begins();
+    demo_sources();
+    demo_no_verdict(seconds: Count);
+    demo_latency(latency: Identifier);
+    demo_all_explained();
+    demo_not_explained(pods: Identifiers, sources: Quote);
+    demo_nothing();
+    scene_oom_main();
+    scene_oom_child();
+    scene_segfault();
+    scene_exit_137();
+    scene_kill_9();
+}

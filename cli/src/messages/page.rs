@@ -1,0 +1,54 @@
+//! The explanation page of a diagnosis.
+
+coroner_diagnosis::messages! {
+    label_when();
+    label_ended();
+    label_evidence();
+    label_ruled_out();
+    label_related();
+    label_candidates();
+    label_last_lines();
+    label_missing();
+    label_withheld();
+    label_next();
+    label_cause();
+    label_id();
+    label_others();
+    container_main(name: Identifier);
+    container_init(name: Identifier);
+    container_sidecar(name: Identifier);
+    container_ephemeral(name: Identifier);
+    confidence_undetermined();
+    confidence_certain();
+    confidence_likely();
+    confidence_possible();
+    confidence_unknown();
+    severity_info();
+    severity_warning();
+    severity_error();
+    severity_critical();
+    yes();
+    no();
+    age(age: Identifier);
+    when_known(moment: Identifier, age: Identifier);
+    when_unknown();
+    when_node(node: Identifier);
+    when_count(count: Count);
+    when_count_since(count: Count, first: Identifier);
+    when_count_in_pods(count: Count, pods: Count);
+    when_count_in_pods_since(count: Count, pods: Count, first: Identifier);
+    when_resolved_after(age: Identifier);
+    when_resolved();
+    occurrences(count: Count);
+    exit_code(code: Count);
+    exit_signal(signal: SignalName);
+    exit_fabricated();
+    exit_reason(reason: Quote);
+    exit_process_only();
+    cause_contributing(cause: Identifier, contributing: Identifiers);
+    id_revision(uid: Identifier, revision: Count);
+    others_more(count: Count);
+    label_steps();
+    label_held();
+    steps_elsewhere();
+}
