@@ -1,6 +1,6 @@
-//! A stand-in for the API server that speaks its protocol: lists in chunks, watches with bookmarks that end and resume, field
-//! selectors, 401, 403, 404 and 410 (<https://kubernetes.io/docs/reference/using-api/api-concepts/>); and reviews of tokens and of
-//! what users may see.
+//! A stand-in for the API server that implements its protocol: lists in chunks, watches with bookmarks that end and
+//! resume, field selectors, 401, 403, 404 and 410 (<https://kubernetes.io/docs/reference/using-api/api-concepts/>); and
+//! reviews of tokens and of what users may see.
 //!
 //! Objects are kept as JSON, so that what a client makes of them is its own doing.
 
@@ -41,6 +41,10 @@ struct Shared {
 /// What was asked, in the order in which it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
+    /// The component whose kubeconfig it was; may be empty.
+    pub by: String,
+    /// As `apps`; empty for the core.
+    pub group: String,
     /// As `pods`.
     pub resource: String,
     /// `get`, `list`, `watch` or `create`.
@@ -110,11 +114,19 @@ impl ApiServer {
     /// # Errors
     /// What the file system refused.
     pub fn write_kubeconfig(&self, path: &Path) -> Result<()> {
+        self.write_kubeconfig_of("", path)
+    }
+
+    /// The same for a component, by whose name its requests are known.
+    ///
+    /// # Errors
+    /// What the file system refused.
+    pub fn write_kubeconfig_of(&self, component: &str, path: &Path) -> Result<()> {
         let config = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "tests",
             "clusters": [{"name": "tests", "cluster": {"server": format!("http://{}", self.server.address)}}],
             "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "tests"}}],
-            "users": [{"name": "tests", "user": {"token": TOKEN}}],
+            "users": [{"name": "tests", "user": {"token": format!("{TOKEN}{component}")}}],
         });
         fs::write(path, config.to_string()).with_context(|| format!("writing {path:?}"))
     }
@@ -128,7 +140,12 @@ impl ApiServer {
         let before = store.objects.insert(key(resource, &object), object.clone());
         store.log.push(Logged { version, resource: resource.to_owned(), before, after: Some(object) });
         drop(store);
-        self.shared.tell();
+        self.shared.notify();
+    }
+
+    /// An object as it is now.
+    pub fn object(&self, resource: &str, namespace: &str, name: &str) -> Option<Value> {
+        self.shared.store().objects.get(&(resource.to_owned(), namespace.to_owned(), name.to_owned())).cloned()
     }
 
     /// Deletes an object.
@@ -139,16 +156,16 @@ impl ApiServer {
         let before = store.objects.remove(&(resource.to_owned(), namespace.to_owned(), name.to_owned()));
         store.log.push(Logged { version, resource: resource.to_owned(), before, after: None });
         drop(store);
-        self.shared.tell();
+        self.shared.notify();
     }
 
     /// Ends all watches, as an API server that is restarted does.
     pub fn cut(&self) {
         self.shared.store().cuts += 1;
-        self.shared.tell();
+        self.shared.notify();
     }
 
-    /// Forgets how it came to what there is: who watches from before is told 410.
+    /// Forgets the history of its objects: watches from an earlier point get 410.
     pub fn compact(&self) {
         let mut store = self.shared.store();
         store.version += 1;
@@ -199,15 +216,16 @@ impl Shared {
         self.store.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn tell(&self) {
+    fn notify(&self) {
         self.changed.send_modify(|count| *count += 1);
     }
 
     fn answer(self: &Arc<Self>, request: &Request<Bytes>) -> Response<Body> {
         let authorization = request.headers().get("authorization").and_then(|value| value.to_str().ok());
-        if authorization != Some(&format!("Bearer {TOKEN}")) {
+        let token = authorization.and_then(|value| value.strip_prefix("Bearer "));
+        let Some(by) = token.and_then(|token| token.strip_prefix(TOKEN)) else {
             return refusal(StatusCode::UNAUTHORIZED, "Unauthorized", "no such token");
-        }
+        };
         let Some(path) = Target::of(request.uri().path()) else {
             return refusal(StatusCode::NOT_FOUND, "NotFound", "the server could not find the requested resource");
         };
@@ -216,13 +234,16 @@ impl Shared {
         let selector = argument("fieldSelector").to_owned();
         let verb = match (&path.name, argument("watch")) {
             _ if request.method() == Method::POST => "create",
+            _ if request.method() == Method::PUT => "update",
+            _ if request.method() == Method::PATCH => "patch",
             (Some(_), _) => "get",
             (None, "1" | "true") => "watch",
             (None, _) => "list",
         };
         let of = path.name.clone().unwrap_or_else(|| selector.clone());
         let mut store = self.store();
-        store.asked.push(Asked { resource: path.resource.clone(), verb, of });
+        let (by, group, resource) = (by.to_owned(), path.group.clone(), path.resource.clone());
+        store.asked.push(Asked { by, group, resource, verb, of });
         if store.forbidden.contains(&path.resource) {
             let message = format!("{} is forbidden: User \"tests\" cannot {verb} it", path.resource);
             return refusal(StatusCode::FORBIDDEN, "Forbidden", &message);
@@ -238,6 +259,14 @@ impl Shared {
                     None => refusal(StatusCode::NOT_FOUND, "NotFound", &format!("{} not found", key.2)),
                 }
             }
+            "update" | "patch" => {
+                let key = (path.resource, path.namespace.unwrap_or_default(), path.name.unwrap_or_default());
+                let changed = store.change(&key, verb == "update", request.body());
+                drop(store);
+                self.notify();
+                changed
+            }
+            "create" if path.resource == "events" => store.create(&path, request.body()),
             "create" => store.review(&path.resource, request.body()),
             "list" => {
                 let limit = argument("limit").parse().unwrap_or(usize::MAX);
@@ -306,6 +335,42 @@ impl Store {
         json!({"allowed": allowed})
     }
 
+    /// Stores a new object of a namespace.
+    fn create(&mut self, path: &Target, body: &[u8]) -> Response<Body> {
+        let mut object: Value = serde_json::from_slice(body).unwrap_or_default();
+        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        let key = (path.resource.clone(), path.namespace.clone().unwrap_or_default(), name);
+        if self.objects.contains_key(&key) {
+            return refusal(StatusCode::CONFLICT, "AlreadyExists", &format!("{} exists already", key.2));
+        }
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = self.version.to_string().into();
+        self.objects.insert(key, object.clone());
+        http::answer(StatusCode::CREATED, object.to_string())
+    }
+
+    /// Replaces an object by one that was read as it is now, or merges into it.
+    fn change(&mut self, key: &(String, String, String), replaces: bool, body: &[u8]) -> Response<Body> {
+        let Some(before) = self.objects.get(key).cloned() else {
+            return refusal(StatusCode::NOT_FOUND, "NotFound", &format!("{} not found", key.2));
+        };
+        let given: Value = serde_json::from_slice(body).unwrap_or_default();
+        let read = &given["metadata"]["resourceVersion"];
+        if replaces && !read.is_null() && *read != before["metadata"]["resourceVersion"] {
+            return refusal(StatusCode::CONFLICT, "Conflict", "the object has been modified");
+        }
+        let mut after = if replaces { given } else { before.clone() };
+        if !replaces {
+            merge(&mut after, serde_json::from_slice(body).unwrap_or_default());
+        }
+        self.version += 1;
+        after["metadata"]["resourceVersion"] = self.version.to_string().into();
+        self.objects.insert(key.clone(), after.clone());
+        let (version, resource) = (self.version, key.0.clone());
+        self.log.push(Logged { version, resource, before: Some(before), after: Some(after.clone()) });
+        http::answer(StatusCode::OK, after.to_string())
+    }
+
     fn list(&self, path: &Target, selector: &str, limit: usize, token: &str) -> Response<Body> {
         let all = self.objects.iter().filter(|((resource, namespace, _), object)| {
             *resource == path.resource
@@ -331,6 +396,24 @@ struct Watching {
     bookmarks: bool,
     resource: String,
     selector: String,
+}
+
+/// Merges as RFC 7386 has it.
+fn merge(into: &mut Value, patch: Value) {
+    let Value::Object(patch) = patch else {
+        *into = patch;
+        return;
+    };
+    if !into.is_object() {
+        *into = json!({});
+    }
+    for (key, value) in patch {
+        if value.is_null() {
+            into.as_object_mut().map(|fields| fields.remove(&key));
+        } else {
+            merge(&mut into[&key], value);
+        }
+    }
 }
 
 impl Watching {
@@ -370,6 +453,7 @@ impl Watching {
 
 /// What a path names.
 struct Target {
+    group: String,
     resource: String,
     namespace: Option<String>,
     name: Option<String>,
@@ -378,8 +462,9 @@ struct Target {
 impl Target {
     fn of(path: &str) -> Option<Self> {
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-        let rest = match parts.as_slice() {
-            ["api", "v1", rest @ ..] | ["apis", _, "v1", rest @ ..] => rest,
+        let (group, rest) = match parts.as_slice() {
+            ["api", "v1", rest @ ..] => ("", rest),
+            ["apis", group, "v1", rest @ ..] => (*group, rest),
             _ => return None,
         };
         let owned = |text: &str| Some(text.to_owned());
@@ -390,7 +475,7 @@ impl Target {
             [resource, name] => (None, resource, owned(name)),
             _ => return None,
         };
-        Some(Self { resource: (*resource).to_owned(), namespace, name })
+        Some(Self { group: group.to_owned(), resource: (*resource).to_owned(), namespace, name })
     }
 }
 

@@ -4,8 +4,12 @@ use std::{collections::BTreeMap, fs, io, path::PathBuf, sync::LazyLock};
 
 use anyhow::{Context, Result};
 use coroner_cli::case_dir::{CaseDir, Lines};
-use coroner_diagnosis::{observation::Observation, recording::Recording, replay::replay};
-use coroner_proto::v1::{Cause, Confidence, Diagnosis, Node};
+use coroner_diagnosis::{
+    observation::Observation,
+    recording::Recording,
+    replay::{replay, replay_with_guest},
+};
+use coroner_proto::v1::{Cause, Confidence, Diagnosis, Node, Subject, SubjectKind};
 use regex::{Captures, Regex};
 use serde_json::Value;
 
@@ -41,6 +45,14 @@ impl Case {
         Ok(folders.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 
+    /// Faults of whole nodes, with what the second node recorded itself.
+    ///
+    /// # Errors
+    /// If one cannot be read.
+    pub fn of_nodes() -> Result<Vec<Self>> {
+        Self::in_folder("nodes")
+    }
+
     fn in_folder(name: &str) -> Result<Vec<Self>> {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
         let listing = || format!("listing {}", folder.display());
@@ -52,8 +64,8 @@ impl Case {
         paths.into_iter().map(Self::read).collect()
     }
 
-    /// The same case as it happens another time, to pods of other names and ids, in a namespace of their own. Pids and times are the
-    /// same, and so is the node.
+    /// The same case as it happens another time, to pods of other names and ids, in a namespace of their own. Pids and
+    /// times are the same, and so is the node.
     ///
     /// # Errors
     /// If what is made is no case any more.
@@ -102,7 +114,8 @@ impl Case {
         let observations = self.recording.observations(files)?;
         let mut diagnoses = replay(Node::from(&self.recording.node), observations, self.recording.end);
         let namespace = rename(&self.recording.namespace);
-        diagnoses.retain(|d| d.subject.as_ref().is_some_and(|s| s.namespace == namespace));
+        let is_of_case = |s: &Subject| s.namespace == namespace || s.kind() == SubjectKind::Node;
+        diagnoses.retain(|d| d.subject.as_ref().is_some_and(is_of_case));
         Ok(diagnoses)
     }
 
@@ -123,26 +136,53 @@ impl Case {
         Ok(self.recording.observations(files.map(|(name, text)| (name.as_str(), text.as_str())))?)
     }
 
-    /// The last revisions of what these observations lead to, about the case's own namespace.
+    /// The last revisions of what these observations lead to, about the case's own namespace and its node.
     pub fn diagnoses(&self, observations: Vec<Observation>) -> Vec<Diagnosis> {
         let mut diagnoses = replay(Node::from(&self.recording.node), observations, self.recording.end);
-        diagnoses.retain(|d| d.subject.as_ref().is_some_and(|s| s.namespace == self.recording.namespace));
+        let is_of_case = |s: &Subject| s.namespace == self.recording.namespace || s.kind() == SubjectKind::Node;
+        diagnoses.retain(|d| d.subject.as_ref().is_some_and(is_of_case));
         diagnoses
+    }
+
+    /// The last revisions of what both nodes and the control plane recorded, about the case's own namespace and the
+    /// nodes.
+    ///
+    /// # Errors
+    /// If a line cannot be used.
+    pub fn diagnoses_of_nodes(&self) -> Result<Vec<Diagnosis>> {
+        let lines = |(name, text): (&String, &String)| {
+            let lines: Vec<io::Result<String>> = text.lines().map(|line| Ok(line.to_owned())).collect();
+            (name.clone(), lines.into_iter())
+        };
+        let guest = self.recording.guest_stream(self.files.iter().map(lines)).context("there is no second node")?;
+        let guest = guest.collect::<Result<Vec<_>, _>>()?;
+        let node = Node::from(&self.recording.node);
+        let mut diagnoses =
+            replay_with_guest(node, self.observations()?, self.recording.booted(), guest, self.recording.end);
+        let is_mine = |subject: &Subject| {
+            subject.namespace == self.recording.namespace
+                || matches!(subject.kind(), SubjectKind::Node | SubjectKind::Cluster)
+        };
+        diagnoses.retain(|diagnosis| diagnosis.subject.as_ref().is_some_and(is_mine));
+        Ok(diagnoses)
     }
 
     /// Truths that no diagnosis gives in full.
     pub fn missed(&self, diagnoses: &[Diagnosis]) -> Vec<String> {
-        let given = |truth: &&Value| diagnoses.iter().any(|d| says(d, truth) && agrees(d, truth));
+        let given = |truth: &&Value| diagnoses.iter().any(|d| is_of(d, truth) && agrees(d, truth));
         self.truth.iter().filter(|truth| !given(truth)).map(Value::to_string).collect()
     }
 
-    /// Diagnoses that accuse somebody falsely.
+    /// Diagnoses with a false accusation.
     pub fn accused(&self, diagnoses: &[Diagnosis]) -> Vec<String> {
         let forbidden = |d: &&Diagnosis| {
             self.truth.is_empty()
                 || self.never.iter().any(|never| {
                     let cause = never.as_str().or_else(|| never["cause"].as_str()).unwrap_or_default();
-                    bare(d.cause()) == cause && never["fatal"].as_bool().is_none_or(|fatal| fatal == d.fatal)
+                    let only_certain = never["certain"].as_bool().unwrap_or_default();
+                    bare(d.cause()) == cause
+                        && never["fatal"].as_bool().is_none_or(|fatal| fatal == d.fatal)
+                        && (!only_certain || d.confidence() == Confidence::Certain)
                 })
         };
         diagnoses.iter().filter(forbidden).map(describe).collect()
@@ -150,7 +190,7 @@ impl Case {
 
     /// Diagnoses that neither a truth nor what is fine beside it accounts for.
     pub fn unaccounted(&self, diagnoses: &[Diagnosis]) -> Vec<String> {
-        let accounted = |d: &&Diagnosis| self.truth.iter().chain(&self.also).any(|truth| says(d, truth));
+        let accounted = |d: &&Diagnosis| self.truth.iter().chain(&self.also).any(|truth| is_of(d, truth));
         diagnoses.iter().filter(|d| !accounted(d)).map(describe).collect()
     }
 
@@ -158,7 +198,7 @@ impl Case {
     pub fn wrong(&self, diagnoses: &[Diagnosis]) -> Vec<String> {
         let accounted = |d: &Diagnosis| {
             d.cause() == Cause::Unattributed
-                || self.truth.iter().chain(&self.also).any(|truth| says(d, truth))
+                || self.truth.iter().chain(&self.also).any(|truth| is_of(d, truth))
                 || self.truth.iter().any(|truth| coarser(d, truth))
         };
         diagnoses.iter().filter(|d| !accounted(d)).map(describe).collect()
@@ -170,7 +210,8 @@ fn stem(name: &str) -> &str {
     name.split(['.', '/']).next().unwrap_or_default()
 }
 
-/// Another id for each container id (64 hex digits) and each uid (a UUID, in names of systemd's cgroups with underscores).
+/// Another id for each container id (64 hex digits) and each uid (a UUID, in names of systemd's cgroups with
+/// underscores).
 fn other_ids(text: &str) -> String {
     static IDS: LazyLock<Regex> = LazyLock::new(|| {
         let uuid = "[0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}";
@@ -191,7 +232,7 @@ fn describe(d: &Diagnosis) -> String {
 }
 
 /// Whether a diagnosis names the cause and subject of a truth.
-fn says(d: &Diagnosis, truth: &Value) -> bool {
+fn is_of(d: &Diagnosis, truth: &Value) -> bool {
     truth["cause"] == bare(d.cause()) && about(d, truth)
 }
 
@@ -200,7 +241,7 @@ fn about(d: &Diagnosis, truth: &Value) -> bool {
     let text = |key: &str| truth[key].as_str().unwrap_or_default();
     for key in ["node", "service", "ingress", "workload"] {
         if !text(key).is_empty() {
-            // A workload may be told by the name of its ReplicaSet.
+            // A workload may be named by its ReplicaSet.
             let prefix = format!("{}-", text(key));
             return subject.name == text(key) || key == "workload" && subject.name.starts_with(&prefix);
         }
@@ -213,7 +254,7 @@ fn about(d: &Diagnosis, truth: &Value) -> bool {
 /// Whether a diagnosis agrees with all that a truth names beside cause and subject.
 fn agrees(d: &Diagnosis, truth: &Value) -> bool {
     let exit = d.exit.clone().unwrap_or_default();
-    let number = |key: &str, told: i32| truth[key].as_i64().is_none_or(|expected| expected == i64::from(told));
+    let number = |key: &str, actual: i32| truth[key].as_i64().is_none_or(|expected| expected == i64::from(actual));
     let subject = d.subject.clone().unwrap_or_default();
     let kind = subject.container_kind().as_str_name().trim_start_matches("CONTAINER_KIND_").to_lowercase();
     let contributing = |expected: &str| d.contributing().any(|cause| bare(cause) == expected);
@@ -224,8 +265,8 @@ fn agrees(d: &Diagnosis, truth: &Value) -> bool {
         && truth["contributing"].as_str().is_none_or(contributing)
 }
 
-/// Whether a diagnosis is one of the coarser verdicts that are honest, as less than certain, where a deciding witness is
-/// missing.
+/// Whether a diagnosis is one of the coarser verdicts that are correct, if less than certain, where a deciding source
+/// is missing.
 fn coarser(d: &Diagnosis, truth: &Value) -> bool {
     const STOPPED: &[Cause] = &[Cause::StoppedByRequest, Cause::GracePeriodExceeded];
     let allowed: &[Cause] = match truth["cause"].as_str().unwrap_or_default() {
@@ -243,7 +284,8 @@ fn coarser(d: &Diagnosis, truth: &Value) -> bool {
         | "POST_START_HOOK_FAILED"
         | "PRE_STOP_HOOK_FAILED"
         | "STUCK_ON_FINALIZER"
-        | "STUCK_ON_PROCESS" => STOPPED,
+        | "STUCK_ON_PROCESS"
+        | "STOPPED_BY_RESTART_RULE" => STOPPED,
         "COMMAND_NOT_FOUND"
         | "COMMAND_NOT_EXECUTABLE"
         | "WRONG_ARCHITECTURE"

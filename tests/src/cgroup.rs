@@ -49,7 +49,8 @@ impl Cgroup {
         &self.path
     }
 
-    /// Makes it in the hierarchy that counts memory, with every cgroup above it; on v2 with the controllers that the kubelet enables.
+    /// Makes it in the hierarchy that counts memory, with every cgroup above it; on v2 with the controllers that the
+    /// kubelet enables.
     ///
     /// # Errors
     /// What the kernel refused.

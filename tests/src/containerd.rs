@@ -43,6 +43,11 @@ impl Containerd {
         Ok(Self { daemon, socket, channel })
     }
 
+    /// Its pid.
+    pub(crate) fn pid(&self) -> u32 {
+        self.daemon.pid()
+    }
+
     /// Ends it. The containers go on.
     pub(crate) fn stop(&mut self) -> Result<()> {
         self.daemon.stop().map(|_status| ())

@@ -31,9 +31,9 @@ const SOURCES: [&str; 4] = ["kernel_log", "cgroups", "cri", "containerd"];
 /// A client of the aggregator.
 pub type Client = DiagnosisServiceClient<Channel>;
 
-/// What a subscriber has heard, in the order of arrival.
+/// What a subscriber has received, in the order of arrival.
 #[derive(Clone, Debug, Default)]
-pub struct Heard {
+pub struct Received {
     /// Every revision of every diagnosis.
     pub diagnoses: Vec<Diagnosis>,
     /// Every gap.
@@ -42,7 +42,7 @@ pub struct Heard {
     live: bool,
 }
 
-impl Heard {
+impl Received {
     /// The last revision of each diagnosis.
     pub fn last_revisions(&self) -> Vec<&Diagnosis> {
         let mut last: BTreeMap<&str, &Diagnosis> = BTreeMap::new();
@@ -70,12 +70,12 @@ pub struct Coroner {
     agent: Daemon,
     aggregator: Daemon,
     client: Client,
-    heard: watch::Receiver<Heard>,
+    received: watch::Receiver<Received>,
     subscriber: JoinHandle<()>,
     uid_prefix: String,
 }
 
-/// Where agent and aggregator run, and what of it they are told.
+/// Where agent and aggregator run, and how they are configured.
 #[derive(Debug, Default)]
 pub struct Surroundings {
     /// The agent's arguments beside those that it always has.
@@ -139,7 +139,7 @@ impl Coroner {
         let endpoint =
             Channel::from_shared(url.clone()).with_context(|| format!("the aggregator listens on {address:?}"))?;
         let client = DiagnosisServiceClient::new(endpoint.connect().await.context("connecting to the aggregator")?);
-        let (heard, subscriber) = subscribe(client.clone()).await?;
+        let (received, subscriber) = subscribe(client.clone()).await?;
 
         let mut arguments = surroundings.agent;
         let outbox = path("outbox.db");
@@ -147,7 +147,7 @@ impl Coroner {
         arguments.extend(always.concat().into_iter().map(str::to_owned));
         let agent = Daemon::start(&agent()?, &arguments, daemons, directory.join("agent.log"))?;
         let uid_prefix = surroundings.uid_prefix;
-        let mut coroner = Self { agent, aggregator, client, heard, subscriber, uid_prefix };
+        let mut coroner = Self { agent, aggregator, client, received, subscriber, uid_prefix };
         coroner.wait_until_it_sees(&surroundings.sources).await?;
         Ok(coroner)
     }
@@ -163,7 +163,7 @@ impl Coroner {
             let healthy: Vec<&str> = healthy.collect();
             Ok(wanted.iter().all(|source| healthy.contains(source)).then_some(()))
         });
-        seeing.await.with_context(|| format!("told of its sources: {last:#?}\n{}", self.agent.tail()))
+        seeing.await.with_context(|| format!("reported sources: {last:#?}\n{}", self.agent.tail()))
     }
 
     /// What the aggregator knows of its nodes' agents.
@@ -189,43 +189,43 @@ impl Coroner {
         self.aggregator.pid()
     }
 
-    /// Waits until what was heard answers `question`.
+    /// Waits until what was received answers `question`.
     ///
     /// # Errors
-    /// That it does not, with all that was heard and the logs.
-    pub async fn wait_for<T>(&self, what: &str, question: impl Fn(&Heard) -> Option<T>) -> Result<T> {
-        let mut heard = self.heard.clone();
+    /// That it does not, with everything that was received and the logs.
+    pub async fn wait_for<T>(&self, what: &str, question: impl Fn(&Received) -> Option<T>) -> Result<T> {
+        let mut received = self.received.clone();
         let waiting = async {
             loop {
-                let answer = question(&heard.borrow_and_update());
+                let answer = question(&received.borrow_and_update());
                 match answer {
                     Some(answer) => return anyhow::Ok(answer),
-                    None => heard.changed().await.context("the feed has ended")?,
+                    None => received.changed().await.context("the feed has ended")?,
                 }
             }
         };
         match tokio::time::timeout(crate::PATIENCE, waiting).await {
-            Ok(answer) => answer.with_context(|| format!("waiting for {what}\n{}", self.told())),
-            Err(_) => bail!("{what}: not within {:?}\n{}", crate::PATIENCE, self.told()),
+            Ok(answer) => answer.with_context(|| format!("waiting for {what}\n{}", self.report())),
+            Err(_) => bail!("{what}: not within {:?}\n{}", crate::PATIENCE, self.report()),
         }
     }
 
     /// Waits until each expected verdict stands.
     ///
     /// # Errors
-    /// That it does not, with what is not as expected, all that was heard, and the logs.
+    /// That it does not, with what is not as expected, everything that was received, and the logs.
     pub async fn wait_for_verdicts(&self, expected: &[Verdict]) -> Result<()> {
         let names: Vec<String> = expected.iter().map(Verdict::describe).collect();
         let what = format!("verdicts [{}]", names.join("; "));
-        let standing = self.wait_for(&what, |heard| stands(expected, heard).ok().map(drop)).await;
-        standing.with_context(|| stands(expected, &self.heard.borrow()).err().unwrap_or_default())
+        let standing = self.wait_for(&what, |received| stands(expected, received).ok().map(drop)).await;
+        standing.with_context(|| stands(expected, &self.received.borrow()).err().unwrap_or_default())
     }
 
-    /// Waits until each expected verdict stands, stops the agent, and checks that it said nothing else about the
-    /// node's pods and never took back what it had called certain. Gives the diagnoses in the order of the verdicts.
+    /// Waits until each expected verdict stands, stops the agent, and checks that it reported nothing else about the
+    /// node's pods and never withdrew a certain verdict. Gives the diagnoses in the order of the verdicts.
     ///
     /// # Errors
-    /// What is not as expected, with all that was heard and the logs.
+    /// What is not as expected, with everything that was received and the logs.
     pub async fn conclude<const N: usize>(self, expected: [Verdict; N]) -> Result<[Diagnosis; N]> {
         let diagnoses = self.conclude_all(&expected).await?;
         diagnoses.try_into().ok().context("one diagnosis a verdict")
@@ -238,17 +238,13 @@ impl Coroner {
     pub async fn conclude_all(mut self, expected: &[Verdict]) -> Result<Vec<Diagnosis>> {
         self.wait_for_verdicts(expected).await?;
         let status = self.agent.stop()?;
-        ensure!(status.success(), "the agent ended with {status} when it was told to stop\n{}", self.agent.tail());
-        let heard = self.everything().await?;
-        let told = || self.told();
-        let diagnoses = stands(expected, &heard).map_err(anyhow::Error::msg).with_context(told)?;
-        nothing_else(expected, &heard, &self.uid_prefix).with_context(told)?;
+        ensure!(status.success(), "the agent ended with {status} when it was stopped\n{}", self.agent.tail());
+        let received = self.everything().await?;
+        let report = || self.report();
+        let diagnoses = stands(expected, &received).map_err(anyhow::Error::msg).with_context(report)?;
+        nothing_else(expected, &received, &self.uid_prefix).with_context(report)?;
         let status = self.aggregator.stop()?;
-        ensure!(
-            status.success(),
-            "the aggregator ended with {status} when it was told to stop\n{}",
-            self.aggregator.tail()
-        );
+        ensure!(status.success(), "the aggregator ended with {status} when it was stopped\n{}", self.aggregator.tail());
         Ok(diagnoses)
     }
 
@@ -256,24 +252,24 @@ impl Coroner {
     ///
     /// # Errors
     /// What the aggregator refused.
-    pub async fn everything(&self) -> Result<Heard> {
+    pub async fn everything(&self) -> Result<Received> {
         let request =
             WatchDiagnosesRequest { start: Some(Start::FromOldest(true)), stop_at_end: true, ..Default::default() };
         let mut frames = self.client.clone().watch_diagnoses(request).await.context("WatchDiagnoses")?.into_inner();
-        let mut heard = Heard::default();
+        let mut received = Received::default();
         while let Some(WatchDiagnosesResponse { frame, .. }) =
             frames.message().await.context("reading the feed to its end")?
         {
-            heard.take(frame.context("a frame without content")?);
+            received.take(frame.context("a frame without content")?);
         }
-        Ok(heard)
+        Ok(received)
     }
 
-    fn told(&self) -> String {
-        let heard = self.heard.borrow();
-        let diagnoses: Vec<String> = heard.diagnoses.iter().map(describe).collect();
-        let gaps = &heard.gaps;
-        format!("--- told:\n{}\n{gaps:?}\n{}\n{}", diagnoses.join("\n"), self.agent.tail(), self.aggregator.tail())
+    fn report(&self) -> String {
+        let received = self.received.borrow();
+        let diagnoses: Vec<String> = received.diagnoses.iter().map(describe).collect();
+        let gaps = &received.gaps;
+        format!("--- received:\n{}\n{gaps:?}\n{}\n{}", diagnoses.join("\n"), self.agent.tail(), self.aggregator.tail())
     }
 }
 
@@ -284,8 +280,8 @@ impl Drop for Coroner {
 }
 
 /// The diagnoses that meet the expectations, one each, or what is not as expected.
-fn stands(expected: &[Verdict], heard: &Heard) -> Result<Vec<Diagnosis>, String> {
-    let last = heard.last_revisions();
+fn stands(expected: &[Verdict], received: &Received) -> Result<Vec<Diagnosis>, String> {
+    let last = received.last_revisions();
     let found = expected.iter().map(|verdict| {
         let concerned = last.iter().filter(|diagnosis| verdict.concerns(diagnosis));
         let differences: Vec<(usize, String, &&Diagnosis)> = concerned
@@ -294,7 +290,7 @@ fn stands(expected: &[Verdict], heard: &Heard) -> Result<Vec<Diagnosis>, String>
             })
             .collect();
         match differences.iter().min_by_key(|(count, ..)| *count) {
-            None => Err(format!("{}: nothing was told about it", verdict.describe())),
+            None => Err(format!("{}: nothing was reported about it", verdict.describe())),
             Some((0, _, diagnosis)) => Ok((**diagnosis).clone()),
             Some((_, differences, _)) => Err(format!("{}: {differences}", verdict.describe())),
         }
@@ -304,18 +300,18 @@ fn stands(expected: &[Verdict], heard: &Heard) -> Result<Vec<Diagnosis>, String>
     if missing.is_empty() { Ok(found.into_iter().flatten().collect()) } else { Err(missing.join("\n")) }
 }
 
-/// Beside the expected verdicts nothing may be said about the node's pods, except that something of the same cause did
-/// not kill: a child's end that led to the container's. And what was certain once must stay so.
-fn nothing_else(expected: &[Verdict], heard: &Heard, uid_prefix: &str) -> Result<()> {
+/// Beside the expected verdicts nothing may be reported about the node's pods, except that something of the same cause
+/// did not kill: a child's end that led to the container's. And what was certain once must stay so.
+fn nothing_else(expected: &[Verdict], received: &Received, uid_prefix: &str) -> Result<()> {
     let is_ours = |diagnosis: &&Diagnosis| diagnosis.pod.as_ref().is_some_and(|pod| pod.uid.starts_with(uid_prefix));
-    for diagnosis in heard.last_revisions().into_iter().filter(is_ours) {
+    for diagnosis in received.last_revisions().into_iter().filter(is_ours) {
         let mut verdicts = expected.iter().filter(|verdict| verdict.concerns(diagnosis));
         let accounted = verdicts.any(|verdict| {
             let led_to_it = !diagnosis.fatal && verdict.has_cause(diagnosis.cause());
             led_to_it || verdict.differences(diagnosis).is_empty()
         });
-        ensure!(accounted, "also told, but not so: {}", describe(diagnosis));
-        let revisions = heard.diagnoses.iter().filter(|revision| revision.uid == diagnosis.uid);
+        ensure!(accounted, "also reported, but not expected: {}", describe(diagnosis));
+        let revisions = received.diagnoses.iter().filter(|revision| revision.uid == diagnosis.uid);
         for revision in revisions.filter(|revision| revision.confidence() == Confidence::Certain) {
             ensure!(revision.cause == diagnosis.cause, "called certain, then taken back: {}", describe(revision));
         }
@@ -324,25 +320,25 @@ fn nothing_else(expected: &[Verdict], heard: &Heard, uid_prefix: &str) -> Result
 }
 
 /// A subscriber from now on, live once this returns.
-async fn subscribe(mut client: Client) -> Result<(watch::Receiver<Heard>, JoinHandle<()>)> {
+async fn subscribe(mut client: Client) -> Result<(watch::Receiver<Received>, JoinHandle<()>)> {
     let request = WatchDiagnosesRequest { start: Some(Start::FromNow(true)), ..Default::default() };
     let frames = client.watch_diagnoses(request).await.context("WatchDiagnoses")?.into_inner();
-    let (sender, receiver) = watch::channel(Heard::default());
+    let (sender, receiver) = watch::channel(Received::default());
     let task = tokio::spawn(async move {
         if let Err(error) = listen(frames, &sender).await {
             eprintln!("the subscriber's feed broke: {error:#}");
         }
     });
     let mut live = receiver.clone();
-    let reached = tokio::time::timeout(crate::PATIENCE, live.wait_for(|heard| heard.live)).await;
+    let reached = tokio::time::timeout(crate::PATIENCE, live.wait_for(|received| received.live)).await;
     drop(reached.context("the feed did not reach the present")?.context("the feed has ended")?);
     Ok((receiver, task))
 }
 
-async fn listen(mut frames: Streaming<WatchDiagnosesResponse>, heard: &watch::Sender<Heard>) -> Result<()> {
+async fn listen(mut frames: Streaming<WatchDiagnosesResponse>, received: &watch::Sender<Received>) -> Result<()> {
     while let Some(WatchDiagnosesResponse { frame, .. }) = frames.message().await? {
         let frame = frame.context("a frame without content")?;
-        heard.send_modify(|heard| heard.take(frame));
+        received.send_modify(|received| received.take(frame));
     }
     Ok(())
 }
@@ -368,6 +364,14 @@ pub fn agent() -> Result<PathBuf> {
 /// That it was not built.
 pub fn aggregator() -> Result<PathBuf> {
     binary("coroner-aggregator")
+}
+
+/// The binary of the command line.
+///
+/// # Errors
+/// That it was not built.
+pub fn command_line() -> Result<PathBuf> {
+    binary("coroner")
 }
 
 /// Binaries stand one directory above test programs: `target/PROFILE/deps/PROGRAM`.

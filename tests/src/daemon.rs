@@ -35,7 +35,8 @@ impl Daemon {
         let output =
             File::options().create(true).append(true).open(&log).with_context(|| format!("opening {log:?}"))?;
         let log_start = output.metadata().with_context(|| format!("looking at {log:?}"))?.len();
-        // A shell puts itself into the cgroup and becomes the daemon: std has no safe way to do so between fork and exec.
+        // A shell puts itself into the cgroup and becomes the daemon: std has no safe way to do so between fork and
+        // exec.
         let child = Command::new("sh")
             .args(["-c", r#"echo $$ > "$0/cgroup.procs" && exec "$@""#])
             .arg(cgroup.memory_directory())

@@ -1,5 +1,5 @@
-//! A node whose runtime is Docker: a real dockerd, and the tests in the place of kubelet and cri-dockerd, which stands between
-//! the two.
+//! A node whose runtime is Docker: a real dockerd, and the tests in the place of kubelet and cri-dockerd, which stands
+//! between the two.
 //!
 //! Mirrors cri-dockerd's `core/{naming,container_create,sandbox_helpers,helpers_linux}.go`.
 
@@ -89,7 +89,7 @@ impl DockerNode {
         Coroner::start_in(directory, &self.scratch.daemons(), surroundings).await
     }
 
-    /// Makes a pod of one container and starts it. That it does not start is not an error; it says why.
+    /// Creates a pod of one container and starts it. A failure to start is not an error; the container has the reason.
     ///
     /// # Errors
     /// What Docker or the kernel refused.
@@ -158,8 +158,8 @@ impl DockerNode {
     /// # Errors
     /// What Docker refused, or that it does not run.
     pub async fn pid(&self, container: &Container) -> Result<i32> {
-        let told = self.ask("GET", &format!("/containers/{}/json", container.id), None).await?;
-        let pid = told["State"]["Pid"].as_i64().filter(|pid| *pid > 0).context("it does not run")?;
+        let inspected = self.ask("GET", &format!("/containers/{}/json", container.id), None).await?;
+        let pid = inspected["State"]["Pid"].as_i64().filter(|pid| *pid > 0).context("it does not run")?;
         i32::try_from(pid).context("a pid is an i32")
     }
 

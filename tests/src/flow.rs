@@ -30,7 +30,7 @@ pub fn name(node: u16) -> String {
     format!("node-{node}")
 }
 
-/// What its summary says.
+/// Its summary.
 pub fn summary(number: u64) -> String {
     format!("number {number}")
 }

@@ -17,19 +17,19 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 /// A body that may go on for ever.
-pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
+pub type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 /// A server on a port of its own on loopback, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub struct Server {
     /// Where it listens.
-    pub(crate) address: SocketAddr,
+    pub address: SocketAddr,
     accepting: JoinHandle<()>,
 }
 
 impl Server {
     /// Answers each request with what `handle` makes of it.
-    pub(crate) async fn start<H, F>(tls: Option<TlsAcceptor>, handle: H) -> Result<Self>
+    pub async fn start<H, F>(tls: Option<TlsAcceptor>, handle: H) -> Result<Self>
     where
         H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
@@ -48,9 +48,9 @@ impl Server {
                     let http = hyper::server::conn::http1::Builder::new();
                     // A client that goes away is its own business.
                     let _ended = match tls {
-                        None => http.serve_connection(TokioIo::new(stream), service).await,
+                        None => http.serve_connection(TokioIo::new(stream), service).with_upgrades().await,
                         Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => http.serve_connection(TokioIo::new(stream), service).await,
+                            Ok(stream) => http.serve_connection(TokioIo::new(stream), service).with_upgrades().await,
                             Err(_) => return,
                         },
                     };
@@ -68,7 +68,7 @@ impl Drop for Server {
 }
 
 /// A whole answer.
-pub(crate) fn answer(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
+pub fn answer(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(Full::new(body.into()).boxed_unsync());
     *response.status_mut() = status;
     response.headers_mut().insert("content-type", hyper::header::HeaderValue::from_static("application/json"));
@@ -76,7 +76,7 @@ pub(crate) fn answer(status: StatusCode, body: impl Into<Bytes>) -> Response<Bod
 }
 
 /// An answer that comes piece by piece.
-pub(crate) fn stream(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Response<Body> {
+pub fn stream(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Response<Body> {
     use futures::StreamExt as _;
     let body = StreamBody::new(pieces.map(|piece| Ok(Frame::data(piece))));
     let mut response = Response::new(body.boxed_unsync());

@@ -60,7 +60,8 @@ impl ContainerSpec {
         Self { host_pid: true, ..self }
     }
 
-    /// As under a kubelet with `singleProcessOOMKill`: the kernel kills one process, not the whole container. Cgroup v1 knows nothing else.
+    /// As under a kubelet with `singleProcessOOMKill`: the kernel kills one process, not the whole container. Cgroup v1
+    /// knows nothing else.
     #[must_use]
     pub fn single_process_oom_kill(self) -> Self {
         Self { single_process_oom_kill: true, ..self }
@@ -134,7 +135,7 @@ pub struct Container {
     pub name: String,
     /// The runtime's id.
     pub id: String,
-    /// What the runtime said when it could not be started.
+    /// The error of the runtime if it could not be started.
     pub start_error: Option<String>,
 }
 
@@ -171,7 +172,7 @@ impl Kubelet {
         &self.uid_prefix
     }
 
-    /// Makes a pod and starts its containers. A container that does not start is not an error; it says why.
+    /// Creates a pod and starts its containers. A container that does not start is not an error; it has the reason.
     ///
     /// # Errors
     /// What the runtime or the kernel refused.
@@ -270,7 +271,7 @@ impl Kubelet {
         })
     }
 
-    /// What the runtime says about a container.
+    /// What the runtime reports about a container.
     ///
     /// # Errors
     /// What the runtime refused.
@@ -283,7 +284,7 @@ impl Kubelet {
     /// The pid of a container's main process, in the node's pid namespace.
     ///
     /// # Errors
-    /// What the runtime refused, or that it does not say.
+    /// What the runtime refused, or that it does not report it.
     pub async fn pid(&self, container: &Container) -> Result<i32> {
         let request = ContainerStatusRequest { container_id: container.id.clone(), verbose: true };
         let mut answer = self.runtime.clone().container_status(request).await.context("ContainerStatus")?.into_inner();

@@ -1,5 +1,5 @@
-//! A stand-in for the kubelet's HTTPS endpoints: `/healthz`, `/configz`, `/pods` and `/stats/summary`, behind a certificate of
-//! its own and a bearer token (`pkg/kubelet/server/server.go`).
+//! A stand-in for the kubelet's HTTPS endpoints: `/healthz`, `/configz`, `/pods` and `/stats/summary`, behind a
+//! certificate of its own and a bearer token (`pkg/kubelet/server/server.go`).
 
 use std::fs;
 use std::path::Path;
@@ -27,8 +27,10 @@ pub struct KubeletServer {
 /// What it answers, and was asked.
 #[derive(Clone, Debug)]
 pub struct Script {
-    /// What `/healthz` says; with `None` nothing is ever answered.
+    /// The answer of `/healthz`; with `None` nothing is ever answered.
     pub healthz: Option<String>,
+    /// Tokens are reviewed; if not, requests that bear one are never answered.
+    pub reviews: bool,
     /// The answer of `/configz`.
     pub configz: Value,
     /// The answer of `/pods`.
@@ -40,13 +42,15 @@ pub struct Script {
 }
 
 impl KubeletServer {
-    /// Starts one that is well and has no pods. It lets in whoever has the token of [`crate::api_server::ApiServer`]'s kubeconfig.
+    /// Starts one that is healthy and has no pods. It accepts the token of [`crate::api_server::ApiServer`]'s
+    /// kubeconfig.
     ///
     /// # Errors
     /// What the machine refused.
     pub async fn start() -> Result<Self> {
         let script = Arc::new(Mutex::new(Script {
             healthz: Some("ok".to_owned()),
+            reviews: true,
             configz: json!({"kubeletconfig": {}}),
             pods: json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": []}),
             summary: json!({"node": {"nodeName": crate::coroner::NODE_NAME}, "pods": []}).to_string(),
@@ -85,7 +89,7 @@ impl KubeletServer {
         fs::write(path, &self.certificate).with_context(|| format!("writing {path:?}"))
     }
 
-    /// What it tells, to read and to change.
+    /// What it answers, to read and to change.
     pub fn script(&self) -> MutexGuard<'_, Script> {
         self.script.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -95,7 +99,11 @@ impl KubeletServer {
 fn respond<B>(script: &Mutex<Script>, request: &Request<B>) -> Option<(StatusCode, String)> {
     let mut script = script.lock().unwrap_or_else(PoisonError::into_inner);
     let authorization = request.headers().get("authorization").and_then(|value| value.to_str().ok());
-    if authorization != Some(&format!("Bearer {}", crate::api_server::TOKEN)) {
+    if script.healthz.is_none() || authorization.is_some() && !script.reviews {
+        return None;
+    }
+    let bearer = format!("Bearer {}", crate::api_server::TOKEN);
+    if authorization.is_none_or(|shown| !shown.starts_with(&bearer)) {
         return Some((StatusCode::UNAUTHORIZED, "Unauthorized".to_owned()));
     }
     script.asked.push(request.uri().path().to_owned());

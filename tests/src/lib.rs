@@ -13,7 +13,7 @@ pub mod coroner;
 mod daemon;
 pub mod docker;
 pub mod flow;
-mod http;
+pub mod http;
 mod image;
 mod kubelet;
 pub mod kubelet_server;
@@ -55,12 +55,12 @@ pub async fn until<T>(what: &str, mut question: impl AsyncFnMut() -> anyhow::Res
 }
 
 /// Waits until a process has `signal` in a mask of its /proc/PID/status: `SigCgt` (caught), `SigBlk` (blocked). Before
-/// that, most signals do nothing to the PID 1 of a container. Started containers are `runc init` for another moment, which catches most
-/// signals for its Go runtime.
+/// that, most signals do nothing to the PID 1 of a container. Started containers are `runc init` for another moment,
+/// which catches most signals for its Go runtime.
 ///
 /// # Errors
 /// That it does not come, or that the process is gone.
-pub async fn until_it_minds(pid: Pid, mask: &str, signal: Signal) -> anyhow::Result<()> {
+pub async fn until_it_handles(pid: Pid, mask: &str, signal: Signal) -> anyhow::Result<()> {
     let what = format!("{signal} is in {mask} of {pid}");
     until(&what, async || {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context("reading the victim's status")?;

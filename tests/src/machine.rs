@@ -11,9 +11,10 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::image::{self, run};
 
-/// What no machine runs, by a part of the name, as `machine/start` says too: the tests that start machines, and the crowd of
-/// thirty containers. With processors emulated in software it takes minutes, and sandboxes of it were seen to end before their
-/// containers were made, for a reason that is not known yet. The node itself runs it. Nor does any run what takes half an hour on a node.
+/// What no machine runs, by a part of the name, as listed in `machine/start` too: the tests that start machines, and
+/// the crowd of thirty containers. With processors emulated in software it takes minutes, and sandboxes of it were seen
+/// to end before their containers were made, for a reason that is not known yet. The node itself runs it. Nor does any
+/// run what takes half an hour on a node.
 pub const SKIPPED: [&str; 3] = ["virtual_machine", "thirty_containers", "two_thousand"];
 
 /// How long the machine may take, boot and tests together.
@@ -32,7 +33,7 @@ pub struct Outcome {
     pub passed: bool,
 }
 
-/// What the machine said.
+/// The output of the machine.
 #[derive(Debug)]
 pub struct Report {
     /// One for each test that ran, in their order.
@@ -146,7 +147,7 @@ fn initramfs(directory: &Path) -> Result<PathBuf> {
         let path = run(Command::new("sh").args(["-c", "command -v \"$0\"", program]))?;
         add_program(&root, Path::new(path.trim()), &root.join("bin").join(program))?;
     }
-    for program in [crate::coroner::agent()?, crate::coroner::aggregator()?] {
+    for program in [crate::coroner::agent()?, crate::coroner::aggregator()?, crate::coroner::command_line()?] {
         let name = program.file_name().context("a program has a name")?.to_owned();
         add_program(&root, &program, &root.join("tests").join(name))?;
     }
@@ -166,7 +167,8 @@ fn initramfs(directory: &Path) -> Result<PathBuf> {
     Ok(initramfs)
 }
 
-/// Copies a program without its debug information, and the libraries that it loads, to the places where it expects them.
+/// Copies a program without its debug information, and the libraries that it loads, to the places where it expects
+/// them.
 fn add_program(root: &Path, from: &Path, to: &Path) -> Result<()> {
     run(Command::new("strip").arg("--strip-debug").arg("-o").arg(to).arg(from))?;
     let libraries = run(Command::new("ldd").arg(from))?;

@@ -45,6 +45,11 @@ impl Node {
         self.containerd.channel()
     }
 
+    /// Its containerd's pid.
+    pub fn containerd_pid(&self) -> u32 {
+        self.containerd.pid()
+    }
+
     /// Ends containerd. The containers go on.
     ///
     /// # Errors

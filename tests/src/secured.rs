@@ -1,4 +1,4 @@
-//! An aggregator behind TLS, with an authority of its own that makes good and bad certificates, and whoever comes to it.
+//! An aggregator behind TLS, with an authority of its own that makes good and bad certificates, and its clients.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -12,11 +12,11 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod, KeyPair,
     KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
 };
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
-use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
@@ -149,7 +149,7 @@ fn client(uri: &str) -> Result<CertificateParams> {
 /// An aggregator behind TLS. Dropped, it leaves nothing behind.
 #[derive(Debug)]
 pub struct Secured {
-    /// Who vouches for it and for its clients.
+    /// The authority of its certificate and of its clients'.
     pub authority: Authority,
     /// Where it listens.
     pub address: SocketAddr,
@@ -164,7 +164,18 @@ impl Secured {
     /// # Errors
     /// What did not start, with its log.
     pub async fn start(api: Option<&ApiServer>, flags: &[&str]) -> Result<Self> {
+        Self::start_within(None, api, flags).await
+    }
+
+    /// The same, with this memory limit in bytes for it and all that is started beside it.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn start_within(limit: Option<u64>, api: Option<&ApiServer>, flags: &[&str]) -> Result<Self> {
         let (authority, scratch) = (Authority::new()?, Scratch::new()?);
+        if let Some(limit) = limit {
+            scratch.daemons().set_memory_limit(limit)?;
+        }
         let directory = scratch.directory();
         write(&directory, "aggregator", &authority.aggregator()?)?;
         fs::write(directory.join("ca.crt"), &authority.pem)?;
@@ -181,7 +192,7 @@ impl Secured {
             arguments.extend([flag.to_owned(), path(name)]);
         }
         if let Some(api) = api {
-            api.write_kubeconfig(&directory.join("kubeconfig"))?;
+            api.write_kubeconfig_of("aggregator", &directory.join("kubeconfig"))?;
             arguments.extend(["--kubeconfig".to_owned(), path("kubeconfig")]);
         }
         arguments.extend(flags.iter().map(|&flag| flag.to_owned()));
@@ -204,6 +215,28 @@ impl Secured {
     /// What it has printed.
     pub fn log(&self) -> String {
         self.aggregator.output()
+    }
+
+    /// The most memory that was resident in it, in bytes.
+    ///
+    /// # Errors
+    /// That it is gone.
+    pub fn most_memory(&self) -> Result<u64> {
+        self.memory("VmHWM:")
+    }
+
+    /// The memory of its own that is resident in it, in bytes.
+    ///
+    /// # Errors
+    /// That it is gone.
+    pub fn anonymous_memory(&self) -> Result<u64> {
+        self.memory("RssAnon:")
+    }
+
+    fn memory(&self, name: &str) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.aggregator.pid()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name}"))?;
+        Ok(line.trim().trim_end_matches(" kB").trim().parse::<u64>()? << 10)
     }
 
     /// Fails if it has ended.
@@ -249,19 +282,50 @@ impl Secured {
         Ok(Endpoint::from_shared(format!("https://{}", self.address))?.tls_config(tls)?.connect_lazy())
     }
 
-    /// A connection behind a handshake without a certificate, and nothing said on it.
+    /// A connection behind a handshake, with a certificate or without, on which nothing is sent.
     ///
     /// # Errors
     /// That there is no handshake.
-    pub async fn handshake(&self) -> Result<TlsStream<TcpStream>> {
+    pub async fn handshake(&self, client: Option<&Pair>) -> Result<TlsStream<TcpStream>> {
+        self.handshake_from(1, client).await
+    }
+
+    /// A connection from 127.0.0.N on which nothing is sent.
+    ///
+    /// # Errors
+    /// That there is none.
+    pub async fn connect_from(&self, n: u8) -> Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(([127, 0, 0, n], 0).into())?;
+        Ok(socket.connect(self.address).await?)
+    }
+
+    /// The same behind a handshake.
+    ///
+    /// # Errors
+    /// That there is no handshake.
+    pub async fn handshake_from(&self, n: u8, client: Option<&Pair>) -> Result<TlsStream<TcpStream>> {
+        self.handshake_on(self.connect_from(n).await?, client).await
+    }
+
+    /// The same on a connection to any of its listeners.
+    ///
+    /// # Errors
+    /// That there is no handshake.
+    pub async fn handshake_on(&self, stream: TcpStream, client: Option<&Pair>) -> Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.authority.pem.as_bytes())?)?;
-        let mut config = ClientConfig::builder_with_provider(aws_lc_rs::default_provider().into())
+        let config = ClientConfig::builder_with_provider(aws_lc_rs::default_provider().into())
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots);
+        let mut config = match client {
+            None => config.with_no_client_auth(),
+            Some(Pair { certificate, key }) => config.with_client_auth_cert(
+                vec![CertificateDer::from_pem_slice(certificate.as_bytes())?],
+                PrivateKeyDer::from_pem_slice(key.as_bytes())?,
+            )?,
+        };
         config.alpn_protocols = vec![b"h2".into()];
-        let stream = TcpStream::connect(self.address).await?;
         Ok(TlsConnector::from(Arc::new(config)).connect(NAME.try_into()?, stream).await?)
     }
 
@@ -281,7 +345,8 @@ impl Secured {
         Ok(DiagnosisServiceClient::new(self.channel(client)?))
     }
 
-    /// Starts a real agent that comes by the name `localhost`, with these flags. Its number is for [`agent_log`](Self::agent_log).
+    /// Starts a real agent that comes by the name `localhost`, with these flags. Its number is for
+    /// [`agent_log`](Self::agent_log).
     ///
     /// # Errors
     /// What did not start.

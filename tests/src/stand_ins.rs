@@ -41,7 +41,7 @@ impl Cluster {
         self.coroner_in(Surroundings { sources: sources.into(), ..self.surroundings()? }).await
     }
 
-    /// The same, otherwise told.
+    /// The same, configured otherwise.
     ///
     /// # Errors
     /// What did not start, with its log.
@@ -55,14 +55,15 @@ impl Cluster {
     /// # Errors
     /// What the file system refused.
     pub fn surroundings(&self) -> Result<Surroundings> {
-        let (kubeconfig, ca) = (self.directory().join("kubeconfig"), self.directory().join("kubelet-ca.pem"));
-        self.api.write_kubeconfig(&kubeconfig)?;
-        self.kubelet.write_ca(&ca)?;
-        let (kubeconfig, ca) = (kubeconfig.display().to_string(), ca.display().to_string());
+        let path = |name: &str| self.directory().join(name).display().to_string();
+        let [of_agent, of_aggregator, ca] = ["kubeconfig", "kubeconfig-of-aggregator", "kubelet-ca.pem"].map(path);
+        self.api.write_kubeconfig_of("agent", of_agent.as_ref())?;
+        self.api.write_kubeconfig_of("aggregator", of_aggregator.as_ref())?;
+        self.kubelet.write_ca(ca.as_ref())?;
         let url = self.kubelet.url();
         Ok(Surroundings {
-            agent: ["--kubeconfig", &kubeconfig, "--kubelet-url", &url, "--kubelet-ca", &ca].map(str::to_owned).into(),
-            aggregator: ["--kubeconfig", &kubeconfig].map(str::to_owned).into(),
+            agent: ["--kubeconfig", &of_agent, "--kubelet-url", &url, "--kubelet-ca", &ca].map(str::to_owned).into(),
+            aggregator: ["--kubeconfig", &of_aggregator].map(str::to_owned).into(),
             ..Surroundings::default()
         })
     }

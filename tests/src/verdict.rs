@@ -1,4 +1,4 @@
-//! What a test expects to be told, and how that is compared with what was said.
+//! The verdict that a test expects, and its comparison with what was reported.
 
 use coroner_proto::v1::{Cause, Confidence, Diagnosis, SubjectKind};
 
@@ -51,7 +51,7 @@ impl Verdict {
         Self { signal: Some(signal), ..self }
     }
 
-    /// At least this sure, where the node has no witness of the mechanism itself.
+    /// At least this certain, where the node has no source that observes the mechanism itself.
     #[must_use]
     pub fn at_least(self, confidence: Confidence) -> Self {
         Self { confidence, ..self }
@@ -67,21 +67,21 @@ impl Verdict {
     /// What in `diagnosis` is not as expected; empty if it is what was expected.
     pub(crate) fn differences(&self, diagnosis: &Diagnosis) -> Vec<String> {
         let mut differences = vec![];
-        let mut compare = |field: &str, expected: String, told: String| {
-            if expected != told {
-                differences.push(format!("{field}: expected {expected}, told {told}"));
+        let mut compare = |field: &str, expected: String, actual: String| {
+            if expected != actual {
+                differences.push(format!("{field}: expected {expected}, reported {actual}"));
             }
         };
         let subject = diagnosis.subject.clone().unwrap_or_default();
         let exit = diagnosis.exit.clone().unwrap_or_default();
-        let told_id = diagnosis.container.as_ref().map_or("", |container| container.id.as_str());
+        let actual_id = diagnosis.container.as_ref().map_or("", |container| container.id.as_str());
         compare("cause", self.cause.as_str_name().into(), diagnosis.cause().as_str_name().into());
         compare("fatal", self.fatal.to_string(), diagnosis.fatal.to_string());
         compare("subject.kind", SubjectKind::Container.as_str_name().into(), subject.kind().as_str_name().into());
         compare("subject.namespace", self.pod.namespace.clone(), subject.namespace);
         compare("subject.name", self.pod.name.clone(), subject.name);
         compare("subject.container", self.container.name.clone(), subject.container);
-        compare("container.id", self.container.id.clone(), told_id.into());
+        compare("container.id", self.container.id.clone(), actual_id.into());
         if let Some(code) = self.exit_code {
             compare("exit.code", code.to_string(), exit.code.to_string());
         }

@@ -1,5 +1,5 @@
 //! The bans of `deny.toml` that matter most, held without cargo-deny: over what is built, not over Cargo.lock, which
-//! also names crates that only a feature nobody asks for would bring in.
+//! also names crates that only an unused feature would bring in.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -34,11 +34,11 @@ fn one_tls_is_built_and_one_type_of_time_but_where_a_library_has_its_own() -> Re
     let crates = built_crates("normal,build,dev", &[])?;
     ensure!(crates.contains_key("aws-lc-rs") && crates.contains_key("jiff"), "not the tree of this workspace");
     for banned in ["openssl", "openssl-sys", "native-tls", "ring", "chrono"] {
-        ensure!(!crates.contains_key(banned), "{banned} is built; `cargo tree -i {banned}` says for whom");
+        ensure!(!crates.contains_key(banned), "{banned} is built; `cargo tree -i {banned}` shows for which crate");
     }
     // rcgen dates the certificates of tests, and the aggregator's client of JetStream its messages, by another one.
     let others = built_crates("normal,build", &["--exclude=coroner-tests", "--exclude=coroner-aggregator"])?;
-    ensure!(!others.contains_key("time"), "time is built; `cargo tree -i time` says for whom");
+    ensure!(!others.contains_key("time"), "time is built; `cargo tree -i time` shows for which crate");
     Ok(())
 }
 

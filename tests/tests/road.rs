@@ -1,5 +1,6 @@
-//! Outbox and ledger, step by step in whatever order: append, push, an answer that is lost, file, either end started anew, the ledger lost
-//! or put back to a backup, with and without the agent noticing. In the end the ledger holds all that was found out, each once, in order.
+//! Outbox and ledger, step by step in any order: append, push, an answer that is lost, index, either end restarted, the
+//! ledger lost or restored from a backup, with and without the agent noticing. In the end the ledger has all diagnoses,
+//! each once, in order.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use coroner_agent::outbox::{Limit, Outbox, Record};
 use coroner_agent::status::Board;
 use coroner_aggregator::filter::Selection;
-use coroner_aggregator::intake::check;
+use coroner_aggregator::intake::{Origin, check};
 use coroner_aggregator::ledger::{self, Body, Limits, Position, Push, Store};
 use coroner_proto::v1::Diagnosis;
 use coroner_tests::flow::{diagnosis, name, number_of};
@@ -134,7 +135,9 @@ impl Road {
         let Some(last) = batch.records.last().map(|record| record.sequence) else { return true };
         push.after = *after;
         push.acknowledge = i64::try_from(last).unwrap();
-        push.entries = batch.records.into_iter().map(|record| check::entry(record, None).unwrap()).collect();
+        let node = name(NODE);
+        let entry = |record| check::entry(record, Origin::Node(&node), i64::MAX).unwrap();
+        push.entries = batch.records.into_iter().map(entry).collect();
         let acknowledged = store.receive(vec![push], self.now).unwrap()[0];
         if acknowledged < *after || !is_answered {
             self.synchronized = None;
@@ -158,9 +161,9 @@ fn stored(ledger: &Path) -> Vec<u64> {
     assert_eq!(chunk.lost, None);
     let number = |item: ledger::Item| match item.body {
         Body::Diagnosis(body) => {
-            let told = Diagnosis::decode(&*body).unwrap();
-            let (node, number) = number_of(&told.uid).unwrap();
-            assert_eq!(told, diagnosis(node, number), "not as it was found out");
+            let reported = Diagnosis::decode(&*body).unwrap();
+            let (node, number) = number_of(&reported.uid).unwrap();
+            assert_eq!(reported, diagnosis(node, number), "not as it was found out");
             number
         }
         Body::Gap(gap) => panic!("nothing was lost: {gap:?}"),
@@ -180,7 +183,7 @@ proptest! {
             let expected: Vec<_> = (1..=stored.len() as u64).collect();
             prop_assert_eq!(stored, expected, "a hole, or another order, behind {:?}", step);
         }
-        // The heartbeat asks anew how far the aggregator is, so also what was lost behind the last push is noticed.
+        // The heartbeat queries again how far the aggregator is, so also what was lost behind the last push is noticed.
         road.synchronized = None;
         while !road.push(7, true) {}
         road.take(&Step::File(i64::MAX));

@@ -1,7 +1,8 @@
-//! A stand-in for the API server of a large cluster: Services with a Deployment, its ReplicaSets, an EndpointSlice and pods each.
+//! A stand-in for the API server of a large cluster: Services with a Deployment, its ReplicaSets, an EndpointSlice and
+//! pods each.
 //!
-//! Objects are of usual size and written as they are asked for, so that it costs little beside what is measured. It lists in pages and
-//! watches; of watches only that of pods reports something, while pods are replaced.
+//! Objects are of usual size and written as they are asked for, so that it costs little beside what is measured. It
+//! lists in pages and watches; of watches only that of pods reports something, while pods are replaced.
 
 mod objects;
 

@@ -178,8 +178,8 @@ impl Template {
     }
 }
 
-/// A pod as clusters have them, about 10 KiB. Its fields, in order: namespace, name, uid, deletion, app, hash, app, hash, uid of its
-/// ReplicaSet, node, phase, readiness.
+/// A pod as clusters have them, about 10 KiB. Its fields, in order: namespace, name, uid, deletion, app, hash, app,
+/// hash, uid of its ReplicaSet, node, phase, readiness.
 fn pod_template() -> String {
     let env: Vec<Value> = (0..30)
         .map(|i| json!({"name": format!("SETTING_{i}"), "value": "a value of usual length, as it is found"}))

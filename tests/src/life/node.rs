@@ -1,4 +1,5 @@
-//! A busy node, without end: pods come, crash, are restarted and go, sources come and go, the host has troubles of its own.
+//! A busy node, without end: pods come, crash, are restarted and go, sources come and go, the host has troubles of its
+//! own.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -163,7 +164,7 @@ impl BusyNode {
                     self.pids.remove(&pod.pid());
                     self.pids.remove(&pod.sandbox_pid());
                     let mut last = pod.leave(self.now);
-                    // Some runtimes never say that a sandbox is gone.
+                    // Some runtimes never report that a sandbox is gone.
                     if serial.is_multiple_of(20) {
                         last.retain(|observation| !matches!(observation.fact, Fact::SandboxRemoved(_)));
                     }

@@ -1,5 +1,7 @@
 //! A pod of one container, and what the sources of a node report while it lives and ends.
 
+use std::sync::Arc;
+
 use coroner_diagnosis::observation::{
     Fact, Observation,
     cgroup::{self, Limit, Sample},
@@ -16,7 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 const LIMIT: u64 = 64 << 20;
 /// The container's name in its pod.
 const NAME: &str = "app";
-/// Name and pid of what stops containers on request: it is gone before anybody looks.
+/// Name and pid of what stops containers on request: it is gone before it can be inspected.
 const RUNTIME: (&str, i32) = ("runc", 31_999);
 /// Name and pid of a shell on the host.
 const SHELL: (&str, i32) = ("bash", 31_998);
@@ -118,7 +120,8 @@ impl Pod {
         self.attempt
     }
 
-    /// It comes to the node, with a sandbox whose process is `pid`, and is ready to start its container after half a second.
+    /// It comes to the node, with a sandbox whose process is `pid`, and is ready to start its container after half a
+    /// second.
     pub fn arrive(&mut self, at: Timestamp, pid: i32) -> Vec<Observation> {
         (self.created, self.pids.0) = (at, pid);
         let sandbox = Sandbox {
@@ -240,7 +243,7 @@ impl Pod {
             seen(at + millis(100), Fact::ContainerRemoved(self.container.clone())),
             seen(at + millis(110), Fact::SandboxRemoved(self.sandbox.clone())),
             seen(at + millis(120), Fact::CgroupRemoved(cgroup::Path(self.pod_path()))),
-            seen(at + millis(200), Fact::Object(Change::Deleted, Object::Pod(Box::new(self.spec("Succeeded"))))),
+            seen(at + millis(200), Fact::Object(Change::Deleted, Object::Pod(Arc::new(self.spec("Succeeded"))))),
         ]
     }
 
@@ -308,6 +311,7 @@ impl Pod {
             name: NAME.to_owned(),
             namespaced_pid: Some(namespaced_pid),
             cgroup: self.path(),
+            ending: false,
         }
     }
 
@@ -374,7 +378,7 @@ impl Pod {
         };
         Fact::Object(
             Change::Applied,
-            Object::Pod(Box::new(kube::Pod { deletion, statuses: vec![status], ..self.spec(phase) })),
+            Object::Pod(Arc::new(kube::Pod { deletion, statuses: vec![status], ..self.spec(phase) })),
         )
     }
 }

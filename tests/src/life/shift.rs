@@ -1,9 +1,12 @@
 //! Moves an observation in time, with every time that it holds.
 
+use std::sync::Arc;
+
 use coroner_diagnosis::observation::{
     Fact, Gap, Observation,
     containerd::{TaskEvent, TaskEventKind},
     cri, docker, kube,
+    node::Reading,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -12,7 +15,8 @@ const SECOND: SignedDuration = SignedDuration::from_secs(1);
 /// Microseconds between two ticks of `start_ticks`: USER_HZ is 100 wherever Linux runs Kubernetes.
 const TICK: i64 = 10_000;
 
-/// Moves times of at least `since`. Earlier ones, such as the creation of a container that is reported again later, stay.
+/// Moves times of at least `since`. Earlier ones, such as the creation of a container that is reported again later,
+/// stay.
 #[derive(Clone, Copy, Debug)]
 pub struct Shift {
     /// What happened before this moment is not moved.
@@ -22,7 +26,7 @@ pub struct Shift {
 }
 
 impl Shift {
-    /// Moves the observation: it is seen later in any case, what it says as far as that is new.
+    /// Moves the observation: it is seen later in any case, its contents as far as they are new.
     pub fn apply(self, observation: &mut Observation) {
         let moves = observation.happened_at >= self.since;
         observation.seen_at += self.by;
@@ -34,8 +38,8 @@ impl Shift {
                 process.start_ticks = later(process.start_ticks, self.by.as_micros() / i128::from(TICK));
             }
             Fact::Container(container) => self.container(container),
-            Fact::Docker(docker::Word::Container(container)) => self.container(container),
-            Fact::Sandbox(sandbox) | Fact::Docker(docker::Word::Sandbox(sandbox)) => {
+            Fact::Docker(docker::Report::Container(container)) => self.container(container),
+            Fact::Sandbox(sandbox) | Fact::Docker(docker::Report::Sandbox(sandbox)) => {
                 self.known(&mut sandbox.created_at)
             }
             Fact::Task(TaskEvent {
@@ -49,6 +53,9 @@ impl Shift {
                 self.time(from);
                 self.time(to);
             }
+            Fact::Node(Reading::Blocked(processes)) => {
+                processes.iter_mut().for_each(|process| self.time(&mut process.since));
+            }
             // They hold no time of their own.
             Fact::KernelLog(_)
             | Fact::Process(_)
@@ -61,13 +68,15 @@ impl Shift {
             | Fact::ContainerRemoved(_)
             | Fact::SandboxRemoved(_)
             | Fact::Task(_)
-            | Fact::Docker(docker::Word::Event(..))
+            | Fact::Docker(docker::Report::Event(..))
             | Fact::ContainerName { .. }
             | Fact::FileSystem(_)
             | Fact::Pids(_)
             | Fact::KubeletConfig(_)
             | Fact::KubeletSummary(_)
-            | Fact::KubeletHealth(_)
+            | Fact::Node(_)
+            | Fact::Lease(_)
+            | Fact::ReadUpTo(_)
             | Fact::Health(..) => {}
         }
     }
@@ -97,7 +106,7 @@ impl Shift {
     fn object(self, object: &mut kube::Object) {
         use kube::Object;
         match object {
-            Object::Pod(pod) => self.pod(pod),
+            Object::Pod(pod) => self.pod(Arc::make_mut(pod)),
             Object::Event(event) => {
                 self.known(&mut event.meta.created);
                 self.known(&mut event.first);

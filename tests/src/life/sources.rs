@@ -63,7 +63,7 @@ impl Sources {
         Some(seen(at, Fact::Health(source, Health::Absent("it went away".to_owned()))))
     }
 
-    /// A source is back: it lists what is there, and says what it cannot know.
+    /// A source is back: it lists what exists, and reports what it cannot know.
     pub(super) fn come_back(&mut self, at: Timestamp, source: Source) -> Vec<Observation> {
         let Some(Away { since, missed }) = self.away.remove(&source) else { return Vec::new() };
         let mut observations: Vec<_> = missed.into_values().map(|fact| seen(at, fact)).collect();

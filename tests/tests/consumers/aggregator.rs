@@ -23,6 +23,9 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::python::{Process, REPOSITORY};
 
+/// The node that pushes.
+pub(crate) const NODE: &str = "n1";
+
 /// A running aggregator.
 pub(crate) struct Aggregator {
     // It ends before its directory goes.
@@ -71,7 +74,7 @@ impl Aggregator {
         Ok(())
     }
 
-    /// Asks it to end, waits until it has, and gives what it said in this life.
+    /// Asks it to end, waits until it has, and gives its log of this life.
     pub(crate) async fn stop(&mut self) -> Result<String> {
         let child = self.process.child();
         kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGTERM)?;
@@ -88,12 +91,12 @@ impl Aggregator {
         Ok(())
     }
 
-    /// What it has said in this life.
+    /// Its log of this life.
     pub(crate) fn log(&self) -> Result<String> {
         Ok(fs::read_to_string(log_path(self.directory.path(), self.lives))?)
     }
 
-    /// What it tells of its exporter of that name once that has handled all but so many records.
+    /// The status of its exporter of that name once that has handled all but so many records.
     pub(crate) async fn exporter(&self, name: &str, lag: u64) -> Result<ExporterStatus> {
         let mut client = DiagnosisServiceClient::new(self.channel.clone());
         until(&format!("{name} has {lag} records before it"), async || {
@@ -134,7 +137,7 @@ async fn spawn(directory: &Path, flags: &[String], life: u32) -> Result<(Process
 fn request(after: u64, records: impl IntoIterator<Item = Record>) -> PushDiagnosesRequest {
     let records = (after + 1..).zip(records).map(|(sequence, record)| OutboxRecord { sequence, record: Some(record) });
     PushDiagnosesRequest {
-        node: "n1".into(),
+        node: NODE.into(),
         stream_id: "o".into(),
         records: records.collect(),
         after_sequence: after,
@@ -153,7 +156,7 @@ pub(crate) fn diagnosis(n: u64) -> Diagnosis {
             kind: SubjectKind::Pod.into(),
             namespace: namespace.clone(),
             name: name.clone(),
-            node: "n1".into(),
+            node: NODE.into(),
             ..Subject::default()
         }),
         cause: Cause::OomPodLimit.into(),
@@ -164,7 +167,12 @@ pub(crate) fn diagnosis(n: u64) -> Diagnosis {
         observe_time: time,
         summary: summary(n),
         pod: Some(Pod { namespace, name, uid: uid(n) }),
-        evidence: vec![Evidence { source: "kernel_log".into(), time, text: format!("Killed process {n}") }],
+        evidence: vec![Evidence {
+            source: "kernel_log".into(),
+            time,
+            text: format!("Killed process {n}"),
+            ..Default::default()
+        }],
         ..Diagnosis::default()
     }
 }
@@ -176,7 +184,8 @@ pub(crate) fn diagnoses(numbers: RangeInclusive<u64>) -> impl Iterator<Item = Di
 /// The same with much evidence: five hundred of them are more than a MiB.
 pub(crate) fn large(n: u64) -> Diagnosis {
     let mut diagnosis = diagnosis(n);
-    diagnosis.evidence = vec![Evidence { source: "logs".into(), time: None, text: "x".repeat(1000) }; 2];
+    diagnosis.evidence =
+        vec![Evidence { source: "logs".into(), time: None, text: "x".repeat(1000), ..Default::default() }; 2];
     diagnosis
 }
 
@@ -197,15 +206,15 @@ pub(crate) fn json_lines(path: &Path) -> Result<Vec<Value>> {
 
 /// Makes certificates in DIRECTORY/coroner-tls, as operators do.
 pub(crate) fn certificates(directory: &Path) -> Result<()> {
-    let output = Command::new(Path::new(REPOSITORY).canonicalize()?.join("deploy/certificates"))
-        .arg("coroner-tls")
-        .current_dir(directory)
-        .output()?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let script = Path::new(REPOSITORY).canonicalize()?.join("deploy/certificates");
+    for arguments in [&["coroner-tls"][..], &["coroner-tls", "reader", "siem"]] {
+        let output = Command::new(&script).args(arguments).current_dir(directory).output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
     Ok(())
 }
 
-/// A port that nobody listens on now, for those that do not tell which they got.
+/// A port without a listener, for programs that do not report which one they got.
 pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

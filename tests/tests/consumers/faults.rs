@@ -1,5 +1,5 @@
-//! The OTLP exporter against a receiver of another making, grpcio's, that gives every answer there is: what docs/exporters.md says
-//! of each is what becomes of the records.
+//! The OTLP exporter against grpcio as an independent receiver that gives every possible answer: the reaction that
+//! docs/exporters.md documents for each is what happens to the records.
 
 use anyhow::{Context, Result, ensure};
 use coroner_proto::v1::ExporterState;
@@ -7,9 +7,9 @@ use coroner_tests::until;
 use serde_json::Value;
 
 use crate::aggregator::{Aggregator, diagnoses, large, uid};
-use crate::receiver::{Receiver, name, summaries, words};
+use crate::receiver::{Receiver, name, strings, summaries};
 
-/// What the page says is done about an answer.
+/// The documented reaction to an answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Reaction {
     /// Moves on.
@@ -68,7 +68,7 @@ impl Reaction {
         (1..=FIRST).filter(|n| *n != POISON || self != Buries).collect()
     }
 
-    /// How its exporter fares then: what it tells of records sent, attempts that were followed by another, and dead letters.
+    /// The state of its exporter then: records sent, attempts that were followed by another, and dead letters.
     fn status(self) -> (ExporterState, [u64; 3]) {
         match self {
             Takes | Cuts => (ExporterState::Delivering, [FIRST, 0, 0]),
@@ -89,47 +89,52 @@ impl Reaction {
     }
 }
 
-/// Waits until an exporter has handled all but so many records, and checks how it says it fares.
-async fn ensure_told(aggregator: &Aggregator, script: &str, lag: u64, wanted: (ExporterState, [u64; 3])) -> Result<()> {
+/// Waits until an exporter has handled all but so many records, and checks the state that it reports.
+async fn ensure_state(
+    aggregator: &Aggregator,
+    script: &str,
+    lag: u64,
+    wanted: (ExporterState, [u64; 3]),
+) -> Result<()> {
     let is_it = async || {
-        let told = aggregator.exporter(&name(script), lag).await?;
-        let fares = (told.state(), [told.sent_count, told.retry_count, told.dead_letter_count]);
+        let status = aggregator.exporter(&name(script), lag).await?;
+        let counts = (status.state(), [status.sent_count, status.retry_count, status.dead_letter_count]);
         // An exporter that holds has as much before it as one that has not begun.
-        Ok((told.state() != ExporterState::Unspecified).then_some(fares))
+        Ok((status.state() != ExporterState::Unspecified).then_some(counts))
     };
-    let fares = until(&format!("{script} leads to {wanted:?}"), is_it).await?;
-    ensure!(fares == wanted, "{script} led to {fares:?}, not {wanted:?}\n{}", aggregator.log()?);
+    let counts = until(&format!("{script} leads to {wanted:?}"), is_it).await?;
+    ensure!(counts == wanted, "{script} led to {counts:?}, not {wanted:?}\n{}", aggregator.log()?);
     Ok(())
 }
 
-/// The calls of the first batch are as the reaction says.
+/// The calls of the first batch are as the reaction requires.
 fn check_calls(script: &str, reaction: Reaction, calls: &[Value]) -> Result<()> {
-    let told = || format!("{script}: {calls:#?}");
-    let bodies: Vec<Vec<String>> = calls.iter().map(|call| words(&call["bodies"])).collect();
+    let context = || format!("{script}: {calls:#?}");
+    let bodies: Vec<Vec<String>> = calls.iter().map(|call| strings(&call["bodies"])).collect();
     let all = summaries(1..=FIRST);
-    ensure!(bodies[0] == all, "{}", told());
+    ensure!(bodies[0] == all, "{}", context());
     match reaction {
-        Takes | BuriesAll | Holds => ensure!(bodies.len() == 1, "{}", told()),
+        Takes | BuriesAll | Holds => ensure!(bodies.len() == 1, "{}", context()),
         Retries(times, seconds) => {
-            ensure!(bodies.len() as u64 == 1 + times && bodies.iter().all(|bodies| *bodies == all), "{}", told());
+            ensure!(bodies.len() as u64 == 1 + times && bodies.iter().all(|bodies| *bodies == all), "{}", context());
             let at = |n: usize| calls[n]["at"].as_f64().context("a time");
-            ensure!(at(1)? - at(0)? >= seconds, "{}", told());
+            ensure!(at(1)? - at(0)? >= seconds, "{}", context());
         }
-        Cuts => ensure!(bodies.iter().skip(1).any(|bodies| bodies.len() == 2), "{}", told()),
-        Buries | CutsAndRetries(_) => ensure!(bodies.contains(&summaries([POISON])), "{}", told()),
+        Cuts => ensure!(bodies.iter().skip(1).any(|bodies| bodies.len() == 2), "{}", context()),
+        Buries | CutsAndRetries(_) => ensure!(bodies.contains(&summaries([POISON])), "{}", context()),
     }
     for call in calls {
-        let numbers = words(&call["bodies"]);
-        for ((body, uid_and_revision), pod) in numbers.iter().zip(words(&call["uids"])).zip(words(&call["pods"])) {
+        let numbers = strings(&call["bodies"]);
+        for ((body, uid_and_revision), pod) in numbers.iter().zip(strings(&call["uids"])).zip(strings(&call["pods"])) {
             let n: u64 = body.rsplit_once(' ').context("number N")?.1.parse()?;
-            ensure!(uid_and_revision == format!("{}:1", uid(n)) && pod == format!("web-{n}"), "{}", told());
+            ensure!(uid_and_revision == format!("{}:1", uid(n)) && pod == format!("web-{n}"), "{}", context());
         }
     }
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_answer_of_a_receiver_leads_to_what_the_page_says() -> Result<()> {
+async fn every_answer_of_a_receiver_leads_to_the_documented_reaction() -> Result<()> {
     let mut receiver = Receiver::start(None).await?;
     let exports: Vec<String> = CASES.iter().map(|(script, _)| receiver.export(script)).collect::<Result<_>>()?;
     let mut aggregator = Aggregator::start(&exports).await?;
@@ -138,7 +143,7 @@ async fn every_answer_of_a_receiver_leads_to_what_the_page_says() -> Result<()> 
     // All but those that hold get through with it.
     for (script, reaction) in CASES {
         let lag = if *reaction == Holds { FIRST } else { 0 };
-        ensure_told(&aggregator, script, lag, reaction.status()).await?;
+        ensure_state(&aggregator, script, lag, reaction.status()).await?;
         if *reaction != Holds {
             ensure!(
                 receiver.taken(script)? == summaries(reaction.delivered()),
@@ -156,8 +161,8 @@ async fn every_answer_of_a_receiver_leads_to_what_the_page_says() -> Result<()> 
     }
     aggregator.stop().await?;
 
-    // Whoever held has lost nothing: now that the operator has acted, all of it arrives. And a receiver that dies holds nobody up
-    // for longer than it is away.
+    // Exporters that held have lost nothing: now that the operator has acted, all of it arrives. And a receiver that
+    // dies delays no other for longer than it is down.
     aggregator.rise().await?;
     for (script, _) in CASES.iter().filter(|(_, reaction)| *reaction == Holds) {
         let arrived = until(script, async || Ok((receiver.taken(script)? == summaries(1..=FIRST)).then_some(())));
@@ -184,9 +189,9 @@ async fn a_batch_that_grpcio_finds_too_large_is_cut_until_it_fits() -> Result<()
     let arrived = until("all of it arrives", async || Ok((receiver.taken("take")?.len() >= 40).then_some(())));
     arrived.await.with_context(|| aggregator.log().unwrap_or_default())?;
     ensure!(receiver.taken("take")? == summaries(1..=40), "{:#?}", receiver.calls("take")?);
-    ensure_told(&aggregator, "take", 0, (ExporterState::Delivering, [40, 0, 0])).await?;
+    ensure_state(&aggregator, "take", 0, (ExporterState::Delivering, [40, 0, 0])).await?;
     let calls = receiver.calls("take")?;
-    ensure!(calls.iter().all(|call| words(&call["bodies"]).len() <= 3), "{calls:#?}");
+    ensure!(calls.iter().all(|call| strings(&call["bodies"]).len() <= 3), "{calls:#?}");
     Ok(())
 }
 
@@ -198,7 +203,7 @@ async fn a_receiver_that_rejects_some_of_every_batch_gets_the_next_at_once() -> 
     let batches = 20;
     for last in (1..=batches).map(|batch| 2 * batch) {
         aggregator.push(diagnoses(last - 1..=last)).await?;
-        ensure_told(&aggregator, "each 1", 0, (ExporterState::Delivering, [last / 2, 0, last])).await?;
+        ensure_state(&aggregator, "each 1", 0, (ExporterState::Delivering, [last / 2, 0, last])).await?;
     }
     ensure!(receiver.taken("each 1")? == summaries(1..=2 * batches));
     Ok(())

@@ -1,4 +1,4 @@
-//! nginx before a receiver of OTLP: it asks for certificates, and takes no more than a MiB at once if nobody has told it to.
+//! nginx in front of an OTLP receiver: it requires certificates, and accepts no more than a MiB at once by default.
 
 use std::fs::{self, File};
 use std::net::TcpStream;
@@ -54,17 +54,18 @@ async fn what_a_proxy_finds_too_large_is_cut_until_it_fits() -> Result<()> {
     certificates(directory.path())?;
     let (_nginx, port) = start(directory.path(), receiver.port).await?;
     let file = |name: &str| directory.path().join("coroner-tls").join(name).display().to_string();
-    let tls = format!("ca={}&cert={}&key={}", file("ca.crt"), file("reader/tls.crt"), file("reader/tls.key"));
+    let tls =
+        format!("ca={}&cert={}&key={}", file("ca.crt"), file("readers/siem/tls.crt"), file("readers/siem/tls.key"));
     let export = format!("otlp+https://localhost:{port}?{tls}&{}", receiver.options("take")?);
     let mut aggregator = Aggregator::start(&[export]).await?;
     aggregator.push((1..=500).map(large)).await?;
     let arrived = until("all of it arrives", async || Ok((receiver.taken("take")?.len() >= 500).then_some(())));
     arrived.await.with_context(|| aggregator.log().unwrap_or_default())?;
     ensure!(receiver.taken("take")? == summaries(1..=500), "{}", aggregator.log()?);
-    let told = aggregator.exporter("take", 0).await?;
+    let reported = aggregator.exporter("take", 0).await?;
     ensure!(
-        (told.sent_count, told.retry_count, told.dead_letter_count) == (500, 0, 0),
-        "{told:?}\n{}",
+        (reported.sent_count, reported.retry_count, reported.dead_letter_count) == (500, 0, 0),
+        "{reported:?}\n{}",
         aggregator.log()?
     );
     ensure!(receiver.calls("take")?.len() > 1, "all of it came in one message");

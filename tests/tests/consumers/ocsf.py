@@ -33,7 +33,7 @@ def complaints(record):
         return
     for error in by.iter_errors(record):
         yield f"{error.json_path}: {error.message}"
-    # What the schema says in words only.
+    # Requirements of the schema that it only describes.
     if record["category_uid"] != record["class_uid"] // 1000:
         yield "category_uid is not that of class_uid"
     if record["type_uid"] != record["class_uid"] * 100 + record["activity_id"]:

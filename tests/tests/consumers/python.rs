@@ -27,11 +27,12 @@ pub(crate) fn python() -> Result<Command> {
     Ok(command)
 }
 
-/// Runs one of the scripts here to its end; fails with what it said if it fails.
+/// Runs one of the scripts here to its end; fails with its output if it fails.
 pub(crate) fn run(script: &str, arguments: &[&str]) -> Result<Output> {
     let output = python()?.arg(Path::new(SCRIPTS).join(script)).args(arguments).output()?;
-    let said = || [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat();
-    ensure!(output.status.success(), "{script} {arguments:?}: {}\n{}", output.status, said());
+    let output_text =
+        || [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat();
+    ensure!(output.status.success(), "{script} {arguments:?}: {}\n{}", output.status, output_text());
     Ok(output)
 }
 

@@ -18,7 +18,7 @@ use crate::python::{self, Process, REPOSITORY};
 const LIVES: [usize; 12] = [1, 60, 0, 101, 250, 7, 0, 399, 2, 33, 180, 1];
 const BATCH: u64 = 17;
 const BATCHES: u64 = 130;
-/// Diagnoses in one frame, unless a reader asks for more: what may be told again to a reader that was killed behind them.
+/// Diagnoses in one frame, unless a reader requests more: the number that a killed reader may get twice.
 const FRAME: u64 = 100;
 
 /// The page's blocks of code about Python: what to type first, and the program.
@@ -30,7 +30,8 @@ fn page() -> Result<(String, String)> {
     block("\n").zip(block("python\n")).context("no such blocks")
 }
 
-/// Makes in this directory all that the page wants: certificates, the protocol, what is generated from it, and the program.
+/// Makes in this directory all that the page wants: certificates, the protocol, what is generated from it, and the
+/// program.
 fn prepare(directory: &Path) -> Result<()> {
     let repository = Path::new(REPOSITORY).canonicalize()?;
     certificates(directory)?;
@@ -44,18 +45,18 @@ fn prepare(directory: &Path) -> Result<()> {
     Ok(fs::write(directory.join("reader.py"), program)?)
 }
 
-/// The numbers of the diagnoses that a life has printed, in their order, and how many losses it was told.
+/// The numbers of the diagnoses that a life has printed, in their order, and how many losses it got.
 fn printed(output: &Path) -> Result<(Vec<u64>, usize)> {
     let text = fs::read_to_string(output)?;
     // Where it was killed while it printed, the last line is not whole.
     let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-    let (lost, told): (Vec<&str>, Vec<&str>) = whole.lines().partition(|line| line.starts_with("lost: "));
+    let (lost, lines_printed): (Vec<&str>, Vec<&str>) = whole.lines().partition(|line| line.starts_with("lost: "));
     let number = |line: &&str| {
         let n = line.rsplit_once(' ')?.1.parse().ok()?;
         let expected = format!("{}:1 CAUSE_OOM_POD_LIMIT shop/web-{n} number {n}", uid(n));
         (**line == expected).then_some(n)
     };
-    let numbers = told.iter().map(|line| number(line).with_context(|| format!("printed {line:?}")));
+    let numbers = lines_printed.iter().map(|line| number(line).with_context(|| format!("printed {line:?}")));
     Ok((numbers.collect::<Result<_>>()?, lost.len()))
 }
 
@@ -111,10 +112,10 @@ async fn the_reader_of_the_page_misses_nothing_however_often_it_is_killed() -> R
         reader.kill()?;
         let (numbers, lost) = printed(&output)?;
         losses += lost;
-        let told = || format!("life {life} printed {numbers:?}, {next} was next");
-        ensure!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{}", told());
+        let lines_printed = || format!("life {life} printed {numbers:?}, {next} was next");
+        ensure!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{}", lines_printed());
         if let (Some(first), Some(last)) = (numbers.first(), numbers.last()) {
-            ensure!(*first <= next && first + FRAME >= next, "{}", told());
+            ensure!(*first <= next && first + FRAME >= next, "{}", lines_printed());
             next = last + 1;
         }
         if wanted.is_none() {
@@ -124,6 +125,6 @@ async fn the_reader_of_the_page_misses_nothing_however_often_it_is_killed() -> R
     drop(pushing.await??);
     ensure!(next == BATCHES * BATCH + 1, "{next} was next");
     // Once, and again if it was killed before it had kept the token behind it.
-    ensure!((1..=2).contains(&losses), "{losses} losses were told");
+    ensure!((1..=2).contains(&losses), "{losses} losses were reported");
     Ok(())
 }

@@ -11,7 +11,7 @@ It writes its port into DIRECTORY/port, and calls into DIRECTORY/calls.jsonl; it
   most N CODE            refuse every call of more than N records
   partial N              take the first call but for N records that it does not name
   each N                 take every call but for N records
-  warning                take the first call, and say something about it
+  warning                take the first call, with a warning in the answer
 """
 
 import json

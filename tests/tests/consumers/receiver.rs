@@ -60,7 +60,7 @@ impl Receiver {
     /// The bodies of what it has taken.
     pub(crate) fn taken(&self, script: &str) -> Result<Vec<String>> {
         let taken = self.calls(script)?.into_iter().filter(|call| call["taken"] == true);
-        Ok(taken.flat_map(|call| words(&call["bodies"])).collect())
+        Ok(taken.flat_map(|call| strings(&call["bodies"])).collect())
     }
 
     /// An exporter to it that wants that script.
@@ -77,7 +77,7 @@ impl Receiver {
     }
 }
 
-pub(crate) fn words(list: &Value) -> Vec<String> {
+pub(crate) fn strings(list: &Value) -> Vec<String> {
     list.as_array().into_iter().flatten().map(|word| word.as_str().unwrap_or_default().to_owned()).collect()
 }
 

@@ -1,4 +1,4 @@
-//! What the aggregator tells of its protocol, and whom.
+//! What the aggregator reveals of its protocol, and to which callers.
 
 use anyhow::{Context, Result, ensure};
 use coroner_tests::api_server::ApiServer;
@@ -38,19 +38,24 @@ async fn a_client_that_knows_nothing_of_us_learns_the_protocol_and_calls_it() ->
     write(&directory, "reader", &secured.authority.client(READER)?)?;
     let place = directory.display().to_string();
     let output = python::run("reflection.py", &[&format!("localhost:{}", secured.address.port()), &place])?;
-    let told = String::from_utf8(output.stdout)?;
-    let services: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("service ")).collect();
+    let listed = String::from_utf8(output.stdout)?;
+    let services: Vec<&str> = listed.lines().filter_map(|line| line.strip_prefix("service ")).collect();
     ensure!(
         services
-            == ["coroner.v1.DiagnosisService", "coroner.v1.IngestService", "grpc.reflection.v1alpha.ServerReflection"],
-        "{told}"
+            == [
+                "coroner.v1.DiagnosisService",
+                "coroner.v1.IngestService",
+                "coroner.v1.NodeReportService",
+                "grpc.reflection.v1alpha.ServerReflection"
+            ],
+        "{listed}"
     );
-    ensure!(told.contains(&format!("version {}", env!("CARGO_PKG_VERSION"))), "{told}");
+    ensure!(listed.contains(&format!("version {}", env!("CARGO_PKG_VERSION"))), "{listed}");
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_those_who_may_speak_here_learn_it_and_none_takes_all_streams() -> Result<()> {
+async fn only_permitted_callers_are_answered_and_none_takes_all_streams() -> Result<()> {
     let api = ApiServer::start().await?;
     let mut secured = Secured::start(Some(&api), &[]).await?;
     let stranger = ask(&secured.channel(None)?).await;
@@ -77,7 +82,7 @@ async fn only_those_who_may_speak_here_learn_it_and_none_takes_all_streams() -> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_it_is_not_wanted_nothing_is_told() -> Result<()> {
+async fn where_it_is_disabled_nothing_is_revealed() -> Result<()> {
     let secured = Secured::start(None, &["--no-reflection"]).await?;
     let channel = secured.channel(Some(&secured.authority.client(READER)?))?;
     let answer = ask(&channel).await;

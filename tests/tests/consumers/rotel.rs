@@ -67,7 +67,7 @@ impl Rotel {
     }
 
     /// The records of this life.
-    fn told(&self) -> Result<Vec<ReceivedRecord>> {
+    fn records(&self) -> Result<Vec<ReceivedRecord>> {
         Ok(understood(&self.output()?))
     }
 }
@@ -94,18 +94,18 @@ async fn spawn(output: &PathBuf, port: u16) -> Result<Process> {
     Ok(process)
 }
 
-/// What its output says, record by record.
+/// The records in its output.
 fn understood(output: &str) -> Vec<ReceivedRecord> {
-    let mut told = Vec::<ReceivedRecord>::new();
+    let mut records = Vec::<ReceivedRecord>::new();
     let (mut resource, mut of_resource) = (Attributes::new(), false);
     for line in output.lines() {
-        match (line.strip_prefix("     -> ").and_then(|line| line.split_once(": ")), told.last_mut()) {
+        match (line.strip_prefix("     -> ").and_then(|line| line.split_once(": ")), records.last_mut()) {
             (Some((key, value)), _) if of_resource => drop(resource.insert(key.into(), value.into())),
             (Some((key, value)), Some(last)) => drop(last.attributes.insert(key.into(), value.into())),
             _ if line.starts_with("ResourceLog #") => (resource, of_resource) = (Attributes::new(), true),
             _ if line.starts_with("LogRecord #") => {
                 of_resource = false;
-                told.push(ReceivedRecord { resource: resource.clone(), ..ReceivedRecord::default() });
+                records.push(ReceivedRecord { resource: resource.clone(), ..ReceivedRecord::default() });
             }
             (None, Some(last)) if !of_resource => {
                 if let Some((key, value)) = line.split_once(": ") {
@@ -115,12 +115,15 @@ fn understood(output: &str) -> Vec<ReceivedRecord> {
             _ => {}
         }
     }
-    told
+    records
 }
 
 fn ensure_holds(attributes: &Attributes, wanted: &[(&str, &str)]) -> Result<()> {
     for (key, value) in wanted {
-        ensure!(attributes.get(*key).is_some_and(|told| told == value), "{key}: {value} wanted in {attributes:#?}");
+        ensure!(
+            attributes.get(*key).is_some_and(|records| records == value),
+            "{key}: {value} wanted in {attributes:#?}"
+        );
     }
     Ok(())
 }
@@ -179,11 +182,11 @@ async fn a_collector_understands_what_died_and_why() -> Result<()> {
     };
     aggregator.push_records([Record::Diagnosis(killed()), Record::Diagnosis(unreachable()), Record::Gap(gap)]).await?;
     let arrived = until("three records arrive", async || {
-        let told = rotel.told()?;
-        Ok((told.len() >= 3 && told[2].fields.contains_key("Flags")).then_some(told))
+        let records = rotel.records()?;
+        Ok((records.len() >= 3 && records[2].fields.contains_key("Flags")).then_some(records))
     });
-    let told = arrived.await.with_context(|| aggregator.log().unwrap_or_default())?;
-    let [killed, node, gap] = &told[..] else { anyhow::bail!("{told:#?}") };
+    let records = arrived.await.with_context(|| aggregator.log().unwrap_or_default())?;
+    let [killed, node, gap] = &records[..] else { anyhow::bail!("{records:#?}") };
 
     // The resource is what died, and nothing of us is in it.
     ensure_holds(
@@ -203,9 +206,9 @@ async fn a_collector_understands_what_died_and_why() -> Result<()> {
             ("k8s.deployment.name", "Str(web)"),
         ],
     )?;
-    for told in &told {
-        ensure!(told.resource.keys().all(|key| !key.starts_with("service.")), "{told:#?}");
-        ensure!(told.resource.values().all(|value| !value.to_lowercase().contains("coroner")), "{told:#?}");
+    for records in &records {
+        ensure!(records.resource.keys().all(|key| !key.starts_with("service.")), "{records:#?}");
+        ensure!(records.resource.values().all(|value| !value.to_lowercase().contains("coroner")), "{records:#?}");
     }
     ensure_holds(
         &killed.attributes,
@@ -236,19 +239,19 @@ async fn a_collector_understands_what_died_and_why() -> Result<()> {
     ensure_holds(&gap.fields, &[("EventName", "coroner.gap"), ("Body", "Str(seven lines)")])?;
     ensure_holds(&gap.attributes, &[("coroner.gap.reason", "Str(overrun)"), ("coroner.gap.lost_count", "Int(7)")])?;
 
-    // What is pushed while it is dead arrives once it is back, though it is more than one message may hold: rotel then says
-    // OUT_OF_RANGE, as all servers of its making do.
+    // What is pushed while it is dead arrives once it is back, though it is more than one message may hold: rotel then
+    // answers OUT_OF_RANGE, as all servers of its making do.
     rotel.die_and_rise(aggregator.push((4..=500).map(large))).await?;
     let arrived = until("all of it arrives", async || {
-        let told = rotel.told()?;
-        Ok((told.len() >= 497).then_some(told))
+        let records = rotel.records()?;
+        Ok((records.len() >= 497).then_some(records))
     });
-    let told = arrived.await.with_context(|| aggregator.log().unwrap_or_default())?;
-    let bodies = told.iter().map(|told| told.fields["Body"].clone());
-    ensure!(bodies.eq((4..=500).map(|n| format!("Str({})", summary(n)))), "{told:#?}");
+    let records = arrived.await.with_context(|| aggregator.log().unwrap_or_default())?;
+    let bodies = records.iter().map(|records| records.fields["Body"].clone());
+    ensure!(bodies.eq((4..=500).map(|n| format!("Str({})", summary(n)))), "{records:#?}");
     let exporter = aggregator.exporter(&format!("otlp-http-127.0.0.1-{}", rotel.port), 0).await?;
     ensure!((exporter.sent_count, exporter.dead_letter_count) == (500, 0), "{exporter:?}");
-    // Pods are resources of their own, counted anew in each message.
+    // Pods are resources of their own, counted from the start in each message.
     let messages = rotel.output()?.lines().filter(|line| *line == "ResourceLog #0").count();
     ensure!(messages > 1, "all of it came in one message");
     Ok(())

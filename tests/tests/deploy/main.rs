@@ -2,7 +2,10 @@
 
 mod image;
 mod manifests;
+mod plugin;
 mod pods;
+mod release;
+mod rendered;
 
 use std::path::{Path, PathBuf};
 

@@ -1,11 +1,12 @@
-//! What `deploy/` puts on a cluster is what `docs/privileges.md` says, and fits the programs that it starts.
+//! The contents of `deploy/` match `docs/privileges.md`, and fit the programs that they start.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
+use coroner_agent::config::KUBELET_PORT;
 use serde_json::{Value, json};
 
 use super::{program, repository};
@@ -23,15 +24,13 @@ fn documents(path: &Path) -> Result<Vec<Value>> {
 /// Every directory below `deploy/` that has a kustomization, with it.
 fn kustomizations() -> Result<Vec<(PathBuf, Value)>> {
     let mut found = Vec::new();
-    for directory in [
-        "base",
-        "overlays/minimal",
-        "overlays/full",
-        "components/crio",
-        "components/docker",
-        "components/k3s",
-        "components/shared-ledger",
-    ] {
+    let mut directories = vec!["base".to_owned(), ".".to_owned()];
+    for group in ["overlays", "components"] {
+        for entry in fs::read_dir(repository().join("deploy").join(group))? {
+            directories.push(format!("{group}/{}", entry?.file_name().to_string_lossy()));
+        }
+    }
+    for directory in directories {
         let directory = repository().join("deploy").join(directory);
         let mut documents = documents(&directory.join("kustomization.yaml"))?;
         ensure!(documents.len() == 1, "{}: not one document", directory.display());
@@ -138,19 +137,23 @@ fn capabilities(container: &Value) -> Result<Vec<String>> {
 fn every_manifest_is_named_by_a_kustomization_and_is_there() -> Result<()> {
     let mut named = BTreeSet::new();
     for (directory, kustomization) in kustomizations()? {
-        named.insert(directory.join("kustomization.yaml"));
+        named.insert(directory.join("kustomization.yaml").canonicalize()?);
         for path in paths(&kustomization["resources"]).chain(paths(&kustomization["patches"])) {
             let path = directory.join(path);
             ensure!(path.exists(), "{} is not there", path.display());
-            named.insert(path);
+            named.insert(path.canonicalize()?);
         }
     }
-    let mut directories = vec![repository().join("deploy")];
+    let mut directories = vec![repository().join("deploy").canonicalize()?];
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(&directory)? {
             let path = entry?.path();
+            // Of the chart, another test holds what it renders.
+            if path.ends_with("deploy/chart") || path.ends_with("deploy/plugins") {
+                continue;
+            }
             if path.is_dir() {
-                directories.push(path);
+                directories.push(path.canonicalize()?);
             } else if path.extension().is_some_and(|extension| extension == "yaml") {
                 ensure!(named.contains(&path), "{} is named by no kustomization", path.display());
             }
@@ -168,9 +171,11 @@ fn nothing_is_privileged() -> Result<()> {
         ensure!(context["readOnlyRootFilesystem"] == true, "{context}");
         let pod = &workload["spec"]["template"]["spec"];
         ensure!(pod["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault", "{pod}");
+        // A node without AppArmor refuses a pod that names a profile.
+        ensure!(pod["securityContext"]["appArmorProfile"].is_null(), "{pod}");
         ensure!(pod["hostPID"].is_null() && pod["hostNetwork"].is_null() && pod["hostIPC"].is_null(), "{pod}");
     }
-    ensure!(capabilities(container(&daemon_set()?))? == ["SYSLOG"]);
+    ensure!(capabilities(container(&daemon_set()?))? == ["SYSLOG", "PERFMON"]);
     ensure!(capabilities(container(&stateful_set()?))?.is_empty());
     for patch in manifests()? {
         let context = &container(&patch)["securityContext"];
@@ -182,12 +187,17 @@ fn nothing_is_privileged() -> Result<()> {
 }
 
 #[test]
-fn nothing_of_the_cluster_can_be_changed_and_no_secret_read() -> Result<()> {
+fn nothing_of_the_cluster_can_be_changed_and_no_secret_of_others_read() -> Result<()> {
     let mut roles = 0;
     for object in manifests()? {
         let kind = object["kind"].as_str().unwrap_or_default();
         ensure!(kind != "ServiceAccount" || object["automountServiceAccountToken"] == false, "{object}");
-        ensure!(kind != "Role", "{object}: ClusterRoles are what docs/privileges.md tells of");
+        // The aggregator's own authority, by name: to be changed, and not to be made or removed.
+        let authority = json!([
+            {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["coroner-authority"], "verbs": ["get", "update"]},
+            {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["coroner-ca"], "verbs": ["get", "patch"]},
+        ]);
+        ensure!(kind != "Role" || object["rules"] == authority, "{object}");
         if kind != "ClusterRole" {
             continue;
         }
@@ -197,13 +207,19 @@ fn nothing_of_the_cluster_can_be_changed_and_no_secret_read() -> Result<()> {
             // A review is a question, and stores nothing; but it is put by creating one.
             let is_review =
                 words("resources").all(|resource| ["tokenreviews", "subjectaccessreviews"].contains(&resource));
-            let allowed: &[&str] = if is_review { &["create"] } else { &["get", "list", "watch"] };
+            // By the component `events` alone, whose purpose it is.
+            let is_event = object["metadata"]["name"] == "coroner-events" && rule["resources"] == json!(["events"]);
+            let allowed: &[&str] = match (is_review, is_event) {
+                (true, _) => &["create"],
+                (_, true) => &["create", "patch"],
+                _ => &["get", "list", "watch"],
+            };
             ensure!(words("verbs").all(|verb| allowed.contains(&verb)), "{rule}");
             let forbidden = ["*", "secrets", "configmaps", "nodes/proxy", "pods/exec", "pods/log"];
             ensure!(words("resources").chain(words("apiGroups")).all(|word| !forbidden.contains(&word)), "{rule}");
         }
     }
-    ensure!(roles == 2, "{roles} roles");
+    ensure!(roles == 4, "{roles} roles");
     Ok(())
 }
 
@@ -215,7 +231,7 @@ fn each_privilege_is_documented_with_what_it_buys() -> Result<()> {
     for object in manifests()? {
         for rule in object["rules"].as_array().into_iter().flatten() {
             for resource in rule["resources"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                ensure!(is_documented(resource), "docs/privileges.md does not say what {resource} buys");
+                ensure!(is_documented(resource), "docs/privileges.md does not describe {resource}");
             }
         }
         if object["kind"] != "DaemonSet" {
@@ -234,7 +250,7 @@ fn each_privilege_is_documented_with_what_it_buys() -> Result<()> {
             ["hostNetwork", "hostPID", "hostIPC"].iter().filter(|key| pod[key] == true).map(|key| key.to_string()),
         );
         for grant in grants {
-            ensure!(is_documented(&grant), "docs/privileges.md does not say what {grant} buys");
+            ensure!(is_documented(&grant), "docs/privileges.md does not describe {grant}");
         }
     }
     Ok(())
@@ -280,6 +296,9 @@ fn probes_ports_names_and_secrets_fit_together() -> Result<()> {
     let listen = flag(aggregator, "--listen");
     ensure!(listen.len() == 2 && port(listen[0])? == service_port, "{listen:?}");
     ensure!(aggregator["ports"][0] == json!({"name": "grpc", "containerPort": service_port}));
+    let [page] = flag(aggregator, "--http-listen")[..] else { bail!("one --http-listen wanted") };
+    ensure!(service["spec"]["ports"][1]["port"] == port(page)?, "the page is not in the Service");
+    ensure!(aggregator["ports"][1] == json!({"name": "https", "containerPort": port(page)?}));
     ensure!(aggregator["env"].as_array().is_some_and(|env| env.iter().any(|env| env["value"] == listen[1])));
     ensure!(read("deploy/certificates")?.contains("names=DNS:coroner-aggregator,"));
 
@@ -290,20 +309,94 @@ fn probes_ports_names_and_secrets_fit_together() -> Result<()> {
     let mounts = agent["volumeMounts"].as_array().context("volumeMounts")?;
     let mount = mounts.iter().find(|mount| mount["name"] == "token").context("the token is not mounted")?;
     ensure!(format!("{}/{}", text(&mount["mountPath"])?, text(&projected["path"])?) == token, "{token}");
-    // What the aggregator takes if it is not told otherwise.
+    // The default of the aggregator.
     ensure!(projected["audience"] == "coroner" && flag(aggregator, "--token-audience").is_empty(), "{projected}");
     let account = text(&daemon_set["spec"]["template"]["spec"]["serviceAccountName"])?;
     ensure!(account == "coroner-agent" && flag(aggregator, "--agent-account").is_empty(), "{account}");
 
-    for (workload, secret) in [(&daemon_set, "coroner-agent-tls"), (&stateful_set, "coroner-aggregator-tls")] {
-        let volumes = workload["spec"]["template"]["spec"]["volumes"].as_array().context("volumes")?;
-        ensure!(volumes.iter().any(|volume| volume["secret"]["secretName"] == secret), "{secret} is not mounted");
-        for document in ["deploy/certificates", "docs/operating.md"] {
-            ensure!(
-                read(document)?.contains(&format!("secret generic {secret} ")),
-                "{document} does not make {secret}"
-            );
+    let issue = aggregator["env"].as_array().into_iter().flatten().find(|env| env["name"] == "CORONER_ISSUE_TLS");
+    ensure!(issue.context("no certificate is issued")?["value"] == "coroner-aggregator");
+    let tls = volumes.iter().find(|volume| volume["name"] == "tls").context("no volume for the authority")?;
+    let [ca] = flag(agent, "--tls-ca")[..] else { bail!("one --tls-ca wanted") };
+    let mount = mounts.iter().find(|mount| mount["name"] == "tls").context("the authority is not mounted")?;
+    let item = &tls["configMap"]["items"][0];
+    ensure!(tls["configMap"]["name"] == "coroner-ca" && item["key"] == "ca.crt", "{tls}");
+    ensure!(format!("{}/{}", text(&mount["mountPath"])?, text(&item["path"])?) == ca, "{ca}");
+    of_base("ConfigMap", "coroner-ca")?;
+    of_base("Secret", "coroner-authority")?;
+    for secret in ["coroner-agent-tls", "coroner-aggregator-tls"] {
+        let named = manifests()?.iter().any(|object| object.to_string().contains(secret));
+        ensure!(named, "{secret} is mounted by no component");
+        ensure!(read("deploy/certificates")?.contains(&format!("secret generic {secret} ")), "{secret} is not made");
+    }
+    Ok(())
+}
+
+/// The ports that a policy opens in this direction, and the pods of Coroner that it names there.
+fn opened(policy: &Value, direction: &str) -> Result<(BTreeSet<u64>, BTreeSet<String>)> {
+    let (mut ports, mut peers) = (BTreeSet::new(), BTreeSet::new());
+    for rule in policy["spec"][direction].as_array().into_iter().flatten() {
+        for port in rule["ports"].as_array().context("a rule for all ports")? {
+            ports.insert(port["port"].as_u64().context("a port")?);
         }
+        let of_direction = if direction == "ingress" { "from" } else { "to" };
+        for peer in rule[of_direction].as_array().into_iter().flatten() {
+            let component = &peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"];
+            peers.extend(component.as_str().map(str::to_owned));
+        }
+    }
+    Ok((ports, peers))
+}
+
+/// What the programs listen on and connect to, as their flags and their code have it.
+#[test]
+fn network_policies_open_the_ports_that_are_used_and_no_other() -> Result<()> {
+    // The API server behind its Service and on its own, the kubelet, and names.
+    let always = BTreeSet::from([443, 6443, u64::from(KUBELET_PORT), 53]);
+    let with = |ports: &[u64]| always.iter().chain(ports).copied().collect::<BTreeSet<_>>();
+    let (daemon_set, stateful_set) = (daemon_set()?, stateful_set()?);
+    let (agent, aggregator) = (container(&daemon_set), container(&stateful_set));
+    let only = |container: &Value, name: &str| match flag(container, name)[..] {
+        [value] => port(value),
+        _ => bail!("one {name} wanted"),
+    };
+    let [agent_health, aggregator_health] = [only(agent, "--health-listen")?, only(aggregator, "--health-listen")?];
+    let [feed, page] = [port(flag(aggregator, "--listen")[0])?, only(aggregator, "--http-listen")?];
+    let names = |of: &[&str]| of.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    let policy = |name| of_base("NetworkPolicy", name);
+
+    let of_agent = policy("coroner-agent")?;
+    ensure!(opened(&of_agent, "ingress")?.0 == BTreeSet::from([agent_health]));
+    ensure!(
+        opened(&of_agent, "egress")?
+            == (with(&[only(agent, "--aggregator")?, agent_health]), names(&["agent", "aggregator"]))
+    );
+    let of_aggregator = policy("coroner-aggregator")?;
+    // The kubelet's probes of the health port need no rule.
+    ensure!(opened(&of_aggregator, "ingress")? == (BTreeSet::from([feed, page]), names(&["agent"])));
+    ensure!(opened(&of_aggregator, "egress")? == (with(&[agent_health]), names(&["agent"])));
+    let others: BTreeMap<_, _> = manifests()?
+        .into_iter()
+        .filter(|object| object["kind"] == "NetworkPolicy" && object["metadata"]["namespace"] == "coroner")
+        .map(|policy| (policy["metadata"]["name"].as_str().unwrap_or_default().to_owned(), policy))
+        .collect();
+    for (name, policy) in others {
+        let expected = match name.as_str() {
+            "coroner-metrics" => (BTreeSet::from([agent_health, aggregator_health]), BTreeSet::new()),
+            // Of agents in the network of their nodes, which no selector of pods matches.
+            "coroner-aggregator-from-nodes" => (BTreeSet::from([feed]), BTreeSet::new()),
+            // The default port of NATS, as the component's URL has it.
+            "coroner-aggregator-nats" => (BTreeSet::new(), BTreeSet::from([4222])),
+            _ => bail!("the test does not know the policy {name}"),
+        };
+        ensure!((opened(&policy, "ingress")?.0, opened(&policy, "egress")?.0) == expected, "{policy}");
+    }
+    let shared = read("deploy/components/shared-ledger/aggregator.yaml")?;
+    ensure!(shared.contains(":4222"), "another port of NATS than its policy opens");
+    // Who is named by a policy has the labels that it names.
+    for (workload, component) in [(&daemon_set, "agent"), (&stateful_set, "aggregator")] {
+        let labels = &workload["spec"]["template"]["metadata"]["labels"];
+        ensure!(labels["app.kubernetes.io/component"] == component && labels["app.kubernetes.io/name"] == "coroner");
     }
     Ok(())
 }

@@ -27,7 +27,6 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::image::{self, Image};
 use super::manifests::{container, daemon_set, full_daemon_set, stateful_set};
-use super::repository;
 
 /// What the kubelet hides of /proc and /sys from every container (pkg/securitycontext/util.go).
 const MASKED: [&str; 10] = [
@@ -45,6 +44,8 @@ const MASKED: [&str; 10] = [
 /// What the kubelet projects into the agent's pod.
 const AGENT_TOKEN: &str = "the-token-of-the-agent";
 const KUBECONFIG: &str = "kubeconfig";
+/// Where the manifests put everything.
+const NAMESPACE: &str = "coroner";
 
 const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
@@ -55,8 +56,8 @@ struct Cluster<'a> {
     directory: PathBuf,
     /// Ports of the manifests, in the order in which they are looked for, and what stands for them on this machine.
     ports: Vec<(&'static str, String, u16)>,
-    /// Vouches for the agent's token.
-    _api: ApiServer,
+    /// Accepts the agent's token, and stores the aggregator's authority.
+    api: ApiServer,
 }
 
 impl<'a> Cluster<'a> {
@@ -72,26 +73,31 @@ impl<'a> Cluster<'a> {
                 .args(["-n", "k8s.io", "images", "import", "--snapshotter", "native"])
                 .arg(archive),
         )?;
-        image::run(Command::new(repository().join("deploy/certificates")).arg(directory.join("certificates")))?;
         let api = ApiServer::start().await?;
+        for (resource, name) in [("secrets", "coroner-authority"), ("configmaps", "coroner-ca")] {
+            api.apply(resource, json!({"metadata": {"namespace": NAMESPACE, "name": name, "uid": name}}));
+        }
         api.issue(AGENT_TOKEN, "system:serviceaccount:coroner:coroner-agent", "coroner", Some("node-1"));
-        // Beside the certificates. The image has no authorities of its own, and a pod is given the cluster's.
-        let path = directory.join("certificates/aggregator").join(KUBECONFIG);
+        // In the volume that the aggregator has for its socket.
+        let path = made(directory.join("aggregator/run"))?.join(KUBECONFIG);
         api.write_kubeconfig(&path)?;
         let mut kubeconfig: Value = serde_json::from_slice(&fs::read(&path)?)?;
-        kubeconfig["clusters"][0]["cluster"]["certificate-authority"] = "/etc/coroner/tls/ca.crt".into();
+        kubeconfig["contexts"][0]["context"]["namespace"] = NAMESPACE.into();
+        // The image has no authorities of its own, and a pod is given the cluster's; any will do for plain text.
+        let authority = rcgen::generate_simple_self_signed(["unused".to_owned()])?.cert.pem();
+        fs::write(directory.join("aggregator/run/ca.crt"), authority)?;
+        kubeconfig["clusters"][0]["cluster"]["certificate-authority"] = "/run/coroner/ca.crt".into();
         fs::write(&path, kubeconfig.to_string())?;
         fs::write(directory.join("hosts"), "127.0.0.1 localhost coroner-aggregator\n")?;
         // Pods on the host's network share its ports. Held until all are chosen, so that they differ.
-        let listeners = [(); 3].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
+        let wanted = [("", ":7070"), ("agent", ":7071"), ("aggregator", ":7071"), ("aggregator", ":7080")];
+        let listeners = wanted.map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
         let mut ports = Vec::new();
-        for (listener, (pod, port)) in
-            listeners.into_iter().zip([("", ":7070"), ("agent", ":7071"), ("aggregator", ":7071")])
-        {
+        for (listener, (pod, port)) in listeners.into_iter().zip(wanted) {
             ports.push((pod, port.to_owned(), listener?.local_addr()?.port()));
         }
         let runtime = RuntimeServiceClient::new(node.channel());
-        Ok(Self { node, runtime, directory, ports, _api: api })
+        Ok(Self { node, runtime, directory, ports, api })
     }
 
     /// The port of this machine for a pod's port of the manifest.
@@ -122,16 +128,14 @@ impl<'a> Cluster<'a> {
                 shared => shared.into(),
             });
         }
-        if volume["secret"].is_object() {
-            // As the kubelet does with fsGroup: root's, and readable to the group.
-            let secret = self.directory.join("certificates").join(pod);
-            for entry in fs::read_dir(&secret)? {
-                let entry = entry?.path();
-                chown(&entry, Some(0), Some(65532))?;
-                fs::set_permissions(&entry, fs::Permissions::from_mode(0o440))?;
+        if let Some(name) = volume["configMap"]["name"].as_str() {
+            let map = self.api.object("configmaps", NAMESPACE, name).context("no such ConfigMap")?;
+            let path = made(path)?;
+            for item in volume["configMap"]["items"].as_array().context("items of the ConfigMap")? {
+                let value = map["data"][text(&item["key"])?].as_str().context("a key that was not published")?;
+                fs::write(path.join(text(&item["path"])?), value)?;
             }
-            fs::set_permissions(&secret, fs::Permissions::from_mode(0o755))?;
-            return Ok(secret);
+            return Ok(path);
         }
         let path = made(path)?;
         if let Some(token) = volume["projected"]["sources"][0]["serviceAccountToken"]["path"].as_str() {
@@ -232,13 +236,13 @@ impl<'a> Cluster<'a> {
         for variable in container["env"].as_array().into_iter().flatten() {
             let value = match variable["valueFrom"]["fieldRef"]["fieldPath"].as_str() {
                 Some("spec.nodeName") => "node-1".into(),
-                Some("status.hostIP") => "127.0.0.1".into(),
+                Some("status.hostIP" | "status.podIP") => "127.0.0.1".into(),
                 _ => text(&variable["value"])?,
             };
             envs.push(KeyValue { key: text(&variable["name"])?, value });
         }
         if name == "aggregator" {
-            let value = format!("/etc/coroner/tls/{KUBECONFIG}");
+            let value = format!("/run/coroner/{KUBECONFIG}");
             envs.push(KeyValue { key: "CORONER_KUBECONFIG".to_owned(), value });
             // The stand-in has nothing to watch; it is there for the tokens.
             envs.push(KeyValue { key: "CORONER_CLUSTER_WATCH".to_owned(), value: "off".to_owned() });
@@ -319,16 +323,16 @@ impl<'a> Cluster<'a> {
 
     /// How well the agent's sources see, by their names, once `seen` is satisfied with it.
     async fn sources(&mut self, aggregator_id: &str, seen: impl Fn(&BTreeMap<String, Value>) -> bool) -> Result<()> {
-        let mut told = String::new();
+        let mut output = String::new();
         let waited = until("the agent's sources are as they shall be", async || {
             let answer = self.exec(aggregator_id, &["coroner", "status", "-o", "json"]).await?;
-            told = String::from_utf8_lossy(&[answer.stdout, answer.stderr].concat()).into_owned();
-            let status = serde_json::from_str::<Value>(&told).unwrap_or_default();
+            output = String::from_utf8_lossy(&[answer.stdout, answer.stderr].concat()).into_owned();
+            let status = serde_json::from_str::<Value>(&output).unwrap_or_default();
             let sources = status["nodes"][0]["sources"].as_array().into_iter().flatten();
             let health = sources.map(|source| Ok((text(&source["source"])?, source["health"].clone())));
             Ok(seen(&health.collect::<Result<_>>()?).then_some(()))
         });
-        waited.await.with_context(|| format!("told: {told}\n{}", self.log("agent")))
+        waited.await.with_context(|| format!("answered: {output}\n{}", self.log("agent")))
     }
 
     /// Ends a pod's container as the kubelet does.
@@ -389,22 +393,23 @@ async fn the_pods_of_the_base_explain_an_oom_kill_with_the_privileges_they_have(
     let victim = PodSpec::new("victim", [ContainerSpec::new("eater", ["victim", "eat", "64"]).memory_limit(32 * MIB)]);
     node.kubelet().run(&victim).await?;
 
-    let mut told = String::new();
+    let mut output = String::new();
     let explained = until("the death is explained for certain in the aggregator's pod", async || {
         let answer = cluster.exec(&aggregator_id, &["coroner", "why", "shop/victim", "-o", "json"]).await?;
-        told = String::from_utf8_lossy(&[answer.stdout, answer.stderr].concat()).into_owned();
-        let diagnosis = told.lines().next().and_then(|line| serde_json::from_str::<Value>(line).ok());
+        output = String::from_utf8_lossy(&[answer.stdout, answer.stderr].concat()).into_owned();
+        let diagnosis = output.lines().next().and_then(|line| serde_json::from_str::<Value>(line).ok());
         let certain = |diagnosis: &Value| diagnosis["fatal"] == true && diagnosis["confidence"] == "CONFIDENCE_CERTAIN";
         Ok(diagnosis.filter(certain))
     });
     let explained = explained.await;
     let status = cluster.exec(&aggregator_id, &["coroner", "status", "-o", "json"]).await?;
     let status = String::from_utf8_lossy(&status.stdout).into_owned();
-    let diagnosis = explained
-        .with_context(|| format!("told: {told}\n{status}\n{}\n{}", cluster.log("agent"), cluster.log("aggregator")))?;
+    let diagnosis = explained.with_context(|| {
+        format!("answered: {output}\n{status}\n{}\n{}", cluster.log("agent"), cluster.log("aggregator"))
+    })?;
     ensure!(diagnosis["cause"] == "CAUSE_OOM_CONTAINER_LIMIT", "{diagnosis:#}");
     let missing = diagnosis["missingSources"].as_array().cloned().unwrap_or_default();
-    for granted in ["kernel_log", "cgroups", "cri", "containerd", "procfs"] {
+    for granted in ["kernel_log", "signals", "cgroups", "cri", "containerd", "procfs"] {
         ensure!(!missing.iter().any(|source| source == granted), "{granted} is missing: {diagnosis:#}");
     }
     Ok(())
@@ -423,6 +428,5 @@ async fn the_full_overlay_opens_every_source() -> Result<()> {
             && open.iter().all(|&source| health.get(source) == Some(&json!("SOURCE_HEALTH_OK")))
     };
     cluster.sources(&aggregator_id, healths).await?;
-    // It removes its tracing instance.
     cluster.stop(agent_id).await
 }

@@ -24,21 +24,21 @@ async fn an_aggregator_that_was_killed_gets_what_was_found_out_meanwhile() -> Re
     for _ in 0..3 {
         let mut aggregator = stage.aggregator(&ledger, &[]).await?;
         for agent in &mut agents {
-            last = agent.tell(500).await?;
+            last = agent.push_next(500).await?;
         }
         // Killed while it is at work.
-        subscriber.until("some have come", |heard| heard.of(1).last() >= Some(&(last - 499))).await?;
+        subscriber.until("some have come", |received| received.of(1).last() >= Some(&(last - 499))).await?;
         aggregator.kill()?;
         for agent in &mut agents {
-            last = agent.tell(500).await?;
+            last = agent.push_next(500).await?;
         }
     }
     let _aggregator = stage.aggregator(&ledger, &[]).await?;
     for node in [1, 2] {
         subscriber.until_all(node, last).await?;
     }
-    let heard = subscriber.heard();
-    ensure!(heard.gaps.is_empty() && heard.others.is_empty() && heard.returns > 3, "{heard:?}");
+    let received = subscriber.received();
+    ensure!(received.gaps.is_empty() && received.others.is_empty() && received.returns > 3, "{received:?}");
     for agent in agents {
         agent.end().await?;
     }
@@ -49,53 +49,53 @@ async fn an_aggregator_that_was_killed_gets_what_was_found_out_meanwhile() -> Re
 async fn an_aggregator_that_hangs_in_the_midst_of_a_push_costs_nothing() -> Result<()> {
     let stage = Stage::new()?;
     let outbox = stage.path("outbox.db");
-    let mut feeder = Feeder::start(1, stage.url_of_nobody(), &outbox, 64 << 20)?;
-    let last = feeder.tell(40_000).await?;
+    let mut feeder = Feeder::start(1, stage.unused_url(), &outbox, 64 << 20)?;
+    let last = feeder.push_next(40_000).await?;
     feeder.end().await?;
     let aggregator = stage.aggregator(&stage.path("ledger.db"), &[]).await?;
     let subscriber = stage.subscriber()?;
-    let mut agent = stage.start("agent", &stage.agent_words(1, &outbox, &["--aggregator", &stage.url()])?)?;
-    subscriber.until("some have come", |heard| heard.of(1).len() > 1_000).await?;
+    let mut agent = stage.start("agent", &stage.agent_command(1, &outbox, &["--aggregator", &stage.url()])?)?;
+    subscriber.until("some have come", |received| received.of(1).len() > 1_000).await?;
     let pid = Pid::from_raw(i32::try_from(aggregator.pid())?);
     kill(pid, Signal::SIGSTOP)?;
-    let told = until("the agent notices", async || {
+    let noticed = until("the agent notices", async || {
         agent.check()?;
         Ok(agent.output().contains("does not take records").then_some(()))
     });
-    let (told, before) = (told.await, subscriber.heard());
+    let (noticed, before) = (noticed.await, subscriber.received());
     kill(pid, Signal::SIGCONT)?;
-    told?;
+    noticed?;
     ensure!(before.of(1).last() < Some(&last), "all have come before");
-    let heard = subscriber.until_all(1, last).await.with_context(|| agent.tail())?;
-    ensure!(heard.gaps.is_empty() && heard.repeated == 0, "{:?}, {} again", heard.gaps, heard.repeated);
+    let received = subscriber.until_all(1, last).await.with_context(|| agent.tail())?;
+    ensure!(received.gaps.is_empty() && received.repeated == 0, "{:?}, {} again", received.gaps, received.repeated);
     Ok(())
 }
 
-/// The ledger is another one: who had read from the one before is told so once and gets all that agents still keep, which is
-/// everything here.
+/// The ledger is another one: a reader of the one before gets one gap and then everything that agents still keep, which
+/// is everything here.
 async fn ensure_all_comes_again(replace: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let stage = Stage::new()?;
     let ledger = stage.path("ledger.db");
     let mut aggregator = stage.aggregator(&ledger, &[]).await?;
     let mut agent = stage.feeder(1)?;
     let subscriber = stage.subscriber()?;
-    let last = agent.tell(1_000).await?;
+    let last = agent.push_next(1_000).await?;
     subscriber.until_all(1, last).await?;
     backup(&ledger)?;
-    let last = agent.tell(1_000).await?;
+    let last = agent.push_next(1_000).await?;
     subscriber.until_all(1, last).await?;
 
-    // The agent has nothing to push, so that its connection is made anew without its knowing.
+    // The agent has nothing to push, so that its connection is re-established without its knowledge.
     aggregator.kill()?;
     replace(&ledger)?;
     let _aggregator = stage.aggregator(&ledger, &[]).await?;
-    let last = agent.tell(1).await?;
+    let last = agent.push_next(1).await?;
     subscriber.until_all(1, last).await?;
     let newcomer = stage.subscriber()?;
-    let heard = newcomer.until_all(1, last).await?;
-    ensure!(heard.gaps.is_empty() && heard.others.is_empty(), "{heard:?}");
-    let heard = subscriber.until("it was told all again", |heard| heard.repeated >= last - 1).await?;
-    ensure!(matches!(heard.gaps.as_slice(), [one] if one.reason() == GapReason::Retention), "{:?}", heard.gaps);
+    let received = newcomer.until_all(1, last).await?;
+    ensure!(received.gaps.is_empty() && received.others.is_empty(), "{received:?}");
+    let received = subscriber.until("it received everything again", |received| received.repeated >= last - 1).await?;
+    ensure!(matches!(received.gaps.as_slice(), [one] if one.reason() == GapReason::Retention), "{:?}", received.gaps);
     agent.end().await
 }
 

@@ -1,4 +1,5 @@
-//! The machine's clock is set while the programs run. They get the time from libfaketime, which a file tells how far it is off.
+//! The machine's clock is set while the programs run. They get the time from libfaketime, which reads the offset from a
+//! file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,13 +38,13 @@ impl Clock {
     }
 
     /// These words as a program with this clock; other clocks of its go on as ever.
-    fn words(&self, words: Vec<String>) -> Result<Vec<String>> {
-        Ok([vec!["env".to_owned(), "FAKETIME_DONT_FAKE_MONOTONIC=1".to_owned()], self.environment()?, words].concat())
+    fn command(&self, command: Vec<String>) -> Result<Vec<String>> {
+        Ok([vec!["env".to_owned(), "FAKETIME_DONT_FAKE_MONOTONIC=1".to_owned()], self.environment()?, command].concat())
     }
 
     /// The same where all clocks jump, as if time had passed.
-    fn words_where_time_passes(&self, words: Vec<String>) -> Result<Vec<String>> {
-        Ok([vec!["env".to_owned()], self.environment()?, words].concat())
+    fn command_where_time_passes(&self, command: Vec<String>) -> Result<Vec<String>> {
+        Ok([vec!["env".to_owned()], self.environment()?, command].concat())
     }
 
     fn environment(&self) -> Result<Vec<String>> {
@@ -63,7 +64,7 @@ async fn an_aggregator_whose_clock_is_set_keeps_the_order_and_removes_nothing_by
     let stage = Stage::new()?;
     let (clock, ledger) = (Clock::new(&stage)?, stage.path("ledger.db"));
     let start = async || {
-        let mut aggregator = stage.start("aggregator", &clock.words(stage.aggregator_words(&ledger, &[])?)?)?;
+        let mut aggregator = stage.start("aggregator", &clock.command(stage.aggregator_command(&ledger, &[])?)?)?;
         listens(&mut aggregator).await?;
         anyhow::Ok(aggregator)
     };
@@ -71,25 +72,29 @@ async fn an_aggregator_whose_clock_is_set_keeps_the_order_and_removes_nothing_by
     let subscriber = stage.subscriber()?;
     let mut aggregator = start().await?;
     // A node that falls silent is not forgotten either.
-    let mut silent = stage.feeder(2)?;
-    silent.tell(1).await?;
+    let mut idle = stage.feeder(2)?;
+    idle.push_next(1).await?;
     subscriber.until_all(2, 1).await?;
-    silent.end().await?;
-    for off in [0, -HOUR, DAY, YEAR, 0, -YEAR, 0] {
+    idle.end().await?;
+    // Never so far back that what is reported would be in the future.
+    for off in [0, -HOUR, DAY, YEAR, 0, -100 * DAY, 0] {
         clock.set(off)?;
-        let last = agent.tell(100).await?;
+        let last = agent.push_next(100).await?;
         subscriber.until_all(1, last).await?;
         // At its start it looks for what is too old.
         ensure!(aggregator.stop()?.success(), "{}", aggregator.tail());
         aggregator = start().await?;
         let newcomer = stage.subscriber()?;
-        let heard = newcomer.until_all(1, last).await.with_context(|| format!("{off} s off"))?;
-        ensure!(heard.gaps.is_empty() && heard.repeated == 0 && heard.of(2) == [1], "{off} s off: {heard:?}");
+        let received = newcomer.until_all(1, last).await.with_context(|| format!("{off} s off"))?;
+        ensure!(
+            received.gaps.is_empty() && received.repeated == 0 && received.of(2) == [1],
+            "{off} s off: {received:?}"
+        );
         let nodes = stage.feed()?.get_status(GetStatusRequest {}).await?.into_inner().nodes;
         ensure!(nodes.iter().any(|node| node.node == name(2)), "{off} s off: {nodes:?}");
     }
-    let heard = subscriber.heard();
-    ensure!(heard.gaps.is_empty() && heard.repeated == 0 && heard.others.is_empty(), "{heard:?}");
+    let received = subscriber.received();
+    ensure!(received.gaps.is_empty() && received.repeated == 0 && received.others.is_empty(), "{received:?}");
     agent.end().await
 }
 
@@ -97,20 +102,20 @@ async fn an_aggregator_whose_clock_is_set_keeps_the_order_and_removes_nothing_by
 async fn what_has_become_too_old_goes_and_a_reader_from_before_gets_one_gap() -> Result<()> {
     let stage = Stage::new()?;
     let (clock, ledger) = (Clock::new(&stage)?, stage.path("ledger.db"));
-    let words = stage.aggregator_words(&ledger, &["--retain-days", "30"])?;
-    let mut aggregator = stage.start("aggregator", &clock.words_where_time_passes(words)?)?;
+    let command = stage.aggregator_command(&ledger, &["--retain-days", "30"])?;
+    let mut aggregator = stage.start("aggregator", &clock.command_where_time_passes(command)?)?;
     listens(&mut aggregator).await?;
     let mut agent = stage.feeder(1)?;
     let subscriber = stage.subscriber()?;
-    let last = agent.tell(100).await?;
+    let last = agent.push_next(100).await?;
     let before = subscriber.until_all(1, last).await?;
     drop(subscriber);
-    let last = agent.tell(100).await?;
+    let last = agent.push_next(100).await?;
     let newcomer = stage.subscriber()?;
     newcomer.until_all(1, last).await?;
 
     clock.set(20 * DAY)?;
-    let last = agent.tell(100).await?;
+    let last = agent.push_next(100).await?;
     newcomer.until_all(1, last).await?;
     clock.set(31 * DAY)?;
     let mut feed = stage.feed()?;
@@ -119,11 +124,11 @@ async fn what_has_become_too_old_goes_and_a_reader_from_before_gets_one_gap() ->
         Ok((status.record_count == 100).then_some(()))
     })
     .await?;
-    let last = agent.tell(1).await?;
+    let last = agent.push_next(1).await?;
     let reader = Subscriber::resume(stage.feed()?, before);
-    let heard = reader.until("the last has come", |heard| heard.of(1).last() == Some(&last)).await?;
-    ensure!(heard.missing(1, last) == (101..=200).collect::<Vec<u64>>(), "{:?}", heard.missing(1, last));
-    ensure!(heard.gaps.len() == 1 && heard.lost(GapReason::Retention) == 100, "{:?}", heard.gaps);
+    let received = reader.until("the last has come", |received| received.of(1).last() == Some(&last)).await?;
+    ensure!(received.missing(1, last) == (101..=200).collect::<Vec<u64>>(), "{:?}", received.missing(1, last));
+    ensure!(received.gaps.len() == 1 && received.lost(GapReason::Retention) == 100, "{:?}", received.gaps);
     agent.end().await
 }
 
@@ -134,27 +139,27 @@ async fn an_agent_whose_clock_is_set_goes_on_and_does_not_run_hot() -> Result<()
     let _aggregator = stage.aggregator(&stage.path("ledger.db"), &[]).await?;
     let subscriber = stage.subscriber()?;
     let outbox = stage.path("outbox.db");
-    let mut feeder = Feeder::start(1, stage.url_of_nobody(), &outbox, 64 << 20)?;
-    let last = feeder.tell(1_000).await?;
+    let mut feeder = Feeder::start(1, stage.unused_url(), &outbox, 64 << 20)?;
+    let last = feeder.push_next(1_000).await?;
     feeder.end().await?;
     clock.set(-HOUR)?;
-    let words = clock.words(stage.agent_words(1, &outbox, &["--aggregator", &stage.url()])?)?;
-    let mut agent = stage.start("agent", &words)?;
+    let command = clock.command(stage.agent_command(1, &outbox, &["--aggregator", &stage.url()])?)?;
+    let mut agent = stage.start("agent", &command)?;
     subscriber.until_all(1, last).await.with_context(|| agent.tail())?;
 
     let mut feed = stage.feed()?;
     let used = processor_seconds(agent.pid())?;
     clock.set(DAY)?;
-    let mut heard_times = std::collections::BTreeSet::new();
-    until("it is heard from again and again", async || {
+    let mut seen_times = std::collections::BTreeSet::new();
+    until("its time changes again and again", async || {
         agent.check()?;
         let nodes = feed.get_status(GetStatusRequest {}).await?.into_inner().nodes;
-        let heard = nodes.into_iter().find(|node| node.node == name(1)).and_then(|node| node.last_heard_time);
-        heard_times.extend(heard.map(|time| (time.seconds, time.nanos)));
-        if heard_times.len() == 2 {
+        let received = nodes.into_iter().find(|node| node.node == name(1)).and_then(|node| node.last_seen_time);
+        seen_times.extend(received.map(|time| (time.seconds, time.nanos)));
+        if seen_times.len() == 2 {
             clock.set(-DAY)?;
         }
-        Ok((heard_times.len() == 3).then_some(()))
+        Ok((seen_times.len() == 3).then_some(()))
     })
     .await?;
     let used = processor_seconds(agent.pid())? - used;
@@ -182,23 +187,23 @@ async fn an_agent_whose_clock_is_wrong_does_not_trust_the_aggregator_and_does_as
     .await?;
     let subscriber = stage.subscriber()?;
     let outbox = stage.path("outbox.db");
-    let mut feeder = Feeder::start(1, stage.url_of_nobody(), &outbox, 64 << 20)?;
-    let last = feeder.tell(1_000).await?;
+    let mut feeder = Feeder::start(1, stage.unused_url(), &outbox, 64 << 20)?;
+    let last = feeder.push_next(1_000).await?;
     feeder.end().await?;
 
     clock.set(YEAR)?;
-    let words = clock.words(stage.agent_words(1, &outbox, &["--aggregator", &url, "--tls-ca", &ca])?)?;
-    let mut agent = stage.start("agent", &words)?;
+    let command = clock.command(stage.agent_command(1, &outbox, &["--aggregator", &url, "--tls-ca", &ca])?)?;
+    let mut agent = stage.start("agent", &command)?;
     until("the agent refuses the certificate", async || {
         agent.check()?;
         Ok(agent.output().contains("certificate expired").then_some(()))
     })
     .await
     .with_context(|| agent.tail())?;
-    ensure!(subscriber.heard().numbers.is_empty(), "it has pushed to nobody knows whom");
+    ensure!(subscriber.received().numbers.is_empty(), "it has pushed to an unverified server");
     clock.set(0)?;
-    let heard = subscriber.until_all(1, last).await.with_context(|| agent.tail())?;
-    ensure!(heard.gaps.is_empty(), "{:?}", heard.gaps);
+    let received = subscriber.until_all(1, last).await.with_context(|| agent.tail())?;
+    ensure!(received.gaps.is_empty(), "{:?}", received.gaps);
     Ok(())
 }
 

@@ -1,6 +1,6 @@
-//! A disk that cannot be written beneath an agent's outbox, and beneath the ledger. The kernel makes it so where a file system turns
-//! out to be faulty (`errors=remount-ro`), whoever has files open; what is written then is lost until it has been unmounted, checked
-//! and mounted again.
+//! A disk that cannot be written beneath an agent's outbox, and beneath the ledger. The kernel makes it so where a file
+//! system turns out to be faulty (`errors=remount-ro`), even if files are open; what is written then is lost until it
+//! has been unmounted, checked and mounted again.
 
 use anyhow::{Context as _, Result, ensure};
 use coroner_proto::v1::SourceHealth;
@@ -21,9 +21,9 @@ async fn an_agent_on_a_read_only_disk_goes_on_in_memory_and_moves_to_the_disk_wh
     let subscriber = stage.subscriber()?;
     let outbox = disk.path("outbox.db");
     let mut agent = Feeder::start(1, stage.url(), &outbox, 64 << 20)?;
-    agent.tell(100).await?;
+    agent.push_next(100).await?;
     disk.fail()?;
-    let last = agent.tell(100).await?;
+    let last = agent.push_next(100).await?;
     ensure!(agent.outbox().0 == SourceHealth::Degraded && agent.outbox().1.contains("memory"), "{:?}", agent.outbox());
     subscriber.until_all(1, last).await?;
     agent.end().await?;
@@ -33,13 +33,13 @@ async fn an_agent_on_a_read_only_disk_goes_on_in_memory_and_moves_to_the_disk_wh
     disk.repair()?;
     disk.set_read_only(true)?;
     let mut agent = Feeder::start(1, stage.url(), &outbox, 64 << 20)?.behind(last);
-    let last = agent.tell(100).await?;
+    let last = agent.push_next(100).await?;
     ensure!(agent.outbox().0 == SourceHealth::Degraded, "{:?}", agent.outbox());
     subscriber.until_all(1, last).await?;
     disk.set_read_only(false)?;
-    let last = agent.tell_until_on_disk().await?;
-    let heard = subscriber.until_all(1, last).await?;
-    ensure!(heard.gaps.is_empty() && heard.others.is_empty(), "{heard:?}");
+    let last = agent.push_until_on_disk().await?;
+    let received = subscriber.until_all(1, last).await?;
+    ensure!(received.gaps.is_empty() && received.others.is_empty(), "{received:?}");
     agent.end().await
 }
 
@@ -52,7 +52,7 @@ async fn an_aggregator_on_a_read_only_disk_takes_nothing_and_has_lost_nothing_wh
     let mut aggregator = stage.aggregator(&ledger, &[]).await?;
     let subscriber = stage.subscriber()?;
     let mut agent = stage.feeder(1)?;
-    let last = agent.tell(1_000).await?;
+    let last = agent.push_next(1_000).await?;
     subscriber.until_all(1, last).await?;
 
     disk.fail()?;
@@ -61,7 +61,7 @@ async fn an_aggregator_on_a_read_only_disk_takes_nothing_and_has_lost_nothing_wh
     ensure!(refusal.code() == Code::Unavailable, "{refusal:?}");
     ensure!(refusal.get_details_retry_info().and_then(|info| info.retry_delay).is_some(), "{refusal:?}");
     ensure!(pushes.acknowledged == 0, "nothing can be durable");
-    let all = agent.tell(1_000).await?;
+    let all = agent.push_next(1_000).await?;
     // What is there can be read.
     let reader = stage.subscriber()?;
     reader.until_all(1, last).await?;
@@ -70,12 +70,12 @@ async fn an_aggregator_on_a_read_only_disk_takes_nothing_and_has_lost_nothing_wh
     disk.detach()?;
     disk.repair()?;
     disk.set_read_only(true)?;
-    let mut aggregator = stage.start("aggregator", &stage.aggregator_words(&ledger, &[])?)?;
+    let mut aggregator = stage.start("aggregator", &stage.aggregator_command(&ledger, &[])?)?;
     let status = until("it does not start", async || aggregator.ended()).await.with_context(|| aggregator.tail())?;
     ensure!(status.code() == Some(1) && aggregator.output().contains("read-only"), "{status}\n{}", aggregator.tail());
     disk.set_read_only(false)?;
     let _aggregator = stage.aggregator(&ledger, &[]).await?;
-    let heard = subscriber.until_all(1, all).await?;
-    ensure!(heard.gaps.is_empty() && heard.others.is_empty(), "{heard:?}");
+    let received = subscriber.until_all(1, all).await?;
+    ensure!(received.gaps.is_empty() && received.others.is_empty(), "{received:?}");
     agent.end().await
 }

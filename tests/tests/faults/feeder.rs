@@ -23,7 +23,7 @@ const PACE: Pace =
 /// Diagnoses that are appended together.
 const TOGETHER: usize = 100;
 
-/// Told and not ended, or ended by [`end`](Self::end).
+/// Started and not ended, or ended by [`end`](Self::end).
 pub(crate) struct Feeder {
     node: u16,
     keeper: Keeper,
@@ -31,7 +31,7 @@ pub(crate) struct Feeder {
     uplink: task::JoinHandle<Result<(), Closed>>,
     supervisor: Supervisor,
     owner: Group,
-    /// The last number that was told.
+    /// The last number that was pushed.
     last: u64,
 }
 
@@ -64,13 +64,13 @@ impl Feeder {
         Ok(Self { node, keeper, board, uplink, supervisor, owner, last: 0 })
     }
 
-    /// Goes on behind what an earlier one has told.
+    /// Continues after what an earlier one has pushed.
     pub(crate) fn behind(self, last: u64) -> Self {
         Self { last, ..self }
     }
 
-    /// Tells so many more, and waits until the outbox has them, on disk or in memory. Gives the last number.
-    pub(crate) async fn tell(&mut self, count: u64) -> Result<u64> {
+    /// Pushes so many more, and waits until the outbox has them, on disk or in memory. Gives the last number.
+    pub(crate) async fn push_next(&mut self, count: u64) -> Result<u64> {
         let numbers: Vec<u64> = (self.last + 1..=self.last + count).collect();
         for numbers in numbers.chunks(TOGETHER) {
             let records = numbers.iter().map(|number| record(self.node, *number));
@@ -100,13 +100,13 @@ impl Feeder {
         self.outbox().0 == SourceHealth::Ok
     }
 
-    /// Tells more until the outbox is on disk. Gives the last number.
-    pub(crate) async fn tell_until_on_disk(&mut self) -> Result<u64> {
-        let told = until("the outbox is on disk", async || {
-            let last = self.tell(1).await?;
+    /// Pushes more until the outbox is on disk. Gives the last number.
+    pub(crate) async fn push_until_on_disk(&mut self) -> Result<u64> {
+        let pushed = until("the outbox is on disk", async || {
+            let last = self.push_next(1).await?;
             Ok(self.is_on_disk().then_some(last))
         });
-        told.await.with_context(|| format!("{:?}", self.outbox()))
+        pushed.await.with_context(|| format!("{:?}", self.outbox()))
     }
 
     /// Ends it and closes the file; what it had in memory alone is gone.

@@ -1,10 +1,12 @@
-//! A network that is cut between an agent, the real program, and the aggregator. Each lives in a network namespace of its own,
-//! which ends with them.
+//! A network that is cut between an agent, the real program, and the aggregator. Each lives in a network namespace of
+//! its own, which ends with them.
 
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use coroner_tests::{Daemon, until};
+use nix::sched::{CloneFlags, setns};
+use tokio::net::TcpListener;
 
 use crate::feeder::Feeder;
 use crate::stage::{Stage, listens};
@@ -15,10 +17,10 @@ const RECORDS: u64 = 40_000;
 const RATE: &str = "8mbit";
 
 /// A network namespace that lives as long as its daemon.
-struct Network(Daemon);
+pub(crate) struct Network(Daemon);
 
 impl Network {
-    async fn start(stage: &Stage, name: &str) -> Result<Self> {
+    pub(crate) async fn start(stage: &Stage, name: &str) -> Result<Self> {
         let mut daemon = stage.start(name, &["unshare", "--net", "sleep", "infinity"].map(str::to_owned))?;
         let own = std::fs::read_link("/proc/self/ns/net")?;
         until("the namespace is there", async || {
@@ -31,17 +33,35 @@ impl Network {
     }
 
     /// These words as a program in this namespace.
-    fn words(&self, words: Vec<String>) -> Vec<String> {
+    pub(crate) fn command(&self, command: Vec<String>) -> Vec<String> {
         let enter = ["nsenter", &format!("--net=/proc/{}/ns/net", self.0.pid()), "--"].map(str::to_owned);
-        enter.into_iter().chain(words).collect()
+        enter.into_iter().chain(command).collect()
     }
 
-    fn run(&self, words: &str) -> Result<()> {
-        let words = self.words(words.split(' ').map(str::to_owned).collect());
+    pub(crate) fn run(&self, command: &str) -> Result<()> {
+        let command = self.command(command.split(' ').map(str::to_owned).collect());
         let output =
-            Command::new(&words[0]).args(&words[1..]).output().with_context(|| format!("running {words:?}"))?;
-        ensure!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+            Command::new(&command[0]).args(&command[1..]).output().with_context(|| format!("running {command:?}"))?;
+        ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
         Ok(())
+    }
+
+    /// The process that keeps it.
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.pid()
+    }
+
+    /// A listener in this namespace: a socket belongs to the one in which it was made.
+    pub(crate) fn listener(&self, address: &str) -> Result<TcpListener> {
+        let (pid, address) = (self.pid(), address.to_owned());
+        let bound = std::thread::spawn(move || {
+            setns(std::fs::File::open(format!("/proc/{pid}/ns/net"))?, CloneFlags::CLONE_NEWNET)?;
+            let listener = std::net::TcpListener::bind(&address)?;
+            listener.set_nonblocking(true)?;
+            anyhow::Ok(listener)
+        });
+        let listener = bound.join().map_err(|_| anyhow::anyhow!("the thread panicked"))??;
+        Ok(TcpListener::from_std(listener)?)
     }
 
     /// Whether a connection of TCP is open in it.
@@ -64,18 +84,18 @@ async fn an_agent_that_was_cut_off_for_longer_than_keepalive_goes_on_where_it_wa
     }
     of_agent.run(&format!("tc qdisc add dev net0 root tbf rate {RATE} burst 16kb latency 100ms"))?;
 
-    let words = stage.aggregator_words(&stage.path("ledger.db"), &["--listen", "192.0.2.2:7070", "--insecure"])?;
-    let mut aggregator = stage.start("aggregator", &of_aggregator.words(words))?;
+    let command = stage.aggregator_command(&stage.path("ledger.db"), &["--listen", "192.0.2.2:7070", "--insecure"])?;
+    let mut aggregator = stage.start("aggregator", &of_aggregator.command(command))?;
     listens(&mut aggregator).await?;
     let subscriber = stage.subscriber()?;
 
     let outbox = stage.path("outbox.db");
-    let mut feeder = Feeder::start(1, stage.url_of_nobody(), &outbox, 64 << 20)?;
-    let last = feeder.tell(RECORDS).await?;
+    let mut feeder = Feeder::start(1, stage.unused_url(), &outbox, 64 << 20)?;
+    let last = feeder.push_next(RECORDS).await?;
     feeder.end().await?;
-    let words = stage.agent_words(1, &outbox, &["--aggregator", "http://192.0.2.2:7070", "--insecure"])?;
-    let mut agent = stage.start("agent", &of_agent.words(words))?;
-    subscriber.until("some have come", |heard| heard.of(1).len() > 1_000).await?;
+    let command = stage.agent_command(1, &outbox, &["--aggregator", "http://192.0.2.2:7070", "--insecure"])?;
+    let mut agent = stage.start("agent", &of_agent.command(command))?;
+    subscriber.until("some have come", |received| received.of(1).len() > 1_000).await?;
     of_aggregator.run("ip link set net0 down")?;
     until("the agent notices", async || {
         agent.check()?;
@@ -84,11 +104,11 @@ async fn an_agent_that_was_cut_off_for_longer_than_keepalive_goes_on_where_it_wa
     .await?;
     until("the aggregator gives the connection up", async || Ok((!of_aggregator.is_connected()?).then_some(())))
         .await?;
-    ensure!(subscriber.heard().of(1).last() < Some(&last), "all have come before the cut");
+    ensure!(subscriber.received().of(1).last() < Some(&last), "all have come before the cut");
 
     of_aggregator.run("ip link set net0 up")?;
-    let heard = subscriber.until_all(1, last).await.with_context(|| agent.tail())?;
-    ensure!(heard.gaps.is_empty(), "nothing was lost: {:?}", heard.gaps);
+    let received = subscriber.until_all(1, last).await.with_context(|| agent.tail())?;
+    ensure!(received.gaps.is_empty(), "nothing was lost: {:?}", received.gaps);
     ensure!(agent.output().matches("The aggregator takes records").count() >= 2, "{}", agent.tail());
     ensure!(agent.stop()?.success() && aggregator.stop()?.success());
     Ok(())

@@ -11,7 +11,7 @@ use tonic::{Code, Streaming};
 
 use crate::feeder::{Feeder, WORDY};
 use crate::stage::Stage;
-use crate::subscriber::{Heard, Subscriber};
+use crate::subscriber::{Received, Subscriber};
 
 const SLEEPERS: usize = 16;
 /// What each has not read: many times what the windows of HTTP/2 and the buffers of the kernel hold.
@@ -25,7 +25,7 @@ async fn readers_that_fall_asleep_are_cut_off_cost_a_batch_each_and_miss_nothing
     let mut aggregator = stage.aggregator(&stage.path("ledger.db"), &[]).await?;
     let mut agent = stage.feeder(WORDY)?;
     let awake = stage.subscriber()?;
-    let last = agent.tell(RECORDS).await?;
+    let last = agent.push_next(RECORDS).await?;
     awake.until_all(WORDY, last).await?;
     let memory = memory(aggregator.pid())?;
 
@@ -36,8 +36,8 @@ async fn readers_that_fall_asleep_are_cut_off_cost_a_batch_each_and_miss_nothing
     let mut last = last;
     until("they are cut off", async || {
         aggregator.check()?;
-        last = agent.tell(1).await?;
-        // Nobody else waits for them.
+        last = agent.push_next(1).await?;
+        // No other reader waits for them.
         awake.until_all(WORDY, last).await?;
         Ok((aggregator.output().matches("A reader was cut off").count() >= SLEEPERS).then_some(()))
     })
@@ -46,11 +46,11 @@ async fn readers_that_fall_asleep_are_cut_off_cost_a_batch_each_and_miss_nothing
     println!("{SLEEPERS} readers that sleep cost {} KiB", grown >> 10);
     ensure!(grown < MOST, "{grown} bytes more");
     for sleeper in sleepers {
-        let heard = sleeper.wake().await?;
-        ensure!(heard.of(WORDY).last() < Some(&RECORDS), "it was not asleep");
-        let reader = Subscriber::resume(stage.feed()?, heard);
-        let heard = reader.until_all(WORDY, last).await?;
-        ensure!(heard.gaps.is_empty() && heard.repeated == 0, "{:?}, {} again", heard.gaps, heard.repeated);
+        let received = sleeper.wake().await?;
+        ensure!(received.of(WORDY).last() < Some(&RECORDS), "it was not asleep");
+        let reader = Subscriber::resume(stage.feed()?, received);
+        let received = reader.until_all(WORDY, last).await?;
+        ensure!(received.gaps.is_empty() && received.repeated == 0, "{:?}, {} again", received.gaps, received.repeated);
     }
     agent.end().await
 }
@@ -58,25 +58,25 @@ async fn readers_that_fall_asleep_are_cut_off_cost_a_batch_each_and_miss_nothing
 /// Has begun to read.
 struct Sleeper {
     frames: Streaming<WatchDiagnosesResponse>,
-    heard: Heard,
+    received: Received,
 }
 
 impl Sleeper {
     async fn start(stage: &Stage) -> Result<Self> {
         let request = WatchDiagnosesRequest { start: Some(Start::FromOldest(true)), ..Default::default() };
         let mut frames = stage.feed()?.watch_diagnoses(request).await?.into_inner();
-        let mut heard = Heard::default();
-        heard.take(frames.message().await?.context("it has ended")?);
-        Ok(Self { frames, heard })
+        let mut received = Received::default();
+        received.take(frames.message().await?.context("it has ended")?);
+        Ok(Self { frames, received })
     }
 
     /// Reads what has come meanwhile, up to the word with which it was cut off.
-    async fn wake(mut self) -> Result<Heard> {
+    async fn wake(mut self) -> Result<Received> {
         loop {
             match self.frames.message().await {
-                Ok(Some(frame)) => self.heard.take(frame),
+                Ok(Some(frame)) => self.received.take(frame),
                 Ok(None) => bail!("it has ended without a word"),
-                Err(status) if status.code() == Code::Unavailable => return Ok(self.heard),
+                Err(status) if status.code() == Code::Unavailable => return Ok(self.received),
                 Err(status) => return Err(status).context("cut off with another word"),
             }
         }
@@ -97,12 +97,12 @@ async fn a_reader_that_was_away_for_longer_than_the_ledger_reaches_gets_one_gap_
     let _aggregator = stage.aggregator(&ledger, &["--retain-bytes", "1MiB"]).await?;
     let mut agent = Feeder::start(1, stage.url(), &stage.path("outbox.db"), 64 << 20)?;
     let reader = stage.subscriber()?;
-    let last = agent.tell(100).await?;
+    let last = agent.push_next(100).await?;
     let before = reader.until_all(1, last).await?;
     drop(reader);
-    let last = agent.tell(10_000).await?;
+    let last = agent.push_next(10_000).await?;
     let newcomer = stage.subscriber()?;
-    newcomer.until("the last has come", |heard| heard.of(1).last() == Some(&last)).await?;
+    newcomer.until("the last has come", |received| received.of(1).last() == Some(&last)).await?;
     let connection = Connection::open_with_flags(&ledger, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     until("retention has done its work", async || {
         let count = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
@@ -111,9 +111,9 @@ async fn a_reader_that_was_away_for_longer_than_the_ledger_reaches_gets_one_gap_
     })
     .await?;
     let reader = Subscriber::resume(stage.feed()?, before);
-    let heard = reader.until("the last has come", |heard| heard.of(1).last() == Some(&last)).await?;
-    let missing = heard.missing(1, last).len() as u64;
-    ensure!(missing > 0 && heard.lost(GapReason::Retention) == missing, "{missing} missing: {:?}", heard.gaps);
-    ensure!(heard.gaps.len() == 1 && heard.repeated == 0, "{:?}", heard.gaps);
+    let received = reader.until("the last has come", |received| received.of(1).last() == Some(&last)).await?;
+    let missing = received.missing(1, last).len() as u64;
+    ensure!(missing > 0 && received.lost(GapReason::Retention) == missing, "{missing} missing: {:?}", received.gaps);
+    ensure!(received.gaps.len() == 1 && received.repeated == 0, "{:?}", received.gaps);
     agent.end().await
 }

@@ -51,7 +51,7 @@ impl SmallDisk {
         self.path("ballast")
     }
 
-    /// Has the kernel find an error, upon which it allows no write any more, whoever has files open.
+    /// Makes the kernel find an error, after which it allows no write, even to open files.
     pub(crate) fn fail(&self) -> Result<()> {
         let device = self.device()?;
         let trigger = format!("/sys/fs/ext4/{device}/trigger_fs_error");
@@ -69,7 +69,7 @@ impl SmallDisk {
         self.attach()
     }
 
-    /// Unmounts it; fails while anybody has a file of it open.
+    /// Unmounts it; fails while a file of it is open.
     pub(crate) fn detach(&self) -> Result<()> {
         nix::mount::umount(&self.directory).with_context(|| format!("unmounting {:?}", self.directory))
     }
@@ -78,7 +78,7 @@ impl SmallDisk {
         run(Command::new("mount").args(["-o", "loop,errors=remount-ro"]).arg(&self.image).arg(&self.directory))
     }
 
-    /// Lets nobody write, or everybody again; fails while anybody has a file of it open to be written.
+    /// Forbids writing, or allows it again; fails while a file of it is open for writing.
     pub(crate) fn set_read_only(&self, is_read_only: bool) -> Result<()> {
         let options = if is_read_only { "remount,ro" } else { "remount,rw" };
         run(Command::new("mount").args(["-o", options]).arg(&self.directory))

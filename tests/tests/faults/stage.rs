@@ -27,39 +27,41 @@ impl Stage {
         self.scratch.directory().join(name)
     }
 
-    /// Starts a program as these words say, with its log in `NAME.log`.
-    pub(crate) fn start(&self, name: &str, words: &[String]) -> Result<Daemon> {
-        let (program, arguments) = words.split_first().context("no program is named")?;
+    /// Starts a program with this command line, with its log in `NAME.log`.
+    pub(crate) fn start(&self, name: &str, command: &[String]) -> Result<Daemon> {
+        let (program, arguments) = command.split_first().context("no program is named")?;
         let log = self.path(name).with_extension("log");
         Daemon::start(Path::new(program), arguments, &self.scratch.daemons(), log)
     }
 
     /// Starts an aggregator over this ledger and waits until it listens, on the unix socket at least.
     pub(crate) async fn aggregator(&self, ledger: &Path, flags: &[&str]) -> Result<Daemon> {
-        let mut daemon = self.start("aggregator", &self.aggregator_words(ledger, flags)?)?;
+        let mut daemon = self.start("aggregator", &self.aggregator_command(ledger, flags)?)?;
         listens(&mut daemon).await?;
         Ok(daemon)
     }
 
-    pub(crate) fn aggregator_words(&self, ledger: &Path, flags: &[&str]) -> Result<Vec<String>> {
-        let words = [&aggregator()?.display().to_string(), "--cluster-watch=off", "--listen", &self.url(), "--ledger"];
-        let words = words.into_iter().chain([text(ledger)?]).chain(flags.iter().copied());
-        Ok(words.map(str::to_owned).collect())
+    pub(crate) fn aggregator_command(&self, ledger: &Path, flags: &[&str]) -> Result<Vec<String>> {
+        let command =
+            [&aggregator()?.display().to_string(), "--cluster-watch=off", "--listen", &self.url(), "--ledger"];
+        let command = command.into_iter().chain([text(ledger)?]).chain(flags.iter().copied());
+        Ok(command.map(str::to_owned).collect())
     }
 
-    /// A real agent over this outbox, on a node where there is nothing to see. What it still sees (the kernel's own log is not a file of
-    /// the node) is none of the test's numbers.
-    pub(crate) fn agent_words(&self, node: u16, outbox: &Path, flags: &[&str]) -> Result<Vec<String>> {
+    /// A real agent over this outbox, on a node where there is nothing to see. What it still sees (the kernel's own log
+    /// is not a file of the node) is none of the test's numbers.
+    pub(crate) fn agent_command(&self, node: u16, outbox: &Path, flags: &[&str]) -> Result<Vec<String>> {
         let nothing = self.path("nothing");
         fs::create_dir_all(&nothing)?;
-        let words = [&agent()?.display().to_string(), "--node-name", &name(node), "--host-root"];
-        let words = words.into_iter().chain([text(&nothing)?, "--outbox", text(outbox)?]).chain(flags.iter().copied());
-        Ok(words.map(str::to_owned).collect())
+        let command = [&agent()?.display().to_string(), "--node-name", &name(node), "--host-root"];
+        let command =
+            command.into_iter().chain([text(&nothing)?, "--outbox", text(outbox)?]).chain(flags.iter().copied());
+        Ok(command.map(str::to_owned).collect())
     }
 
-    /// Where nobody listens.
-    pub(crate) fn url_of_nobody(&self) -> String {
-        format!("unix://{}", self.path("nobody.sock").display())
+    /// An address without a listener.
+    pub(crate) fn unused_url(&self) -> String {
+        format!("unix://{}", self.path("unused.sock").display())
     }
 
     /// The aggregator's.

@@ -1,5 +1,5 @@
-//! A reader of the feed that comes back with its resume token as often as it is sent away, and holds what it hears against
-//! what was told.
+//! A reader of the feed that resumes with its token as often as its stream ends, and compares what it receives with
+//! what was pushed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,15 +21,15 @@ use crate::feeder::diagnosis;
 /// Before coming back.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What was heard.
+/// What was received.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Heard {
-    /// Of each node, the numbers in the order in which each was heard first. They rise.
+pub(crate) struct Received {
+    /// Of each node, the numbers in the order in which each was received first. They rise.
     pub(crate) numbers: BTreeMap<u16, Vec<u64>>,
-    /// Diagnoses that were heard again.
+    /// Diagnoses that were received again.
     pub(crate) repeated: u64,
     pub(crate) gaps: Vec<Gap>,
-    /// What no test has told.
+    /// What no test has pushed.
     pub(crate) others: Vec<Diagnosis>,
     /// Where to go on.
     pub(crate) token: String,
@@ -39,18 +39,18 @@ pub(crate) struct Heard {
     fault: Option<String>,
 }
 
-impl Heard {
+impl Received {
     pub(crate) fn of(&self, node: u16) -> &[u64] {
         self.numbers.get(&node).map_or(&[], Vec::as_slice)
     }
 
     /// The numbers up to `last` of a node that have not come.
     pub(crate) fn missing(&self, node: u16, last: u64) -> Vec<u64> {
-        let heard = self.of(node);
-        (1..=last).filter(|number| heard.binary_search(number).is_err()).collect()
+        let received = self.of(node);
+        (1..=last).filter(|number| received.binary_search(number).is_err()).collect()
     }
 
-    /// How many records were told to be lost for this reason.
+    /// How many records were reported as lost for this reason.
     pub(crate) fn lost(&self, reason: GapReason) -> u64 {
         self.gaps.iter().filter(|gap| gap.reason() == reason).map(Gap::lost_count).sum()
     }
@@ -58,7 +58,9 @@ impl Heard {
     /// Takes a frame.
     pub(crate) fn take(&mut self, response: WatchDiagnosesResponse) {
         match response.frame {
-            Some(Frame::Batch(batch)) => batch.diagnoses.into_iter().for_each(|told| self.take_diagnosis(told)),
+            Some(Frame::Batch(batch)) => {
+                batch.diagnoses.into_iter().for_each(|received_diagnosis| self.take_diagnosis(received_diagnosis))
+            }
             Some(Frame::Gap(gap)) => self.gaps.push(gap),
             Some(Frame::Bookmark(_)) => {}
             None => self.fault = Some("a frame without content".to_owned()),
@@ -66,24 +68,26 @@ impl Heard {
         self.token = response.resume_token;
     }
 
-    fn take_diagnosis(&mut self, told: Diagnosis) {
-        let Some((node, number)) = number_of(&told.uid) else { return self.others.push(told) };
-        let heard = self.numbers.entry(node).or_default();
-        if told != diagnosis(node, number) {
-            self.fault = Some(format!("not as it was told: {told:?}"));
-        } else if heard.last().is_none_or(|last| *last < number) {
-            heard.push(number);
-        } else if heard.binary_search(&number).is_ok() {
+    fn take_diagnosis(&mut self, received_diagnosis: Diagnosis) {
+        let Some((node, number)) = number_of(&received_diagnosis.uid) else {
+            return self.others.push(received_diagnosis);
+        };
+        let received = self.numbers.entry(node).or_default();
+        if received_diagnosis != diagnosis(node, number) {
+            self.fault = Some(format!("not as it was pushed: {received_diagnosis:?}"));
+        } else if received.last().is_none_or(|last| *last < number) {
+            received.push(number);
+        } else if received.binary_search(&number).is_ok() {
             self.repeated += 1;
         } else {
-            self.fault = Some(format!("number {number} of node {node} comes behind {:?}", heard.last()));
+            self.fault = Some(format!("number {number} of node {node} comes behind {:?}", received.last()));
         }
     }
 }
 
 /// Follows the feed until it is dropped.
 pub(crate) struct Subscriber {
-    heard: watch::Receiver<Heard>,
+    received: watch::Receiver<Received>,
     task: JoinHandle<()>,
 }
 
@@ -96,64 +100,66 @@ impl Drop for Subscriber {
 impl Subscriber {
     /// From the oldest record on.
     pub(crate) fn start(client: Client) -> Self {
-        Self::resume(client, Heard::default())
+        Self::resume(client, Received::default())
     }
 
     /// From where another one was.
-    pub(crate) fn resume(client: Client, heard: Heard) -> Self {
-        let (sender, heard) = watch::channel(heard);
-        Self { heard, task: tokio::spawn(follow(client, sender)) }
+    pub(crate) fn resume(client: Client, received: Received) -> Self {
+        let (sender, received) = watch::channel(received);
+        Self { received, task: tokio::spawn(follow(client, sender)) }
     }
 
-    pub(crate) fn heard(&self) -> Heard {
-        self.heard.borrow().clone()
+    pub(crate) fn received(&self) -> Received {
+        self.received.borrow().clone()
     }
 
-    /// Waits until `question` is true of what was heard.
-    pub(crate) async fn until(&self, what: &str, question: impl Fn(&Heard) -> bool) -> Result<Heard> {
-        let mut heard = self.heard.clone();
-        let waiting = heard.wait_for(|heard| heard.fault.is_some() || question(heard));
-        let answer = timeout(PATIENCE, waiting).await.map(|answer| answer.map(|heard| Heard::clone(&heard)));
+    /// Waits until `question` is true of what was received.
+    pub(crate) async fn until(&self, what: &str, question: impl Fn(&Received) -> bool) -> Result<Received> {
+        let mut received = self.received.clone();
+        let waiting = received.wait_for(|received| received.fault.is_some() || question(received));
+        let answer = timeout(PATIENCE, waiting).await.map(|answer| answer.map(|received| Received::clone(&received)));
         match answer {
-            Ok(Ok(Heard { fault: Some(fault), .. })) => bail!("waiting until {what}: {fault}"),
-            Ok(heard) => heard.context("the subscriber has ended"),
+            Ok(Ok(Received { fault: Some(fault), .. })) => bail!("waiting until {what}: {fault}"),
+            Ok(received) => received.context("the subscriber has ended"),
             Err(_) => bail!("{what}: not within {PATIENCE:?}; {}", self.progress()),
         }
     }
 
     /// Waits until all numbers of a node up to this one have come.
-    pub(crate) async fn until_all(&self, node: u16, last: u64) -> Result<Heard> {
+    pub(crate) async fn until_all(&self, node: u16, last: u64) -> Result<Received> {
         let what = format!("everything of node {node} up to {last} has come");
-        let heard = self.until(&what, |heard| heard.of(node).last() >= Some(&last)).await?;
-        let missing = heard.missing(node, last);
-        ensure!(missing.is_empty(), "of node {node}, these have not come: {missing:?}; {:?}", heard.gaps);
-        Ok(heard)
+        let received = self.until(&what, |received| received.of(node).last() >= Some(&last)).await?;
+        let missing = received.missing(node, last);
+        ensure!(missing.is_empty(), "of node {node}, these have not come: {missing:?}; {:?}", received.gaps);
+        Ok(received)
     }
 
-    /// Waits until all numbers of the only node up to this one have come but as many as an outbox has told to be lost.
-    pub(crate) async fn until_all_but_lost(&self, node: u16, last: u64) -> Result<Heard> {
-        let what = format!("everything up to {last} has come or is told to be lost");
-        let is_all = |heard: &Heard| {
-            let missing = heard.missing(node, last).len() as u64;
-            heard.of(node).last() >= Some(&last) && heard.lost(GapReason::OutboxFull) == missing
+    /// Waits until all numbers of the only node up to this one have come except as many as an outbox has reported as
+    /// lost.
+    pub(crate) async fn until_all_but_lost(&self, node: u16, last: u64) -> Result<Received> {
+        let what = format!("everything up to {last} has come or is reported as lost");
+        let is_all = |received: &Received| {
+            let missing = received.missing(node, last).len() as u64;
+            received.of(node).last() >= Some(&last) && received.lost(GapReason::OutboxFull) == missing
         };
         self.until(&what, is_all).await
     }
 
     fn progress(&self) -> String {
-        let heard = self.heard.borrow();
-        let last: Vec<_> = heard.numbers.iter().map(|(node, numbers)| (node, numbers.len(), numbers.last())).collect();
-        format!("heard {last:?} (node, count, last), {} again, {:?}", heard.repeated, heard.gaps)
+        let received = self.received.borrow();
+        let last: Vec<_> =
+            received.numbers.iter().map(|(node, numbers)| (node, numbers.len(), numbers.last())).collect();
+        format!("received {last:?} (node, count, last), {} again, {:?}", received.repeated, received.gaps)
     }
 }
 
-/// Ends only with who is told.
-async fn follow(mut client: Client, heard: watch::Sender<Heard>) {
+/// Ends only with its receiver.
+async fn follow(mut client: Client, received: watch::Sender<Received>) {
     loop {
-        let token = heard.borrow().token.clone();
-        // However it ends: what was heard counts.
-        let _sent_away: Result<(), Status> = listen(&mut client, start_at(token), &heard).await;
-        heard.send_modify(|heard| heard.returns += 1);
+        let token = received.borrow().token.clone();
+        // However it ends: what was received counts.
+        let _sent_away: Result<(), Status> = listen(&mut client, start_at(token), &received).await;
+        received.send_modify(|received| received.returns += 1);
         sleep(PAUSE).await;
     }
 }
@@ -166,11 +172,11 @@ fn start_at(token: String) -> WatchDiagnosesRequest {
 async fn listen(
     client: &mut Client,
     request: WatchDiagnosesRequest,
-    heard: &watch::Sender<Heard>,
+    received: &watch::Sender<Received>,
 ) -> Result<(), Status> {
     let mut frames = client.watch_diagnoses(request).await?.into_inner();
     while let Some(response) = frames.message().await? {
-        heard.send_modify(|heard| heard.take(response));
+        received.send_modify(|received| received.take(response));
     }
     Ok(())
 }

@@ -2,5 +2,6 @@
 //!
 //! The tests that are ignored take minutes: `make soak` runs them.
 
+mod silence;
 mod stretched;
 mod year;

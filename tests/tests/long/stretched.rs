@@ -45,8 +45,8 @@ fn all_right(cases: impl IntoIterator<Item = Case>, others: u32) -> Result<()> {
     Ok(())
 }
 
-/// Where a case is parted: three seconds after its start, or when nothing happens after that; and where a container runs that will
-/// die, before anybody asks it to stop.
+/// Where a case is parted: three seconds after its start, or when nothing happens after that; and where a container
+/// runs that will die, before it is asked to stop.
 fn splits(case: &Case) -> Result<Vec<Timestamp>> {
     let observations = case.observations()?;
     let mut splits = vec![quiet(&observations, case.recording.start + SignedDuration::from_secs(3))];
@@ -67,7 +67,8 @@ fn splits(case: &Case) -> Result<Vec<Timestamp>> {
     Ok(splits)
 }
 
-/// The first moment from `from` on that does not part what belongs together, such as a kill and its report by the runtime.
+/// The first moment from `from` on that does not part what belongs together, such as a kill and its report by the
+/// runtime.
 fn quiet(observations: &[Observation], from: Timestamp) -> Timestamp {
     const AROUND: SignedDuration = SignedDuration::from_millis(200);
     let sudden = |o: &&Observation| {
@@ -131,8 +132,8 @@ fn last(revisions: &[Diagnosis]) -> Vec<Diagnosis> {
     last.into_values().cloned().collect()
 }
 
-/// The last revision of each death in short, and how often such a one was begun. What is reported of states changes with how long
-/// they last.
+/// The last revision of each death in short, and how often such a one was begun. What is reported of states changes
+/// with how long they last.
 fn deaths(revisions: &[Diagnosis]) -> BTreeMap<String, usize> {
     let mut deaths = BTreeMap::new();
     for d in last(revisions).iter().filter(|d| d.exit.is_some()) {

@@ -1,4 +1,4 @@
-//! A busy node in virtual time: whatever comes and goes on it, each death is reported once, and nobody else is accused; what
+//! A busy node in virtual time: whatever comes and goes on it, each death is reported once, and no other; what
 //! is kept stays as small as it was after the first day.
 
 use std::{fs, time::Instant};
@@ -61,7 +61,7 @@ fn live(pods_a_day: u32, days: u32) -> Result<()> {
                 sizes.pods <= living + lately,
                 "day {day}: {living} live, {lately} started lately, kept: {sizes:?}"
             );
-            ensure!(sizes.refused == 0, "day {day}: room for {living} was missing: {sizes:?}");
+            ensure!(sizes.refused == 0, "day {day}: no case file for some of {living}: {sizes:?}");
             let resident = resident_kib()?;
             let first = *after_a_day.get_or_insert(resident);
             ensure!(resident <= first + GROWTH_KIB, "day {day}: {resident} KiB, after the first {first} KiB");
@@ -95,7 +95,7 @@ impl Check {
     fn take(&mut self, node: &BusyNode, diagnosis: &Diagnosis) {
         let victim = victim(diagnosis);
         let Some(death) = node.deaths.get(&victim) else {
-            self.complaints.push(format!("nobody died: {}", describe(diagnosis)));
+            self.complaints.push(format!("no death at that time: {}", describe(diagnosis)));
             return;
         };
         if diagnosis.revision == 1 {

@@ -33,7 +33,7 @@ pub(crate) const EXPORTED: &str = "exported.jsonl";
 pub(crate) const READ: &str = "read.txt";
 /// Where the reader goes on.
 const TOKEN: &str = "read.token";
-/// An agent says so before the number of the last diagnosis that its outbox holds on disk.
+/// An agent prints this before the number of the last diagnosis that its outbox holds on disk.
 pub(crate) const DURABLE: &str = "durable ";
 
 /// Diagnoses that an agent appends together.
@@ -56,14 +56,14 @@ pub(crate) fn play(role: &str) -> Result<()> {
         ["reader", aggregators] => runtime.block_on(read((0..aggregators.parse()?).map(url).collect())),
         ["agent", aggregator, node, durable, last] => {
             let numbers = durable.parse::<u64>()? + 1..=last.parse()?;
-            runtime.block_on(tell(url(aggregator.parse()?), node.parse()?, numbers.collect()))
+            runtime.block_on(push(url(aggregator.parse()?), node.parse()?, numbers.collect()))
         }
         _ => bail!("there is no role {role:?}"),
     }
 }
 
 /// An agent that diagnoses these and pushes what its outbox holds.
-async fn tell(url: String, node: u16, numbers: Vec<u64>) -> Result<()> {
+async fn push(url: String, node: u16, numbers: Vec<u64>) -> Result<()> {
     let board = Board::default();
     let outbox = Outbox::open(Path::new(&format!("outbox-{node}.db")), 1 << 30, &name(node), board.clone())?;
     let keeper = outbox::start(outbox, &Supervisor::new(&Metrics::default()).group());
@@ -116,10 +116,10 @@ fn write_down(journal: &mut File, frame: Option<Frame>) -> Result<()> {
     let mut lines = String::new();
     match frame {
         Some(Frame::Batch(batch)) => {
-            for told in batch.diagnoses {
-                match number_of(&told.uid).filter(|(node, number)| told == diagnosis(*node, *number)) {
+            for received in batch.diagnoses {
+                match number_of(&received.uid).filter(|(node, number)| received == diagnosis(*node, *number)) {
                     Some((node, number)) => writeln!(lines, "{node} {number}")?,
-                    None => writeln!(lines, "never sent: {told:?}")?,
+                    None => writeln!(lines, "never sent: {received:?}")?,
                 }
             }
         }

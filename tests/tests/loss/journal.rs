@@ -1,4 +1,4 @@
-//! What has arrived, as whoever it arrived at has written it down: a file that grows, held against what was sent.
+//! What has arrived, as its receiver has written it down: a file that grows, compared with what was sent.
 
 use std::fmt;
 use std::fs::File;
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use coroner_tests::flow::{diagnosis, name, number_of, summary, uid};
 use serde_json::Value;
 
-/// Node and number of a line that tells exactly what was sent.
+/// Node and number of a line that is exactly what was sent.
 type Understand = Box<dyn Fn(&str) -> Result<(u16, u64)>>;
 
 /// A file and how far it was checked.
@@ -53,7 +53,7 @@ impl Journal {
     fn take(&mut self, line: &str) -> Result<()> {
         let (node, number) = (self.understand)(line)?;
         let arrived = self.arrived.get_mut(usize::from(node) - 1).context("there is no such node")?;
-        ensure!((1..=self.per_node).contains(&number), "nobody sent this");
+        ensure!((1..=self.per_node).contains(&number), "it was never sent");
         match number {
             next if next == *arrived + 1 => *arrived = next,
             before if before <= *arrived => self.repeated += 1,
@@ -88,7 +88,7 @@ pub(crate) fn of_exporter() -> Result<Understand> {
     Ok(Box::new(move |line| {
         let line: Value = serde_json::from_str(line).context("no JSON")?;
         let uid = line["diagnosis"]["uid"].as_str().context("no diagnosis")?;
-        let (node, number) = number_of(uid).context("nobody sent this")?;
+        let (node, number) = number_of(uid).context("it was never sent")?;
         ensure!(line["id"] == format!("{uid}:1"), "another id");
         ensure!(line["diagnosis"] == wanted(node, number), "not as it was sent");
         Ok((node, number))

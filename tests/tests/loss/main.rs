@@ -1,6 +1,6 @@
-//! Nothing is lost, nothing disordered and nothing invented between an agent's outbox and whoever reads the aggregator, though
-//! every process on the way is killed with SIGKILL again and again, each time where chance has it. The exporter dies with its
-//! aggregator.
+//! Nothing is lost, reordered or invented between an agent's outbox and a reader of the aggregator, though
+//! every process on the way is killed with SIGKILL again and again, each time where chance has it. The exporter dies
+//! with its aggregator.
 
 mod flow;
 mod journal;
@@ -24,7 +24,7 @@ const RESPITE: Duration = Duration::from_millis(200);
 
 /// Names the seed of the chances, to have a run's deaths again.
 const SEED: &str = "CORONER_TEST_SEED";
-/// Tells a child of this program which role it has to play until it is killed.
+/// The role that a child of this program has to play until it is killed.
 const ROLE: &str = "CORONER_TEST_LOSS_ROLE";
 
 /// Not a test of its own: what the children of the others do.
@@ -41,7 +41,7 @@ fn a_hundred_thousand_diagnoses_all_arrive_in_order_though_everything_is_killed_
     })
 }
 
-/// Agents speak to one of two aggregators each, the reader to both in turn.
+/// Agents push to one of two aggregators each, the reader uses both in turn.
 #[test]
 fn aggregators_that_share_a_ledger_lose_nothing_either() -> Result<()> {
     with_seed(|chance| {
@@ -59,8 +59,8 @@ fn with_seed(test: impl FnOnce(Chance) -> Result<()>) -> Result<()> {
     test(Chance(seed)).with_context(|| format!("{SEED}={seed}"))
 }
 
-/// Lets so many diagnoses flow from each node to aggregators, each with the port of its nats-server if it has one, while there are so
-/// many deaths.
+/// Lets so many diagnoses flow from each node to aggregators, each with the port of its nats-server if it has one,
+/// while there are so many deaths.
 fn flow_among_deaths(
     directory: &Path,
     aggregators: &[Option<u16>],
@@ -69,8 +69,8 @@ fn flow_among_deaths(
     mut chance: Chance,
 ) -> Result<()> {
     let count = u16::try_from(aggregators.len()).context("so many aggregators")?;
-    // So the flow outlasts the killing: an agent finds out no more than its share before it has died once more. A quarter
-    // more lives than are to be expected: chance may choose it more often.
+    // So the flow outlasts the killing: an agent finds out no more than its share before it has died once more. A
+    // quarter more lives than are to be expected: chance may choose it more often.
     let lives = deaths / u64::from(NODES + 1 + count) * 5 / 4;
     let per_life = per_node / lives;
     let agents = (1..=NODES).map(|node| Role::Agent { node, per_life, all: per_node, aggregator: node % count });
@@ -109,7 +109,7 @@ fn flow_among_deaths(
     let done = run();
     let [exported, read] = &journals;
     println!("{deaths} deaths\nexporter: {exported}\nreader: {read}");
-    done.with_context(|| victims.iter().map(Victim::last_words).collect::<String>())
+    done.with_context(|| victims.iter().map(Victim::last_lines).collect::<String>())
 }
 
 /// Looks at some of what has newly arrived; whether there was anything. Rests a moment if not.

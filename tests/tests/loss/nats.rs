@@ -24,13 +24,13 @@ impl Server {
         let child = command.spawn().context("starting nats-server, which `make test` installs")?;
         let mut server = Self { port: 0, child };
         let ports = directory.join(format!("nats-server_{}.ports", server.child.id()));
-        let told = || {
+        let diagnosis = || {
             let ports: Value = serde_json::from_str(&fs::read_to_string(&ports).ok()?).ok()?;
             ports["nats"][0].as_str()?.rsplit_once(':')?.1.parse::<u16>().ok()
         };
         let started = Instant::now();
         loop {
-            if let Some(port) = told() {
+            if let Some(port) = diagnosis() {
                 server.port = port;
                 return Ok(server);
             }

@@ -17,7 +17,8 @@ use crate::flow::{DURABLE, EXPORTED, socket};
 pub(crate) enum Role {
     /// The program, with an exporter in it. Where the ledger is shared, by a nats-server at this port.
     Aggregator { number: u16, nats: Option<u16> },
-    /// Outbox and uplink of a node, which diagnoses so much in one life, and this much in all, for the aggregator of this number.
+    /// Outbox and uplink of a node, which diagnoses so much in one life, and this much in all, for the aggregator of
+    /// this number.
     Agent { node: u16, per_life: u64, all: u64, aggregator: u16 },
     /// Follows the feeds of so many aggregators in turn, with one resume token on disk.
     Reader { aggregators: u16 },
@@ -28,7 +29,7 @@ pub(crate) struct Victim {
     role: Role,
     directory: PathBuf,
     child: Child,
-    /// What it said in this life.
+    /// Its output of this life.
     output: PathBuf,
     /// Numbers up to this one are in the outbox for certain.
     durable: u64,
@@ -69,9 +70,9 @@ impl Victim {
         let status = self.child.wait().context("waiting for what was killed")?;
         self.deaths += 1;
         self.killed(status)?;
-        let said = fs::read_to_string(&self.output).with_context(|| format!("reading {:?}", self.output))?;
+        let text = fs::read_to_string(&self.output).with_context(|| format!("reading {:?}", self.output))?;
         // The kill may have torn the last line.
-        let whole_lines = said.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+        let whole_lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
         if let Some(durable) = whole_lines.filter_map(|line| line.strip_prefix(DURABLE)).next_back() {
             self.durable = durable.parse().with_context(|| format!("{durable:?} is a number"))?;
         }
@@ -89,10 +90,10 @@ impl Victim {
         Ok(())
     }
 
-    /// For whoever looks into a failure.
-    pub(crate) fn last_words(&self) -> String {
-        let said = fs::read_to_string(&self.output).unwrap_or_else(|error| error.to_string());
-        let lines: Vec<_> = said.lines().collect();
+    /// For the analysis of a failure.
+    pub(crate) fn last_lines(&self) -> String {
+        let text = fs::read_to_string(&self.output).unwrap_or_else(|error| error.to_string());
+        let lines: Vec<_> = text.lines().collect();
         let last = lines[lines.len().saturating_sub(12)..].join("\n");
         format!("--- {:?}, {} deaths, durable up to {}:\n{last}\n", self.role, self.deaths, self.durable)
     }

@@ -21,7 +21,7 @@ async fn with_oom_group_one_greedy_child_takes_the_whole_container_along() -> Re
     let pod = run_one(&node, "cart", container).await?;
     let verdict = Verdict::fatal(&pod, Cause::OomContainerLimit).exit_code(137).signal(9);
     let [diagnosis] = coroner.conclude([verdict]).await?;
-    let memory = diagnosis.memory.context("an OOM verdict tells of memory")?;
+    let memory = diagnosis.memory.context("an OOM verdict has memory")?;
     assert_eq!(memory.oom_group, Some(true));
     let process = diagnosis.process.context("an OOM verdict names a victim")?;
     let victims: Vec<_> = diagnosis.other_victims.iter().chain([&process]).collect();
@@ -39,7 +39,7 @@ async fn a_node_out_of_memory_is_not_the_containers_limit() -> Result<()> {
     let greedy = run_one(&node, "greedy", ContainerSpec::new("app", ["victim", "eat", "100000"])).await?;
     let verdict = Verdict::fatal(&greedy, Cause::OomNode).exit_code(137).signal(9);
     let [diagnosis] = coroner.conclude([verdict]).await?;
-    let memory = diagnosis.memory.context("an OOM verdict tells of memory")?;
+    let memory = diagnosis.memory.context("an OOM verdict has memory")?;
     assert_eq!(memory.scope(), OomScope::Node);
     node.kubelet().pid(quiet.only_container()).await.context("the other pod lives on")?;
     Ok(())

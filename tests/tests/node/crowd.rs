@@ -64,7 +64,7 @@ async fn thirty_containers_at_once_are_not_mistaken_for_each_other() -> Result<(
 
 /// The death of another pod shows that the agent was awake.
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_said_about_containers_that_live() -> Result<()> {
+async fn nothing_is_reported_about_running_containers() -> Result<()> {
     let (node, coroner) = watched_node().await?;
     let living = [
         ContainerSpec::new("app", ["victim", "sleep"]).memory_limit(64 * MIB),

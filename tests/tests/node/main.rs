@@ -6,8 +6,10 @@
 
 mod cgroup_v2;
 mod crowd;
+mod daemons;
 mod ends;
 mod memory;
+mod record;
 mod sources;
 mod veteran;
 mod victims;

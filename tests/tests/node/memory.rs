@@ -15,7 +15,7 @@ async fn a_container_at_its_limit_dies_of_its_own_limit() -> Result<()> {
         run_one(&node, "cart", ContainerSpec::new("app", ["victim", "eat", "200"]).memory_limit(64 * MIB)).await?;
     let verdict = Verdict::fatal(&pod, Cause::OomContainerLimit).exit_code(137).signal(9);
     let [diagnosis] = coroner.conclude([verdict]).await?;
-    let memory = diagnosis.memory.context("an OOM verdict tells of memory")?;
+    let memory = diagnosis.memory.context("an OOM verdict has memory")?;
     assert_eq!(memory.scope(), OomScope::Container);
     assert_eq!(memory.container_limit_bytes, Some(64 * MIB));
     assert_eq!(memory.limit_bytes, Some(64 * MIB));
@@ -46,8 +46,8 @@ async fn a_main_process_that_gives_up_after_its_childs_oom_kill_died_of_it() -> 
     Ok(())
 }
 
-/// On cgroup v1 the kernel tells every container of the pod, and its sandbox, that the pod ran out of memory. The
-/// neighbour is unharmed, and nothing may be said about it.
+/// On cgroup v1 the kernel notifies every container of the pod, and its sandbox, that the pod ran out of memory. The
+/// neighbour is unharmed, and nothing may be reported about it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_at_its_own_limit_loses_the_greedy_container_only() -> Result<()> {
     let (node, coroner) = watched_node().await?;
@@ -56,7 +56,7 @@ async fn a_pod_at_its_own_limit_loses_the_greedy_container_only() -> Result<()> 
     let pod = node.kubelet().run(&PodSpec::new("cart", [neighbour, greedy]).memory_limit(96 * MIB)).await?;
     let verdict = Verdict::about(&pod, &pod.containers[1], Cause::OomPodLimit, true).exit_code(137).signal(9);
     let [diagnosis] = coroner.conclude([verdict]).await?;
-    let memory = diagnosis.memory.context("an OOM verdict tells of memory")?;
+    let memory = diagnosis.memory.context("an OOM verdict has memory")?;
     assert_eq!(memory.scope(), OomScope::Pod);
     assert_eq!(memory.pod_limit_bytes, Some(96 * MIB));
     node.kubelet().pid(&pod.containers[0]).await.context("the neighbour lives on")?;

@@ -1,10 +1,12 @@
-//! The agent's sources of containers, each by itself: what they say of a real container's life, and of a containerd that goes away.
+//! The agent's sources of containers, each by itself: what they report of a real container's life, and of a containerd
+//! that stops.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use coroner_agent::{
     host::HostRoot,
+    report::NodeState,
     sources::{cgroups, container_names, containerd, cri, site::Site, socket::Socket},
 };
 use coroner_diagnosis::observation::{
@@ -20,22 +22,22 @@ use coroner_runtime::{
 use coroner_tests::{ContainerSpec, MIB, Node, PATIENCE, PodSpec};
 use tokio::sync::mpsc;
 
-/// The sources of a node, and all that they have said.
+/// The sources of a node, and everything that they have reported.
 struct Sources {
     group: Group,
     receiver: mpsc::Receiver<Observation>,
-    said: Vec<Observation>,
+    observed: Vec<Observation>,
 }
 
 impl Sources {
-    /// Starts them; `room` observations may wait.
-    fn start(node: &Node, room: usize) -> Self {
-        Self::start_with(node, room, true)
+    /// Starts them; `capacity` observations may wait.
+    fn start(node: &Node, capacity: usize) -> Self {
+        Self::start_with(node, capacity, true)
     }
 
     /// The same with or without containerd's own events.
-    fn start_with(node: &Node, room: usize, with_containerd: bool) -> Self {
-        let (sender, receiver) = mpsc::channel(room);
+    fn start_with(node: &Node, capacity: usize, with_containerd: bool) -> Self {
+        let (sender, receiver) = mpsc::channel(capacity);
         let group = Supervisor::new(&Metrics::default()).group();
         let site = Site::new(group.clone(), sender);
         let socket = Socket::At(format!("unix://{}", node.socket().display()));
@@ -46,35 +48,35 @@ impl Sources {
             containerd::Config { socket: own_events, namespace: "k8s.io".to_owned() },
             hints.clone(),
         );
-        cri::spawn(&site, socket, hints);
+        cri::spawn(&site, socket, hints, NodeState::default());
         cgroups::spawn(&site, HostRoot::at("/".as_ref()));
         let links = node.kubelet().container_logs().clone();
         container_names::spawn(&site, links);
-        Self { group, receiver, said: vec![] }
+        Self { group, receiver, observed: vec![] }
     }
 
-    /// Waits until something like that is said, or was said before.
+    /// Waits until something like that is reported, or was reported before.
     async fn expect<T>(&mut self, what: &str, like: impl Fn(&Fact) -> Option<T>) -> Result<T> {
-        if let Some(found) = self.said.iter().find_map(|said| like(&said.fact)) {
+        if let Some(found) = self.observed.iter().find_map(|observed| like(&observed.fact)) {
             return Ok(found);
         }
         self.expect_next(what, like).await
     }
 
-    /// Waits until something like that is said from now on.
+    /// Waits until something like that is reported from now on.
     async fn expect_next<T>(&mut self, what: &str, like: impl Fn(&Fact) -> Option<T>) -> Result<T> {
         let waiting = async {
             loop {
                 let observation = self.receiver.recv().await?;
                 let found = like(&observation.fact);
-                self.said.push(observation);
+                self.observed.push(observation);
                 if found.is_some() {
                     return found;
                 }
             }
         };
         let found = tokio::time::timeout(PATIENCE, waiting).await.ok().flatten();
-        found.with_context(|| format!("nobody said: {what}"))
+        found.with_context(|| format!("never reported: {what}"))
     }
 
     async fn ready(&mut self) -> Result<()> {
@@ -180,7 +182,7 @@ async fn a_killed_child_moves_the_counters_of_a_container_that_lives_on() -> Res
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_containerd_that_goes_away_is_told_and_what_ended_meanwhile_is_made_up_for() -> Result<()> {
+async fn a_containerd_that_goes_away_is_reported_and_what_ended_meanwhile_is_recovered() -> Result<()> {
     let mut node = Node::start().await?;
     let mut sources = Sources::start(&node, 4096);
     sources.ready().await?;
@@ -198,7 +200,7 @@ async fn a_containerd_that_goes_away_is_told_and_what_ended_meanwhile_is_made_up
     }
     let pid = running.pid.context("its pid")?;
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL)?;
-    let said = sources.said.len();
+    let observed = sources.observed.len();
     node.start_containerd().await?;
     for source in [Source::Containerd, Source::Cri] {
         let gap = |fact: &Fact| match fact {
@@ -208,8 +210,8 @@ async fn a_containerd_that_goes_away_is_told_and_what_ended_meanwhile_is_made_up
         let Gap { reason, from, to, .. } = sources.expect("the gap", gap).await?;
         assert_eq!(reason, GapReason::Disconnected);
         assert!(from < to, "{from} {to}");
-        let again = |said: &Observation| said.fact == Fact::Health(source, Health::Ok);
-        if !sources.said[said..].iter().any(again) {
+        let again = |observed: &Observation| observed.fact == Fact::Health(source, Health::Ok);
+        if !sources.observed[observed..].iter().any(again) {
             let again = |fact: &Fact| (*fact == Fact::Health(source, Health::Ok)).then_some(());
             sources.expect_next("that it sees again", again).await?;
         }
@@ -222,7 +224,7 @@ async fn a_containerd_that_goes_away_is_told_and_what_ended_meanwhile_is_made_up
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_cri_alone_tells_how_a_container_ran_and_ended() -> Result<()> {
+async fn the_cri_alone_reports_how_a_container_ran_and_ended() -> Result<()> {
     let node = Node::start().await?;
     let mut sources = Sources::start_with(&node, 4096, false);
     sources.expect("that it sees", |fact| (*fact == Fact::Health(Source::Cri, Health::Ok)).then_some(())).await?;
@@ -241,7 +243,7 @@ async fn an_agent_that_takes_nothing_holds_up_no_container_and_learns_what_it_lo
     let node = Node::start().await?;
     let mut sources = Sources::start(&node, 1);
     sources.ready().await?;
-    // Nobody takes what the sources say now.
+    // From now on the reports of the sources are not read.
     for name in ["one", "two", "three"] {
         let pod = node.kubelet().run(&PodSpec::new(name, [ContainerSpec::new("app", ["true"])])).await?;
         node.kubelet().ended(pod.only_container()).await?;

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 use coroner_proto::v1::{Cause, Diagnosis};
-use coroner_tests::coroner::Heard;
-use coroner_tests::{ContainerSpec, MIB, Pod, Verdict, until_it_minds};
+use coroner_tests::coroner::Received;
+use coroner_tests::{ContainerSpec, MIB, Pod, Verdict, until_it_handles};
 use futures::{StreamExt, TryStreamExt};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -29,11 +29,11 @@ async fn a_child_is_killed_after(others: usize) -> Result<()> {
     let container = ContainerSpec::new("app", ["victim", "child-eat-on-usr1", "200"]).memory_limit(64 * MIB);
     let veteran = run_one(&node, "veteran", container.single_process_oom_kill()).await?;
     let pid = Pid::from_raw(node.kubelet().pid(veteran.only_container()).await?);
-    until_it_minds(pid, "SigCgt", Signal::SIGUSR1).await?;
+    until_it_handles(pid, "SigCgt", Signal::SIGUSR1).await?;
     for kills in 1..=2 {
         kill(pid, Signal::SIGUSR1).context("waking the veteran")?;
         let what = format!("kill {kills} of a child");
-        coroner.wait_for(&what, |heard| (killed(heard, &veteran).len() == kills).then_some(())).await?;
+        coroner.wait_for(&what, |received| (killed(received, &veteran).len() == kills).then_some(())).await?;
         if kills == 1 {
             let names = (0..others).map(|i| format!("short-{i}"));
             let lives = names.map(|name| {
@@ -47,15 +47,15 @@ async fn a_child_is_killed_after(others: usize) -> Result<()> {
             futures::stream::iter(lives).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
         }
     }
-    let heard = coroner.everything().await?;
-    let first: Vec<_> = heard.diagnoses.iter().filter(|d| d.revision == 1 && is_about(d, &veteran)).collect();
+    let received = coroner.everything().await?;
+    let first: Vec<_> = received.diagnoses.iter().filter(|d| d.revision == 1 && is_about(d, &veteran)).collect();
     ensure!(first.len() == 2, "{} diagnoses were begun: {first:#?}", first.len());
     coroner.conclude([Verdict::survived(&veteran, Cause::OomContainerLimit).signal(9)]).await?;
     Ok(())
 }
 
-fn killed(heard: &Heard, pod: &Pod) -> Vec<Diagnosis> {
-    let last = heard.last_revisions().into_iter();
+fn killed(received: &Received, pod: &Pod) -> Vec<Diagnosis> {
+    let last = received.last_revisions().into_iter();
     last.filter(|d| is_about(d, pod) && d.cause() == Cause::OomContainerLimit).cloned().collect()
 }
 

@@ -40,11 +40,11 @@ impl Aggregator {
             .spawn()
             .context("starting the aggregator")?;
         let listening = coroner_tests::until("the aggregator listens", async || {
-            let said = fs::read_to_string(&log).context("reading the aggregator's log")?;
+            let log_text = fs::read_to_string(&log).context("reading the aggregator's log")?;
             if let Some(status) = child.try_wait().context("waiting for the aggregator")? {
-                bail!("the aggregator has ended ({status})\n{said}");
+                bail!("the aggregator has ended ({status})\n{log_text}");
             }
-            let address = said.split_once("listening on ").and_then(|(_, rest)| rest.split_once('\n'));
+            let address = log_text.split_once("listening on ").and_then(|(_, rest)| rest.split_once('\n'));
             Ok(address.map(|(address, _)| format!("http://{address}")))
         });
         let listening = listening.await;

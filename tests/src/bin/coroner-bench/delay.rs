@@ -13,7 +13,7 @@ use coroner_proto::v1::watch_diagnoses_request::Start;
 use coroner_proto::v1::watch_diagnoses_response::Frame;
 use coroner_proto::v1::{Cause, Confidence, WatchDiagnosesRequest};
 use coroner_tests::coroner::Coroner;
-use coroner_tests::{ContainerSpec, MIB, Node, PodSpec, until_it_minds};
+use coroner_tests::{ContainerSpec, MIB, Node, PodSpec, until_it_handles};
 use k8s_cri::v1::runtime_service_client::RuntimeServiceClient;
 use k8s_cri::v1::{ContainerState, ListContainersRequest};
 use nix::sys::signal::{Signal, kill};
@@ -27,12 +27,12 @@ use crate::table;
 const KILLS: usize = 200;
 /// How often the kubelet lists containers (`genericPlegRelistPeriod`, pkg/kubelet/kubelet.go).
 const RELIST: Duration = Duration::from_secs(1);
-/// After so long a witness counts as silent.
+/// After so long a source counts as having missed it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Who may know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Witness {
+enum Source {
     First,
     Certain,
     TaskOom,
@@ -40,26 +40,26 @@ enum Witness {
     Relist,
 }
 
-const WITNESSES: [(Witness, &str); 5] = [
-    (Witness::First, "Coroner's first revision at a gRPC subscriber, whatever its confidence"),
-    (Witness::Certain, "Coroner's certain diagnosis at the same"),
-    (Witness::TaskOom, "containerd's `/tasks/oom`"),
-    (Witness::TaskExit, "containerd's `/tasks/exit`"),
-    (Witness::Relist, "the CRI, listed every second as by the kubelet"),
+const SOURCES: [(Source, &str); 5] = [
+    (Source::First, "Coroner's first revision at a gRPC subscriber, whatever its confidence"),
+    (Source::Certain, "Coroner's certain diagnosis at the same"),
+    (Source::TaskOom, "containerd's `/tasks/oom`"),
+    (Source::TaskExit, "containerd's `/tasks/exit`"),
+    (Source::Relist, "the CRI, listed every second as by the kubelet"),
 ];
 
-/// When each witness first spoke of each container.
+/// When each source first reported each container.
 #[derive(Clone, Debug, Default)]
-struct Heard(Arc<Mutex<HashMap<(Witness, String), Duration>>>);
+struct Times(Arc<Mutex<HashMap<(Source, String), Duration>>>);
 
-impl Heard {
-    fn note(&self, witness: Witness, container: String) {
-        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.entry((witness, container)).or_insert_with(now);
+impl Times {
+    fn note(&self, source: Source, container: String) {
+        let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        times.entry((source, container)).or_insert_with(now);
     }
 
-    fn when(&self, witness: Witness, container: &str) -> Option<Duration> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&(witness, container.to_owned())).copied()
+    fn when(&self, source: Source, container: &str) -> Option<Duration> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&(source, container.to_owned())).copied()
     }
 }
 
@@ -67,11 +67,11 @@ pub(crate) async fn measure() -> Result<String> {
     let node = Node::start().await?;
     let coroner = Coroner::start(&node).await?;
     let recorder = Recorder::start()?;
-    let heard = Heard::default();
+    let times = Times::default();
     let listeners = [
-        tokio::spawn(listen_to_coroner(coroner.clone_client(), heard.clone())),
-        tokio::spawn(listen_to_containerd(node.channel(), heard.clone())),
-        tokio::spawn(list_again_and_again(node.channel(), heard.clone())),
+        tokio::spawn(listen_to_coroner(coroner.clone_client(), times.clone())),
+        tokio::spawn(listen_to_containerd(node.channel(), times.clone())),
+        tokio::spawn(list_again_and_again(node.channel(), times.clone())),
     ];
     let mut victims = vec![];
     for i in 0..KILLS {
@@ -79,10 +79,10 @@ pub(crate) async fn measure() -> Result<String> {
         let pod = node.kubelet().run(&PodSpec::new(&format!("victim-{i}"), [container])).await?;
         let container = pod.only_container();
         let pid = node.kubelet().pid(container).await?;
-        until_it_minds(Pid::from_raw(pid), "SigCgt", Signal::SIGUSR1).await?;
+        until_it_handles(Pid::from_raw(pid), "SigCgt", Signal::SIGUSR1).await?;
         kill(Pid::from_raw(pid), Signal::SIGUSR1).context("waking the victim")?;
         let deadline = now() + PATIENCE;
-        while now() < deadline && WITNESSES.iter().any(|(witness, _)| heard.when(*witness, &container.id).is_none()) {
+        while now() < deadline && SOURCES.iter().any(|(source, _)| times.when(*source, &container.id).is_none()) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         victims.push((pid, container.id.clone()));
@@ -93,10 +93,9 @@ pub(crate) async fn measure() -> Result<String> {
         listener.abort();
     }
     let killed: HashMap<i32, Duration> = recorder.kills()?.into_iter().map(|kill| (kill.pid, kill.at)).collect();
-    let rows = WITNESSES.map(|(witness, name)| {
-        let spans = victims
-            .iter()
-            .filter_map(|(pid, container)| heard.when(witness, container)?.checked_sub(*killed.get(pid)?));
+    let rows = SOURCES.map(|(source, name)| {
+        let spans =
+            victims.iter().filter_map(|(pid, container)| times.when(source, container)?.checked_sub(*killed.get(pid)?));
         let spans: Vec<Duration> = spans.collect();
         let never = KILLS - spans.len();
         (name, spans, never)
@@ -104,7 +103,7 @@ pub(crate) async fn measure() -> Result<String> {
     Ok(table::spans(&format!("{KILLS} OOM kills, from the kernel's kill to"), &rows))
 }
 
-async fn listen_to_coroner(mut client: coroner_tests::coroner::Client, heard: Heard) -> Result<()> {
+async fn listen_to_coroner(mut client: coroner_tests::coroner::Client, times: Times) -> Result<()> {
     let request = WatchDiagnosesRequest { start: Some(Start::FromNow(true)), ..Default::default() };
     let mut frames = client.watch_diagnoses(request).await?.into_inner();
     while let Some(frame) = frames.message().await? {
@@ -112,26 +111,26 @@ async fn listen_to_coroner(mut client: coroner_tests::coroner::Client, heard: He
         for diagnosis in batch.diagnoses {
             let container = diagnosis.container.clone().unwrap_or_default().id;
             if diagnosis.cause() == Cause::OomContainerLimit && diagnosis.confidence() == Confidence::Certain {
-                heard.note(Witness::Certain, container.clone());
+                times.note(Source::Certain, container.clone());
             }
-            heard.note(Witness::First, container);
+            times.note(Source::First, container);
         }
     }
     Ok(())
 }
 
-async fn listen_to_containerd(channel: Channel, heard: Heard) -> Result<()> {
+async fn listen_to_containerd(channel: Channel, times: Times) -> Result<()> {
     let filters = ["/tasks/oom", "/tasks/exit"].map(|topic| format!(r#"namespace==k8s.io,topic=="{topic}""#)).to_vec();
     let mut events = EventsClient::new(channel).subscribe(SubscribeRequest { filters }).await?.into_inner();
     while let Some(envelope) = events.message().await? {
         let event = envelope.event.context("an envelope without an event")?;
         match envelope.topic.as_str() {
-            "/tasks/oom" => heard.note(Witness::TaskOom, TaskOom::decode(event.value.as_slice())?.container_id),
+            "/tasks/oom" => times.note(Source::TaskOom, TaskOom::decode(event.value.as_slice())?.container_id),
             _ => {
                 let exit = TaskExit::decode(event.value.as_slice())?;
                 // Others are processes of exec.
                 if exit.id == exit.container_id {
-                    heard.note(Witness::TaskExit, exit.container_id);
+                    times.note(Source::TaskExit, exit.container_id);
                 }
             }
         }
@@ -139,7 +138,7 @@ async fn listen_to_containerd(channel: Channel, heard: Heard) -> Result<()> {
     Ok(())
 }
 
-async fn list_again_and_again(channel: Channel, heard: Heard) -> Result<()> {
+async fn list_again_and_again(channel: Channel, times: Times) -> Result<()> {
     let mut runtime = RuntimeServiceClient::new(channel);
     let mut relist = tokio::time::interval(RELIST);
     loop {
@@ -147,7 +146,7 @@ async fn list_again_and_again(channel: Channel, heard: Heard) -> Result<()> {
         let containers = runtime.list_containers(ListContainersRequest::default()).await?.into_inner().containers;
         for container in containers {
             if container.state == ContainerState::ContainerExited as i32 {
-                heard.note(Witness::Relist, container.id);
+                times.note(Source::Relist, container.id);
             }
         }
     }

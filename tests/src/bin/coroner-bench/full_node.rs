@@ -1,5 +1,5 @@
-//! What the agent costs on a node with as many pods as the kubelet takes by default, beside stand-ins that speak the API
-//! server's and the kubelet's protocols.
+//! What the agent costs on a node with as many pods as the kubelet accepts by default, beside stand-ins that implement
+//! the API server's and the kubelet's protocols.
 
 use anyhow::{Context, Result};
 use coroner_tests::coroner::{Coroner, NODE_NAME};
@@ -36,14 +36,14 @@ pub(crate) async fn measure() -> Result<String> {
     pods.iter().for_each(|pod| cluster.api.apply("pods", pod.clone()));
     let bytes = pods.iter().map(|pod| pod.to_string().len()).sum::<usize>() / pods.len();
     {
-        let mut told = cluster.kubelet.script();
-        told.pods = json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": pods});
-        told.summary = json!({"node": {"nodeName": NODE_NAME}, "pods": stats}).to_string();
+        let mut script = cluster.kubelet.script();
+        script.pods = json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": pods});
+        script.summary = json!({"node": {"nodeName": NODE_NAME}, "pods": stats}).to_string();
     }
     let coroner = Coroner::start_with(&node, &cluster).await.context("starting beside the stand-ins")?;
     until("the kubelet has been asked for everything", async || {
-        let told = cluster.kubelet.script();
-        Ok(["/pods", "/stats/summary"].iter().all(|path| told.asked.iter().any(|asked| asked == path)).then_some(()))
+        let script = cluster.kubelet.script();
+        Ok(["/pods", "/stats/summary"].iter().all(|path| script.asked.iter().any(|asked| asked == path)).then_some(()))
     })
     .await?;
     let title = format!(

@@ -33,8 +33,9 @@ pub(crate) async fn minute(title: &str, coroner: &Coroner) -> Result<String> {
         let share = (process::cpu(pid)? - before?).as_secs_f64() / MINUTE.as_secs_f64();
         let (resident, most) = process::memory(pid)?;
         let value = format!(
-            "{}, most {}, {:.2} % of a core",
+            "{} ({} without the program's file), most {}, {:.2} % of a core",
             table::mebibytes(resident),
+            table::mebibytes(process::anonymous(pid)?),
             table::mebibytes(most),
             share * 100.0
         );

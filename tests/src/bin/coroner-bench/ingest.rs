@@ -1,5 +1,5 @@
-//! The way from agents to readers: what the aggregator takes, durable, beside the disk's own limit and beside NATS JetStream;
-//! what it serves; and what it costs when there is much of either.
+//! The way from agents to readers: what the aggregator takes, durable, beside the disk's own limit and beside NATS
+//! JetStream; what it serves; and what it costs when there is much of either.
 
 mod ceiling;
 mod connected;

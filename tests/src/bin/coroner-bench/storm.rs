@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use coroner_proto::v1::{Diagnosis, ListDiagnosesRequest};
-use coroner_tests::coroner::{Coroner, Heard};
+use coroner_tests::coroner::{Coroner, Received};
 use coroner_tests::{ContainerSpec, MIB, Node, Pod, PodSpec};
 use tokio::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::{process, table};
 const CONTAINERS: usize = 15;
 const PERIOD_MILLISECONDS: &str = "200";
 const DURATION: Duration = Duration::from_secs(120);
-/// How long the agent may take to tell the rest once the storm is over.
+/// How long the agent may take to report the rest once the storm is over.
 const REST: Duration = Duration::from_secs(30);
 
 pub(crate) async fn measure() -> Result<String> {
@@ -51,19 +51,19 @@ pub(crate) async fn measure() -> Result<String> {
     while rested.elapsed() < REST && accounted(&coroner.everything().await?, &pods).0 < kills {
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    let heard = coroner.everything().await?;
-    let (told, in_gaps) = accounted(&heard, &pods);
+    let received = coroner.everything().await?;
+    let (reported, in_gaps) = accounted(&received, &pods);
     let (after, most) = process::memory(coroner.agent_pid())?;
     let (_, aggregator_most) = process::memory(coroner.aggregator_pid())?;
     let query = |part| table::quantile(&answers, part).map(table::milliseconds).context("no query was answered");
     let rows = [
         ("kills by the kernel", format!("{kills}, {:.0} a minute", kills as f64 / seconds * 60.0)),
-        ("of these told in diagnoses (sum of occurrence counts)", told.to_string()),
+        ("of these reported in diagnoses (sum of occurrence counts)", reported.to_string()),
         (
             "diagnoses, and records that the aggregator keeps of them",
-            format!("{}, {}", heard.last_revisions().len(), heard.diagnoses.len()),
+            format!("{}, {}", received.last_revisions().len(), received.diagnoses.len()),
         ),
-        ("told as lost in gaps", in_gaps.to_string()),
+        ("reported as lost in gaps", in_gaps.to_string()),
         ("agent's memory before, most, after", [before, most, after].map(table::mebibytes).join(", ")),
         ("agent's processor time", format!("{:.1} % of a core", cpu.as_secs_f64() / seconds * 100.0)),
         ("aggregator's memory, most", table::mebibytes(aggregator_most)),
@@ -83,12 +83,12 @@ fn oom_kills() -> Result<u64> {
 }
 
 /// How many kills diagnoses account for, and how many gaps.
-fn accounted(heard: &Heard, pods: &[Pod]) -> (u64, u64) {
+fn accounted(received: &Received, pods: &[Pod]) -> (u64, u64) {
     let is_ours = |diagnosis: &&&Diagnosis| {
         let uid = diagnosis.pod.as_ref().map(|pod| &pod.uid);
         !diagnosis.fatal && pods.iter().any(|ours| Some(&ours.uid) == uid)
     };
-    let told = heard.last_revisions();
-    let told = told.iter().filter(is_ours).map(|diagnosis| u64::from(diagnosis.occurrence_count)).sum();
-    (told, heard.gaps.iter().filter_map(|gap| gap.lost_count).sum())
+    let revisions = received.last_revisions();
+    let reported = revisions.iter().filter(is_ours).map(|diagnosis| u64::from(diagnosis.occurrence_count)).sum();
+    (reported, received.gaps.iter().filter_map(|gap| gap.lost_count).sum())
 }

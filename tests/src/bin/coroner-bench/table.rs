@@ -19,7 +19,7 @@ pub(crate) fn spans(title: &str, rows: &[(&str, Vec<Duration>, usize)]) -> Strin
     text
 }
 
-/// Rows of rates, a second, each beside the first; a row without one says why.
+/// Rows of rates, a second, each compared with the first; a row without one states the reason.
 pub(crate) fn rates(title: &str, unit: &str, rows: &[(String, Result<f64, String>)]) -> String {
     let mut text = format!("| {title} | {unit} | × |\n|---|---:|---:|\n");
     let first = rows.first().and_then(|(_, rate)| rate.as_ref().ok()).copied().unwrap_or(f64::NAN);

@@ -1,4 +1,4 @@
-//! What the aggregator holds for agents that are connected and have nothing to tell.
+//! The memory of the aggregator for agents that are connected and have nothing to report.
 
 use anyhow::Result;
 use futures::{StreamExt, TryStreamExt, stream};

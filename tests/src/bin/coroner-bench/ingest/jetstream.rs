@@ -41,8 +41,9 @@ impl Server {
         bail!("nats-server does not start")
     }
 
-    /// Servers before 2.10 do not know the setting that has each message synced, and do not start with it. Without it they
-    /// write each message before they acknowledge it, and leave the sync to the kernel, which can be told to do it at once.
+    /// Servers before 2.10 do not know the setting that has each message synced, and do not start with it. Without it
+    /// they write each message before they acknowledge it, and leave the sync to the kernel, which can be configured to
+    /// do it at once.
     async fn try_start(setting: bool) -> Result<Option<Self>> {
         let directory = tempfile::tempdir().context("making a directory for nats-server")?;
         let place = directory.path();
@@ -139,7 +140,7 @@ async fn publish(client: Client, batches: Vec<Vec<Vec<u8>>>) -> Result<()> {
     Ok(())
 }
 
-/// Where the server says that it listens, once it does.
+/// The address in the server's log, once it listens.
 fn port(file: &Path) -> Option<u16> {
     let ports: Value = serde_json::from_str(&fs::read_to_string(file).ok()?).ok()?;
     ports["nats"][0].as_str()?.rsplit_once(':')?.1.parse().ok()

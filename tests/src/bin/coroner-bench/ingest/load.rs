@@ -25,10 +25,10 @@ const BYTES: usize = 1024;
 const OF_A_POD: u64 = 10;
 /// Connections that are made at once.
 const CONNECTING: usize = 64;
-/// How long an agent waits that is told to come again.
+/// How long an agent waits that is asked to retry.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// So many diagnoses, told by so many agents at once.
+/// So many diagnoses, pushed by so many agents at once.
 pub(super) struct Load {
     agents: u64,
     of_each: u64,

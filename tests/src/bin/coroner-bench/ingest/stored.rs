@@ -28,7 +28,7 @@ pub(super) async fn measure(stored: u64) -> Result<String> {
 /// What each question took, and what the aggregator holds then.
 async fn ask(stored: u64) -> Result<(Vec<Duration>, String)> {
     let aggregator = Aggregator::start().await?;
-    // In parts: what is pushed is made before, and there is no room for all of it at once.
+    // In parts: pushes are prepared before, and all of them at once do not fit into memory.
     load::fill(&aggregator, stored).await?;
     let mut client = aggregator.feed().await?;
     let mut spans = Vec::new();
