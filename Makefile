@@ -1,22 +1,26 @@
-# Everything that a person or a machine has to type. Each target installs the Debian packages that it needs, and says so.
+# Every command of the project. Each target prints the Debian packages that it needs, and installs them.
 
 # What cargo needs beside Rust: a linker, a C compiler for SQLite and the TLS library, protoc for containerd's messages.
 BUILD := gcc libc6-dev protoc=protobuf-compiler
 # What checks the protocol beside the compiler; `scripts/tools` installs it.
 BUF   := target/tools/node_modules/.bin/buf
+# Licences, bans and sources of all crates. Not its advisories: they are a repository of their own, which not every network lets through.
+DENY  := target/tools/deny/bin/cargo-deny
 # What the tests start: container runtimes, receivers of exporters, the image's shell, the virtual machine, the builder of our own image.
 NODE  := containerd=containerd runc=runc busybox-static
-TESTS := $(NODE) dockerd=docker.io qemu-system-x86_64=qemu-system-x86 cpio binutils buildah=buildah ip=iproute2 mkfs.ext4=e2fsprogs openssl faketime rsyslogd=rsyslog rsyslog-gnutls nats-server python3-venv
+TESTS := $(NODE) dockerd=docker.io qemu-system-x86_64=qemu-system-x86 cpio binutils buildah=buildah ip=iproute2 mkfs.ext4=e2fsprogs openssl faketime rsyslogd=rsyslog rsyslog-gnutls nats-server python3-venv chromium fonts-noto-cjk
 
-.PHONY: help demo test soak lint bench released
+.PHONY: help demo test soak lint bench release released pictures
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    kill processes in cgroups of their own and explain each death as it comes (root)"
 	@echo "make test    formatting, lints and every test: on this kernel, and in a virtual machine with cgroup v2 (root)"
 	@echo "make soak    what takes too long for make test: every recorded case over days, a year of a busy node, 2,000 containers (root)"
-	@echo "make lint    formatting, lints, documentation and the protocol only"
+	@echo "make lint    formatting, lints, words, documentation and the protocol only"
 	@echo "make released   record proto/ as it is: from then on nothing in it may break for those who use it"
+	@echo "make pictures   draw the pictures of the documents again"
+	@echo "make release    archive of the command line, chart, SBOM, krew manifest and checksums, in target/release-files"
 	@echo "make bench   delay, memory and CPU of agent and aggregator, measured on this machine (root)"
 
 demo:
@@ -27,7 +31,7 @@ demo:
 # `--all-targets` also builds the programs that the tests start. The tests of a node follow in the same build.
 test: root lint
 	@scripts/need $(TESTS)
-	@scripts/tools python nginx
+	@scripts/tools python nginx prometheus
 	cargo build --locked --workspace --all-targets
 	cargo test --locked --workspace --no-fail-fast
 
@@ -39,10 +43,12 @@ soak: root
 	cargo test --locked --profile soak --package coroner-tests --test node -- --ignored two_thousand
 
 lint:
-	@scripts/need $(BUILD) npm=npm
-	@scripts/tools buf
+	@scripts/need $(BUILD) npm=npm python3-venv
+	@scripts/tools buf deny
+	scripts/words
 	$(BUF) lint proto
 	$(BUF) breaking proto --against proto/released.binpb
+	$(DENY) --locked check bans licenses sources
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --locked --workspace --no-deps --document-private-items
@@ -50,10 +56,31 @@ lint:
 released: lint
 	$(BUF) build proto --exclude-source-info --output proto/released.binpb
 
+# For other platforms: build `coroner` there, and run deploy/release with all of them. docs/release.md has the rest.
+release:
+	@scripts/need $(BUILD) python3
+	cargo build --locked --release --package coroner-cli
+	deploy/release target/release-files linux-$$(dpkg --print-architecture)=target/release/coroner
+
 bench: root
 	@scripts/need $(BUILD) $(NODE)
 	cargo build --locked --release --workspace --bins
 	target/release/coroner-bench
+
+pictures:
+	@scripts/need $(BUILD)
+	cargo build --locked --package coroner-cli
+	@for language in en zh; do \
+		COLUMNS=100 scripts/picture docs/images/why.$$language.svg "coroner why" \
+			target/debug/coroner replay --lang $$language --color always tests/corpus/cases/oom-child; \
+	done
+
+	@scripts/need $(NODE) chromium fonts-noto-cjk
+	@scripts/tools python
+	cargo build --locked --package coroner-aggregator
+	CORONER_PICTURES=$$(mktemp -d) && export CORONER_PICTURES && \
+		cargo test --locked --package coroner-tests --test consumers every_view && \
+		cp $$CORONER_PICTURES/page-overview.*.png docs/images/ && rm -r $$CORONER_PICTURES
 
 .PHONY: root
 root:

@@ -1,4 +1,4 @@
-//! Logs of containers, which may say anything, and what is withheld from them.
+//! Logs of containers, with arbitrary contents, and what is withheld from them.
 #![no_main]
 
 use coroner_diagnosis::{observation::log::Line, redact};
