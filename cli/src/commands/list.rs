@@ -72,6 +72,7 @@ async fn list_each(
     if pages.cut {
         out.note(&command::only_newest(limit));
     }
+    pages.note_unreadable(out);
     Ok(found)
 }
 
@@ -97,6 +98,7 @@ async fn list_episodes(
             }
         }
     }
+    pages.note_unreadable(out);
     let episodes: Vec<Episode> = episodes.into_vec();
     if episodes.is_empty() {
         return Ok(false);

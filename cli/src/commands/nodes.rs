@@ -52,6 +52,7 @@ pub(crate) async fn run(aggregator: &AggregatorArgs, out: &mut Out) -> Result<Ou
             open.entry(name).or_default().push(diagnosis);
         }
     }
+    pages.note_unreadable(out);
     let now = Timestamp::now();
     let table = table(&status.nodes, &open, now, out.reader.language).render(out);
     out.write(&table)?;

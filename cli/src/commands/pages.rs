@@ -7,6 +7,8 @@ use crate::{
     args::AggregatorArgs,
     client::{self, Client},
     exit::Failure,
+    messages::notes,
+    out::Out,
 };
 
 /// Diagnoses that are asked for at once.
@@ -25,12 +27,14 @@ pub(crate) struct Pages {
     done: bool,
     /// Whether there was more than was asked for.
     pub(crate) cut: bool,
+    /// Diagnoses on the pages so far that the ledger holds and cannot read.
+    pub(crate) unreadable: u64,
 }
 
 impl Pages {
     /// At most `limit` of the diagnoses that answer the request.
     pub(crate) fn new(request: ListDiagnosesRequest, limit: usize) -> Self {
-        Self { request, left: limit, done: false, cut: false }
+        Self { request, left: limit, done: false, cut: false, unreadable: 0 }
     }
 
     /// The next page; `None` after the last.
@@ -51,10 +55,18 @@ impl Pages {
         let mut answer = answer.map_err(|status| client::refused(aggregator, &status))?.into_inner();
         let more = !answer.next_page_token.is_empty();
         self.cut = answer.diagnoses.len() > self.left || (more && answer.diagnoses.len() == self.left);
+        self.unreadable += u64::from(answer.unreadable_count);
         answer.diagnoses.truncate(self.left);
         self.left -= answer.diagnoses.len();
         self.done = !more || self.left == 0;
         self.request.page_token = answer.next_page_token;
         Ok(Some(answer.diagnoses))
+    }
+
+    /// Notes how many diagnoses the answer lacks because they cannot be read.
+    pub(crate) fn note_unreadable(&self, out: &Out) {
+        if self.unreadable > 0 {
+            out.note(&notes::unreadable(self.unreadable));
+        }
     }
 }

@@ -30,7 +30,7 @@ const MOST_OTHERS: usize = 20;
 pub(crate) async fn run(args: &WhyArgs, aggregator: &AggregatorArgs, out: &mut Out) -> Result<Outcome, Failure> {
     let target = Target::of(args)?;
     let mut client = client::connect(aggregator).await?;
-    let ordered = in_order(all_of(args, &mut client, aggregator).await?);
+    let ordered = in_order(all_of(args, &mut client, aggregator, out).await?);
     let Some(first) = ordered.first() else {
         unknown::explain(args, &target, &mut client, aggregator, out).await?;
         return Ok(Outcome::Nothing);
@@ -54,9 +54,10 @@ pub(crate) async fn all_of(
     args: &WhyArgs,
     client: &mut Client,
     aggregator: &AggregatorArgs,
+    out: &Out,
 ) -> Result<Vec<Diagnosis>, Failure> {
     let target = Target::of(args)?;
-    let mut diagnoses = find(&target, args.container.as_deref(), client, aggregator).await?;
+    let mut diagnoses = find(&target, args.container.as_deref(), client, aggregator, out).await?;
     if diagnoses.is_empty() && target.kind == Kind::Any && get::could_be_uid(&target.name) {
         diagnoses.extend(get::find(&target.name, client, aggregator).await?.and_then(|found| found.diagnosis));
     }
@@ -71,6 +72,7 @@ async fn find(
     container: Option<&str>,
     client: &mut Client,
     aggregator: &AggregatorArgs,
+    out: &Out,
 ) -> Result<Vec<Diagnosis>, Failure> {
     let mut diagnoses = Vec::new();
     for filter in target.filters(container) {
@@ -79,6 +81,7 @@ async fn find(
         while let Some(page) = pages.next(client, aggregator).await? {
             diagnoses.extend(page);
         }
+        pages.note_unreadable(out);
     }
     Ok(diagnoses)
 }

@@ -26,6 +26,7 @@ coroner_diagnosis::messages! {
     ledger_is_empty();
     ledger_waits(count: Count);
     similar(names: Identifiers);
+    unreadable(count: Count);
     scan_ended(count: Count, moment: Identifier);
     columns_hidden(columns: Identifiers);
     stream_broke(reason: Phrase, seconds: Identifier);

@@ -108,7 +108,10 @@ fn run(
             let Some(process) = watched.look(&processes) else { continue };
             let send = |reading| worker.send(worker.outlet.now(fact(reading)));
             let has_ended = before.is_some_and(|before| process.is_none_or(|process| process.pid != before.pid));
-            let lines = if has_ended { last_words::of(&host.log, watched.daemon) } else { Vec::new() };
+            let lines = match before.filter(|_| has_ended) {
+                Some(before) => last_words::of(host, watched.daemon, before.pid),
+                None => Vec::new(),
+            };
             let started = watched.process.filter(|_| process.is_some()).and_then(|(_, ticks)| started(ticks));
             state.change(|report| {
                 record_process(report, watched.daemon, process, started);

@@ -1,5 +1,5 @@
-//! The last lines that a daemon logged before it ended, where it logs into a file: `kubelet.log` or `containerd.log` of
-//! the node's /var/log. What is in systemd's journal is not read.
+//! The last lines that a daemon logged before it ended: from `kubelet.log` or `containerd.log` in the node's /var/log,
+//! where it logs into a file, else from systemd's journal.
 
 use std::{
     fs::{File, OpenOptions},
@@ -10,7 +10,11 @@ use std::{
 };
 
 use coroner_diagnosis::{observation::node::Daemon, redact};
+use jiff::Timestamp;
 use nix::fcntl::OFlag;
+
+use super::journal;
+use crate::host::HostRoot;
 
 /// Bytes at the end of the file that are read.
 const TAIL: u64 = 8 << 10;
@@ -23,17 +27,22 @@ const FRESH: Duration = Duration::from_secs(30);
 /// The files by their names.
 const FILES: [(Daemon, &str); 2] = [(Daemon::Kubelet, "kubelet.log"), (Daemon::Runtime, "containerd.log")];
 
-/// Which of these files can be read; the others, for the report.
-pub(super) fn unreadable(log: &Path) -> Vec<String> {
-    let paths = FILES.iter().map(|(_, name)| log.join(name));
+/// What cannot be read, for the report; nothing where there is a journal, which has the lines of all daemons.
+pub(super) fn unreadable(host: &HostRoot) -> Vec<String> {
+    if !journal::directories(host).is_empty() {
+        return Vec::new();
+    }
+    let paths = FILES.iter().map(|(_, name)| host.log.join(name));
     paths.filter(|path| open(path).is_err()).map(|path| path.display().to_string()).collect()
 }
 
-/// The last lines of a daemon that has just ended, with secrets withheld, the oldest first; none where they cannot be
-/// read.
-pub(super) fn of(log: &Path, daemon: Daemon) -> Vec<String> {
+/// The last lines of a daemon whose process has just ended, with secrets withheld, the oldest first; none where they
+/// cannot be read.
+pub(super) fn of(host: &HostRoot, daemon: Daemon, pid: i32) -> Vec<String> {
     let name = FILES.iter().find(|(of, _)| *of == daemon).map(|(_, name)| *name);
-    name.and_then(|name| tail(&log.join(name))).unwrap_or_default()
+    let lines = name.and_then(|name| tail(&host.log.join(name)));
+    let lines = lines.unwrap_or_else(|| journal::messages(host, pid, Timestamp::now() - FRESH, LINES));
+    lines.iter().map(|line| redact::cut(&redact::clean(line.trim_end()).0, LINE)).collect()
 }
 
 /// Opens a log. A pipe in its place would keep a reader waiting for a writer.
@@ -56,7 +65,7 @@ fn tail(path: &Path) -> Option<Vec<String>> {
     // The first line is cut off at its beginning, unless the file was read from its start.
     let lines: Vec<_> = text.lines().skip(usize::from(from > 0)).filter(|line| !line.trim().is_empty()).collect();
     let last = lines.iter().skip(lines.len().saturating_sub(LINES));
-    Some(last.map(|line| redact::cut(&redact::clean(line.trim_end()).0, LINE)).collect())
+    Some(last.map(|line| (*line).to_owned()).collect())
 }
 
 #[cfg(test)]
@@ -68,20 +77,25 @@ mod tests {
     #[test]
     fn the_end_of_a_fresh_file_is_read_and_secrets_are_not() {
         let root = tempfile::tempdir().unwrap();
-        let path = root.path().join("kubelet.log");
-        assert_eq!(of(root.path(), Daemon::Kubelet), Vec::<String>::new());
-        assert_eq!(unreadable(root.path()).len(), 2);
+        let host = HostRoot::at(root.path());
+        fs::create_dir_all(&host.log).unwrap();
+        let path = host.log.join("kubelet.log");
+        let last = || of(&host, Daemon::Kubelet, 7);
+        assert_eq!(last(), Vec::<String>::new());
+        assert_eq!(unreadable(&host).len(), 2);
         let long = (0..1000).map(|n| format!("I1128 line {n}\n")).collect::<String>();
         fs::write(&path, format!("{long}E1128 \"command failed\" err=\"running with swap on is not supported\"\n"))
             .unwrap();
-        let lines = of(root.path(), Daemon::Kubelet);
+        let lines = last();
         assert_eq!(lines.len(), LINES);
         assert_eq!(lines[0], "I1128 line 996");
         assert!(lines[4].contains("swap on"), "{lines:?}");
         fs::write(&path, "started with password=hunter2-hunter2\n").unwrap();
-        assert!(!of(root.path(), Daemon::Kubelet)[0].contains("hunter2"));
+        assert!(!last()[0].contains("hunter2"));
         File::options().write(true).open(&path).unwrap().set_modified(SystemTime::now() - FRESH * 2).unwrap();
-        assert_eq!(of(root.path(), Daemon::Kubelet), Vec::<String>::new(), "of an earlier process");
-        assert_eq!(unreadable(root.path()).len(), 1);
+        assert_eq!(last(), Vec::<String>::new(), "of an earlier process");
+        assert_eq!(unreadable(&host).len(), 1);
+        fs::create_dir(host.log.join("journal")).unwrap();
+        assert_eq!(unreadable(&host), Vec::<String>::new());
     }
 }

@@ -4,13 +4,14 @@
 //! - [`daemons`]: whether kubelet and runtime have a process, and whether it is stopped.
 //! - [`answers`]: whether they answer.
 //! - [`certificate`]: until when the kubelet's certificate is valid.
-//! - [`last_words`]: what a daemon logged before it ended.
+//! - [`last_words`]: what a daemon logged before it ended, in a file or in the journal.
 //! - [`condition`]: pressure, tables, mounts, processes that the kernel does not let go.
 
 mod answers;
 mod certificate;
 mod condition;
 mod daemons;
+mod journal;
 mod last_words;
 
 use std::sync::Arc;
@@ -42,7 +43,7 @@ pub(super) fn spawn(site: &Site, settings: &Settings, state: &NodeState, healthz
 
 /// The checks that cannot be made here, with the reason.
 fn unobserved(settings: &Settings) -> Vec<UnobservedCheck> {
-    let logs = last_words::unreadable(&settings.host.log);
+    let logs = last_words::unreadable(&settings.host);
     let lines = (!logs.is_empty()).then(|| ("last_lines", format!("not readable: {}", logs.join(", "))));
     let certificate = settings.kubelet.url.is_none();
     let certificate = certificate.then(|| ("certificate", "the kubelet's address is not known".to_owned()));

@@ -33,7 +33,7 @@ pub(crate) async fn run(
         all_namespaces: false,
         container: None,
     };
-    let found = why::all_of(&asked, &mut client, aggregator).await?;
+    let found = why::all_of(&asked, &mut client, aggregator, out).await?;
     if found.is_empty() {
         out.note(&command::none_of(subject));
         return Ok(Outcome::Nothing);

@@ -36,6 +36,10 @@ ledger_waits = { $count ->
     [one] One record waits to be stored
    *[other] { $count } records wait to be stored
 } and cannot be found yet; check the volume of the aggregator if this persists.
+unreadable = { $count ->
+    [one] One diagnosis can no longer be read from the ledger
+   *[other] { $count } diagnoses can no longer be read from the ledger
+}; the answer lacks what they contain.
 similar = Recorded under similar names: { $names }.
 
 ## Tables

@@ -33,6 +33,7 @@ node_has_pods = 查看该节点上 Pod 的诊断：coroner list --node { $node }
 ledger_reaches = 记录最早可追溯到 { $moment }，即 { $age } 前。
 ledger_is_empty = 目前还没有任何记录；`coroner status` 可查看哪些节点在上报。
 ledger_waits = 有 { $count } 条记录正在等待写入，暂时无法查到；如果持续如此，请检查聚合器的存储卷。
+unreadable = 有 { $count } 条诊断已无法从账本中读取，因此未包含在结果中。
 similar = 名称相近且有记录的对象：{ $names }。
 
 ## Tables
