@@ -10,7 +10,7 @@ use thiserror::Error;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why the API server cannot be asked.
+/// Why there is no client of the API server.
 #[derive(Debug, Error)]
 pub enum NoCluster {
     /// The process runs in no pod with a ServiceAccount, and was given no kubeconfig.
