@@ -49,11 +49,11 @@ oom_cgroup_memory = According to the kernel, the container's memory consisted of
 oom_memory_volume = Files in memory-backed volumes ({ $volumes }) are tmpfs and count towards the limit.
 oom_limit_not_applied = The Pod asks for a limit of { $wanted }, but the container still had { $applied }.
 oom_node_available = The node had { $available } available.
-oom_within_limit = This container used { $usage } and was within its limit of { $limit }.
-oom_without_limit = This container used { $usage } and has no memory limit.
+oom_within_limit = This container used { $usage } when last sampled, within its limit of { $limit }.
+oom_without_limit = This container used { $usage } when last sampled, and has no memory limit.
 oom_score = Its oom_score_adj was { $score }; the kernel prefers processes with a high value.
 oom_grew_most = The memory of another container had grown most: by { $growth } in five minutes.
-oom_grew_most_itself = Its own memory had grown most: by { $growth } in five minutes.
+oom_grew_most_itself = The memory of this container had grown most: by { $growth } in five minutes.
 oom_shared_limit = The limit that was reached is that of { $cgroup }, which holds many pods.
 
 ## Which limit was reached

@@ -38,7 +38,7 @@ next_grace_period = If the program needs longer to stop, raise terminationGraceP
 next_process_limit = Find out why the program starts so many processes or threads; raise the limit if the number is right.
 next_sandbox_log = Look for the reason in the log of the container runtime on the node: journalctl -u containerd
 next_nothing = Nothing to fix.
-next_sender = Find out who runs the sender that is named in the evidence; OOM daemons and clean-up scripts on the node are usual suspects: kubectl debug node/{ $node } -it --image=busybox
+next_sender = Find out who runs the sender that the evidence names; OOM daemons and clean-up scripts on the node are common ones: kubectl debug node/{ $node } -it --image=busybox
 next_core_dump = Look up the address in the binary (addr2line), or capture a core dump.
 next_roll_back = If the crashes started with a new image, roll back to the previous one: kubectl rollout undo deployment/NAME
 next_shm = Look for a truncated file, a full /dev/shm (64 MiB by default) or a full disk: kubectl -n { $namespace } exec { $pod } -c { $container } -- df -h
