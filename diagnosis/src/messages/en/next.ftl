@@ -102,7 +102,7 @@ next_api_server = Check the node's connection to the API server: address, firewa
 next_node_console = Check the machine from outside: its console, its power, the status at the cloud provider; kubectl describe node { $node }
 next_last_boot = Read the journal of the previous boot on the node: journalctl -b -1 -e
 next_images_disk = Find out what grew: images, container layers, logs or volumes: kubectl debug node/{ $node } -it --image=busybox -- df -h /host
-next_certificate = Renew the certificate, and find out why it was not rotated; its request may wait for approval: kubectl get csr; on the node: journalctl -u kubelet
+next_certificate = Renew the certificate, and find out why it was not rotated; its signing request may wait for approval: kubectl get csr
 next_clock = Check the time synchronization on the node: chronyc tracking; timedatectl
 next_kernel_fault = Read the kernel log on the node (journalctl -k), and drain the node if the fault recurs: kubectl drain { $node } --ignore-daemonsets
 next_conntrack = Find what opens so many connections, and raise the limit if they are legitimate: conntrack -C; sysctl net.netfilter.nf_conntrack_max

@@ -102,7 +102,7 @@ next_api_server = 检查节点到 API 服务器的网络：地址、防火墙、
 next_node_console = 从外部检查该机器：控制台、电源、云平台上的状态；kubectl describe node { $node }
 next_last_boot = 在节点上查看上一次启动的日志：journalctl -b -1 -e
 next_images_disk = 查明是什么在增长：镜像、容器层、日志还是卷：kubectl debug node/{ $node } -it --image=busybox -- df -h /host
-next_certificate = 更新证书，并查明为何没有自动轮换；其签名请求可能在等待批准：kubectl get csr；在节点上：journalctl -u kubelet
+next_certificate = 更新证书，并查明为何没有自动轮换；其签名请求可能在等待批准：kubectl get csr
 next_clock = 检查节点的时间同步：chronyc tracking; timedatectl
 next_kernel_fault = 在节点上查看内核日志（journalctl -k）；如果故障反复出现，请腾空节点：kubectl drain { $node } --ignore-daemonsets
 next_conntrack = 查明是什么建立了如此多的连接；如果连接正常，请调高该限制：conntrack -C; sysctl net.netfilter.nf_conntrack_max
