@@ -39,7 +39,7 @@ oom_process_memory = { $name }（PID { $pid }，{ $parts }）
 oom_part_anonymous = 匿名内存 { $size }
 oom_part_file = 文件内存 { $size }
 oom_part_shared = tmpfs 与共享内存 { $size }
-oom_part_cache = 页面缓存 { $size }
+oom_part_cache = 页缓存 { $size }
 oom_part_kernel = 内核内存 { $size }
 
 ## The numbers

@@ -6,7 +6,7 @@ node_daemon_down = { $daemon ->
 node_daemon_ended = 其进程（PID { $pid }）已结束，且没有新进程接替。
 node_daemon_ended_asked = 其进程（PID { $pid }）收到 SIGTERM 停止请求后结束，且没有新进程接替。
 node_daemon_ended_signal = 其进程（PID { $pid }）被 { $signal } 终止，且没有新进程接替。
-node_daemon_exited = 其进程（PID { $pid }）以状态码 { $code } 退出，且没有新进程接替。
+node_daemon_exited = 其进程（PID { $pid }）以退出码 { $code } 退出，且没有新进程接替。
 node_daemon_refuses = 它此前可以应答，现在拒绝连接：“{ $error }”。
 node_daemon_effect = { $daemon ->
     [kubelet] 已运行的容器不受影响，但在 kubelet 恢复之前，该节点无法启动、停止、探测或上报任何容器。
