@@ -17,7 +17,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use nix::time::{ClockId, clock_gettime};
 
-/// One moment by both clocks.
+/// One moment, read from both clocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Anchor {
     /// The wall clock at that moment.
@@ -76,13 +76,13 @@ impl KernelLogClock {
         self.lag = Some((lag, read.monotonic));
     }
 
-    /// The wall time of a record.
+    /// The wall time of a record whose time in the log is `record`.
     pub fn wall(&self, record: Duration, now: &Anchor) -> Timestamp {
         let monotonic = signed(record).saturating_add(self.lag());
         now.wall(Duration::try_from(monotonic).unwrap_or_default())
     }
 
-    /// What the log's clock shows now.
+    /// The time of the log's clock at the anchor `now`.
     pub fn reading(&self, now: &Anchor) -> Duration {
         Duration::try_from(signed(now.monotonic).saturating_sub(self.lag())).unwrap_or_default()
     }

@@ -199,7 +199,7 @@ pub struct Config {
     pub health_listen: Option<SocketAddr>,
     /// The address of the agent's pod.
     pub pod_ip: Option<IpAddr>,
-    /// How log lines look.
+    /// The format of log lines on stderr.
     pub log_format: logging::Format,
 }
 
@@ -210,7 +210,7 @@ pub struct NodeConfig {
     pub name: Option<String>,
     /// The cluster's uid; empty where it is not known.
     pub cluster_uid: String,
-    /// How the sources see it.
+    /// The settings of the sources.
     pub sources: Settings,
 }
 
@@ -223,11 +223,11 @@ pub struct RecordConfig {
     pub duration: Duration,
     /// Bound of what is written, in bytes.
     pub max_bytes: u64,
-    /// Which pods it is about.
+    /// The pods and namespaces that are recorded.
     pub scope: Scope,
 }
 
-/// What this process is started as.
+/// What this process was started to do.
 #[derive(Clone, Debug)]
 pub enum Command {
     /// The agent.

@@ -63,7 +63,7 @@ impl Pulse {
     }
 }
 
-/// The one owner of the examiner.
+/// The task that owns the examiner.
 #[derive(Debug)]
 pub struct Examination {
     /// The name of the node.
@@ -74,11 +74,11 @@ pub struct Examination {
     pub continuation: Continuation,
     /// States of the node that are not over.
     pub states: OpenStates,
-    /// What the checks of the node see.
+    /// The state of the node that its checks fill.
     pub node_state: NodeState,
-    /// Takes what is reported.
+    /// The outbox that diagnoses are appended to.
     pub outbox: Keeper,
-    /// Shows how the sources are.
+    /// The board with the health of each source.
     pub board: Board,
     /// Asks for logs of containers that failed.
     pub logs: logs::Requests,

@@ -16,7 +16,7 @@ const INTERVAL: Duration = Duration::from_secs(15);
 /// Upper bounds in seconds: most verdicts leave within two, those that wait for slow sources within half a minute.
 const LATENCY_BUCKETS: [f64; 10] = [0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0];
 
-/// Counters of the examination.
+/// The metrics of the examination.
 #[derive(Clone, Debug)]
 pub struct Gauges {
     observations: BTreeMap<Source, Counter>,
@@ -66,7 +66,7 @@ impl Gauges {
         self.latency.observe(seconds);
     }
 
-    /// Measures what the examiner keeps.
+    /// Sets the gauges of what the examiner keeps.
     pub fn measure(&self, sizes: &Sizes) {
         let Sizes { containers, pods, objects, statements, subjects, waiting, refused } = *sizes;
         for (gauge, size) in self.kept.iter().zip([containers, pods, objects, statements, subjects, waiting]) {
@@ -76,7 +76,7 @@ impl Gauges {
     }
 }
 
-/// Measures the outbox now and then.
+/// The task that measures the outbox at intervals.
 #[derive(Clone, Debug)]
 pub struct OutboxGauges {
     waiting: Gauge,

@@ -31,7 +31,7 @@ const BYTES: u64 = 1 << 20;
 /// What is found again is found within this time.
 const FOUND_AGAIN: Duration = Duration::from_secs(90);
 
-/// Keeps the states that are not over.
+/// Stores the states of the node that are not over, for the next agent.
 #[derive(Debug)]
 pub struct OpenStates {
     /// The contents of the file; none before there is a change.
@@ -82,7 +82,7 @@ impl OpenStates {
         (states, Writer { path, kept: written })
     }
 
-    /// What the agent before reported.
+    /// The states that the previous agent had reported and not ended.
     pub fn earlier(&self) -> impl Iterator<Item = &Diagnosis> {
         self.before.values()
     }

@@ -54,20 +54,20 @@ const RETRY: Duration = Duration::from_secs(2);
 pub struct Batch {
     /// The stream that they are of. Also set if there are none.
     pub stream_id: String,
-    /// Not acknowledged yet, the oldest first.
+    /// The records that are not acknowledged yet, the oldest first.
     pub records: Vec<OutboxRecord>,
 }
 
 /// How much a batch may hold. One record is given even if it is larger.
 #[derive(Clone, Copy, Debug)]
 pub struct Limit {
-    /// The number of records in it.
+    /// The most records of a batch.
     pub records: usize,
-    /// So many bytes of encoded records.
+    /// The most bytes of encoded records of a batch.
     pub bytes: usize,
 }
 
-/// How much an outbox holds.
+/// How much an outbox holds at present.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sizes {
     /// Records that are not acknowledged. Discarded ones may be among them.

@@ -15,7 +15,7 @@ use tracing::{debug, info, warn};
 
 use crate::sources;
 
-/// The outbox' name among the sources.
+/// The name of the outbox among the sources.
 pub const OUTBOX: &str = "outbox";
 /// The name under which the state of the case files is shown.
 pub const CASE_FILES: &str = "case_files";
@@ -42,13 +42,13 @@ impl Default for Board {
 pub struct Changes(watch::Receiver<BTreeMap<&'static str, SourceStatus>>);
 
 impl Changes {
-    /// Whether there is something to report.
+    /// Whether the board has changed since it was last reported.
     pub fn any(&self) -> bool {
         // The board is gone: nothing changes any more.
         self.0.has_changed().unwrap_or(false)
     }
 
-    /// Waits until there is.
+    /// Waits until the board has changed.
     pub async fn wait(&self) {
         if self.0.clone().changed().await.is_err() {
             std::future::pending().await
@@ -140,12 +140,12 @@ impl Board {
         });
     }
 
-    /// Notifies of every change.
+    /// A receiver of the changes of this board.
     pub fn changes(&self) -> Changes {
         Changes(self.sources.subscribe())
     }
 
-    /// All of it, for the wire.
+    /// The status of all sources, as the protocol holds it.
     pub fn sources(&self) -> Vec<SourceStatus> {
         self.sources.borrow().values().cloned().collect()
     }
@@ -162,7 +162,7 @@ impl Board {
     }
 }
 
-/// A time on the wire.
+/// A point in time, as the protocol holds it.
 pub fn wire_time(time: Timestamp) -> prost_types::Timestamp {
     let mut wire = prost_types::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() };
     wire.normalize();

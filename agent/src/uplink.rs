@@ -42,7 +42,7 @@ use crate::{
     status::{Board, Changes, OUTBOX, wire_time},
 };
 
-/// Without records, the agent pushes so often.
+/// How often the agent pushes when it has no records.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
 /// A change of a source's health is reported at once, but no more often than this.
 const NEWS: Duration = Duration::from_millis(500);
@@ -53,7 +53,7 @@ const MAX_BYTES: usize = 1 << 20;
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Pushes what the outbox holds.
+/// The task that pushes the records of the outbox.
 #[derive(Debug)]
 pub struct Uplink {
     node: String,
@@ -361,7 +361,7 @@ fn connect(aggregator: &Aggregator) -> Result<IngestServiceClient<Channel>, Stat
     channel(aggregator).map(IngestServiceClient::new)
 }
 
-/// The same for any of its services.
+/// A connection for any service of the aggregator, made when it is first used.
 pub(crate) fn channel(aggregator: &Aggregator) -> Result<Channel, Status> {
     let mut endpoint = Endpoint::from_shared(aggregator.url.clone())
         .map_err(|error| Status::failed_precondition(format!("{}: {error}", aggregator.url)))?

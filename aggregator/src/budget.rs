@@ -47,7 +47,7 @@ impl Budget {
         Self::of(Limits::find().memory().map_or(UNLIMITED, |memory| memory.limit))
     }
 
-    /// By this limit in bytes.
+    /// The budget for this memory limit in bytes.
     pub fn of(limit: u64) -> Self {
         Self { limit }
     }
@@ -56,7 +56,7 @@ impl Budget {
         self.limit / 100 * percent
     }
 
-    /// Connections over TCP at once.
+    /// The most connections over TCP at once.
     pub(crate) fn connections(self) -> usize {
         number(self.percent(37) / CONNECTION, 64, 8192)
     }
@@ -66,7 +66,7 @@ impl Budget {
         if self.limit < GIB { WINDOW } else { LARGE_WINDOW }
     }
 
-    /// Requests whose bodies wait to be read.
+    /// The most requests whose bodies wait to be read.
     pub(crate) fn waiting_requests(self) -> usize {
         number(self.percent(6) / u64::from(self.window()), 16, 2048)
     }
@@ -86,12 +86,12 @@ impl Budget {
         number(self.answer_bytes() / 24, 512 * KIB, 3 * MIB)
     }
 
-    /// Streams of programs at once.
+    /// The most streams of programs at once.
     pub(crate) fn streams(self) -> usize {
         number(self.percent(5) / STREAM, 16, 256)
     }
 
-    /// Streams of browsers at once.
+    /// The most streams of browsers at once.
     pub(crate) fn browsers(self) -> usize {
         number(self.percent(4) / BROWSER, 64, 2048)
     }
@@ -101,7 +101,7 @@ impl Budget {
         i64::try_from((self.percent(6) / KIB).clamp(2 * KIB, 32 * KIB)).unwrap_or(i64::MAX)
     }
 
-    /// The same of each of its readers.
+    /// KiB of the ledger's pages that each of its readers holds.
     pub(crate) fn reader_cache_kib(self) -> i64 {
         i64::try_from((self.percent(3) / 8 / KIB).clamp(512, 4 * KIB)).unwrap_or(i64::MAX)
     }

@@ -12,7 +12,7 @@ use crate::{config::Config, ledger, program};
 #[derive(Clone, Debug, Parser)]
 #[command(name = "coroner-aggregator", version, args_conflicts_with_subcommands = true)]
 pub struct CommandLine {
-    /// What to do, if not to run.
+    /// The subcommand; `None` to run the aggregator.
     #[command(subcommand)]
     pub command: Option<Command>,
     /// How the aggregator is to run.

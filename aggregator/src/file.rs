@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-/// Whether this very file lies there.
+/// Whether this open file is the one at the path.
 pub(crate) fn is_at(file: &File, path: &Path) -> bool {
     let identity = |file: fs::Metadata| (file.dev(), file.ino());
     let (one, other) = (file.metadata().map(identity), fs::metadata(path).map(identity));

@@ -88,7 +88,7 @@ fn any_of<T: Ord>(values: &BTreeSet<T>, value: &T) -> bool {
     values.is_empty() || values.contains(value)
 }
 
-/// What a stream lets through.
+/// Which records a stream sends.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     include: Vec<Filter>,

@@ -87,7 +87,7 @@ pub(crate) async fn turn(bucket: &Store, name: &str, stop: &CancellationToken) -
 }
 
 impl Turn {
-    /// Lets another aggregator go on at once.
+    /// Releases the lease, so that another aggregator takes over at once.
     pub(crate) async fn end(self) {
         drop(self.renewing);
         self.lease.release().await;
@@ -135,7 +135,7 @@ impl Lease {
         }
     }
 
-    /// What its last holder has left.
+    /// What the last holder stored in the lease.
     pub(crate) async fn memory(&self) -> String {
         self.held.lock().await.memory.clone()
     }

@@ -26,7 +26,7 @@ const STORE_INTERVAL: i64 = 60_000_000_000;
 #[error("this aggregator remembers {MAX_NODES} nodes and knows as many")]
 pub struct Full;
 
-/// All nodes that have reported.
+/// The status of each node that has reported.
 #[derive(Debug, Default)]
 pub struct Nodes(Mutex<BTreeMap<String, Node>>);
 
@@ -43,7 +43,7 @@ struct Node {
 /// was not reported.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PressurePoint {
-    /// The minute, counted from 1970.
+    /// The minute, in minutes since 1970.
     pub minute: u32,
     /// Time in which some process waited for a processor.
     pub cpu: f32,
@@ -164,12 +164,12 @@ impl Nodes {
         self.nodes().retain(|_, node| is_recent(&node.status));
     }
 
-    /// How many there are.
+    /// The number of nodes that have reported.
     pub fn count(&self) -> usize {
         self.nodes().len()
     }
 
-    /// All of them, by name.
+    /// The status of all nodes, ordered by name.
     pub fn all(&self) -> Vec<NodeStatus> {
         self.nodes().values().map(|node| node.status.clone()).collect()
     }

@@ -15,16 +15,16 @@ use crate::{
     time::timestamp,
 };
 
-/// Where the parts of the status are.
+/// Where `GetStatus` gets its parts from.
 #[derive(Clone, Debug)]
 pub struct Status {
     /// The store of all records.
     pub ledger: Arc<Ledger>,
-    /// What is known of each agent.
+    /// The status of each node.
     pub nodes: Arc<Nodes>,
-    /// What was refused, by reason.
+    /// The counts of refusals, by reason.
     pub refusals: Arc<Refusals>,
-    /// What connections are encrypted with.
+    /// The TLS of the listeners; `None` without TLS.
     pub tls: Option<Arc<Tls>>,
     /// All exporters that were configured.
     pub exporters: Vec<Exporter>,

@@ -17,12 +17,12 @@ const PAGE: u8 = 2;
 pub struct ResumeToken {
     /// The epoch of the ledger that it is about.
     pub epoch: Uuid,
-    /// What was handled already.
+    /// The position up to which records were handled.
     pub position: Position,
 }
 
 impl ResumeToken {
-    /// As the client keeps it.
+    /// The token as an opaque string.
     pub fn encode(&self) -> String {
         let Position { offset, time } = self.position;
         hex(&[&[RESUME], &self.epoch.as_bytes()[..], &offset.to_be_bytes(), &time.to_be_bytes()].concat())
@@ -52,7 +52,7 @@ pub struct PageToken {
 }
 
 impl PageToken {
-    /// As the client keeps it.
+    /// The token as an opaque string.
     pub fn encode(&self) -> String {
         let ListPosition { event_time, uid } = &self.position;
         hex(&[&[PAGE], &event_time.to_be_bytes()[..], uid.as_bytes(), &self.question.to_be_bytes()].concat())
@@ -81,7 +81,7 @@ impl PageToken {
     }
 }
 
-/// A fingerprint of what was asked for.
+/// A hash of a question, so that a token is used with the same one only.
 pub fn question(parts: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     parts.hash(&mut hasher);

@@ -67,7 +67,7 @@ pub(crate) enum Command {
     /// Forward the aggregator's page to this machine, and open it in a browser; ends with Ctrl-C
     #[command(after_help = help::UI)]
     Ui(UiArgs),
-    /// Show what holds of each node: its agent's last report, kubelet, runtime and uptime
+    /// Show the state of each node: its agent's last report, kubelet, runtime and uptime
     #[command(after_help = help::NODES)]
     Nodes,
     /// Explain the causes that a diagnosis can name
@@ -75,10 +75,10 @@ pub(crate) enum Command {
     Causes(CausesArgs),
     /// Record what this node observes, or what the aggregator knows of a pod, as one file for a bug report
     ///
-    /// Without a subject, the sources of an agent observe this node, beside the agent that runs: the last five minutes
-    /// of the kernel log, the containers that the runtime still lists, and what happens from then on. `coroner replay`
-    /// diagnoses the file. Of a subject the file holds what the aggregator stored: replay shows it, and cannot diagnose
-    /// it again. What looks like a secret is removed in both.
+    /// Without a subject, this node is observed with the sources of an agent, independently of an agent that runs: the
+    /// last five minutes of the kernel log, the containers that the runtime still lists, and what happens from then on.
+    /// `coroner replay` diagnoses the file. With a subject, the file holds what the aggregator stored: replay shows it,
+    /// and cannot diagnose it again. What looks like a secret is removed in both.
     #[command(after_help = help::RECORD)]
     Record(RecordArgs),
     /// Diagnose a recorded case
@@ -103,8 +103,8 @@ pub(crate) const DEMO_VICTIM: &str = "demo-victim";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct WhyArgs {
-    /// A pod, KIND/NAME as kubectl writes it (pod, deploy, rs, sts, ds, job, cronjob, node, svc, ing), or a uid's
-    /// beginning
+    /// A pod, KIND/NAME as kubectl writes it (pod, deploy, rs, sts, ds, job, cronjob, node, svc, ing), or the beginning
+    /// of a diagnosis' uid
     #[arg(value_name = "[NAMESPACE/][KIND/]NAME")]
     pub(crate) subject: String,
     /// Its namespace [default: any, if the name is unambiguous]
@@ -122,8 +122,8 @@ pub(crate) struct WhyArgs {
 pub(crate) struct ListArgs {
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
-    /// Only what happened since then: an age as 90s, 1h30m or 2d; a date as 2026-11-20; or a time as 2026-11-20T10:00,
-    /// 10:00 or 2026-11-20T10:00:00Z
+    /// Only what happened since then: an age such as 90s, 1h30m or 2d; a date such as 2026-11-20; or a time such as
+    /// 2026-11-20T10:00, 10:00 or 2026-11-20T10:00:00Z
     #[arg(long, value_name = "AGE|TIME", help_heading = "Filters")]
     pub(crate) since: Option<Moment>,
     /// Only what happened before then, in the same forms
@@ -132,7 +132,7 @@ pub(crate) struct ListArgs {
     /// Show every diagnosis, where a table shows repetitions in one row
     #[arg(long)]
     pub(crate) each: bool,
-    /// Show at most so many; 0 for all
+    /// Show at most this many; 0 for all
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     pub(crate) limit: usize,
 }
@@ -144,8 +144,8 @@ pub(crate) struct WatchArgs {
     /// Only what concerns nodes as a whole, and the way to them
     #[arg(long, conflicts_with_all = ["namespace", "fatal"], help_heading = "Filters")]
     pub(crate) nodes: bool,
-    /// Begin with what was recorded since then: an age as 90s, 1h30m or 2d; a date as 2026-11-20; or a time as
-    /// 2026-11-20T10:00, 10:00 or 2026-11-20T10:00:00Z [default: now]
+    /// Begin with what was recorded since then: an age such as 90s, 1h30m or 2d; a date such as 2026-11-20; or a time
+    /// such as 2026-11-20T10:00, 10:00 or 2026-11-20T10:00:00Z [default: now]
     #[arg(long, value_name = "AGE|TIME", conflicts_with = "from_oldest")]
     pub(crate) since: Option<Moment>,
     /// Begin with the oldest record that is kept
@@ -177,11 +177,11 @@ pub(crate) struct RecordArgs {
     /// Only this pod of it; may be repeated
     #[arg(long = "pod", value_name = "NAME", conflicts_with = "subject", help_heading = "This node")]
     pub(crate) pods: Vec<String>,
-    /// Record for so long, as 90s or 10m
+    /// How long to record, such as 90s or 10m
     #[arg(long = "for", value_name = "DURATION", default_value = "1m", value_parser = moment::parse_duration,
           conflicts_with = "subject", help_heading = "This node")]
     pub(crate) duration: SignedDuration,
-    /// End before the file holds more bytes, uncompressed
+    /// End before the file exceeds this many bytes, uncompressed
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, conflicts_with = "subject",
           help_heading = "This node")]
     pub(crate) max_bytes: u64,
@@ -191,8 +191,8 @@ pub(crate) struct RecordArgs {
     /// The file to write, or - for stdout [default: coroner-NAME-TIME.tar.gz]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
-    /// Flags of coroner-agent that show how this node is observed, as --host-root [default: in the container of an
-    /// agent, those of the agent]
+    /// Flags of coroner-agent that define how this node is observed, such as --host-root [default: in the container of
+    /// an agent, those of the agent]
     #[arg(last = true, value_name = "AGENT FLAGS", conflicts_with = "subject")]
     pub(crate) agent_flags: Vec<OsString>,
 }
@@ -219,7 +219,7 @@ pub(crate) struct UiArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CausesArgs {
-    /// Only this one, in full, as OOM_NODE
+    /// Only this cause, in full, such as OOM_NODE
     #[arg(value_parser = filter::parse_cause)]
     pub(crate) cause: Option<Cause>,
 }

@@ -77,7 +77,7 @@ pub(crate) fn request<M>(message: M) -> tonic::Request<M> {
     request
 }
 
-/// What the aggregator's refusal means.
+/// The failure for a status that the aggregator answered with.
 pub(crate) fn refused(args: &AggregatorArgs, status: &Status) -> Failure {
     let url = &args.url;
     if let Some(reason) = reason::of_call(args, status) {

@@ -67,7 +67,7 @@ pub(crate) struct Tunnel {
 }
 
 impl Cluster {
-    /// By the kubeconfig.
+    /// The API server of the kubeconfig, by these arguments.
     pub(crate) async fn find(args: &ClusterArgs) -> Result<Self, Failure> {
         let unusable = |reason: String| Failure::usage(messages::cluster_kubeconfig(reason));
         let options = KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };

@@ -49,7 +49,7 @@ pub(crate) fn render_value(format: Option<Format>, value: Value) -> Result<Strin
     Ok(json_line(&value))
 }
 
-/// What cannot be written as text.
+/// The failure for a record that cannot be written as text.
 pub(crate) fn unsayable(error: &dyn std::fmt::Display) -> Failure {
     Failure::error(command::error_format(error.to_string()))
 }

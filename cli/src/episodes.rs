@@ -12,7 +12,7 @@ use crate::labels;
 /// about.
 type Key = (String, String, String, i32, i32);
 
-/// One episode.
+/// Diagnoses of one cause in one container of a workload, shown as one row.
 #[derive(Clone, Debug)]
 pub(crate) struct Episode {
     /// Its newest diagnosis.

@@ -6,7 +6,7 @@ use coroner_diagnosis::messages::Message;
 
 use crate::messages::command;
 
-/// A command that got its answer.
+/// How a command that was answered ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// 0: answered.
@@ -40,17 +40,17 @@ impl Failure {
         Self { code, message, broken_pipe: false }
     }
 
-    /// 1: something went wrong.
+    /// Exit code 1: an error.
     pub(crate) fn error(message: Message) -> Self {
         Self::new(1, message)
     }
 
-    /// 2: the question is not valid.
+    /// Exit code 2: wrong usage.
     pub(crate) fn usage(message: Message) -> Self {
         Self::new(2, message)
     }
 
-    /// 65: a recorded case cannot be read.
+    /// Exit code 65: a recorded case cannot be read.
     pub(crate) fn unreadable(message: Message) -> Self {
         Self::new(65, message)
     }
@@ -60,7 +60,7 @@ impl Failure {
         Self::new(69, message)
     }
 
-    /// What to show.
+    /// The message that is shown on stderr.
     pub(crate) fn message(&self) -> &Message {
         &self.message
     }

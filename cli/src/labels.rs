@@ -15,7 +15,7 @@ pub(crate) fn cause(code: i32) -> String {
     }
 }
 
-/// How sure a diagnosis is.
+/// The confidence of a diagnosis, one word.
 pub(crate) fn confidence(diagnosis: &Diagnosis) -> Message {
     if matches!(diagnosis.cause(), Cause::Unattributed) {
         return page::confidence_undetermined();
@@ -39,7 +39,7 @@ pub(crate) fn severity(severity: Severity) -> Option<Message> {
     }
 }
 
-/// The look of something this severe.
+/// The look of a text about something of this severity.
 pub(crate) fn look(severity: Severity) -> Look {
     match severity {
         Severity::Unspecified => Look::Plain,

@@ -40,11 +40,11 @@ pub(crate) struct Out {
     pub(crate) format: Option<Format>,
     /// Whether tables have a line of column names.
     pub(crate) headers: bool,
-    /// Columns of a line.
+    /// The width of a line in columns.
     pub(crate) width: usize,
     /// Whether a table may cut its lines to the width: only where a person looks at them.
     pub(crate) cut: bool,
-    /// Whether there are colours.
+    /// Whether colours are used.
     pub(crate) colour: bool,
     /// Who reads it. Names of columns and data are in English: scripts compare them.
     pub(crate) reader: Reader,

@@ -52,7 +52,7 @@ pub(crate) fn span(look: Look, text: &str) -> Span {
 }
 
 impl Span {
-    /// Columns that it takes.
+    /// The width of the text in columns.
     pub(crate) fn columns(&self) -> usize {
         columns(&self.text)
     }

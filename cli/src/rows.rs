@@ -32,7 +32,7 @@ const GROWING: &[(Name, usize)] = &[
     (command::column_confidence, 10),
 ];
 
-/// What the rows of a table are.
+/// What a row of a table stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A row for each diagnosis, with its age.

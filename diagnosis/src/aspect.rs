@@ -103,7 +103,7 @@ impl Aspect {
         matches!(self, Self::Hook { .. } | Self::Leave)
     }
 
-    /// The container that a pod's aspect is about.
+    /// The name of the container; empty for an aspect of the pod as a whole.
     pub fn container(&self) -> &str {
         match self {
             Self::Start { container }

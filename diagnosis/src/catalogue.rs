@@ -13,16 +13,16 @@ use coroner_proto::v1::{Cause, Message, Severity, Subject, SubjectKind};
 
 use crate::messages::{causes, next};
 
-/// What holds of one cause, whatever its subject.
+/// The entry of a cause in the catalogue, whatever the subject.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// The cause that it is about.
+    /// The cause that the entry describes.
     pub cause: Cause,
     /// The part of the catalogue that it belongs to.
     pub chapter: Chapter,
     /// The severity of a diagnosis with this cause that ended something; at most a warning otherwise.
     pub severity: Severity,
-    /// What happened, in one sentence.
+    /// The definition of the cause, one sentence.
     pub what: fn() -> Message,
     /// What to do about it at this place, the cheapest first.
     pub next: fn(&Place<'_>) -> Vec<Message>,
@@ -40,11 +40,11 @@ pub struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    /// Where nothing is known.
+    /// A place without names: commands show placeholders.
     pub const ANYWHERE: Self =
         Self { namespace: "NAMESPACE", pod: "POD", container: "CONTAINER", node: "NODE", name: "NAME" };
 
-    /// Where this subject is.
+    /// The names of this subject, for commands.
     pub fn of(subject: &'a Subject) -> Self {
         let or = |name: &'a str, otherwise: &'a str| if name.is_empty() { otherwise } else { name };
         // The name of a pod that is only known by its uid is that uid, which kubectl does not take.

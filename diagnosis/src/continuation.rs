@@ -14,7 +14,7 @@ use prost::Message as _;
 /// The most diagnoses that are remembered.
 const REMEMBERED: usize = 4096;
 
-/// What was reported before the restart.
+/// The diagnoses that were reported before a restart of the agent.
 #[derive(Debug, Default)]
 pub struct Continuation {
     before: BTreeMap<String, Before>,

@@ -19,10 +19,10 @@ use crate::{
 /// Steps that are kept: the latest.
 const STEPS: usize = 20_000;
 
-/// One step of an examiner.
+/// A step in which an examiner reported, withheld or closed something.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
-    /// When, by the clock of the observations.
+    /// When it happened, by the clock of the observations.
     pub at: Timestamp,
     /// The container, pod or node that it concerns.
     pub subject: Subject,
@@ -66,17 +66,17 @@ pub enum Wait {
 /// A revision that was reported.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reported {
-    /// uid of the diagnosis.
+    /// The uid of the diagnosis that was revised.
     pub uid: String,
-    /// Number of the revision, from 1.
+    /// The number of the revision, from 1.
     pub revision: u32,
     /// What of the subject it is about.
     pub aspect: Aspect,
     /// The cause that was reported.
     pub cause: Cause,
-    /// Why there is this revision.
+    /// Why this revision was reported.
     pub reason: Reason,
-    /// The rules that were asked, in their order.
+    /// All rules with their conclusions, in their order.
     pub rules: Vec<Considered>,
     /// What the rules knew of the end of a container.
     pub known: Vec<Message>,
@@ -84,7 +84,7 @@ pub struct Reported {
     pub missing: Vec<(Source, String)>,
 }
 
-/// Why there is a revision.
+/// Why a revision was reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// The first report.
@@ -97,10 +97,10 @@ pub enum Reason {
     Counted,
 }
 
-/// A rule that was asked.
+/// A rule, and what it concluded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Considered {
-    /// Its name: that of its file in `diagnosis/src/rules`.
+    /// The name of the rule, after its file in `diagnosis/src/rules`.
     pub rule: &'static str,
     /// What the rule concluded.
     pub conclusion: Conclusion,

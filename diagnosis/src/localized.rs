@@ -60,12 +60,12 @@ pub fn evidence(evidence: &Evidence, language: Language) -> String {
     rendered(evidence.message.as_ref(), &evidence.text, language)
 }
 
-/// What would decide for a candidate.
+/// What would decide for a candidate, in this language.
 pub fn reason(candidate: &Candidate, language: Language) -> String {
     rendered(candidate.reason_message.as_ref(), &candidate.reason, language)
 }
 
-/// What was lost, and why.
+/// The text of a gap, in this language.
 pub fn gap(gap: &Gap, language: Language) -> String {
     rendered(gap.text_message.as_ref(), &gap.text, language)
 }

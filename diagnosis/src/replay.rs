@@ -19,7 +19,7 @@ use crate::{
     triage::{self, Request, Triage},
 };
 
-/// What a recorded case leads to.
+/// The result of a replay.
 #[derive(Debug)]
 pub struct Replayed {
     /// The last revision of every diagnosis, on the node and in its cluster, in order of time.

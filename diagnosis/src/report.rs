@@ -23,16 +23,16 @@ use crate::{
 /// The namespace of the uids of diagnoses: itself derived from the project's name.
 const UIDS: Uuid = Uuid::from_u128(0x6f3c_1b52_8d5e_5a0e_9c57_c0c0_4e52_0001);
 
-/// What is reported beside the verdict.
+/// The history of a diagnosis, beside its verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Revision {
-    /// The number of the revision, from 1.
+    /// The number of this revision, from 1.
     pub number: u32,
-    /// When it was first reported.
+    /// When its first revision was made (`observe_time`).
     pub first_seen: Timestamp,
-    /// How often it happened.
+    /// How often it happened, at least once.
     pub occurrences: u32,
-    /// When the state was over.
+    /// When the state was over; `None` while it lasts.
     pub resolved: Option<Timestamp>,
 }
 

@@ -52,19 +52,19 @@ impl From<Message> for Statement {
     }
 }
 
-/// One piece of evidence.
+/// A piece of evidence: what a source stated, and when.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evidence {
     /// The source that observed it.
     pub source: Source,
-    /// When, by the clock of the node.
+    /// When it happened, by the clock of the node.
     pub at: Timestamp,
     /// What the source observed.
     pub statement: Statement,
 }
 
 impl Evidence {
-    /// What this source stated at this time.
+    /// The evidence that this source stated this at this time.
     pub fn new(source: Source, at: Timestamp, statement: impl Into<Statement>) -> Self {
         Self { source, at, statement: statement.into() }
     }
@@ -77,14 +77,14 @@ pub struct Related {
     pub namespace: String,
     /// The name of its pod.
     pub pod: String,
-    /// The name of the container.
+    /// The name of the container; empty for a pod as a whole.
     pub container: String,
     /// What was observed of it, where that is not the same for all.
     pub evidence: Option<Evidence>,
 }
 
 impl Related {
-    /// A pod as a whole.
+    /// A pod as a whole, without evidence of its own.
     pub fn pod(namespace: impl Into<String>, pod: impl Into<String>) -> Self {
         Self { namespace: namespace.into(), pod: pod.into(), container: String::new(), evidence: None }
     }
@@ -96,30 +96,30 @@ impl Related {
     }
 }
 
-/// What a rule concludes.
+/// What a rule concludes of a death or state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
-    /// The cause of what happened.
+    /// The cause that the rule concludes.
     pub cause: Cause,
-    /// What explains it without being the cause.
+    /// Causes that contributed to it.
     pub contributing: BTreeSet<Cause>,
-    /// How certain the cause is.
+    /// How certain the cause is, by what was observed.
     pub confidence: Confidence,
-    /// A container instance ended by it.
+    /// Whether a container instance or a pod ended by it.
     pub fatal: bool,
     /// When it happened, by the node's clock.
     pub at: Timestamp,
     /// How the container or process ended.
     pub exit: Option<Exit>,
-    /// The process that it is about.
+    /// The process that was killed or crashed, or the main process.
     pub process: Option<Process>,
-    /// Others that fell with it.
+    /// Other processes that the kernel killed together with it.
     pub other_victims: Vec<Process>,
-    /// Memory at the time.
+    /// Limits and usage of memory at that time, of a kill for memory.
     pub memory: Option<Memory>,
-    /// Who asked for the stop.
+    /// On whose behalf the container was stopped.
     pub requested_by: StopRequester,
-    /// What happened, in one phrase.
+    /// The headline, at most 80 characters.
     pub headline: Message,
     /// What happened, who acted and the numbers: a message for each sentence or two.
     pub explanation: Vec<Message>,
@@ -127,7 +127,7 @@ pub struct Verdict {
     pub evidence: Vec<Evidence>,
     /// Observations that rule out the alternatives.
     pub against: Vec<Evidence>,
-    /// What remains possible, and what would decide it.
+    /// Causes that remain possible, each with what would decide it.
     pub candidates: Vec<(Cause, Message)>,
     /// Other pods that took part: only here may a verdict name one, since not every reader may see its namespace.
     pub related: Vec<Related>,
@@ -175,7 +175,7 @@ impl Verdict {
         self
     }
 
-    /// One more sentence of its explanation, or none.
+    /// Adds a sentence to the explanation, if there is one and there is space for it.
     #[must_use]
     pub fn explained(mut self, sentence: impl Into<Option<Message>>) -> Self {
         self.explanation.extend(sentence.into());
@@ -189,7 +189,7 @@ impl Verdict {
         self.supported([Evidence::new(source, at, statement)])
     }
 
-    /// The same, as pieces.
+    /// The verdict with these further observations that support it.
     #[must_use]
     pub fn supported(mut self, evidence: impl IntoIterator<Item = Evidence>) -> Self {
         self.evidence.extend(evidence);
@@ -205,14 +205,14 @@ impl Verdict {
         self
     }
 
-    /// Something that explains it without being the cause.
+    /// The verdict with a cause that contributed to it.
     #[must_use]
     pub fn with(mut self, contributing: Cause) -> Self {
         self.contributing.insert(contributing);
         self
     }
 
-    /// Nothing ended by it.
+    /// The verdict as one about a state: no container or pod ended by it.
     #[must_use]
     pub fn not_fatal(mut self) -> Self {
         self.fatal = false;
@@ -241,7 +241,7 @@ impl Verdict {
         self
     }
 
-    /// Rests on the absence of reports.
+    /// The verdict as one that rests on the absence of reports, and so waits for late ones.
     #[must_use]
     pub fn waiting(mut self) -> Self {
         self.waits = true;

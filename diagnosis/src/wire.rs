@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-/// A point in time, as messages carry it.
+/// A point in time, as messages of the protocol hold it.
 pub fn time(at: Timestamp) -> prost_types::Timestamp {
     let nanos = at.subsec_nanosecond();
     // The protobuf form counts nanoseconds forward from the second before; jiff's carry the second's sign.

@@ -280,7 +280,9 @@ proptest! {
                 let most = (*most).max(0) / 1000;
                 let free_resources = match free.len() {
                     1 => format!("the only open node has {most} free."),
-                    nodes => format!("the roomiest of {nodes} nodes has {most} free, all together have {sum}."),
+                    nodes => format!(
+                        "of {nodes} open nodes, the one with the most has {most} free; together they have {sum}."
+                    ),
                 };
                 prop_assert!(reported.explanation.contains(&free_resources), "{free_resources}\n{}", reported.explanation);
             }

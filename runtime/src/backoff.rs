@@ -44,7 +44,7 @@ impl Backoff {
 pub struct Pace {
     /// After the first failure, at most; each further one in a row waits up to twice as long.
     pub first: Duration,
-    /// The longest of these.
+    /// The longest delay between two attempts.
     pub longest: Duration,
     /// While only an operator can help, at most.
     pub hold: Duration,
@@ -57,7 +57,7 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// The delays of one series of failures.
+    /// A new series of delays.
     pub fn backoff(self) -> Backoff {
         Backoff::new(self.first, self.longest)
     }

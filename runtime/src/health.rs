@@ -48,12 +48,12 @@ const REFRESH: Duration = Duration::from_secs(5);
 /// How long to wait after the system had no connection to give, as when there are no descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How the program is.
+/// The health of the program, for its probes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// Its loops go on; otherwise Kubernetes should end it.
     pub alive: bool,
-    /// What must run runs.
+    /// Whether all required tasks run.
     pub ready: bool,
 }
 

@@ -23,7 +23,7 @@ use tracing_subscriber::{
 
 use self::{limit::Limited, stderr::Stderr};
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people.

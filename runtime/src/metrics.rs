@@ -43,7 +43,7 @@ impl Metrics {
         counter
     }
 
-    /// What the program is: `build_info{version}` is 1.
+    /// Registers `build_info{version}`, whose value is always 1.
     pub fn build_info(&self, version: &'static str) {
         let info = Info::new([("version", version)]);
         self.registry(|registry| registry.register("build", "The version of the program", info));
@@ -75,7 +75,7 @@ impl Metrics {
         Counters { labels, family }
     }
 
-    /// All of them as OpenMetrics text.
+    /// All metrics as OpenMetrics text.
     pub fn text(&self) -> String {
         let mut text = String::new();
         let _infallible = self.registry(|registry| encode(&mut text, registry));
@@ -100,7 +100,7 @@ impl Gauges {
         self.family.get_or_create_owned(&[(self.label, value.to_owned())])
     }
 
-    /// Sets the gauge of this value.
+    /// Sets the gauge with this value of the label.
     pub fn set(&self, value: &str, to: i64) {
         self.of(value).set(to);
     }

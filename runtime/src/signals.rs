@@ -28,7 +28,7 @@ impl StopSignals {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Waits for the next one; its name.
+    /// Waits for the next signal, and gives its name.
     pub async fn next(&mut self) -> &'static str {
         select! {
             _ = self.terminate.recv() => "SIGTERM",

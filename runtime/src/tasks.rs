@@ -117,7 +117,7 @@ impl Supervisor {
         self.table.all()
     }
 
-    /// Whether everything that is needed runs.
+    /// Whether every required task runs.
     pub fn is_ready(&self) -> bool {
         self.table.is_ready() && self.failure().is_none()
     }

@@ -25,7 +25,7 @@ pub struct Tracepoint {
     pub filter: Option<CString>,
 }
 
-/// What the kernel wrote into the buffer.
+/// A record that the kernel wrote into the ring buffer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Record<'r> {
     /// A tracepoint was passed.

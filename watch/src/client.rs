@@ -23,7 +23,7 @@ const KEEPALIVE: Duration = Duration::from_secs(5);
 /// dropped fails after this time. Without it, only the end of the watch shows it, after 290 s.
 const LOST: Duration = Duration::from_secs(15);
 
-/// Why the API server cannot be asked.
+/// Why there is no client of the API server.
 #[derive(Debug, Error)]
 pub enum NoCluster {
     /// The process runs in no pod with a ServiceAccount, and was given no kubeconfig.

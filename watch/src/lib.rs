@@ -26,7 +26,7 @@ use serde::de::DeserializeOwned;
 
 use changes::Changes;
 
-/// What a watch reports.
+/// A change that a watch reports.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Update {
     /// Of an object.

@@ -18,7 +18,7 @@ use crate::doubt::doubted;
 /// Longest reason of a health, in bytes.
 const REASON: usize = 400;
 
-/// A report of a watch.
+/// A change of an object, or of the health of its watch.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Report<T> {
     /// All objects are about to be listed.

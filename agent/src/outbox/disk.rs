@@ -51,7 +51,7 @@ const RANK_SHIFT: u32 = 60;
 /// claim there is as much space again.
 const ABSURD_SEQUENCE: u64 = 1 << (RANK_SHIFT - 1);
 
-/// Why the disk did not do it.
+/// Why an operation on the outbox' file failed.
 #[derive(Debug, Error)]
 pub(super) enum DiskError {
     #[error("the file is not open")]
@@ -119,7 +119,7 @@ pub(super) fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
-/// Where a record lies.
+/// The key of a record: its rank in the highest bits, then its sequence.
 pub(super) fn key(rank: Rank, sequence: u64) -> i64 {
     (rank as i64) << RANK_SHIFT | signed(sequence.min((1 << RANK_SHIFT) - 1))
 }
@@ -175,7 +175,7 @@ impl Disk {
         &self.stream_id
     }
 
-    /// Appends all of them or none.
+    /// Appends all of these records in one transaction, or none.
     pub(super) fn append(&mut self, records: &[Record]) -> Result<(), DiskError> {
         self.state = self.transaction("append", |change| {
             for chunk in records.chunks(CHUNK) {

@@ -13,7 +13,7 @@ const WAITING: usize = 256;
 /// Records of one transaction.
 const TOGETHER: usize = 512;
 
-/// The outbox' thread has ended.
+/// The error that the outbox' thread has ended.
 #[derive(Clone, Copy, Debug, Error)]
 #[error("the outbox' thread has ended")]
 pub struct Closed;

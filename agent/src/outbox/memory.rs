@@ -36,7 +36,7 @@ impl Memory {
         &self.stream_id
     }
 
-    /// Records that wait.
+    /// The number of records that wait in memory.
     pub(super) fn len(&self) -> u64 {
         self.records.len() as u64
     }
@@ -98,7 +98,7 @@ impl Memory {
         }
     }
 
-    /// All that waits, for the disk.
+    /// All records that wait, as the disk stores them.
     pub(super) fn to_records(&self, node: &str) -> Vec<Record> {
         let records = self.records.iter().map(|(_, record)| record.clone());
         records.chain(self.loss.map(|loss| loss.into_record(node))).collect()

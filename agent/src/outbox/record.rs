@@ -23,7 +23,7 @@ pub enum Rank {
 }
 
 impl Rank {
-    /// All of them, the least first.
+    /// All ranks, the least severe first.
     pub(super) const ALL: [Self; 5] = [Self::Info, Self::Warning, Self::Error, Self::Critical, Self::Loss];
 }
 
@@ -74,7 +74,7 @@ fn from_wire(time: prost_types::Timestamp) -> Option<Timestamp> {
     Timestamp::new(time.seconds, time.nanos).ok()
 }
 
-/// Records that were discarded.
+/// Records that were discarded: how many, and of which time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Loss {
     count: u64,

@@ -35,16 +35,16 @@ const DEADLINE: Duration = Duration::from_secs(3);
 /// Bytes of an error.
 const ERROR_MAX: usize = 256;
 
-/// Probes the way to the API server.
+/// The task that probes the API server while its watches are broken.
 #[derive(Clone, Debug)]
 pub struct Probe {
     /// How it is reached, if not as in a pod.
     pub kubeconfig: Option<PathBuf>,
-    /// Shows whether the watches are well.
+    /// The board that shows whether the watches work.
     pub board: Board,
     /// The state that the report is made of.
     pub state: NodeState,
-    /// The way to the examiner.
+    /// The outlet to the examiner.
     pub outlet: Outlet,
 }
 

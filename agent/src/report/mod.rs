@@ -124,7 +124,7 @@ impl NodeState {
     }
 }
 
-/// What a report states of a daemon.
+/// The part of a report that is about this daemon.
 pub(crate) fn part(report: &mut NodeReport, daemon: Daemon) -> &mut wire::Daemon {
     let part = match daemon {
         Daemon::Kubelet => &mut report.kubelet,
@@ -133,7 +133,7 @@ pub(crate) fn part(report: &mut NodeReport, daemon: Daemon) -> &mut wire::Daemon
     part.get_or_insert_default()
 }
 
-/// Sends the reports of the node.
+/// The task that sends the reports of the node.
 #[derive(Clone, Debug)]
 pub struct Reporter {
     /// The name of the node.

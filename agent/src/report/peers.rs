@@ -23,7 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(2);
 /// In plain text also to the kubelet: its TLS server answers such a request with 400, any other with an alert.
 const REQUEST: &[u8] = b"GET /livez HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n";
 
-/// Probes these nodes.
+/// Probes the kubelet's port and the agent's health port of each of these nodes.
 pub(super) async fn probe(targets: Vec<ProbeTarget>, health_port: u16) -> Vec<ProbeResult> {
     let probes = targets.into_iter().take(NODES).map(|target| async move {
         let kubelet = outcome(&target.kubelet_address, KUBELET_PORT);

@@ -87,7 +87,7 @@ pub enum RuntimeError {
 }
 
 impl RuntimeError {
-    /// The code of a failed call.
+    /// The gRPC code of a failed call; `None` if there was no connection.
     pub fn code(&self) -> Option<Code> {
         match self {
             Self::Call { status, .. } => Some(status.code()),

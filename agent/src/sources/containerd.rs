@@ -38,7 +38,7 @@ const LIVENESS: Duration = Duration::from_secs(10);
 /// Ids longer than this are cut; containerd's own limit is 76.
 const MAX_ID: usize = 256;
 
-/// Which containerd to listen to.
+/// The containerd whose events are observed.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The socket on which containerd listens.

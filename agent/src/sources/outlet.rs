@@ -38,7 +38,7 @@ impl Outlet {
         Self { sender, shared: Arc::new(shared) }
     }
 
-    /// Whose outlet it is.
+    /// The source that the outlet belongs to.
     pub fn source(&self) -> Source {
         self.shared.source
     }

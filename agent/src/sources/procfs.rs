@@ -42,7 +42,7 @@ pub struct Connector(Arc<AtomicBool>);
 pub(crate) struct Working<'a>(&'a Connector);
 
 impl Working<'_> {
-    /// From now on it does.
+    /// Marks the connector as working from now on.
     pub(crate) fn begin(&self) {
         self.0.0.store(true, Ordering::Relaxed);
     }

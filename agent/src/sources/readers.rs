@@ -27,7 +27,7 @@ impl Readers {
         Ok(wake)
     }
 
-    /// Wakes all of them.
+    /// Wakes the threads of all sources, so that they report how far they have read.
     pub fn ask(&self) {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for reader in all.iter().filter_map(Weak::upgrade) {

@@ -40,12 +40,12 @@ impl Site {
         Self { group, sender, readers: Readers::default() }
     }
 
-    /// Its sources on threads.
+    /// What wakes the sources that run on threads.
     pub fn readers(&self) -> Readers {
         self.readers.clone()
     }
 
-    /// An outlet for one source.
+    /// A new outlet for this source.
     pub fn outlet(&self, source: Source) -> Outlet {
         Outlet::new(source, self.sender.clone())
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::connection::RuntimeError;
 
-/// A unix socket, as it was configured.
+/// The setting of a unix socket: searched, given or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Socket {
     /// The daemon is not to be asked.

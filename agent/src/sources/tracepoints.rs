@@ -17,7 +17,7 @@ const ONLINE: &str = "/sys/devices/system/cpu/online";
 /// How long the events of a CPU that has come may be missing.
 const CPUS_CHANGE: Duration = Duration::from_secs(10);
 
-/// The events of some tracepoints.
+/// The events of watched tracepoints, of all CPUs.
 #[derive(Debug)]
 pub(crate) struct Events {
     tracepoints: Vec<Tracepoint>,
@@ -60,7 +60,7 @@ impl Events {
         Ok(true)
     }
 
-    /// Hands on all that is there.
+    /// Passes each waiting event to `take`.
     pub(crate) fn drain(&mut self, mut take: impl FnMut(Record<'_>)) {
         for ring in &mut self.rings {
             while let Some(record) = ring.take() {

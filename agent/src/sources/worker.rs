@@ -61,10 +61,10 @@ impl End {
     }
 }
 
-/// What a source's thread works with.
+/// What the thread of a source works with: its outlet, its stop signal and its wake-ups.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    /// Where observations go.
+    /// The outlet for its observations.
     pub(crate) outlet: Outlet,
     stop: Arc<EventFd>,
     /// Wakes it to read, and to confirm how far it has.
@@ -148,7 +148,7 @@ impl Worker {
         self.wait(Some(fd), timeout)
     }
 
-    /// Waits for so long.
+    /// Waits for this duration, or until the source has to stop.
     pub(crate) fn pause(&self, duration: Duration) -> Result<(), End> {
         let end = Instant::now() + duration;
         loop {

@@ -107,7 +107,7 @@ impl Reading {
         }
     }
 
-    /// Reads them until stopped.
+    /// Reads the values at intervals until it is stopped.
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -12,7 +12,7 @@ use crate::{
     net::{Acceptor, Tls},
 };
 
-/// What stands before the services.
+/// What a connection and a request pass before they reach a service.
 pub(super) struct Guard {
     pub(super) authentication: Authentication,
     pub(super) acceptor: Acceptor,

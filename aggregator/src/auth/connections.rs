@@ -31,7 +31,7 @@ const MANY: usize = 8;
 /// The time that one of an address with few of them has to show who it is.
 const TIME: Duration = Duration::from_secs(1);
 
-/// The places of connections.
+/// The open connections, and how many each kind of caller may have.
 #[derive(Debug)]
 pub struct Connections {
     most: Most,
@@ -90,7 +90,7 @@ pub struct ConnectionPlace {
 }
 
 impl Connections {
-    /// So many in all.
+    /// Places for this many connections in all, divided among the kinds of callers.
     pub fn new(most: usize) -> Self {
         let [unknown, users, readers] = [most / 20, most / 6, most / 40].map(|part| part.max(4));
         let unknown = unknown.min(MAX_UNKNOWN);
@@ -98,7 +98,7 @@ impl Connections {
         Self { most: Most { unknown, agents, readers, users }, state: Mutex::default() }
     }
 
-    /// How many there are.
+    /// The number of open connections over TCP.
     pub fn count(&self) -> usize {
         let state = self.state();
         state.unknown_count + state.agents + state.readers + state.users

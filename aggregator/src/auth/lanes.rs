@@ -21,12 +21,12 @@ const MAX_WAITING_OF_ADDRESS: usize = 16;
 /// For one answer, the wait for its turn included.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// The API server did not answer.
+/// The error that the API server did not answer in time, or with an error.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the API server did not answer who this is or what it may read")]
 pub(super) struct Unavailable;
 
-/// Who wants to know.
+/// The queue in which a review waits, by who causes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lane {
     /// A caller that was admitted before, by this token or on this connection.
@@ -37,7 +37,7 @@ pub(super) enum Lane {
     Access,
 }
 
-/// The API server.
+/// The API server, with a bounded queue for each kind of review.
 pub(super) struct Server {
     client: Client,
     known: Semaphore,
@@ -58,7 +58,7 @@ impl Server {
         Self { client, known: lane(), unknown: lane(), access: lane(), waiting: Arc::default() }
     }
 
-    /// Asks one question.
+    /// Sends a review to the API server and waits for its result.
     pub(super) async fn ask<K>(&self, lane: Lane, review: &K) -> Result<K, Unavailable>
     where
         K: kube::Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + Debug,

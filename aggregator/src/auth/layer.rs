@@ -28,7 +28,7 @@ impl Authentication {
         Self { authority }
     }
 
-    /// Whether callers can show a token.
+    /// Whether callers can authenticate with a token.
     pub fn takes_tokens(&self) -> bool {
         self.authority.reviews_tokens()
     }

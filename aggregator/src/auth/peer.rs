@@ -19,13 +19,13 @@ use super::{
 pub struct Peer {
     /// Where the peer's end of the connection is.
     pub address: Address,
-    /// What it has shown.
+    /// The credentials that it has presented.
     pub credentials: Credentials,
     /// Its place among all connections; a socket's file bounds those of its own.
     place: Option<Arc<ConnectionPlace>>,
 }
 
-/// Where a peer is.
+/// The address of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Address {
     /// On the network.
@@ -67,7 +67,7 @@ impl Peer {
         self.place.as_ref().is_none_or(|place| place.is_known())
     }
 
-    /// Closes the connection.
+    /// Closes the connection, if it occupies a place.
     pub(crate) fn close(&self) {
         if let Some(place) = &self.place {
             place.close();
@@ -75,7 +75,7 @@ impl Peer {
     }
 }
 
-/// What a connection has shown of itself.
+/// The credentials that a connection has presented.
 #[derive(Clone, Debug)]
 pub enum Credentials {
     /// The listener asks for none.
@@ -87,7 +87,7 @@ pub enum Credentials {
 }
 
 impl Credentials {
-    /// What a certificate shows that was verified.
+    /// The credentials that a verified certificate presents.
     pub(crate) fn of(certificate: &CertificateDer<'_>) -> Self {
         Self::Certificate(certificate::role(certificate))
     }

@@ -56,7 +56,7 @@ impl Reason {
         Self::Unavailable,
     ];
 
-    /// As it is called in the log.
+    /// The name of the reason in the log, in metrics and in the status.
     pub fn name(self) -> &'static str {
         match self {
             Self::Handshake => "handshake",
@@ -87,7 +87,7 @@ struct Count {
 }
 
 impl Refusals {
-    /// Counts one. `what` must hold no secret.
+    /// Counts a refusal and logs it, at a limited rate. `what` must contain no secret.
     pub fn count(&self, reason: Reason, who: &dyn fmt::Display, what: &str) {
         if let Some(since) = self.add(reason, Instant::now()) {
             let (who, what) = (text::clean(&who.to_string(), MAX_TEXT), text::clean(what, MAX_TEXT));
@@ -95,12 +95,12 @@ impl Refusals {
         }
     }
 
-    /// How many there were.
+    /// How many refusals of this reason were counted.
     pub fn of(&self, reason: Reason) -> u64 {
         self.counts()[reason as usize].total
     }
 
-    /// All that were not none, by reason.
+    /// The counts of all reasons that are not 0.
     pub fn all(&self) -> Vec<coroner_proto::v1::Refusals> {
         let counts = Reason::ALL.map(|reason| (reason.name().to_owned(), self.of(reason)));
         let counts = counts.into_iter().filter(|(_, count)| *count > 0);

@@ -71,7 +71,7 @@ impl Refusal {
     }
 }
 
-/// What a user wants to read.
+/// The resource that a user must be allowed to `get`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Resource {
     /// The pods of all namespaces.
@@ -92,7 +92,7 @@ enum Failure {
 type Bearer = Result<Identity, Refusal>;
 type Hash = [u8; 32];
 
-/// Asks the API server.
+/// Reviews tokens and permissions through the API server, with caches.
 #[derive(Debug)]
 pub(super) struct Review {
     server: Server,

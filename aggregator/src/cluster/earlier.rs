@@ -14,7 +14,7 @@ use crate::{
 /// The most diagnoses of a page that is read.
 const PAGE: usize = 500;
 
-/// What was reported before.
+/// Diagnoses of the cluster that were reported before this run.
 #[derive(Debug, Default)]
 pub(crate) struct Earlier {
     continuation: Continuation,

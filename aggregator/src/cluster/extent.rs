@@ -13,14 +13,14 @@ const NARROWED: Duration = Duration::from_hours(1);
 /// How much is watched, and why not all.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Extent {
-    /// `None`: nothing.
+    /// The scope of the watch; `None` if nothing is watched.
     pub(super) scope: Option<Scope>,
     /// The memory when less had to be watched, and until when that stays so.
     narrowed: Option<(Memory, Instant)>,
 }
 
 impl Extent {
-    /// All of it.
+    /// The extent in which the whole cluster is watched.
     pub(super) const ALL: Self = Self { scope: Some(Scope::All), narrowed: None };
 
     /// The next smaller extent.

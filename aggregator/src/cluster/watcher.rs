@@ -46,7 +46,7 @@ pub(super) enum End {
     Capacity,
 }
 
-/// The state of one run.
+/// The state of one run of the cluster's watch.
 pub(super) struct Watcher<'a> {
     examiner: ClusterExaminer,
     reporter: &'a mut Reporter,

@@ -17,7 +17,7 @@ pub struct Counters {
     pub sent: AtomicU64,
     /// Attempts that were followed by another one.
     pub retries: AtomicU64,
-    /// Records that the receiver refused for good.
+    /// Records that the receiver refused permanently.
     pub dead_lettered: AtomicU64,
     /// Records that retention took before they could be sent.
     pub lost: AtomicU64,
@@ -34,7 +34,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// What the exporter does now.
+    /// The present state of the exporter.
     pub fn state(&self) -> ExporterState {
         self.state.load(Relaxed).try_into().unwrap_or_default()
     }

@@ -41,7 +41,7 @@ impl Cursor {
         }
     }
 
-    /// As an operator knows it.
+    /// Where the cursor is stored, for logs and errors.
     pub(super) fn place(&self) -> PathBuf {
         match self {
             Self::File(file) => file.path.clone(),

@@ -12,7 +12,7 @@ use crate::{
 /// One record of the ledger on its way out.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
-    /// The place behind it.
+    /// The position after this record: where to resume once it is exported.
     pub(super) position: Position,
     /// Names it for good: what comes twice comes with the same one.
     pub(super) id: String,

@@ -9,7 +9,7 @@ use super::sink::Remedy;
 /// The longest that a receiver may ask to be left alone.
 const LONGEST_WISH: Duration = Duration::from_secs(600);
 
-/// What to wait after one more failure.
+/// How long to wait after a failure with this remedy.
 pub(super) fn delay(pace: Pace, remedy: &Remedy, backoff: &mut Backoff) -> Duration {
     match remedy {
         Remedy::Hold => jittered(pace.hold),

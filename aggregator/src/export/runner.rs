@@ -55,7 +55,7 @@ const SEND_DEADLINE: Duration = Duration::from_secs(30);
 /// What is under way when the program is stopped has so long to be answered.
 const LAST_ANSWER: Duration = Duration::from_secs(3);
 
-/// The task.
+/// The task of one exporter.
 pub(super) struct Runner<S> {
     target: Target,
     sink: S,

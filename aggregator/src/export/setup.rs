@@ -21,7 +21,7 @@ pub struct Setup {
     pub directory: PathBuf,
     /// The API server, where there is one.
     pub cluster: Option<kube::Client>,
-    /// How they keep time.
+    /// The intervals and deadlines of exporters.
     pub pace: Pace,
 }
 

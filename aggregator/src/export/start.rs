@@ -20,7 +20,7 @@ use crate::lease;
 pub struct Exporter {
     /// The destination of the exporter.
     pub target: Target,
-    /// What it has done.
+    /// The counters and the state of the exporter.
     pub counters: Arc<Counters>,
 }
 

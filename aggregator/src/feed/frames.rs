@@ -16,7 +16,7 @@ use crate::{auth::Slot, unavailable::unavailable};
 /// A stream's place among all, and among those of its caller.
 pub(super) type Places = (slots::Slot, Slot);
 
-/// The client's end of a stream.
+/// The receiving end of a stream: the frames for its client.
 #[derive(Debug)]
 pub(crate) struct Frames {
     frames: mpsc::Receiver<WatchDiagnosesResponse>,

@@ -27,7 +27,7 @@ use crate::{
     unavailable::unavailable,
 };
 
-/// All streams of the aggregator.
+/// The streams of the feed, and how many may be open.
 #[derive(Clone, Debug)]
 pub struct Feed {
     ledger: Arc<Ledger>,
@@ -49,7 +49,7 @@ impl Feed {
         Self { ledger, timing, slots: Arc::new(Slots::new(budget)), tasks, stop }
     }
 
-    /// Streams that are open.
+    /// The number of open streams.
     pub fn open_count(&self) -> usize {
         self.slots.open_count()
     }
@@ -63,7 +63,7 @@ impl Feed {
         Ok(ResumeToken { epoch: self.ledger.epoch(), position }.encode())
     }
 
-    /// Opens a stream.
+    /// Opens a stream for this request and caller.
     pub(crate) fn watch(&self, request: WatchDiagnosesRequest, caller: &Caller) -> Result<Frames, Status> {
         self.open(Plan::new(request, caller.reader()?)?, Kind::Program, caller)
     }

@@ -23,7 +23,7 @@ const LIGHT_BATCH_BYTES: usize = 4 << 10;
 /// Records looked at in one go; many when few of them are wanted.
 const SCAN: usize = 2_000;
 
-/// What a client asked for.
+/// What a client asked a stream for.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) start: Start,
@@ -62,7 +62,7 @@ impl Plan {
         })
     }
 
-    /// The same in small batches.
+    /// The same plan in small batches.
     pub(super) fn light(self) -> Self {
         Self { limits: Limits { bytes: LIGHT_BATCH_BYTES, ..self.limits }, ..self }
     }

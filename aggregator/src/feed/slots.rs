@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{auth::Caller, budget::Budget};
 
-/// Who reads a stream.
+/// The kind of reader that a slot is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A program: large batches.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How streams keep time.
+/// The intervals and deadlines of streams.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
     /// A stream that has sent nothing for so long sends a bookmark.

@@ -27,12 +27,12 @@ pub(super) static VERSION: LazyLock<String> = LazyLock::new(|| {
     format!("{:08x}", hasher.finalize())
 });
 
-/// The address of a file.
+/// The URL path of a file, with the version in it.
 pub(super) fn address(name: &str) -> String {
     format!("/assets/{}/{name}", *VERSION)
 }
 
-/// One of the files.
+/// Serves one of the embedded files.
 pub(super) async fn serve(Path((version, name)): Path<(String, String)>) -> Response {
     let file = FILES.iter().find(|(known, _, _)| *known == name);
     match file.filter(|_| version == *VERSION) {

@@ -201,7 +201,7 @@ fn as_f64(bytes: u64) -> f64 {
     bytes as f64
 }
 
-/// As SVG's `width` has it.
+/// A share of a whole, as a percentage for SVG's `width`.
 pub(super) fn share(part: usize, whole: usize) -> String {
     percent(as_f64(part as u64) / as_f64(whole.max(1) as u64) * 100.0)
 }

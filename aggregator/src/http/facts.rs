@@ -97,7 +97,7 @@ pub(super) fn facts(diagnosis: &Diagnosis, view: &View) -> Vec<(Message, String)
     facts
 }
 
-/// Earlier revisions: what was believed, and when.
+/// Earlier revisions: what each stated, and when.
 pub(super) fn revisions(answer: &GetDiagnosisResponse, view: &View) -> Markup {
     html! {
         @if !answer.earlier_revisions.is_empty() {

@@ -32,10 +32,10 @@ const ROW: [&str; 14] = [
     "workloads",
 ];
 
-/// What was found.
+/// The diagnoses of a page of the overview, and how far back it looked.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Found {
-    /// The newest first.
+    /// The diagnoses, the newest first.
     pub(super) diagnoses: Vec<Diagnosis>,
     /// Of the next page; empty where there is none.
     pub(super) next: String,
@@ -74,12 +74,12 @@ pub(super) async fn rows(
     list(sources, reader, request).await
 }
 
-/// The fields that rows show, and others.
+/// A mask of the fields that rows show, and of these others.
 pub(super) fn row_mask(others: &[&str]) -> FieldMask {
     FieldMask { paths: ROW.iter().chain(others).map(ToString::to_string).collect() }
 }
 
-/// Asks for one page.
+/// Asks the query service for one page of a list.
 pub(super) async fn list(sources: &Sources, reader: &Reader, request: ListDiagnosesRequest) -> Result<Found, Status> {
     let answer = sources.queries.list(request, reader).await?;
     Ok(Found { diagnoses: answer.diagnoses, next: answer.next_page_token, unreadable: answer.unreadable_count })

@@ -29,9 +29,9 @@ use super::{
 };
 use crate::auth::{Authentication, Right};
 
-/// Where to sign in,
+/// The path of the form to sign in.
 pub(super) const SIGN_IN: &str = "/login";
-/// and out.
+/// The path to sign out.
 pub(super) const SIGN_OUT: &str = "/logout";
 /// Bytes of the form.
 const MAX_FORM_BYTES: usize = 16 << 10;
@@ -42,7 +42,7 @@ const FORMS: usize = 16;
 /// Bytes of the address to go to behind it.
 const MAX_ADDRESS_BYTES: usize = 2_048;
 
-/// What signs in.
+/// What signing in needs: authentication and sessions.
 #[derive(Clone, Debug)]
 pub(super) struct Login {
     authentication: Authentication,
@@ -56,7 +56,7 @@ impl Login {
     }
 }
 
-/// The form.
+/// Shows the form to sign in.
 pub(super) async fn form(State(login): State<Login>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let next =
@@ -65,7 +65,7 @@ pub(super) async fn form(State(login): State<Login>, request: Request) -> Respon
     show(&View::of(&parts), login.authentication.takes_tokens(), &next, None)
 }
 
-/// The form that was filled in.
+/// Exchanges the token of the form for a session.
 pub(super) async fn sign_in(State(login): State<Login>, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     let view = View::of(&parts);
@@ -144,7 +144,7 @@ pub(super) fn address(here: &str) -> String {
     format!("{SIGN_IN}?next={next}")
 }
 
-/// Goes elsewhere, by GET.
+/// A redirect with status 303 to this path.
 pub(super) fn redirect(to: &str) -> Response {
     match HeaderValue::from_str(to) {
         Ok(to) => (StatusCode::SEE_OTHER, [(LOCATION, to)]).into_response(),

@@ -55,7 +55,7 @@ use crate::{
 /// Where the pages get what they show.
 #[derive(Clone, Debug)]
 pub struct Sources {
-    /// Streams of what is new.
+    /// The streams of new records.
     pub feed: Feed,
     /// Lists and single diagnoses.
     pub queries: Queries,

@@ -137,7 +137,7 @@ pub(super) fn place(diagnosis: &Diagnosis, view: &View) -> Markup {
     }
 }
 
-/// One line of a diagnosis.
+/// A diagnosis as one row of a list.
 pub(super) fn row(diagnosis: &Diagnosis, view: &View) -> Markup {
     let subject = diagnosis.subject.clone().unwrap_or_default();
     html! {

@@ -23,13 +23,13 @@ pub(super) const RANGES: [(&str, SignedDuration); 5] = [
 /// The range if none is asked for.
 const USUAL_RANGE: (&str, SignedDuration) = RANGES[2];
 
-/// What a reader asks for.
+/// The filters of a request, from its query.
 #[derive(Clone, Debug)]
 pub(super) struct Question {
     pub(super) range: (&'static str, SignedDuration),
     pub(super) namespace: String,
     pub(super) node: String,
-    /// As `OOM_NODE`; empty for all.
+    /// The code of a cause, such as `OOM_NODE`; empty for all.
     pub(super) cause: String,
     pub(super) severity: Severity,
     pub(super) search: String,
@@ -92,7 +92,7 @@ impl Question {
         Ok(question)
     }
 
-    /// As the services take it.
+    /// The same filters, as the services take them.
     pub(super) fn filter(&self) -> DiagnosisFilter {
         let one = |text: &String| if text.is_empty() { Vec::new() } else { vec![text.clone()] };
         DiagnosisFilter {
@@ -110,7 +110,7 @@ impl Question {
         start.unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
-    /// The same question, behind this page.
+    /// The same question about what is older than this page.
     pub(super) fn older(&self, page: &str, now: Timestamp) -> Self {
         Self { page: page.to_owned(), from: Some(self.start(now)), ..self.clone() }
     }

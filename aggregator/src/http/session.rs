@@ -30,7 +30,7 @@ const SECRET_BYTES: usize = 32;
 /// The hash of a cookie's value.
 type Key = [u8; 32];
 
-/// All sessions.
+/// All sessions, by a hash of their cookie.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sessions(Arc<Mutex<BTreeMap<Key, Session>>>);
 

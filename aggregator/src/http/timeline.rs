@@ -18,7 +18,7 @@ const LABELS: usize = 22;
 const STEPS: [i64; 12] = [60, 300, 600, 1_800, 3_600, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800, 1_209_600];
 const MAX_TICKS: i64 = 8;
 
-/// Something at one moment.
+/// An event on the axis, at one moment.
 #[derive(Clone, Debug)]
 pub(super) struct Mark {
     pub(super) time: Timestamp,
@@ -28,7 +28,7 @@ pub(super) struct Mark {
     pub(super) title: String,
 }
 
-/// Something that lasts.
+/// A state on the axis, from one moment to another.
 #[derive(Clone, Debug)]
 pub(super) struct Span {
     pub(super) start: Timestamp,
@@ -36,7 +36,7 @@ pub(super) struct Span {
     pub(super) title: String,
 }
 
-/// What is drawn between two moments.
+/// The marks and spans between two moments.
 #[derive(Clone, Debug)]
 pub(super) struct Timeline {
     pub(super) start: Timestamp,
@@ -44,7 +44,7 @@ pub(super) struct Timeline {
     pub(super) marks: Vec<Mark>,
     /// Of which nothing is known, or not all.
     pub(super) gaps: Vec<Span>,
-    /// States, drawn below.
+    /// States, drawn below the marks.
     pub(super) bands: Vec<Span>,
 }
 
@@ -153,7 +153,7 @@ fn rank(class: &str) -> u8 {
     }
 }
 
-/// Of an attribute.
+/// A share as a percentage, for an attribute of SVG.
 pub(super) fn percent(share: f64) -> String {
     format!("{share:.2}%")
 }

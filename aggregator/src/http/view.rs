@@ -16,7 +16,7 @@ use crate::auth::Caller;
 /// The cookie that keeps the language that a reader has chosen.
 pub(super) const LANGUAGE: &str = "coroner-language";
 
-/// What an answer is written as.
+/// The format of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     Html,
@@ -24,18 +24,18 @@ pub(super) enum Form {
     Text,
 }
 
-/// How a request wants to be answered.
+/// How a request is to be answered.
 #[derive(Clone, Debug)]
 pub(super) struct View {
     pub(super) language: Language,
     /// Whether the language was chosen by this very request.
     pub(super) is_chosen: bool,
     pub(super) form: Form,
-    /// Path and query.
+    /// The path and the query of the request.
     pub(super) here: String,
-    /// Who asks; none before they are known.
+    /// The name of the caller; `None` before authentication.
     pub(super) caller: Option<String>,
-    /// Whether they have signed in here.
+    /// Whether the caller has a session of the page.
     pub(super) has_session: bool,
     /// The time that ages are counted to.
     pub(super) now: Timestamp,
@@ -71,13 +71,13 @@ impl View {
         }
     }
 
-    /// As `en` or `zh`.
+    /// The tag of the language: `en` or `zh`.
     pub(super) fn tag(&self) -> &'static str {
         tag(self.language)
     }
 }
 
-/// As `en` or `zh`.
+/// The tag of a language: `en` or `zh`.
 pub(super) fn tag(language: Language) -> &'static str {
     match language {
         Language::English => "en",

@@ -37,7 +37,7 @@ pub(super) fn is_state(diagnosis: &Diagnosis) -> bool {
     !diagnosis.fatal && diagnosis.cause() != Cause::NodeRebooted
 }
 
-/// How sure a diagnosis is.
+/// The confidence of a diagnosis, one word.
 pub(super) fn confidence(diagnosis: &Diagnosis) -> Message {
     match diagnosis.confidence() {
         _ if diagnosis.cause() == Cause::Unattributed => texts::undetermined(),
@@ -64,7 +64,7 @@ pub(super) fn class(severity: Severity) -> &'static str {
     SEVERITIES.into_iter().find(|(_, known)| *known == severity).map_or("unknown", |(name, _)| name)
 }
 
-/// `shop/web-1`, `node worker-3`.
+/// The name of a subject: `shop/web-1`, `node worker-3`.
 pub(super) fn subject(subject: &Subject) -> String {
     let kind = match subject.kind() {
         SubjectKind::Unspecified | SubjectKind::Container | SubjectKind::Pod => "",
@@ -99,7 +99,7 @@ pub(super) fn event(diagnosis: &Diagnosis) -> Option<Timestamp> {
     time(diagnosis.event_time.as_ref()).or_else(|| time(diagnosis.observe_time.as_ref()))
 }
 
-/// `2026-11-20 10:02:11`.
+/// A moment in UTC: `2026-11-20 10:02:11`.
 pub(super) fn moment(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
@@ -111,7 +111,7 @@ pub(super) fn clock(time: Timestamp, beside: Option<Timestamp>) -> String {
     time.strftime(if is_same_day { "%H:%M:%S%.3f" } else { "%Y-%m-%d %H:%M:%S%.3f" }).to_string()
 }
 
-/// How long ago.
+/// How long ago a moment was, in words.
 pub(super) fn age(time: Timestamp, now: Timestamp) -> Message {
     texts::ago(span(now.duration_since(time)))
 }
@@ -136,17 +136,17 @@ fn path(parts: &[&str]) -> String {
     encoded.map(|part| format!("/{}", part.replace('+', "%20"))).collect()
 }
 
-/// The page of a diagnosis.
+/// The path of the page of a diagnosis.
 pub(super) fn of_diagnosis(uid: &str) -> String {
     path(&["d", uid])
 }
 
-/// The page of a node.
+/// The path of the page of a node.
 pub(super) fn of_node(name: &str) -> String {
     path(&["node", name])
 }
 
-/// The page of a workload.
+/// The path of the page of a workload.
 pub(super) fn of_workload(namespace: &str, workload: &Workload) -> String {
     path(&["workload", namespace, &workload.kind, &workload.name])
 }

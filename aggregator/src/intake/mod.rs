@@ -37,7 +37,7 @@ pub use self::{
 
 /// Reports of kubelets that wait for their reader.
 const RECORDED: usize = 256;
-/// Records of one push.
+/// The most records of one push.
 pub const MAX_RECORDS: usize = 500;
 /// The name under which this program itself pushes what its watch of the cluster finds. No node has it: it is no DNS
 /// name.
@@ -87,7 +87,7 @@ impl IngestService for Intake {
 }
 
 impl Intake {
-    /// What it stores into.
+    /// The ledger that the intake stores into.
     pub(crate) fn ledger(&self) -> &Ledger {
         &self.ledger
     }

@@ -11,7 +11,7 @@ use crate::time::{nanoseconds, timestamp};
 /// How far ahead of the aggregator's clock a time may be; as much as clocks of machines that are kept right.
 const MAX_AHEAD: i64 = 120_000_000_000;
 
-/// Who reports a record.
+/// The reporter of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin<'a> {
     /// The agent of this node.

@@ -18,7 +18,7 @@ const RATE: u64 = 1 << 20;
 /// Nodes that are remembered before those that have their whole burst again are forgotten.
 const SWEEP: usize = 1024;
 
-/// What all nodes have stored of late.
+/// How much of its burst each node has used lately.
 #[derive(Debug, Default)]
 pub(super) struct Rates(Mutex<BTreeMap<String, Spent>>);
 

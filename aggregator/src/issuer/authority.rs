@@ -22,7 +22,7 @@ const LEAF_DAYS: i64 = 90;
 /// and when there has to be another one.
 const LEAF_RESERVE_DAYS: i64 = 30;
 
-/// Why nothing can be signed.
+/// Why the authority cannot issue a certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
     /// The Secret holds something else.
@@ -36,7 +36,7 @@ pub enum Unusable {
 /// A certificate with its key.
 #[derive(Debug)]
 pub(super) struct Leaf {
-    /// The certificate, then its key.
+    /// The certificate and its private key, as PEM.
     pub(super) pem: String,
     /// When it ends to be valid, in seconds since 1970.
     pub(super) until: i64,
@@ -87,7 +87,7 @@ impl Authorities {
         Ok((self, true))
     }
 
-    /// The certificates, PEM: whom to trust.
+    /// The certificates of all authorities, as PEM, for those who verify.
     pub(super) fn bundle(&self) -> String {
         self.0.iter().map(|authority| authority.certificate.as_str()).collect()
     }

@@ -36,7 +36,7 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 /// How long a refusal of the API server may last at the start: new roles take a moment to be in force.
 const REFUSAL_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Why there is no certificate.
+/// Why no certificate could be issued.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no API server to keep the authority.
@@ -96,7 +96,7 @@ impl Issuer {
         }
     }
 
-    /// Keeps it valid until stopped.
+    /// Renews the certificate in time, until it is stopped.
     pub async fn run(&mut self, stop: CancellationToken) {
         let mut backoff = Backoff::new(RETRY.0, RETRY.1);
         let mut delay = if self.leaf.is_some() { LOOK_INTERVAL } else { backoff.next() };

@@ -25,7 +25,7 @@ const KEYS: &str = "ca.key";
 /// For one answer.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// What the API server did not do.
+/// A request that the API server refused or did not answer.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {verb} {kind} {namespace}/{name}{}", advice(source.as_deref()))]
 pub struct Refused {
@@ -41,13 +41,13 @@ pub struct Refused {
 #[derive(Debug)]
 pub(super) struct Held {
     secret: Secret,
-    /// PEM; empty of a Secret without data.
+    /// The authorities' certificates as PEM; empty for a Secret without data.
     pub(super) certificates: String,
-    /// PEM; empty of a Secret without data.
+    /// Their private keys as PEM; empty for a Secret without data.
     pub(super) keys: String,
 }
 
-/// Reads and writes both.
+/// The Secret of the authority, and the ConfigMap that publishes it.
 #[derive(Debug)]
 pub(super) struct Store {
     secrets: Api<Secret>,
@@ -69,7 +69,7 @@ impl Store {
         &self.namespace
     }
 
-    /// The Secret.
+    /// Reads the Secret of the authority.
     pub(super) async fn read(&self) -> Result<Held, Refused> {
         let secret = self.answered("get", "Secret", SECRET, self.secrets.get(SECRET)).await?;
         let text = |key: &str| {

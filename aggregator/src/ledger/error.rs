@@ -14,7 +14,7 @@ use tonic::Status;
 
 use crate::unavailable::unavailable;
 
-/// What can go wrong with a ledger.
+/// Why an operation on a ledger failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Something else lies where the ledger should.

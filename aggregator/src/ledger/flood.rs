@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{inbox::Waiting, retention::Retention};
 
-/// A push is stored and filed in one, if there is no more than this.
+/// A push is stored and indexed in one, if there is no more than this.
 const AT_ONCE: i64 = 100;
 /// After so long without a push there is time to index.
 const QUIET: Duration = Duration::from_millis(5);
@@ -20,7 +20,7 @@ const MOST_BYTES: i64 = 256 << 20;
 /// Of what the ledger may hold, this part may wait at most.
 const PART: u64 = 8;
 
-/// How a flood goes.
+/// Decides when records that wait in the inbox are indexed.
 #[derive(Debug)]
 pub(super) struct Flood {
     /// Since when something waits.
@@ -34,7 +34,7 @@ impl Flood {
         Self { since: None, most_bytes: part.min(MOST_BYTES) }
     }
 
-    /// Whether so many records may be filed as they come.
+    /// Whether so many records may be indexed as they come.
     pub(super) fn allows_at_once(&self, records: usize) -> bool {
         self.since.is_none() && i64::try_from(records).is_ok_and(|records| records <= AT_ONCE)
     }

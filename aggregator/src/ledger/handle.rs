@@ -100,7 +100,7 @@ impl Ledger {
         Ok((ledger, writer, follower))
     }
 
-    /// The identity of this ledger.
+    /// The epoch: a random id that a restored or new ledger changes.
     pub fn epoch(&self) -> Uuid {
         self.epoch
     }

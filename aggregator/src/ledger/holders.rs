@@ -12,9 +12,9 @@ const MOST_SHARES: i64 = 2;
 pub struct Holder {
     /// The name of the node, or of the aggregator's own watch.
     pub name: String,
-    /// Records that are kept.
+    /// The number of records that are kept.
     pub records: i64,
-    /// Bytes of these, encoded.
+    /// The size of these records in bytes, encoded.
     pub bytes: i64,
     /// Records that retention took before their time, because there were so many.
     pub taken: i64,
@@ -36,7 +36,7 @@ pub(super) fn add_taken(transaction: &Transaction<'_>, name: &str, count: i64) -
     transaction.prepare_cached("UPDATE holder SET taken = taken + ? WHERE name = ?")?.execute((count, name)).map(drop)
 }
 
-/// Forgets those of whom nothing is kept.
+/// Removes the holders of whom no record is kept, and none was removed early.
 pub(super) fn forget(transaction: &Transaction<'_>) -> Result<(), rusqlite::Error> {
     transaction.prepare_cached("DELETE FROM holder WHERE records <= 0 AND taken = 0")?.execute(()).map(drop)
 }
@@ -53,12 +53,12 @@ pub(super) fn greediest(connection: &Connection) -> Result<Option<String>, rusql
         .optional()
 }
 
-/// Records that are kept.
+/// The number of records that are kept, of all holders.
 pub(super) fn records(connection: &Connection) -> Result<i64, rusqlite::Error> {
     connection.prepare_cached("SELECT coalesce(sum(records), 0) FROM holder")?.query_row((), |row| row.get(0))
 }
 
-/// All of them.
+/// All holders of records.
 ///
 /// # Errors
 /// If SQLite fails.

@@ -14,7 +14,7 @@ pub(super) struct Hole {
     pub(super) owner: Option<String>,
 }
 
-/// Notes that these offsets have no record.
+/// Stores that these offsets have no record on purpose.
 pub(super) fn add(transaction: &Transaction<'_>, hole: &Hole) -> Result<(), rusqlite::Error> {
     let Hole { first, last, owner } = hole;
     let before: Option<Offset> = transaction
@@ -32,7 +32,7 @@ pub(super) fn add(transaction: &Transaction<'_>, hole: &Hole) -> Result<(), rusq
     Ok(())
 }
 
-/// The holes that reach into these offsets.
+/// The holes that overlap these offsets.
 pub(super) fn within(connection: &Connection, first: Offset, last: Offset) -> Result<Vec<Hole>, rusqlite::Error> {
     // Holes do not overlap: of those that begin before, only the last can reach so far.
     let mut statement = connection.prepare_cached(

@@ -27,17 +27,17 @@ impl Waiting {
     }
 }
 
-/// A push that waits.
+/// A push that is stored in the inbox and not indexed yet.
 pub(super) struct Received {
     pub(super) id: i64,
-    /// Nanoseconds since 1970.
+    /// When it was received, in nanoseconds since 1970.
     pub(super) time: i64,
     pub(super) stream: i64,
     pub(super) node: String,
     /// The highest sequence of the push.
     pub(super) acknowledge: i64,
     pub(super) size: Waiting,
-    /// `None` for what cannot be understood.
+    /// Its records; `None` if they cannot be decoded.
     pub(super) entries: Option<Vec<Entry>>,
 }
 
@@ -134,7 +134,7 @@ fn unpack(packed: Packed) -> Option<Entry> {
     Some(Entry { sequence, identity, body })
 }
 
-/// Takes out what has been filed.
+/// Removes a push that has been indexed.
 pub(super) fn remove(transaction: &Transaction<'_>, id: i64) -> Result<(), rusqlite::Error> {
     transaction.prepare_cached("DELETE FROM inbox WHERE id = ?")?.execute((id,)).map(drop)
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-/// The version that is brought up.
+/// The version of ledgers that are migrated.
 pub(super) const FROM: i32 = 3;
 /// The version that it becomes.
 const TO: i32 = 4;

@@ -7,12 +7,12 @@ use uuid::Uuid;
 use super::Offset;
 use crate::key::Key;
 
-/// What one push brings.
+/// The records and the status that one push stores.
 #[derive(Clone, Debug, Default)]
 pub struct Push {
-    /// The node of the agent.
+    /// The name of the agent's node.
     pub node: String,
-    /// The life of its outbox.
+    /// The id of the stream of its outbox.
     pub stream_id: String,
     /// The records that are fit to be stored.
     pub entries: Vec<Entry>,
@@ -31,7 +31,7 @@ pub struct Logged {
     pub offset: Offset,
     /// When it was stored there, in nanoseconds since 1970.
     pub time: i64,
-    /// Holds one entry; `None` for what cannot be understood.
+    /// Holds one entry; `None` if the message cannot be decoded.
     pub push: Option<Push>,
 }
 

@@ -23,24 +23,24 @@ use crate::{filter::Filter, time::timestamp};
 pub struct ListPosition {
     /// The event time, in nanoseconds since 1970.
     pub event_time: i64,
-    /// Orders diagnoses of the same time.
+    /// The uid, by which diagnoses of the same time are ordered.
     pub uid: Uuid,
 }
 
 /// Which diagnoses are to be listed, and how many.
 #[derive(Clone, Debug)]
 pub struct Query {
-    /// What a diagnosis has to match.
+    /// The filter that a diagnosis has to match.
     pub filter: Filter,
-    /// But none of these namespaces.
+    /// Namespaces whose diagnoses are left out.
     pub except: BTreeSet<String>,
-    /// From this event time on.
+    /// The earliest event time, in nanoseconds since 1970; included.
     pub start_time: Option<i64>,
-    /// Before this event time.
+    /// The latest event time, in nanoseconds since 1970; not included.
     pub end_time: Option<i64>,
-    /// Only what is listed behind this place.
+    /// Only diagnoses that are listed after this position.
     pub after: Option<ListPosition>,
-    /// At most so many.
+    /// The most diagnoses of a page.
     pub limit: usize,
     /// At most so many bytes; a first one is given whatever its size.
     pub bytes: usize,
@@ -96,7 +96,7 @@ pub struct Found {
 /// Where a diagnosis is, and what it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Its place in the list.
+    /// Its position in the list.
     pub position: ListPosition,
     /// The offset of its record.
     pub offset: Offset,
@@ -425,18 +425,18 @@ pub fn gaps(connection: &Connection, since: i64, limit: usize) -> Result<Vec<v1:
     Ok(gaps)
 }
 
-/// How much there is.
+/// The number and the age of the records in the ledger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extent {
     /// When the oldest record that is kept was stored.
     pub oldest_time: Option<i64>,
-    /// Records that are kept.
+    /// The number of records that are kept.
     pub record_count: u64,
-    /// Records that are stored, but not filed yet.
+    /// Records that are stored, but not indexed yet.
     pub waiting_count: u64,
 }
 
-/// How much there is. Costs one step for each node.
+/// The extent of the ledger. Costs one step for each node.
 ///
 /// # Errors
 /// If SQLite fails.

@@ -11,7 +11,7 @@ use super::{
 /// Pushes that may wait for the writer: no more should be under way at once.
 pub const MAX_PUSHES: usize = 64;
 
-/// What the writer is asked to do.
+/// A job for the writer of the ledger.
 #[derive(Debug)]
 pub(super) enum Job {
     /// Store, commit, answer. If it cannot be stored, the answer is dropped.
@@ -19,7 +19,7 @@ pub(super) enum Job {
     /// Take over what a log holds next, commit, answer with how far it is taken over. If it cannot be, the answer is
     /// dropped.
     Follow { logged: Vec<Logged>, reply: oneshot::Sender<Offset> },
-    /// File all that waits, commit, answer. If it cannot be filed, the answer is dropped.
+    /// Index all that waits, commit, answer. If it cannot be indexed, the answer is dropped.
     File { reply: oneshot::Sender<()> },
     /// Look for what has become too old; answer with the time to judge that by.
     Expire { reply: oneshot::Sender<i64> },
@@ -27,12 +27,12 @@ pub(super) enum Job {
     Close,
 }
 
-/// What the writer is given to do.
+/// The bounded queue of the writer's jobs.
 #[derive(Clone, Debug)]
 pub(super) struct Queue(mpsc::Sender<Job>);
 
 impl Queue {
-    /// A queue, and its writer's end.
+    /// A queue, and the end that its writer reads from.
     pub(super) fn new() -> (Self, mpsc::Receiver<Job>) {
         let (jobs, queue) = mpsc::channel(MAX_PUSHES);
         (Self(jobs), queue)
@@ -48,7 +48,7 @@ impl Queue {
         answer.await.map_err(|_| Error::Unavailable)
     }
 
-    /// The same, but waits for space.
+    /// Appends a push; waits for space in the queue.
     pub(super) async fn append_in_turn(&self, push: Push) -> Result<i64, Error> {
         self.ask(|reply| Job::Append { push, reply }).await
     }

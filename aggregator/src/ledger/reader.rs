@@ -16,24 +16,24 @@ use crate::{filter::Selection, gap};
 /// A place in the ledger: everything up to and including `offset` is handled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
-    /// 0 is before everything.
+    /// The offset of the last record that is handled; 0 before all.
     pub offset: Offset,
     /// When the record at `offset` was stored, in nanoseconds since 1970; 0 where that is not known.
     pub time: i64,
 }
 
-/// How much one look may take.
+/// How much one reading of the ledger may examine and return.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Records looked at, wanted or not.
+    /// The most records that are examined, whether they match or not.
     pub scan: usize,
-    /// The most records that are taken.
+    /// The most records that are returned.
     pub records: usize,
     /// Bytes of records taken; a first one is taken whatever its size.
     pub bytes: usize,
 }
 
-/// What one look found.
+/// The result of one reading of the ledger.
 #[derive(Clone, Debug, Default)]
 pub struct Chunk {
     /// What had been removed before it could be read.
@@ -42,7 +42,7 @@ pub struct Chunk {
     pub missing: Vec<v1::Gap>,
     /// The records that were wanted.
     pub items: Vec<Item>,
-    /// Where to go on.
+    /// The position at which to continue.
     pub position: Position,
     /// True if nothing lay behind `position` at that time.
     pub at_end: bool,
@@ -53,16 +53,16 @@ pub struct Chunk {
 pub struct Lost {
     /// How many, whether they were wanted or not.
     pub count: u64,
-    /// When the last of them was stored.
+    /// When the last of them was stored, in nanoseconds since 1970.
     pub end_time: i64,
-    /// The place behind them.
+    /// The offset after them.
     pub offset: Offset,
 }
 
 /// A record that was read, and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// The place behind it.
+    /// The position after this record.
     pub position: Position,
     /// The namespace that it is about; empty for none.
     pub namespace: String,

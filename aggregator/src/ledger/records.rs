@@ -16,7 +16,7 @@ use crate::{gap, key::Key};
 pub(super) struct Origin<'a> {
     pub(super) stream: i64,
     pub(super) node: &'a str,
-    /// Nanoseconds since 1970.
+    /// When it is stored, in nanoseconds since 1970.
     pub(super) time: i64,
 }
 

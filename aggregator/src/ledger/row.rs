@@ -74,7 +74,7 @@ impl Stored<'_> {
         Ok(if self.is_gap()? { Body::Gap(bytes) } else { Body::Diagnosis(bytes) })
     }
 
-    /// All columns, as they are.
+    /// The values of all columns without the checksum.
     pub(super) fn values(&self) -> Result<Vec<Value>, rusqlite::Error> {
         (0..=CHECKED).map(|column| self.row.get(column)).collect()
     }
@@ -94,7 +94,7 @@ pub(super) struct New<'a> {
 }
 
 impl New<'_> {
-    /// Calls with the columns and their checksum.
+    /// Calls `call` with the values of all columns and their checksum.
     pub(super) fn with_checksum<T>(
         &self,
         call: impl FnOnce(&[&dyn ToSql; CHECKED + 1]) -> Result<T, rusqlite::Error>,

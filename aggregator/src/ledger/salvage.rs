@@ -27,9 +27,9 @@ const TABLES: [(&str, &str); 3] = [
 /// The columns of the inbox that lie before the records of a push, which mostly fill pages of their own.
 const HEAD: &str = "id, receive_time, stream, node, acknowledge, records";
 
-/// What was taken over.
+/// What was copied from a damaged ledger.
 pub(super) struct Salvaged {
-    /// Records.
+    /// The number of records that could be read.
     pub(super) records: u64,
     /// Where the damaged ledger is now.
     pub(super) aside: PathBuf,
@@ -95,7 +95,7 @@ fn take_over_table(damaged: &Connection, copy: &Connection, table: &str, columns
 }
 
 /// Takes over the pushes that wait, up to the first whose head cannot be read. Where its records cannot, they are left
-/// out: no checksum fits then, so that a gap takes their place when the push is filed.
+/// out: no checksum fits then, so that a gap takes their place when the push is indexed.
 fn take_over_inbox(damaged: &Connection, copy: &Connection) -> Result<(), rusqlite::Error> {
     let mut insert = copy
         .prepare(&format!("INSERT OR IGNORE INTO inbox ({HEAD}, parcel, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"))?;

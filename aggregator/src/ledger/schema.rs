@@ -181,7 +181,7 @@ fn replace_index(path: &Path, of: Uuid) -> Result<Connection, Error> {
     Ok(connection)
 }
 
-/// Makes a ledger where there is none.
+/// Creates a ledger if there is no file at this path.
 pub(super) fn ensure(path: &Path) -> Result<(), Error> {
     if is_missing(path)? { create(path) } else { Ok(()) }
 }
@@ -193,7 +193,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, rusqlite::Error> {
     Ok(connection)
 }
 
-/// The identity of this ledger.
+/// The epoch of this ledger.
 pub(super) fn epoch(connection: &Connection) -> Result<Uuid, rusqlite::Error> {
     connection.query_row("SELECT epoch FROM ledger", (), |row| row.get(0)).map(Uuid::from_bytes)
 }

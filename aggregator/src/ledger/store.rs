@@ -116,7 +116,7 @@ impl Store {
         Ok(acknowledged)
     }
 
-    /// The same, but what is durable on return is to be read only when it is [filed](Self::file).
+    /// The same, but what is durable on return is to be read only when it is [indexed](Self::file).
     ///
     /// # Errors
     /// If SQLite fails; then nothing is stored.
@@ -158,7 +158,7 @@ impl Store {
         admit().map_err(Error::reading("store a push"))
     }
 
-    /// What is durable, but not filed yet.
+    /// Records that are durable and not indexed yet.
     pub fn waiting(&self) -> Waiting {
         self.waiting
     }
@@ -167,7 +167,7 @@ impl Store {
     /// records, or until the callback returns that this is enough.
     ///
     /// # Errors
-    /// If SQLite fails; then nothing is filed.
+    /// If SQLite fails; then nothing is indexed.
     pub fn file(&mut self, records: i64, enough: impl Fn() -> bool) -> Result<(), Error> {
         self.waiting = self.try_file(records, enough).map_err(Error::reading("file what was stored"))?;
         Ok(())

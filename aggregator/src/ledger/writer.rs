@@ -70,7 +70,7 @@ impl Writer {
         self.ended.cancelled().await;
     }
 
-    /// Cancelled when it has ended.
+    /// A token that is cancelled when the writer has ended.
     pub fn ending(&self) -> CancellationToken {
         self.ended.clone()
     }

@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A connection over TCP, with TLS or without.
 pub(super) type TcpConnection = Connection<Either<TcpStream, TlsStream<TcpStream>>>;
 
-/// Accepts what comes to listeners.
+/// Accepts connections on listeners, with TLS and bounds.
 #[derive(Clone, Debug)]
 pub struct Acceptor {
     /// With TLS, by these files.
@@ -66,7 +66,7 @@ impl Acceptor {
         self.tls.is_some()
     }
 
-    /// Connections that are open.
+    /// The number of open connections over TCP.
     pub fn open_count(&self) -> usize {
         self.connections.count()
     }

@@ -28,7 +28,7 @@ const MAX_CONNECTION_AGE: Duration = Duration::from_mins(30);
 /// and its streams have so long to end. They are resumed where they were.
 const CONNECTION_GRACE: Duration = Duration::from_mins(1);
 
-/// Why a listener is served no more.
+/// Why a listener is no longer served.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// It cannot be bound.
@@ -47,13 +47,13 @@ pub enum ServeError {
 pub struct Served {
     /// The gRPC services that are served.
     pub routes: Routes,
-    /// What stands before them: who asks,
+    /// The authentication of callers.
     pub authentication: Authentication,
-    /// and what requests and answers may take.
+    /// The bounds of requests and answers.
     pub traffic: Traffic,
     /// Bytes that a peer may send of one connection's requests before they are read.
     pub window: u32,
-    /// How connections are accepted.
+    /// Accepts connections, with TLS and their bounds.
     pub acceptor: Acceptor,
 }
 

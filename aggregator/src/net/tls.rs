@@ -27,13 +27,13 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// The PEM files that TLS is set up by.
 #[derive(Clone, Debug)]
 pub struct Files {
-    /// The chain that this server shows.
+    /// The file of the server's certificate chain, PEM.
     pub certificate: PathBuf,
     /// The file of the certificate's private key.
     pub key: PathBuf,
     /// The authority of client certificates; without it none is requested.
     pub client_ca: Option<PathBuf>,
-    /// What of it is revoked.
+    /// The file of the client CA's revocation list, PEM.
     pub client_crl: Option<PathBuf>,
 }
 
@@ -80,7 +80,7 @@ pub struct Tls {
 /// Until when certificates are valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expiry {
-    /// What they are for.
+    /// What the certificates are for, such as `server` or `client_ca`.
     pub purpose: &'static str,
     /// When the first of them expires, in seconds since 1970.
     pub time: i64,
@@ -114,7 +114,7 @@ impl Tls {
         Ok(Self { files, certificate_optional, loaded })
     }
 
-    /// What the next handshake is made with.
+    /// The settings of the next handshake.
     pub fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.loaded().config))
     }

@@ -37,7 +37,7 @@ const MAX_CONNECTION_AGE: Duration = Duration::from_mins(30);
 /// What is under way has so long to end. Streams are resumed where they were.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// What browsers are served.
+/// The page and what it needs to be served.
 #[derive(Clone, Debug)]
 pub struct Web {
     /// The routes, which authenticate for themselves: each request has the [`Peer`](crate::auth::Peer) in its
@@ -45,7 +45,7 @@ pub struct Web {
     pub routes: Router,
     /// Bytes that a peer may send of one connection's requests before they are read.
     pub window: u32,
-    /// How connections are accepted.
+    /// Accepts connections, with TLS and their bounds.
     pub acceptor: Acceptor,
 }
 

@@ -14,7 +14,7 @@ use super::{tls::Tls, url::Host};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Bytes in both directions.
+/// A connection for bytes in both directions.
 pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}

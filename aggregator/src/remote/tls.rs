@@ -12,12 +12,12 @@ use url::Url;
 
 use super::url::{Host, InvalidUrl, Options};
 
-/// The files of a TLS connection.
+/// The files of a TLS client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tls {
     /// Authorities that are trusted; those of the system if there is none.
     pub(crate) ca: Option<PathBuf>,
-    /// Certificate and key to show.
+    /// The client certificate and its key, if the server requires one.
     pub(crate) identity: Option<(PathBuf, PathBuf)>,
 }
 

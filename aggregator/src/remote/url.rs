@@ -15,7 +15,7 @@ impl InvalidUrl {
     }
 }
 
-/// Where to connect.
+/// A host and port to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Host {
     /// A name or an address, without brackets.
@@ -31,7 +31,7 @@ impl Host {
         Ok(Self { name: name.trim_matches(['[', ']']).into(), port })
     }
 
-    /// As in a URL.
+    /// The name as in a URL: IPv6 addresses in brackets.
     pub(crate) fn bracketed(&self) -> String {
         if self.name.contains(':') { format!("[{}]", self.name) } else { self.name.clone() }
     }
@@ -51,7 +51,7 @@ impl Host {
 pub(crate) struct Options(BTreeMap<String, String>);
 
 impl Options {
-    /// A URL without secrets, and its options.
+    /// The URL without its options, and the options.
     pub(crate) fn of(text: &str) -> Result<(Url, Self), InvalidUrl> {
         let url = Url::parse(text).map_err(|error| InvalidUrl::new(format!("it is no URL: {error}")))?;
         if !url.username().is_empty() || url.password().is_some() {
@@ -69,7 +69,7 @@ impl Options {
         Ok((url, Self(options)))
     }
 
-    /// Takes an option out.
+    /// Takes the option of this name; `None` if it is not given.
     pub(crate) fn take(&mut self, key: &str) -> Option<String> {
         self.0.remove(key)
     }
@@ -83,12 +83,12 @@ impl Options {
         }
     }
 
-    /// The path of a file.
+    /// Takes an option that is the path of a file.
     pub(crate) fn path(&mut self, key: &str) -> Option<PathBuf> {
         self.take(key).map(Into::into)
     }
 
-    /// Nothing may be left over.
+    /// Fails if an option was not taken: it is not known.
     pub(crate) fn finish(self) -> Result<(), InvalidUrl> {
         match self.0.into_keys().next() {
             Some(key) => Err(InvalidUrl::new(format!("option {key} is not known here"))),

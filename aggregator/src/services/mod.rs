@@ -25,7 +25,7 @@ const MAX_QUESTION_BYTES: usize = 256 << 10;
 /// Where the description of the protocol is served, by its name of today and by that of yesterday.
 const REFLECTION: [&str; 2] = ["/grpc.reflection.v1.ServerReflection/", "/grpc.reflection.v1alpha.ServerReflection/"];
 
-/// The method at a path.
+/// The method with this path; `None` if no service has it.
 pub fn method(path: &str) -> Option<Method> {
     let read = |message, streams| {
         let request = Request::One { message, bytes: MAX_QUESTION_BYTES };

@@ -38,7 +38,7 @@ const PIECE: usize = 64 << 10;
 /// Bytes that may be on their way before a stream is asked for more.
 const UNDER_WAY: usize = 192 << 10;
 
-/// What an answer holds.
+/// The reservations that an answer holds until it is sent.
 #[derive(Debug)]
 pub(super) struct Held {
     /// A stream lasts, and holds a place of its own kind.
@@ -95,7 +95,7 @@ impl Drop for Piece {
     }
 }
 
-/// The body of an answer.
+/// The body of an answer, which holds its reservations.
 #[derive(Debug)]
 pub(super) struct Answer {
     inner: Body,

@@ -20,7 +20,7 @@ const FIELD: u64 = 24;
 /// Messages within messages that are looked into; the wire has fewer.
 const DEPTH: u32 = 16;
 
-/// A message of the wire.
+/// The fields of a message, by number, to measure it before it is decoded.
 #[derive(Debug)]
 pub(super) struct Shape(HashMap<u32, Field>);
 

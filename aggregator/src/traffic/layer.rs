@@ -46,14 +46,14 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// For the services that serve these methods.
+    /// Bounds for the services that serve these methods.
     pub fn new(methods: Methods, budget: Budget) -> Self {
         let half = || Pool::new(budget.answer_bytes() / 2);
         let one_answer = COPIES * budget.one_answer_bytes() as u64;
         Self { methods, uploads: Uploads::new(budget), known: half(), users: half(), one_answer }
     }
 
-    /// For other services, within the same bounds.
+    /// The same bounds, shared with services of other methods.
     pub fn of(&self, methods: Methods) -> Self {
         Self { methods, ..self.clone() }
     }

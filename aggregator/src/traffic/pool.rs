@@ -10,14 +10,14 @@ use tokio::{
 /// Bytes are counted in units of this many.
 const UNIT: u64 = 1 << 10;
 
-/// Bytes of memory that many share.
+/// A bounded amount of memory in bytes that requests or answers share.
 #[derive(Clone, Debug)]
 pub(super) struct Pool {
     free: Arc<Semaphore>,
     units: u32,
 }
 
-/// Bytes that are taken.
+/// Bytes of a pool that are reserved until this is dropped.
 #[derive(Debug)]
 pub(super) struct Reserved(OwnedSemaphorePermit);
 

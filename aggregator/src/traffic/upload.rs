@@ -32,7 +32,7 @@ const COPIES: u64 = 3;
 /// Requests that take no more share half of the memory, so that large ones never keep them waiting.
 const SMALL: u64 = 4 << 20;
 
-/// Memory for the requests of all callers.
+/// The memory for the bodies of all callers' requests.
 #[derive(Clone, Debug)]
 pub(super) struct Uploads {
     waiting: Arc<Semaphore>,

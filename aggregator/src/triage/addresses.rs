@@ -10,7 +10,7 @@ use std::{
 use coroner_diagnosis::observation::kube::Node;
 use coroner_proto::v1::ProbeTarget;
 
-/// Where one node is reached.
+/// The addresses at which a node is probed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Address {
     /// The kubelet's port, by the Node object.
@@ -19,12 +19,12 @@ pub(super) struct Address {
     pub(super) agent: Option<SocketAddr>,
 }
 
-/// Where all nodes are reached.
+/// The addresses of all nodes, by name.
 #[derive(Debug, Default)]
 pub(super) struct Addresses(BTreeMap<Arc<str>, Address>);
 
 impl Addresses {
-    /// Takes the address of a Node object.
+    /// Stores the address that a Node object states.
     pub(super) fn put_node(&mut self, name: &Arc<str>, node: &Node) {
         let ip: Option<IpAddr> = node.internal_ip.parse().ok().filter(is_host);
         self.0.entry(Arc::clone(name)).or_default().kubelet = ip.map(|ip| SocketAddr::new(ip, node.kubelet_port));

@@ -21,13 +21,13 @@ impl Clock {
         Self { origin: Timestamp::now(), started: Instant::now() }
     }
 
-    /// Its time.
+    /// The present time of this clock.
     pub(super) fn now(self) -> Timestamp {
         let elapsed = SignedDuration::try_from(self.started.elapsed()).unwrap_or(SignedDuration::MAX);
         self.origin.checked_add(elapsed).unwrap_or(Timestamp::MAX)
     }
 
-    /// How long until this time of it.
+    /// How long it takes until this time; 0 if it has passed.
     pub(super) fn until(self, at: Timestamp) -> std::time::Duration {
         at.duration_since(self.now()).try_into().unwrap_or_default()
     }

@@ -35,7 +35,7 @@ pub struct Hub {
     state: Mutex<Option<State>>,
     /// How often each node has reported of late.
     rates: Mutex<BTreeMap<String, (Instant, u32)>>,
-    /// Something waits for the task.
+    /// Notified when something waits for the task.
     pub(super) changed: Notify,
 }
 
@@ -60,7 +60,7 @@ impl State {
 }
 
 impl Hub {
-    /// This aggregator decides from now on.
+    /// Makes this aggregator the one that decides, from now on.
     pub(super) fn begin(&self, cluster_uid: &str) {
         let triage = Triage::new(cluster_uid);
         let state = State { triage, clock: Clock::new(), addresses: Addresses::default(), found: VecDeque::new() };
@@ -77,7 +77,7 @@ impl Hub {
         self.state().is_some()
     }
 
-    /// Whether a node may report now.
+    /// Whether a node may send a report now, by its rate.
     pub(super) fn may_report(&self, node: &str) -> bool {
         let now = Instant::now();
         let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);

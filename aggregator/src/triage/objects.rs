@@ -29,7 +29,7 @@ const PODS: u32 = 500;
 /// For a list of pods.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// What a watch reports.
+/// An event of the watches of Nodes and Leases.
 pub(super) enum Seen {
     Node(Report<Box<Node>>),
     Lease(Report<Lease>),

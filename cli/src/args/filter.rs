@@ -15,7 +15,7 @@ pub(crate) struct FilterArgs {
     /// Only these nodes
     #[arg(long, value_delimiter = ',')]
     pub(crate) node: Vec<String>,
-    /// Only these causes, as OOM_NODE; `coroner causes` lists them
+    /// Only these causes, such as OOM_NODE; `coroner causes` lists them
     #[arg(long, value_name = "CAUSE", value_delimiter = ',', value_parser = parse_cause)]
     pub(crate) cause: Vec<Cause>,
     /// Only this severity and above

@@ -9,8 +9,8 @@ use jiff::{
 };
 
 /// What is accepted, for help and errors.
-pub(super) const FORMS: &str = "an age as 90s, 1h30m or 2d; a date as 2026-11-20; or a time as 2026-11-20T10:00, 10:00 or \
-                                2026-11-20T10:00:00Z";
+pub(super) const FORMS: &str = "an age such as 90s, 1h30m or 2d; a date such as 2026-11-20; or a time such as \
+                                2026-11-20T10:00, 10:00 or 2026-11-20T10:00:00Z";
 
 /// A moment. What names no zone is in that of the reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,10 +77,10 @@ fn age(text: &str) -> Option<SignedDuration> {
     (!age.is_negative()).then_some(age)
 }
 
-/// A duration of at least a second, as `90s` or `1h30m`.
+/// A duration of at least a second, such as `90s` or `1h30m`.
 pub(super) fn parse_duration(text: &str) -> Result<SignedDuration, String> {
     let at_least = |duration: &SignedDuration| *duration >= SignedDuration::from_secs(1);
-    age(text).filter(at_least).ok_or_else(|| "not a duration as 90s, 10m or 1h30m".to_owned())
+    age(text).filter(at_least).ok_or_else(|| "not a duration such as 90s, 10m or 1h30m".to_owned())
 }
 
 #[cfg(test)]

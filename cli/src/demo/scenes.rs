@@ -29,7 +29,7 @@ impl Scene {
         }
     }
 
-    /// What is done, for people.
+    /// What happens in the scene, one phrase.
     pub(crate) fn story(self) -> Message {
         match self {
             Self::OomMain => notes::scene_oom_main(),

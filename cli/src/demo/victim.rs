@@ -63,7 +63,7 @@ pub(crate) enum VictimCommand {
     Stay,
 }
 
-/// Plays the part.
+/// Runs the process that a scene needs, until it ends or is killed.
 pub(crate) fn run(command: VictimCommand) -> ExitCode {
     match play(command) {
         Ok(code) => code,

@@ -38,7 +38,7 @@ pub struct ContainerFile {
     pub(super) filed_under: Option<String>,
     /// The most advanced status that the runtime reported.
     pub status: Option<cri::Container>,
-    /// The source that reported the status.
+    /// The source that reported [`status`](Self::status).
     pub status_by: Source,
     /// Its name by the kubelet's log directory, for nodes whose CRI cannot be asked.
     pub log_name: Option<(Pod, String, Option<u32>)>,
@@ -46,13 +46,13 @@ pub struct ContainerFile {
     pub kubelet: Option<KubeletStatus>,
     /// The uid of its pod by its cgroup's path.
     pub pod_uid: Option<String>,
-    /// The path of its cgroup.
+    /// The path of its cgroup, once one was observed.
     pub cgroup: Option<cgroup::Path>,
     /// When its cgroup was removed.
     pub cgroup_removed: Option<Timestamp>,
-    /// When the runtime forgot it.
+    /// When the runtime removed it.
     pub removed: Option<Timestamp>,
-    /// Whose events are about it.
+    /// The source of the runtime's events about it: containerd or Docker.
     pub events_by: Source,
     /// Pid of its main process, by the runtime's events.
     pub task_pid: Option<i32>,
@@ -68,7 +68,7 @@ pub struct ContainerFile {
     pub processes: BTreeMap<i32, ProcessFile>,
     /// When the OOM killer was reported to have chosen which of its processes.
     kills: BTreeSet<(Timestamp, i32)>,
-    /// The contents of its cgroup's files.
+    /// What was sampled of its cgroup.
     pub samples: Samples,
     /// The kernel killed the whole cgroup (memory.oom.group), by its own log.
     pub group_kills: BTreeSet<Timestamp>,
@@ -87,7 +87,7 @@ pub struct KubeletStatus {
     pub kind: ContainerKind,
     /// The image, as the Pod names it.
     pub image: String,
-    /// How many instances there were before it.
+    /// How often it was restarted before.
     pub attempt: u32,
     /// How it ended, and when that was reported.
     pub ended: Option<Statement<kube::Terminated>>,
@@ -96,15 +96,15 @@ pub struct KubeletStatus {
 /// A process of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProcessFile {
-    /// When it was last seen.
+    /// When /proc or an event last showed it.
     pub seen: Timestamp,
     /// Start time in clock ticks since boot, where known.
     pub start_ticks: Option<u64>,
-    /// Its name, where known.
+    /// Its `comm`, where known.
     pub name: Option<String>,
-    /// Its pid in its own namespace, where known.
+    /// Its pid in the container's pid namespace, where known.
     pub namespaced_pid: Option<i32>,
-    /// It was started by exec.
+    /// Whether it was started by exec.
     pub exec: bool,
     /// When it ended, where that was seen.
     pub ended: Option<Timestamp>,
@@ -115,7 +115,7 @@ pub struct ProcessFile {
 }
 
 impl ContainerFile {
-    /// A file that contains nothing yet.
+    /// The file of an instance of which only its id is known, first observed at `at`.
     pub fn new(id: ContainerId, at: Timestamp) -> Self {
         Self {
             id,
@@ -145,7 +145,7 @@ impl ContainerFile {
         }
     }
 
-    /// Its pod, by the best source.
+    /// Its pod: by the runtime, else by the kubelet, else by its log links.
     pub fn pod(&self) -> Option<&Pod> {
         let by_runtime = self.status.as_ref().map(|status| &status.pod);
         let by_kubelet = || self.kubelet.as_ref().map(|status| &status.pod);
@@ -164,7 +164,7 @@ impl ContainerFile {
         self.pod().map(|pod| pod.uid.as_str()).filter(|uid| !uid.is_empty()).or(self.pod_uid.as_deref())
     }
 
-    /// Restarts before it, by the best source.
+    /// How often it was restarted before, by the best source.
     pub fn attempt(&self) -> Option<u32> {
         let by_runtime = self.status.as_ref().map(|status| status.attempt);
         let by_log = self.log_name.as_ref().and_then(|(_, _, attempt)| *attempt);

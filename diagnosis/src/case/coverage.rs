@@ -72,7 +72,7 @@ impl Coverage {
         }
     }
 
-    /// Whether a source lost something between two moments.
+    /// Whether a source has a gap that touches the time between two moments, both included.
     pub fn has_gap(&self, source: Source, from: Timestamp, to: Timestamp) -> bool {
         let gaps = self.sources.get(&source).into_iter().flat_map(|file| &file.gaps);
         gaps.into_iter().any(|(start, end)| *start <= to && *end >= from)
@@ -102,7 +102,7 @@ impl Coverage {
         seeing.filter_map(read)
     }
 
-    /// Whether a source sees everything now.
+    /// Whether the health of a source is `Ok`.
     pub fn answers(&self, source: Source) -> bool {
         self.sources.get(&source).is_some_and(|file| file.health == Health::Ok)
     }

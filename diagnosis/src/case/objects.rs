@@ -11,7 +11,7 @@ const WORKLOADS: usize = 4096;
 /// How long a workload is kept that no pod belongs to: it may be there before its pod.
 const KEEP: SignedDuration = SignedDuration::from_mins(10);
 
-/// What is kept of objects beside pods.
+/// The objects of the API beside pods that rules on this node read.
 #[derive(Debug, Default)]
 pub struct Objects {
     /// The Node object of this node.

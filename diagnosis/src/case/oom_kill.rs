@@ -18,7 +18,7 @@ pub struct Line<T> {
     pub read: Timestamp,
     /// What the line means, parsed.
     pub event: T,
-    /// As it stood there.
+    /// The line as the kernel log holds it.
     pub text: String,
 }
 
@@ -29,7 +29,7 @@ pub struct OomKill<'a> {
     pub pid: i32,
     /// When the kernel killed it.
     pub at: Timestamp,
-    /// The `Killed process` line.
+    /// The `Killed process` line, where it was read.
     pub killed: Option<&'a Line<Killed>>,
     /// The line that begins with `oom-kill:`, where it was read.
     pub summary: Option<&'a Line<OomSummary>>,
@@ -42,11 +42,11 @@ pub struct OomKill<'a> {
     /// The kernel sent SIGKILL along with that tracepoint: a victim that was ending already gets none
     /// (mm/oom_kill.c, `oom_kill_process`).
     pub signalled: bool,
-    /// Usage and limit of the cgroup that ran out.
+    /// Usage of the cgroup that ran out, and its limit, in bytes.
     pub limit_usage: Option<(u64, Option<u64>)>,
-    /// What the memory of that cgroup consisted of.
+    /// The kinds of memory that the usage of that cgroup consisted of.
     pub cgroup_memory: Option<CgroupMemory>,
-    /// Another source than the kernel log reports it too.
+    /// Whether another source than the kernel log reports it too.
     pub confirmed: bool,
 }
 
@@ -74,7 +74,7 @@ impl OomKill<'_> {
         self.level().map(|level| matches!(level, Level::Container { container_id, .. } if container_id == id.0))
     }
 
-    /// The victim's name, where any source gave it.
+    /// The victim's `comm`, where any source reported it.
     pub fn name(&self) -> Option<&str> {
         let by_line = self.killed.map(|line| line.event.comm.as_str());
         by_line

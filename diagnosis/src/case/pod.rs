@@ -34,24 +34,24 @@ const CLOSED: usize = 32;
 /// An event, and each time at which it was reported.
 #[derive(Debug, Default)]
 pub struct Occurrences {
-    /// The last version of the event.
+    /// The event, as last reported.
     pub event: Event,
     /// When, as far as known, and what its count was then, where it was observed.
     times: BTreeMap<Timestamp, Option<i32>>,
 }
 
 impl Occurrences {
-    /// The first time, as far as known.
+    /// When it was first reported, as far as known.
     pub fn first(&self) -> Option<Timestamp> {
         self.times.keys().next().copied()
     }
 
-    /// The last time, as far as known.
+    /// When it was last reported, as far as known.
     pub fn last(&self) -> Option<Timestamp> {
         self.times.keys().next_back().copied()
     }
 
-    /// The last time between two moments, both included.
+    /// When it was last reported between two moments, both included.
     pub fn last_between(&self, from: Timestamp, to: Timestamp) -> Option<Timestamp> {
         if from > to { None } else { self.times.range(from..=to).next_back().map(|(at, _)| *at) }
     }
@@ -102,7 +102,7 @@ pub struct PodFile {
     pub sandboxes: BTreeMap<ContainerId, SandboxFile>,
     /// The path of the pod's cgroup.
     pub cgroup: Option<cgroup::Path>,
-    /// The contents of its cgroup's files.
+    /// What was sampled of its cgroup.
     pub samples: Samples,
     /// The object, as the API server last reported it.
     pub api: Option<Arc<kube::Pod>>,
@@ -168,12 +168,12 @@ impl PodFile {
         self.restarts.iter().rev().filter_map(|condition| Some((condition.since?, condition)))
     }
 
-    /// Whether it runs no more, by its phase.
+    /// Whether its phase is `Failed` or `Succeeded`.
     pub fn has_ended(&self) -> bool {
         self.object().is_some_and(|pod| matches!(pod.phase.as_str(), "Failed" | "Succeeded"))
     }
 
-    /// Who reported the object.
+    /// The source of the object: the API server, or else the kubelet.
     pub fn reporter(&self) -> Source {
         if self.api.is_some() { Source::Api(Kind::Pods) } else { Source::Kubelet }
     }
@@ -200,7 +200,7 @@ impl PodFile {
         }
     }
 
-    /// Events with this reason, the oldest first.
+    /// Its events with this reason, ordered by their last report, the oldest first.
     pub fn events(&self, reason: &str) -> impl DoubleEndedIterator<Item = &Occurrences> {
         let mut events: Vec<_> = self.events.values().filter(|known| known.event.reason == reason).collect();
         events.sort_by_key(|known| known.last());

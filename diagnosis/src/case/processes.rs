@@ -33,7 +33,7 @@ const SAME_MOMENT: SignedDuration = SignedDuration::from_millis(1);
 pub struct AuditedEnd {
     /// The signal that ended it; 0 where seccomp only refused a call.
     pub signal: i32,
-    /// The system call that seccomp refused.
+    /// The number of the system call that seccomp refused.
     pub syscall: Option<i64>,
 }
 
@@ -55,17 +55,17 @@ pub struct Processes {
     daemon_kills: BTreeMap<Timestamp, Line<DaemonKill>>,
     /// Containers that were killed as a group, by time.
     group_kills: BTreeSet<(Timestamp, ContainerId)>,
-    /// Faults, by thread id.
+    /// Fatal faults, by thread id.
     pub faults: ByPid<Line<Fault>>,
-    /// Ends reported by audit, by pid.
+    /// Ends that audit reported, by pid.
     pub audits: ByPid<Line<AuditedEnd>>,
     /// Errors of devices, by the pid of the process that used one.
     pub device_errors: ByPid<Line<Xid>>,
     /// Broken memory that the kernel reports to a process, by its pid.
     pub memory_errors: ByPid<Line<()>>,
-    /// Signals, by target thread.
+    /// Generated signals, by the id of the target thread.
     pub signals: ByPid<trace::Signal>,
-    /// Ends reported by the kernel, by pid.
+    /// Wait statuses that the process connector reported, by pid.
     pub exits: ByPid<WaitStatus>,
     /// When they age next.
     ages_at: Timestamp,
@@ -249,7 +249,7 @@ impl Processes {
         self.victims.between(from, to).map(|(pid, _, _)| pid)
     }
 
-    /// How many statements are kept.
+    /// How many statements are kept in all.
     pub fn count(&self) -> usize {
         let of_kernel = self.kills.count() + self.summaries.count() + self.faults.count() + self.audits.count();
         of_kernel

@@ -27,7 +27,7 @@ const GROWTHS: usize = 8;
 pub struct Samples {
     /// The newest sample, whatever it contains.
     pub latest: Option<Statement<cgroup::Sample>>,
-    /// The highest usage of any sample.
+    /// The highest usage in bytes that any sample showed.
     pub peak: Option<u64>,
     /// The newest sample that still had memory in use: what it consisted of before the end.
     pub last_use: Option<Statement<cgroup::Sample>>,
@@ -41,9 +41,9 @@ pub struct Samples {
     pub oom_kills_below: Rise,
     /// An allocation failed for the limit of this very cgroup (v2).
     pub ooms: Rise,
-    /// The limit of this very cgroup was reached.
+    /// How often the limit of this very cgroup was reached.
     pub limit_hits: Rise,
-    /// Its processes were slowed down for `memory.high` (v2).
+    /// How often its processes were slowed down for `memory.high` (v2).
     pub high_hits: Rise,
     /// When all its processes last waited for memory most of the time, and whether its swap was used up then (v2).
     pub stalled: Option<(Timestamp, bool)>,
@@ -180,7 +180,7 @@ impl Rise {
         }
     }
 
-    /// The newest count that was read.
+    /// The newest value of the counter; `None` before it was read.
     pub fn count(&self) -> Option<u64> {
         self.last.map(|(_, count)| count)
     }
@@ -211,7 +211,7 @@ impl Rise {
         watched && self.growth() == 0
     }
 
-    /// When it was first and last read.
+    /// When the counter was first and last read; `None` before it was read.
     pub fn watched(&self) -> Option<(Timestamp, Timestamp)> {
         Some((self.first?.0, self.last?.0))
     }

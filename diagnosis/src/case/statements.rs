@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-/// A statement of a source.
+/// Something that a source stated, and when it happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement<T> {
     /// When what is stated happened.
@@ -27,7 +27,7 @@ pub struct ByPid<T> {
 }
 
 impl<T: PartialEq> ByPid<T> {
-    /// Room for `capacity` statements.
+    /// An empty store that keeps at most `capacity` statements.
     pub fn new(capacity: usize) -> Self {
         Self {
             statements: BTreeMap::new(),
@@ -39,7 +39,7 @@ impl<T: PartialEq> ByPid<T> {
         }
     }
 
-    /// Adds one. False if it is a duplicate.
+    /// Adds a statement; false if the same is kept already.
     pub fn add(&mut self, pid: i32, at: Timestamp, what: T) -> bool {
         let here = self.statements.entry((pid, at)).or_default();
         if here.contains(&what) {
@@ -81,7 +81,7 @@ impl<T: PartialEq> ByPid<T> {
         all.flat_map(|(pid, at, all)| all.iter().map(move |what| (pid, at, what)))
     }
 
-    /// How many are kept.
+    /// How many statements are kept.
     pub fn count(&self) -> usize {
         self.kept
     }

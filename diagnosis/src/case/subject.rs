@@ -2,7 +2,7 @@
 
 use crate::observation::cri::ContainerId;
 
-/// Whom a diagnosis may be about.
+/// What a diagnosis of a node's agent can be about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     /// The node itself.

@@ -50,18 +50,18 @@ pub struct Examiner {
     now: Timestamp,
 }
 
-/// How much an [`Examiner`] keeps.
+/// How many entries an [`Examiner`] keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sizes {
-    /// The number of containers' files.
+    /// The number of files of containers.
     pub containers: usize,
-    /// The number of pods' files.
+    /// The number of files of pods.
     pub pods: usize,
-    /// Workloads that its pods belong to.
+    /// The number of workloads that its pods belong to.
     pub objects: usize,
     /// The number of statements about processes.
     pub statements: usize,
-    /// Containers and pods that something was reported of.
+    /// The number of containers and pods with reported diagnoses.
     pub subjects: usize,
     /// Containers and pods that wait to be examined again.
     pub waiting: usize,

@@ -23,25 +23,25 @@ pub struct Identifier(String);
 /// Several names, of which the first 16 count.
 #[derive(Clone, Debug)]
 pub struct Identifiers(Vec<Value>);
-/// A number without unit.
+/// A number without a unit; it selects plural forms.
 #[derive(Clone, Copy, Debug)]
 pub struct Count(i64);
-/// A size in bytes.
+/// A size in bytes, shown in binary units.
 #[derive(Clone, Copy, Debug)]
 pub struct Bytes(u64);
-/// A span of time.
+/// A span of time, shown in at most two units.
 #[derive(Clone, Copy, Debug)]
 pub struct Duration(SignedDuration);
-/// A point in time, shown with its zone.
+/// A point in time, shown as the time of day with its zone.
 #[derive(Clone, Copy, Debug)]
 pub struct Time(Timestamp);
 /// Several moments, of which the first 16 count.
 #[derive(Clone, Debug)]
 pub struct Times(Vec<Value>);
-/// A signal, by its number.
+/// A signal by its number, shown by its name.
 #[derive(Clone, Copy, Debug)]
 pub struct SignalName(i32);
-/// A cause, by its code.
+/// A cause, shown by its code: `OOM_NODE`.
 #[derive(Clone, Copy, Debug)]
 pub struct CauseName(Cause);
 /// A part of a text that is a message itself.

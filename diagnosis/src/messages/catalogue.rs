@@ -13,7 +13,7 @@ use crate::signal::signal_name;
 /// How deep messages may stand in one another.
 const DEPTH: usize = 4;
 
-/// A language of readers.
+/// A language that texts are shown in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Language {
     /// English.
@@ -33,7 +33,7 @@ impl Language {
         }
     }
 
-    /// What stands between two sentences.
+    /// What separates two sentences of a paragraph.
     pub const fn between_sentences(self) -> &'static str {
         match self {
             Self::English => " ",
@@ -66,12 +66,12 @@ impl std::fmt::Debug for Catalogue {
 }
 
 impl Catalogue {
-    /// A catalogue of these files' contents.
+    /// A catalogue of the contents of `.ftl` files, by language.
     pub const fn new(english: &'static [&'static str], chinese: &'static [&'static str]) -> Self {
         Self { english, chinese, bundles: [const { OnceLock::new() }; 2] }
     }
 
-    /// The contents of the files of a language.
+    /// The contents of the `.ftl` files of a language.
     pub const fn sources(&self, language: Language) -> &'static [&'static str] {
         match language {
             Language::English => self.english,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::observation::cri::ContainerId;
 
-/// One event about a task.
+/// An event of containerd about a task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskEvent {
     /// The container, or sandbox, that the task is of.

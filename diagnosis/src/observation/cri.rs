@@ -17,7 +17,7 @@ impl fmt::Display for ContainerId {
     }
 }
 
-/// A pod, as the node knows it.
+/// A pod, with the names by which the runtime knows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Pod {
@@ -38,9 +38,9 @@ pub struct Container {
     pub pod: Pod,
     /// Its name, from the label `io.kubernetes.container.name`.
     pub name: String,
-    /// Restart count, from the metadata.
+    /// How often the container was restarted before, from the metadata.
     pub attempt: u32,
-    /// What the container does.
+    /// The state of the instance.
     pub state: State,
     /// When it was created.
     pub created_at: Option<Timestamp>,
@@ -48,11 +48,11 @@ pub struct Container {
     pub started_at: Option<Timestamp>,
     /// When the container ended.
     pub finished_at: Option<Timestamp>,
-    /// Exit code; meaningful only if it has ended.
+    /// The exit code, 0 to 255; meaningful only in the state `Exited`.
     pub exit_code: i32,
     /// The runtime's reason: Completed, Error, OOMKilled, StartError, Unknown …
     pub reason: String,
-    /// The message of the runtime.
+    /// The runtime's message, such as the error of a failed start.
     pub message: String,
     /// The image as the pod names it.
     pub image: String,
@@ -72,7 +72,7 @@ pub struct Container {
     pub grace_period_seconds: Option<u64>,
 }
 
-/// State of a container.
+/// The state of a container, as the CRI defines it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
@@ -93,14 +93,14 @@ pub struct Sandbox {
     pub id: ContainerId,
     /// The pod that it is the sandbox of.
     pub pod: Pod,
-    /// Whether it is ready.
+    /// Whether it is in the state `SANDBOX_READY`.
     pub ready: bool,
     /// When it was created.
     pub created_at: Option<Timestamp>,
 }
 
 impl Container {
-    /// Whether it has ended.
+    /// Whether its state is `Exited`.
     pub fn exited(&self) -> bool {
         self.state == State::Exited
     }

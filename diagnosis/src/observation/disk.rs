@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct FileSystem {
     /// What it is to the kubelet.
     pub role: Role,
-    /// A directory on it.
+    /// The path of a directory on it, on the node.
     pub path: String,
     /// Its size in bytes.
     pub bytes: u64,
@@ -32,7 +32,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// The beginning of its eviction signals.
+    /// The first part of its eviction signals: `nodefs.available`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Node => "nodefs",
@@ -42,7 +42,7 @@ impl Role {
     }
 }
 
-/// Room for processes and threads.
+/// The number of processes and threads, and its bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pids {
     /// As many are possible: the smaller of `pid_max` and `threads-max`.

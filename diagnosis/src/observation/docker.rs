@@ -13,7 +13,7 @@ use crate::observation::cri::{Container, ContainerId, Sandbox};
 /// own 255 looks the same.
 pub const LOST: u32 = 255;
 
-/// One statement of Docker.
+/// A statement of Docker about its containers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Report {

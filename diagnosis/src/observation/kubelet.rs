@@ -90,9 +90,9 @@ pub struct RuntimeStats {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct RlimitStats {
-    /// As many are possible.
+    /// The most processes and threads that are possible.
     pub maxpid: Option<i64>,
-    /// As many there are.
+    /// How many processes and threads there are.
     pub curproc: Option<i64>,
 }
 
@@ -104,19 +104,19 @@ pub struct PodStats {
     pub pod_ref: PodReference,
     /// What was measured of its containers.
     pub containers: Vec<ContainerStats>,
-    /// Memory of all together.
+    /// The memory of all its containers together.
     pub memory: Option<MemoryStats>,
     /// What was measured of its volumes.
     pub volume: Vec<VolumeStats>,
     /// Of local storage: containers' files, logs and emptyDirs on disk.
     #[serde(rename = "ephemeral-storage")]
     pub ephemeral_storage: Option<FsStats>,
-    /// How many processes it has.
+    /// How many processes the pod has.
     #[serde(rename = "process_stats")]
     pub processes: Option<ProcessStats>,
 }
 
-/// Names of a pod.
+/// The names by which the kubelet refers to a pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct PodReference {
@@ -124,7 +124,7 @@ pub struct PodReference {
     pub namespace: String,
     /// The name of the pod.
     pub name: String,
-    /// Uid, as the node knows it.
+    /// The uid that the node knows; for a static pod not the API's.
     pub uid: String,
 }
 
@@ -136,9 +136,9 @@ pub struct ContainerStats {
     pub name: String,
     /// Memory of the container.
     pub memory: Option<MemoryStats>,
-    /// What it wrote into its own file system.
+    /// Its writable layer: what it wrote outside of volumes.
     pub rootfs: Option<FsStats>,
-    /// What its logs use of the disk.
+    /// The disk space that its logs use.
     pub logs: Option<FsStats>,
 }
 
@@ -148,7 +148,7 @@ pub struct ContainerStats {
 pub struct VolumeStats {
     /// Its name in the pod.
     pub name: String,
-    /// What the volume uses.
+    /// The file system of the volume, with its usage.
     #[serde(flatten)]
     pub fs: FsStats,
 }

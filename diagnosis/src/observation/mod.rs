@@ -29,7 +29,7 @@ pub struct Observation {
     pub fact: Fact,
 }
 
-/// What a source can report.
+/// What a source can report, by source.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fact {
@@ -99,7 +99,7 @@ pub enum Fact {
 }
 
 impl Fact {
-    /// The source of such facts.
+    /// The source that reports facts of this kind.
     pub fn source(&self) -> Source {
         match self {
             Self::KernelLog(_) => Source::KernelLog,
@@ -122,7 +122,7 @@ impl Fact {
     }
 }
 
-/// One interface of the node.
+/// An interface of the node or the API server that is observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
@@ -204,7 +204,7 @@ impl Source {
     }
 }
 
-/// How well a source sees.
+/// How complete the observations of a source are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {

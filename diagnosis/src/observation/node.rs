@@ -43,7 +43,7 @@ pub enum Reading {
     Shutdown(bool),
 }
 
-/// A daemon that a node cannot do without.
+/// The daemons without which a node does not work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Daemon {
@@ -56,13 +56,13 @@ pub enum Daemon {
 /// A process of a daemon, as /proc shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
-    /// Process id in the node's pid namespace.
+    /// The process id, in the node's pid namespace.
     pub pid: i32,
     /// Whether a signal has stopped it (state T of /proc/PID/stat), so that it cannot do anything.
     pub stopped: bool,
 }
 
-/// What a daemon's interface answers.
+/// How a daemon's interface answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
@@ -78,10 +78,10 @@ pub enum Answer {
     Timeout,
 }
 
-/// The way to the API server.
+/// How far a probe of the API server got.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiServer {
-    /// The address, as HOST:PORT.
+    /// The address that was probed, as HOST:PORT.
     pub address: String,
     /// The step that failed, and its error; `None` while it is reached.
     pub failed: Option<(Step, String)>,
@@ -105,13 +105,13 @@ pub enum Step {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Pressure {
-    /// In which some task waited for a processor.
+    /// Percent of the time in which some task waited for a processor.
     pub cpu_some: f64,
-    /// In which some task waited for memory.
+    /// Percent of the time in which some task waited for memory.
     pub memory_some: f64,
-    /// In which all tasks waited for memory.
+    /// Percent of the time in which all tasks waited for memory.
     pub memory_full: f64,
-    /// In which all tasks waited for I/O.
+    /// Percent of the time in which all tasks waited for I/O.
     pub io_full: f64,
 }
 
@@ -120,11 +120,11 @@ pub struct Pressure {
 pub struct BlockedProcess {
     /// The pid of the process.
     pub pid: i32,
-    /// The name of the process: `comm`.
+    /// The `comm` of the process, at most 15 bytes.
     pub name: String,
     /// The kernel function that it waits in (/proc/PID/wchan); empty where that cannot be read.
     pub wait_channel: String,
-    /// Since when it has been observed so.
+    /// Since when each check has found it in this state.
     pub since: Timestamp,
     /// uid of its pod; empty for a process of the host.
     pub pod_uid: String,
@@ -156,7 +156,7 @@ pub enum Table {
     Files,
 }
 
-/// How full a table is.
+/// How many entries of a kernel table are in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fill {
     /// The number of entries.
@@ -165,7 +165,7 @@ pub struct Fill {
     pub limit: u64,
 }
 
-/// Whose clock the node's is compared with.
+/// The clock that the node's is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reference {

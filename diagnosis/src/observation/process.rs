@@ -11,11 +11,11 @@ use crate::signal::signal_name;
 pub struct Process {
     /// Process id (thread group id) in the node's pid namespace.
     pub pid: i32,
-    /// The pid of the parent.
+    /// The pid of the parent (/proc/PID/stat, field 4).
     pub parent: i32,
     /// Start time in clock ticks since boot (/proc/PID/stat, field 22): pid and start time together are unique.
     pub start_ticks: u64,
-    /// The name of the process: `comm`.
+    /// The `comm` of the process, at most 15 bytes.
     pub name: String,
     /// Its pid in its own pid namespace (/proc/PID/status, last of NSpid), where it was read: 1 is a container's main
     /// process.

@@ -49,7 +49,7 @@ pub struct Recording {
     /// The namespace of the case; empty if it is not named.
     #[serde(default)]
     pub namespace: String,
-    /// The node and its versions.
+    /// The node that was recorded.
     #[serde(default)]
     pub node: RecordedNode,
 }
@@ -61,11 +61,11 @@ pub struct RecordedNode {
     /// The name of the Node object.
     #[serde(rename = "node_name")]
     pub name: String,
-    /// Version of the kernel.
+    /// The release of the kernel: `6.18.44`.
     pub kernel: String,
-    /// Version of the kubelet.
+    /// The version of the kubelet: `v1.36.2`.
     pub kubelet: String,
-    /// The version of containerd.
+    /// The version of containerd: `2.3.4`.
     pub containerd: String,
     /// The version of cgroups: `v1` or `v2`.
     pub cgroup: String,
@@ -80,7 +80,7 @@ impl From<&RecordedNode> for Node {
 /// The newest format of what `coroner record` writes. It grows when an earlier version would read a recording wrongly.
 pub const FORMAT: u32 = 1;
 
-/// `case.json` cannot be used.
+/// Why `case.json` cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CaseError {
     /// It is not JSON, or lacks what every case has.
@@ -91,7 +91,7 @@ pub enum CaseError {
     Later(String),
 }
 
-/// A line cannot be used.
+/// A line of a recording that cannot be used, with its place.
 #[derive(Debug, thiserror::Error)]
 #[error("{file}, line {line}")]
 pub struct LineError {
@@ -103,7 +103,7 @@ pub struct LineError {
     pub source: Problem,
 }
 
-/// What is wrong with a line.
+/// Why a line of a recording cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
     /// It is not JSON, or not of the shape that its file has. Also what an interrupted recorder leaves of a last line.
@@ -138,7 +138,7 @@ impl Context<'_> {
     }
 }
 
-/// The folder of what a second node reported.
+/// The folder with the recordings of a second node of the case.
 pub const GUEST: &str = "guest/";
 
 /// The files of each source of the node.

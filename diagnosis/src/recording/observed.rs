@@ -71,9 +71,9 @@ pub(super) fn observed(_: &Context<'_>, row: ObservedRow) -> Result<Facts, Probl
 /// Which pods a recording is about. What names no pod belongs to each: the kernel's log, processes, cgroups, the node.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
-    /// Their namespace; `None` for any.
+    /// Only pods of this namespace; `None` for any.
     pub namespace: Option<String>,
-    /// Their names; empty for all.
+    /// Only pods of these names; empty for all.
     pub pods: BTreeSet<String>,
 }
 

@@ -27,16 +27,16 @@ const HARMLESS: [i32; 8] = [17, 18, 19, 20, 21, 22, 23, 28];
 /// How long before an end a request to stop may have come.
 const REQUEST: SignedDuration = SignedDuration::from_secs(30);
 
-/// The end of a container instance.
+/// The end of a container instance, with what rules conclude from.
 #[derive(Debug)]
 pub struct Death<'a> {
-    /// What is known of the node.
+    /// The file of the node.
     pub node: &'a NodeFile,
-    /// What is known of the container.
+    /// The file of the container instance.
     pub file: &'a ContainerFile,
     /// Pid of its main process, where known.
     pub main: Option<i32>,
-    /// When the container ended.
+    /// When the container ended, by the best source.
     pub at: Timestamp,
     /// The exit code that was reported, or that follows from the kernel's wait status.
     pub code: Option<i32>,
@@ -48,14 +48,14 @@ pub struct Death<'a> {
     pub oom_kill: Option<OomKill<'a>>,
 }
 
-/// What was reported of an end.
+/// The end of a container as the runtime or the kubelet reports it.
 #[derive(Clone, Copy, Debug)]
 pub struct Reported<'a> {
     /// The source that reported it.
     pub source: Source,
     /// The exit code, 0 to 255.
     pub code: i32,
-    /// Why it ended, as `StartError`.
+    /// The reason, such as `StartError`; may be empty.
     pub reason: &'a str,
     /// The message that belongs to the reason.
     pub message: &'a str,
@@ -223,7 +223,7 @@ impl<'a> Death<'a> {
         self.node.processes.memory_errors.of(self.main?, self.at - CLOCKS, self.at + CLOCKS).next_back()
     }
 
-    /// The exit, as reported and as found out.
+    /// The exit for the diagnosis: the reported code and reason, with this signal (0 for none).
     pub fn exit(&self, signal: i32) -> Option<Exit> {
         let reported_reason = self.reason().to_owned();
         self.code.map(|code| Exit { code, signal, fabricated: false, reported_reason })
@@ -247,7 +247,7 @@ impl<'a> Death<'a> {
         self.main.map(|pid| self.process(pid))
     }
 
-    /// A process of this container.
+    /// A process of this container, with its name where that is known.
     pub fn process(&self, pid: i32) -> Process {
         let known = self.file.processes.get(&pid);
         Process {

@@ -30,12 +30,12 @@ use crate::{
     verdict::Verdict,
 };
 
-/// What a rule found.
+/// The verdict of a rule on one aspect of a pod or node.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
     /// What of the pod it is about.
     pub aspect: Aspect,
-    /// Why it is in this state.
+    /// What the rule concludes of the aspect.
     pub verdict: Verdict,
     /// Before this moment it may still pass: it is not reported.
     pub ripe: Timestamp,

@@ -18,7 +18,7 @@ const LAST_WORDS: SignedDuration = SignedDuration::from_mins(2);
 /// Share of time in which all tasks waited for memory, in percent, from which a node counts as stalled.
 const STALLED: f64 = 40.0;
 
-/// Something that was observed of a node.
+/// A fact about a node or its pods that triage concludes from.
 #[derive(Clone, Debug)]
 pub enum Fact {
     /// Its agent reported.
@@ -72,26 +72,26 @@ impl Fact {
     }
 }
 
-/// What is kept of a node report.
+/// The part of a node report that triage keeps.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
-    /// The id of the boot.
+    /// The id of the boot; empty if the node does not report it.
     pub boot_id: Box<str>,
-    /// The time since the boot.
+    /// The time since the boot, at the time of the report.
     pub uptime: SignedDuration,
     /// How the boot before ended; unspecified where that is not known.
     pub previous_end: PreviousEnd,
-    /// An end that was announced.
+    /// The announcement that the agent or the host is being stopped.
     pub stopping: Option<Stopping>,
-    /// The state of its kubelet.
+    /// The state of the kubelet, as the agent last observed it.
     pub kubelet: DaemonState,
     /// The kernel's newest fault, if it is recent, in the kernel's words.
     pub fault: Option<Box<str>>,
-    /// All tasks waited for memory most of the time.
+    /// Whether all tasks waited for memory most of the time.
     pub stalled: bool,
 }
 
-/// What is being stopped.
+/// What an announcement of an end is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopping {
     /// The agent alone.
@@ -121,7 +121,7 @@ impl From<&NodeReport> for Report {
     }
 }
 
-/// Who has sent a probe.
+/// The sender of a probe.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Prober {
     /// The aggregator itself.
@@ -130,16 +130,16 @@ pub enum Prober {
     Node(Arc<str>),
 }
 
-/// The result of a probe.
+/// The outcome of a probe of a node's two ports.
 #[derive(Clone, Debug)]
 pub struct Probe {
     /// The node that was probed.
     pub target: Arc<str>,
-    /// Who has sent the probe.
+    /// The sender of the probe.
     pub by: Prober,
-    /// What the kubelet's port gave.
+    /// How the kubelet's port (10250) responded.
     pub kubelet: ProbeOutcome,
-    /// What the health port of the agent gave.
+    /// How the agent's health port responded.
     pub agent: ProbeOutcome,
     /// When the probe ended.
     pub at: Timestamp,
@@ -154,13 +154,13 @@ pub struct Pod {
     pub tolerated: Option<SignedDuration>,
     /// It belongs to a DaemonSet, or is a static pod: a drain leaves it.
     pub of_node: bool,
-    /// It is the agent of the node.
+    /// Whether it is the agent of the node.
     pub agent: bool,
-    /// Its deletion was asked for.
+    /// Whether its deletion was requested.
     pub deleting: bool,
-    /// Whether the pod has ended.
+    /// Whether its phase is `Succeeded` or `Failed`.
     pub ended: bool,
-    /// Since when it is there.
+    /// When the API server created it.
     pub created: Option<Timestamp>,
 }
 

@@ -41,7 +41,7 @@ use crate::{
     verdict::Verdict,
 };
 
-/// How often an agent reports.
+/// How often an agent sends its node report.
 pub const INTERVAL: SignedDuration = SignedDuration::from_secs(5);
 /// The most nodes that are kept: twice the largest clusters that Kubernetes supports.
 pub const NODES: usize = 10_000;
@@ -85,7 +85,7 @@ impl Content for Finding {
     }
 }
 
-/// What triage wants to know.
+/// What triage asks the aggregator to find out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// Whether this node answers the aggregator itself.

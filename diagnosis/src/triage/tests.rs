@@ -342,9 +342,9 @@ fn an_aggregator_that_is_cut_off_accuses_no_node() {
 #[test]
 fn a_restart_is_a_diagnosis_of_its_own_and_states_how_the_previous_boot_ended() {
     for (end, text) in [
-        (PreviousEnd::Clean, "in order"),
+        (PreviousEnd::Clean, "regular shutdown"),
         (PreviousEnd::Panic, "kernel panic"),
-        (PreviousEnd::Abrupt, "without notice"),
+        (PreviousEnd::Abrupt, "without a shutdown"),
         (PreviousEnd::Unspecified, "Rebooted"),
     ] {
         let mut cluster = Cluster::new(8);

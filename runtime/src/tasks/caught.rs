@@ -9,7 +9,7 @@ use std::{
 
 use futures::FutureExt as _;
 
-/// Something panicked, with its message.
+/// A task panicked, with this message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Panicked(String);
 

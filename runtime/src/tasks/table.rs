@@ -7,7 +7,7 @@ use std::{
 
 use crate::metrics::{Counters, Gauges, Metrics};
 
-/// What a task is to the program.
+/// How much the program depends on a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
     /// Without it the program is not ready.
@@ -28,16 +28,16 @@ pub enum TaskState {
     },
 }
 
-/// A task as it is.
+/// A task and its present state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskStatus {
     /// The name of the task.
     pub name: String,
-    /// What it is to the program.
+    /// How much the program depends on it.
     pub need: Need,
     /// Whether the task is running.
     pub state: TaskState,
-    /// How often it was started again.
+    /// How often it was restarted.
     pub restarts: u64,
 }
 

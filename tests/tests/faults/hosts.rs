@@ -308,7 +308,7 @@ async fn a_host_that_is_cut_off_or_restarted_is_named_and_no_other() -> Result<(
     hosts.start_agent(3, "another-boot")?;
     hosts.host(3)?.renews.store(true, Ordering::Relaxed);
     let rebooted = hosts.until(Cause::NodeRebooted, &name(3), false).await?;
-    ensure!(rebooted.summary.contains("without notice"), "{}", rebooted.summary);
+    ensure!(rebooted.summary.contains("without a shutdown"), "{}", rebooted.summary);
     let over = hosts.until(Cause::NodeUnreachable, &name(3), true).await?;
     ensure!(over.explanation.contains("another boot ID"), "{}", over.explanation);
 

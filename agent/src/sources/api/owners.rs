@@ -21,7 +21,7 @@ const SILENT: Duration = Duration::from_millis(500);
 /// Controllers whose state counts as known. While there are so many, no further one is asked for.
 const CAPACITY: usize = 256;
 
-/// Asks for controllers.
+/// The task that asks the API server for the controllers of pods.
 pub(super) struct Owners {
     client: Client,
     /// By uid, until when its state counts as known.

@@ -18,7 +18,7 @@ pub(super) struct Trouble {
     pub(super) from: Timestamp,
     /// `None`: for as long as the pod stays as it is.
     pub(super) until: Option<Timestamp>,
-    /// The pod is there no more.
+    /// Whether the pod has been deleted from the API server.
     pub(super) gone: bool,
 }
 

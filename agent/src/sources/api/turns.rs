@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
-/// Pods whose events are watched at once.
+/// The most pods whose events are watched at once.
 pub(super) const AT_ONCE: usize = 32;
 /// How long a turn lasts at least, while others wait.
 const TURN: Duration = Duration::from_secs(20);
@@ -25,7 +25,7 @@ pub(super) struct Spell {
     pub(super) gone: bool,
 }
 
-/// What is to be done.
+/// What to do next about a pod in trouble.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     Begin(String),

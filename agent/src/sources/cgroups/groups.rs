@@ -27,17 +27,17 @@ const BUSY: Duration = Duration::from_millis(100);
 /// How deep below the root, or below a container that is a node itself (kind), pods are searched for.
 const DEPTH: usize = 4;
 
-/// What a cgroup is to us.
+/// How a cgroup is treated, by what it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Role {
     /// Whether its files are read.
     pub(super) sampled: bool,
-    /// Whether cgroups below it matter.
+    /// Whether cgroups below it are searched.
     pub(super) entered: bool,
 }
 
 impl Role {
-    /// By its path.
+    /// The role of the cgroup with this path.
     pub(super) fn of(path: &str) -> Self {
         let name = path.rsplit('/').next().unwrap_or_default();
         // systemd's units that hold processes hold no pods; slices do.
@@ -56,7 +56,7 @@ impl Role {
     }
 }
 
-/// One cgroup.
+/// A cgroup that is watched, and when it is read next.
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) role: Role,
@@ -73,7 +73,7 @@ pub(super) struct Group {
     close: Option<Duration>,
 }
 
-/// All of them.
+/// All watched cgroups, by path and by the time of their next reading.
 #[derive(Debug)]
 pub(super) struct Groups {
     groups: BTreeMap<Arc<str>, Group>,
@@ -140,7 +140,7 @@ impl Groups {
         Some(group)
     }
 
-    /// When the next look is due.
+    /// When a cgroup is to be read next.
     pub(super) fn next_look(&self) -> Option<Instant> {
         self.due.first().map(|(at, _)| *at)
     }
@@ -205,7 +205,7 @@ impl Groups {
 }
 
 impl Group {
-    /// Takes a sample; whether it is news.
+    /// Takes a sample; true if it differs from what was last reported.
     pub(super) fn take(&mut self, sample: &Sample) -> bool {
         (self.usage, self.counters) = (sample.memory_usage, Counters::of(sample));
         let mut hasher = DefaultHasher::new();

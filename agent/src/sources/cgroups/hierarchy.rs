@@ -21,11 +21,11 @@ pub(crate) enum Version {
     V2,
 }
 
-/// The hierarchies that matter.
+/// The cgroup hierarchies that are read: v2, or those of v1.
 #[derive(Debug)]
 pub(crate) struct Hierarchy {
     pub(super) version: Version,
-    /// Whether memory is counted at all.
+    /// Whether the kernel counts memory by cgroup.
     pub(super) counts_memory: bool,
     memory: PathBuf,
     cpu: PathBuf,
@@ -33,7 +33,7 @@ pub(crate) struct Hierarchy {
 }
 
 impl Hierarchy {
-    /// Finds them below the node's /sys.
+    /// Finds the hierarchies below the node's /sys; an error names what is missing.
     pub(crate) fn find(sys: &Path) -> Result<Self, String> {
         let root = sys.join("fs/cgroup");
         let memory = root.join("memory");
@@ -79,12 +79,12 @@ impl Hierarchy {
         exists.then_some(sample)
     }
 
-    /// How much memory a cgroup has.
+    /// The memory that a cgroup uses, in bytes.
     pub(super) fn usage(&self, path: &str) -> Option<u64> {
         self.part(path, &["memory.usage_in_bytes"], &["memory.current"]).memory_usage
     }
 
-    /// How often it was out of memory.
+    /// The counters of a cgroup's out-of-memory events.
     pub(super) fn counters(&self, path: &str) -> Counters {
         Counters::of(&self.part(path, &["memory.oom_control"], &["memory.events.local", "memory.events"]))
     }

@@ -49,7 +49,7 @@ struct Alarm {
     eventfd: EventFd,
 }
 
-/// Watches all cgroups that matter.
+/// Watches the files of all pods' and containers' cgroups.
 #[derive(Debug)]
 pub(super) struct Watcher {
     hierarchy: Hierarchy,
@@ -96,7 +96,7 @@ impl Watcher {
         })
     }
 
-    /// Readable when there are events.
+    /// The file descriptor that becomes readable when there are events.
     pub(super) fn events(&self) -> BorrowedFd<'_> {
         self.epoll.0.as_fd()
     }
@@ -236,7 +236,7 @@ impl Watcher {
         self.search.get_or_insert_with(|| Instant::now() + SEARCH);
     }
 
-    /// Takes all events that wait.
+    /// Handles all events that are waiting.
     pub(super) fn take_events(&mut self, worker: &Worker) -> Result<(), End> {
         let mut ready = [EpollEvent::empty(); 64];
         let n = match self.epoll.wait(&mut ready, EpollTimeout::ZERO) {

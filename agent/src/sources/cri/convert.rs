@@ -25,7 +25,7 @@ const MAX_MESSAGE: usize = 4096;
 pub(super) struct Details {
     /// Pid of the main process, where it runs.
     pub(super) pid: Option<i32>,
-    /// Its sandbox.
+    /// The ID of its sandbox.
     pub(super) sandbox: Option<ContainerId>,
     /// `runtimeSpec.linux.cgroupsPath`.
     pub(super) cgroups_path: Option<String>,
@@ -95,7 +95,7 @@ impl Details {
     }
 }
 
-/// The status of a container.
+/// The status of a container; `None` without a usable id.
 pub(super) fn container(status: v1::ContainerStatus) -> Option<Container> {
     let state = state(status.state());
     let linux = status.resources.and_then(|resources| resources.linux);
@@ -128,7 +128,7 @@ pub(super) fn container(status: v1::ContainerStatus) -> Option<Container> {
     })
 }
 
-/// The CRI's word for a state.
+/// The state, as the CRI names it.
 pub(super) fn state(state: v1::ContainerState) -> State {
     match state {
         v1::ContainerState::ContainerCreated => State::Created,

@@ -23,20 +23,20 @@ use super::{super::connection::RuntimeError, convert};
 /// Events that may wait. One holds the containers of one pod, a few KiB.
 const QUEUE: usize = 256;
 
-/// One event, pruned.
+/// A container event of the CRI, without what is not used.
 #[derive(Debug)]
 pub(super) struct Event {
     /// The container, or sandbox, that it is about.
     pub(super) id: Option<ContainerId>,
-    /// Whether that is gone.
+    /// Whether the container was deleted.
     pub(super) deleted: bool,
-    /// Its pod's sandbox.
+    /// The sandbox of its pod.
     pub(super) sandbox: Option<Sandbox>,
     /// All containers of its pod.
     pub(super) containers: Vec<Container>,
 }
 
-/// The reader's other end.
+/// The receiving end of the task that reads events.
 #[derive(Debug)]
 pub(super) struct Events {
     queue: mpsc::Receiver<Event>,
@@ -47,7 +47,7 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// Subscribes and starts to read.
+    /// Subscribes to the runtime's container events, and reads them in a task.
     pub(super) fn subscribe(client: RuntimeServiceClient<Channel>) -> Self {
         let (sender, queue) = mpsc::channel(QUEUE);
         let lost = Arc::<AtomicU64>::default();

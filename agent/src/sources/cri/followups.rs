@@ -37,7 +37,7 @@ struct Followup {
     asked: usize,
 }
 
-/// What is to be asked, and when.
+/// Containers whose status is to be asked again, and when.
 #[derive(Debug, Default)]
 pub(super) struct Followups(BTreeMap<ContainerId, Followup>);
 
@@ -61,7 +61,7 @@ impl Followups {
         }
     }
 
-    /// When the next question is due.
+    /// When the next container is due.
     pub(super) fn next(&self) -> Option<Instant> {
         self.0.values().map(|followup| followup.at).min()
     }

@@ -83,7 +83,7 @@ impl Default for Hints {
 }
 
 impl Hints {
-    /// Gives a hint, which may be lost.
+    /// Passes a hint on; it is dropped if the queue is full.
     pub(super) fn give(&self, event: TaskEvent) {
         let _lost = self.sender.try_send(event);
     }
@@ -95,7 +95,7 @@ impl Hints {
     }
 }
 
-/// Hints flow.
+/// Marks hints as flowing until it is dropped.
 #[derive(Debug)]
 pub(super) struct Flowing<'a>(&'a Hints);
 

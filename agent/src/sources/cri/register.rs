@@ -25,7 +25,7 @@ struct Known {
     details: Details,
 }
 
-/// Everything that was reported.
+/// Everything that was reported, to report only what changes.
 #[derive(Debug, Default)]
 pub(super) struct Register {
     containers: BTreeMap<ContainerId, Known>,
@@ -101,7 +101,7 @@ impl Register {
         Some(Observation { seen_at, happened_at: entered.unwrap_or(seen_at), fact: Fact::Container(container) })
     }
 
-    /// Learns which sandbox a container is in.
+    /// Records which sandbox a container belongs to.
     pub(super) fn belongs(&mut self, container: &ContainerId, sandbox: &ContainerId) {
         if let Some(known) = self.containers.get_mut(container) {
             known.details.sandbox.get_or_insert_with(|| sandbox.clone());

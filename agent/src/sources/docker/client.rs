@@ -54,12 +54,12 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// For questions that are answered once.
+    /// A client for requests that are answered once, with a deadline.
     pub(super) fn for_questions(endpoint: &str) -> Result<Self, RuntimeError> {
         Self::new(endpoint, connection::MAX_MESSAGE)
     }
 
-    /// For [`events`](Self::events).
+    /// A client for [`events`](Self::events), without a deadline.
     pub(super) fn for_events(endpoint: &str) -> Result<Self, RuntimeError> {
         Self::new(endpoint, MAX_EVENT)
     }

@@ -35,7 +35,7 @@ pub(super) struct Inspected {
     /// Docker writes a container's labels over the attributes of its events (`daemon/events.go`), and an image may
     /// bring any labels: signal and exit code in its events may come from the image.
     pub(super) may_forge: bool,
-    /// When it came into its state.
+    /// When its present state began.
     pub(super) since: Option<Timestamp>,
 }
 
@@ -116,7 +116,7 @@ pub(super) fn listed(summary: ContainerSummary) -> Option<(ContainerId, bool)> {
     Some((id(summary.id?)?, runs))
 }
 
-/// An event, pruned.
+/// An event of Docker, without what is not used.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Notice {
     pub(super) id: ContainerId,
@@ -125,7 +125,7 @@ pub(super) struct Notice {
     pub(super) what: What,
 }
 
-/// What an event is about.
+/// What an event of Docker reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
     /// An event that is reported unchanged.

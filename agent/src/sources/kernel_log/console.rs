@@ -18,7 +18,7 @@ const GATHER: Duration = Duration::from_millis(20);
 /// A look without an event, should a print ever go unnoticed.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// Notifies when the kernel prints.
+/// The tracepoint by which the kernel shows that it prints.
 #[derive(Debug)]
 pub(super) struct Console(Events);
 

@@ -28,7 +28,7 @@ pub struct Config {
     pub url: Option<String>,
     /// Its certificate authority, PEM; without one, that of the cluster.
     pub ca: Option<PathBuf>,
-    /// Its certificate is not checked.
+    /// Whether its certificate is accepted without verification.
     pub insecure: bool,
     /// A kubeconfig with the credentials, for agents outside of pods.
     pub kubeconfig: Option<PathBuf>,
@@ -71,7 +71,7 @@ impl Failure {
     }
 }
 
-/// Asks the kubelet.
+/// A client of the kubelet's HTTPS port.
 pub(in crate::sources) struct Client {
     known: kube::Client,
     /// The same without credentials.
@@ -138,12 +138,12 @@ impl Client {
         matches!(timeout(DEADLINE - SLOW, self.nameless.send(request)).await, Ok(Ok(_)))
     }
 
-    /// The JSON at this path.
+    /// The answer at this path, decoded from JSON.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         Ok(serde_json::from_slice(&self.bytes(path).await?)?)
     }
 
-    /// The bytes at this path.
+    /// The answer at this path, as bytes.
     pub(super) async fn bytes(&self, path: &str) -> Result<Vec<u8>, Failure> {
         let asked = async {
             let request = Request::get(path).body(Body::empty()).map_err(|error| Failure::Body(error.into()))?;

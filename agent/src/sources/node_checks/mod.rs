@@ -30,7 +30,7 @@ use crate::{
     status::wire_time,
 };
 
-/// Starts the checks.
+/// Starts the checks of the node, each in a task or thread of its own.
 pub(super) fn spawn(site: &Site, settings: &Settings, state: &NodeState, healthz: &Arc<Healthz>) {
     let outlet = site.outlet(Source::NodeChecks);
     state.update(|report| report.unobserved_checks = unobserved(settings));

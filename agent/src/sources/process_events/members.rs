@@ -23,7 +23,7 @@ const MEMBERS_MAX: usize = 65_536;
 /// How long a forked process must live without running another program, before it is looked at: most either do or end.
 const SETTLED: Duration = Duration::from_millis(100);
 
-/// What is to be reported.
+/// What an event adds to what was reported.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum News {
     Process(Process),
@@ -63,7 +63,7 @@ impl Members {
         }
     }
 
-    /// Takes in an event.
+    /// Takes an event, and reports what it adds.
     pub(super) fn see(&mut self, event: Event, processes: &Processes, now: Instant, report: &mut impl FnMut(News)) {
         match event {
             Event::Fork { parent, child, child_thread } => {

@@ -21,10 +21,10 @@ const EVENT_FORK: u32 = 1;
 const EVENT_EXEC: u32 = 2;
 const EVENT_EXIT: u32 = 0x8000_0000;
 
-/// What the kernel reports.
+/// A message of the process connector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Message {
-    /// When, by CLOCK_MONOTONIC.
+    /// When it happened, by CLOCK_MONOTONIC.
     pub(super) at: Duration,
     pub(super) event: Event,
 }

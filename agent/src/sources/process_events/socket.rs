@@ -36,7 +36,7 @@ pub(super) struct Socket {
     netlink: Netlink,
 }
 
-/// What reading gives.
+/// The result of reading from the socket.
 pub(super) enum Received {
     Message(Message),
     /// Nothing more for now.
@@ -46,7 +46,7 @@ pub(super) enum Received {
 }
 
 impl Socket {
-    /// Subscribes.
+    /// Opens the socket and subscribes to the kernel's process events.
     pub(super) fn open(worker: &Worker) -> Result<Self, End> {
         let absent = |error: io::Error| {
             End::Absent(match error.kind() {

@@ -21,7 +21,7 @@ const CGROUP_FILE_MAX: u64 = 64 * 1024;
 /// Processes in uninterruptible sleep that are looked at.
 const SLEEPING_MAX: usize = 256;
 
-/// The node's processes.
+/// Reads the node's processes from /proc.
 #[derive(Debug)]
 pub(crate) struct Processes {
     proc: PathBuf,
@@ -30,7 +30,7 @@ pub(crate) struct Processes {
 }
 
 impl Processes {
-    /// Of this node.
+    /// A reader of the /proc of this node.
     pub(crate) fn new(host: &HostRoot) -> Self {
         let mut processes = Self { proc: host.proc.clone(), namespace: String::new() };
         let own = processes.entry("self").and_then(|own| shown_cgroup(&own));
@@ -158,7 +158,7 @@ impl Processes {
 #[derive(Debug)]
 pub(crate) struct Sleeping {
     pub(crate) pid: i32,
-    /// In clock ticks since boot.
+    /// When the process started, in clock ticks since boot.
     pub(crate) start_ticks: u64,
     pub(crate) name: String,
     /// The kernel function that it waits in; empty where that cannot be read.

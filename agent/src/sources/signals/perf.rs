@@ -25,7 +25,7 @@ const PAGES: usize = 16;
 /// Longer than nothing is ever waited for: without an event nothing wakes the reader, but a CPU may come.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// The watched tracepoints.
+/// The tracepoints that are watched, by perf_event_open(2).
 pub(super) struct Watch {
     events: Events,
     signal: Format,

@@ -52,9 +52,9 @@ pub(super) fn body(batch: &[Item], body: &Body) -> Vec<u8> {
     }
 }
 
-/// How this program calls itself to others.
+/// The name of this product in exported records.
 pub(super) const PRODUCT: &str = "coroner";
-/// Its version.
+/// The version of this product in exported records.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// `CAUSE_OOM_CONTAINER_LIMIT` as `OomContainerLimit`, the way Kubernetes writes reasons.
@@ -118,7 +118,7 @@ pub(super) fn event_time(item: &Item) -> Timestamp {
     reported.unwrap_or_else(|| store_time(item))
 }
 
-/// When it was stored.
+/// When the ledger stored the record.
 pub(super) fn store_time(item: &Item) -> Timestamp {
     Timestamp::from_nanosecond(item.position.time.into()).unwrap_or(Timestamp::UNIX_EPOCH)
 }

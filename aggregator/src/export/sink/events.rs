@@ -39,7 +39,7 @@ const NOTE_BYTES: usize = 1024;
 /// The namespace of events about nodes.
 const OF_NODES: &str = "default";
 
-/// Makes events.
+/// Creates events of the Kubernetes API.
 pub(in super::super) struct Events {
     client: Client,
     /// How many may still be made at once.

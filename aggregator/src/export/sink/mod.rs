@@ -21,10 +21,10 @@ pub(super) trait Sink: Send + 'static {
     fn send(&mut self, batch: &[Item]) -> impl Future<Output = Result<Taken, Refused>> + Send;
 }
 
-/// The receiver has the batch.
+/// The receiver has accepted the batch, or all but some of it.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
-    /// But for some of it.
+    /// The part that the receiver rejected, if any.
     pub(super) rejected: Option<Rejected>,
 }
 
@@ -50,7 +50,7 @@ impl Refused {
     }
 }
 
-/// What a refusal asks for.
+/// What to do after a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Remedy {
     /// Nothing is wrong with the batch. After so long, if the receiver requests it.

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 
 use crate::remote::{Host, InvalidUrl, Tls, nats::NatsServer};
 
-/// Where one exporter carries records, and which.
+/// The destination of an exporter, with its options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// Names the exporter in logs and its files. Its cursor goes with it.
@@ -18,7 +18,7 @@ pub struct Target {
     pub shown: String,
     /// Where to begin if it has no cursor yet.
     pub start: Start,
-    /// Which diagnoses. Gaps are always sent.
+    /// Which diagnoses are exported. Gaps always are.
     pub filter: Filter,
     pub(super) destination: Destination,
 }
@@ -32,7 +32,7 @@ pub enum Start {
     Now,
 }
 
-/// Which diagnoses to carry.
+/// Which diagnoses an exporter sends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Any of these; all if there are none.
@@ -73,7 +73,7 @@ impl Destination {
 /// Lines in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Lines {
-    /// None for stdout.
+    /// The path of the file; `None` for stdout.
     pub(super) path: Option<PathBuf>,
     pub(super) format: Format,
 }
@@ -81,7 +81,7 @@ pub(super) struct Lines {
 /// An OTLP/gRPC receiver of logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Otlp {
-    /// As gRPC has it: http or https.
+    /// The endpoint, with the scheme http or https.
     pub(super) url: String,
     pub(super) tls: Option<Tls>,
     pub(super) header_file: Option<PathBuf>,
@@ -97,14 +97,14 @@ pub(super) struct Syslog {
     pub(super) confirm: bool,
 }
 
-/// How a syslog message looks.
+/// The layout of a syslog message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
-    /// 0 to 23.
+    /// The syslog facility, 0 to 23.
     pub(super) facility: u8,
     /// The private enterprise number in the name of the structured data.
     pub(super) enterprise: String,
-    /// Bytes of the longest message.
+    /// The most bytes of a message.
     pub(super) max_bytes: usize,
     /// What the message is beside the structured data; none for the summary.
     pub(super) format: Option<Format>,
@@ -114,7 +114,7 @@ pub(super) struct Layout {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Webhook {
     pub(super) host: Host,
-    /// As in the Host header.
+    /// Host and port, as in the Host header.
     pub(super) authority: String,
     pub(super) path: String,
     pub(super) tls: Option<Tls>,
@@ -122,7 +122,7 @@ pub(super) struct Webhook {
     pub(super) body: Body,
 }
 
-/// What the body of a request is.
+/// How the records of a batch form the body of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Body {
     /// A JSON array of records.
@@ -136,7 +136,7 @@ pub(super) enum Body {
 }
 
 impl Body {
-    /// Its media type.
+    /// The media type of the body.
     pub(super) fn media_type(&self) -> &'static str {
         match self {
             Self::Array(Format::CloudEvents) => "application/cloudevents-batch+json",
@@ -156,7 +156,7 @@ pub(super) struct Nats {
     pub(super) format: Format,
 }
 
-/// What a record is written as.
+/// The format of an exported record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     /// Our own JSON.

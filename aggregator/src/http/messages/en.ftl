@@ -24,8 +24,8 @@ key_help = this help
 ## Signing in
 
 sign_in = Sign in
-sign_in_how = Paste a token for the audience of this aggregator. You see what your permissions let you see: the diagnoses of every namespace whose pods you may get.
-sign_in_certificate = This aggregator takes no tokens. Come with a client certificate, or through a proxy that has one.
+sign_in_how = Paste a token for the audience of this aggregator. Your permissions decide what is shown: the diagnoses of every namespace whose pods you may get.
+sign_in_certificate = This aggregator accepts no tokens. Use a client certificate, or a proxy that has one.
 sign_in_refused = The token was not accepted.
 token = Token
 
@@ -33,11 +33,11 @@ token = Token
 
 error_unauthenticated = Sign in first
 error_forbidden = You may not see this
-error_not_found = There is nothing here
-error_request = The address cannot be understood
+error_not_found = Nothing was found here
+error_request = The address is not valid
 error_busy = Too many requests at once: try again in a moment
 error_unavailable = Not available at present: try again in a moment
-error_internal = Something is wrong with this aggregator
+error_internal = Internal error of this aggregator
 
 ## Filters
 
@@ -73,7 +73,7 @@ nodes_in_trouble = Nodes that need attention
 the_cluster = The whole cluster
 more_nodes = { $count } more
 node_silent = No report for { $span }
-node_impaired = Sources see less than they could: { $sources }
+node_impaired = Sources are degraded or absent: { $sources }
 daemon_not_running = { $daemon } does not work
 timeline_label =
     { $count ->
@@ -225,8 +225,8 @@ sources = Sources
 source = Source
 health = State
 health_unknown = unknown
-health_ok = sees all
-health_degraded = sees less
+health_ok = ok
+health_degraded = degraded
 health_absent = absent
 since_when = Since
 losses = Losses

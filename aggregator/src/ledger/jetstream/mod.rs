@@ -68,7 +68,7 @@ pub(super) struct JetStream {
 pub(super) struct Extent {
     /// When it was made, in nanoseconds since 1970.
     pub(super) created: i64,
-    /// The last offset that it has given.
+    /// The last offset that the stream has given.
     pub(super) last: Offset,
 }
 
@@ -138,7 +138,7 @@ impl JetStream {
         &self.state
     }
 
-    /// Waits until the connection has come back.
+    /// Waits until the connection is restored.
     pub(super) async fn reconnected(&self) {
         self.connected.notified().await;
     }

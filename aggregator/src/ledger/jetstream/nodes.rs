@@ -26,7 +26,7 @@ pub(in super::super) struct NodeUpdate {
 #[derive(Clone, Debug)]
 pub(in super::super) struct StoredUpdate {
     pub(in super::super) update: NodeUpdate,
-    /// When, in nanoseconds since 1970.
+    /// When it was stored, in nanoseconds since 1970.
     pub(in super::super) time: i64,
     /// Whether all older ones have been read.
     pub(in super::super) is_last: bool,

@@ -4,7 +4,7 @@ use coroner_proto::v1::{DiagnosisFilter, SubjectKind};
 
 use crate::{args::WhyArgs, exit::Failure, messages::command};
 
-/// What can be asked about.
+/// The kinds of objects that `why` accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A pod, or whatever else has the name.
@@ -36,11 +36,11 @@ impl Kind {
     }
 }
 
-/// What was asked about.
+/// The object that `why` is asked about.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) kind: Kind,
-    /// `None` for any.
+    /// Its namespace; `None` for any.
     pub(crate) namespace: Option<String>,
     pub(crate) name: String,
 }

@@ -30,11 +30,11 @@ status_removed =
     { $count ->
         [one] A record of { $node } was
        *[other] { $count } records of { $node } were
-    } removed early, because most of the full ledger was from this node; { $kept } are kept.
+    } removed early: the ledger is full, and most of it is from this node. { $kept } are kept.
 status_certificate =
     { $purpose ->
         [server] The aggregator's certificate
-        [client_ca] The certificate of the clients' authority
+        [client_ca] The certificate of the CA for clients
        *[other] The certificate { $purpose }
     } expires on { $day }, in { $days ->
         [one] one day
@@ -43,7 +43,7 @@ status_certificate =
 status_certificate_expired =
     { $purpose ->
         [server] The aggregator's certificate
-        [client_ca] The certificate of the clients' authority
+        [client_ca] The certificate of the CA for clients
        *[other] The certificate { $purpose }
     } expired on { $day }.
 health_unknown = unknown

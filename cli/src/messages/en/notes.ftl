@@ -54,22 +54,19 @@ stream_idle = no data for { $seconds } s
 stream_closed = closed by the aggregator
 connection_lost = the connection was lost
 
-## Causes
-
-
 ## Recordings
 
 recording = Recording for { $duration }; Ctrl-C ends it earlier.
 recording_failed = the recording failed: { $reason }
 recorded = Recorded in { $path }, { $size }.
 recorded_look = Secrets that were recognised are removed. Before you share it, check what else it contains: names of pods, images and processes, and quoted texts.
-recorded_full = It ended early, before { $limit } were exceeded; --max-bytes allows more.
+recorded_full = It ended early, so as not to exceed { $limit }; --max-bytes allows more.
 replay_of_stored = Recorded from an aggregator, which stores diagnoses and not what was observed: shown as they were stored.
 replay_was_full = The recording ended early, because it had reached its limit of bytes.
 
 ## The demo
 
-demo_begins = Five containers die on this machine, for real. The agent observes them, without Kubernetes or a container runtime; its diagnoses arrive through the aggregator's gRPC feed.
+demo_begins = Five containers really die on this machine. The agent observes them, without Kubernetes or a container runtime; its diagnoses arrive through the aggregator's gRPC feed.
 demo_sources = Sources:
 demo_no_verdict = no diagnosis within { $seconds } s
 demo_latency = Arrived { $latency } after the death.

@@ -13,7 +13,7 @@ label_missing = Missing
 label_withheld = Withheld
 label_next = Next
 label_cause = Cause
-label_id = Id
+label_id = ID
 label_others = Also diagnosed
 
 ## Words

@@ -18,17 +18,17 @@ status_records_since = 聚合器 { $version }：{ $count } 条记录，最早的
 status_no_agent = 尚无 agent 上报。
 status_refused = 已拒绝 { $count } 次：{ $reason }。
 status_task_down = 任务 { $task } 未在运行，已重启 { $restarts } 次：{ $reason }。
-status_removed = 节点 { $node } 占用了已满账本的大部分，其 { $count } 条记录已被提前删除，保留 { $kept } 条。
+status_removed = 已提前移除节点 { $node } 的 { $count } 条记录：账本已满，且大部分来自此节点。保留 { $kept } 条。
 status_certificate =
     { $purpose ->
         [server] 聚合器的证书
-        [client_ca] 客户端证书颁发机构的证书
+        [client_ca] 客户端 CA 的证书
        *[other] 证书 { $purpose }
     } 将于 { $day } 过期，还有 { $days } 天。
 status_certificate_expired =
     { $purpose ->
         [server] 聚合器的证书
-        [client_ca] 客户端证书颁发机构的证书
+        [client_ca] 客户端 CA 的证书
        *[other] 证书 { $purpose }
     } 已于 { $day } 过期。
 health_unknown = 未知

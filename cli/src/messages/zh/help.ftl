@@ -9,7 +9,7 @@ program = 解释 Kubernetes 上的容器、Pod 和节点为何终止
 program_after =
     示例：
       coroner why shop/web-5d9c-x7k2      解释某个 Pod 最近一次终止的原因
-      coroner why deploy/web -n shop      对工作负载的所有 Pod 进行解释
+      coroner why deploy/web -n shop      解释某个工作负载的所有 Pod
       coroner list --since 1h             列出最近一小时的诊断
       kubectl -n coroner exec coroner-aggregator-0 -- coroner list    在集群内运行，无需任何选项
 
@@ -18,9 +18,9 @@ program_after =
       1   出错
       2   用法错误
       3   没有此类诊断的记录
-      4   已得到结果，但原因无法判定、缺少能够判定的来源，或有记录丢失
+      4   已得到结果，但原因无法判定、缺少起决定作用的来源，或有记录丢失
       65  无法读取已录制的案例
-      69  聚合器或演示所需的条件不可用
+      69  无法连接聚合器，或缺少演示所需的条件
 
 ## Options of all commands
 
@@ -36,8 +36,8 @@ any_tls_key = 客户端证书的私钥（PEM）
 any_token_file = 存有令牌（bearer token）的文件，内容如 `kubectl create token` 的输出；每次调用前读取
 any_insecure = 允许对其他主机使用 http://；传输内容可能被窃听和篡改
 any_context = 通过 kubeconfig 中此 context 的集群访问聚合器（端口转发）；以 `kubectl coroner` 运行时默认为当前 context
-any_kubeconfig = 同上，使用此 kubeconfig [默认：KUBECONFIG 或 ~/.kube/config]
-any_system_namespace = Coroner 所在的命名空间
+any_kubeconfig = 同上，但使用此 kubeconfig [默认：KUBECONFIG 或 ~/.kube/config]
+any_system_namespace = 安装 Coroner 的命名空间
 any_account = 以此 ServiceAccount 的身份查询（为其申请令牌），可见内容取决于它的权限 [默认：该命名空间的 coroner-reader，可查看全部]
 
 ## Arguments of several commands
@@ -45,7 +45,7 @@ any_account = 以此 ServiceAccount 的身份查询（为其申请令牌），�
 any_namespace = 仅限这些命名空间
 any_all_namespaces = 所有命名空间（默认）
 any_node = 仅限这些节点
-any_cause = 仅限这些原因，例如 OOM_NODE；用 `coroner causes` 列出全部
+any_cause = 仅限这些原因，例如 OOM_NODE；`coroner causes` 可列出全部
 any_severity = 仅限此严重程度及以上
 any_fatal = 仅限导致容器或 Pod 终止的诊断
 
@@ -54,14 +54,14 @@ any_fatal = 仅限导致容器或 Pod 终止的诊断
 why = 解释 Pod、工作负载、节点、Service 或 Ingress 发生了什么
 why_long = 首先完整解释最近一次终止，然后列出其他诊断。
 why_subject = Pod 名称、kubectl 写法的 KIND/NAME（pod、deploy、rs、sts、ds、job、cronjob、node、svc、ing），或诊断编号的开头部分
-why_namespace = 所在的命名空间 [默认：名称无歧义时可在任意命名空间]
-why_all_namespaces = 在任意命名空间中查找（默认）
+why_namespace = 其所在的命名空间 [默认：名称无歧义时，在所有命名空间中查找]
+why_all_namespaces = 在所有命名空间中查找（默认）
 why_container = 仅限此容器
 why_after =
     示例：
-      coroner why web-5d9c-x7k2               Pod，可在任意命名空间
-      coroner why shop/web-5d9c-x7k2 -c app   其中的一个容器
-      coroner why deploy/web -n shop          工作负载的所有 Pod
+      coroner why web-5d9c-x7k2               一个 Pod，无论在哪个命名空间
+      coroner why shop/web-5d9c-x7k2 -c app   该 Pod 中的一个容器
+      coroner why deploy/web -n shop          某个工作负载的所有 Pod
       coroner why node/worker-3               节点本身；其 Pod：coroner list --node worker-3
       coroner why svc/web -n shop             没有后端的 Service 或 Ingress
       coroner why 5b0c3a5e                    按编号的开头部分查找一条诊断
@@ -89,7 +89,7 @@ list_after =
 
 ## watch
 
-watch = 实时显示新的诊断；连接中断后自动续传，不会丢失
+watch = 实时显示新的诊断；数据流中断后自动恢复，不会丢失
 watch_nodes = 仅限节点整体以及通往节点的网络
 watch_since = 从此后记录的诊断开始：时长如 90s、1h30m、2d；日期如 2026-11-20；或时间如 2026-11-20T10:00、10:00、2026-11-20T10:00:00Z [默认：现在]
 watch_from_oldest = 从保留的最早记录开始
@@ -133,7 +133,7 @@ ui_after =
 
 ## nodes
 
-nodes = 显示每个节点的状况：代理最近一次报告、kubelet、运行时和运行时间
+nodes = 显示每个节点的状态：agent 最近一次报告、kubelet、容器运行时和运行时间
 nodes_after =
     示例：
       coroner nodes              每个节点一行，并显示存在问题的原因代码
@@ -152,24 +152,24 @@ causes_after =
 
 ## record
 
-record = 将本节点的观测或聚合器存储的 Pod 信息录制为一个文件，供错误报告使用
+record = 将本节点的观测数据，或聚合器掌握的某个 Pod 的信息，录制为一个文件，用于问题报告
 record_long =
-    不指定对象时，由代理的各来源在运行中的代理之外观测本节点：内核日志的最近五分钟、运行时仍列出的容器，以及此后发生的事情。
-    coroner replay 可对该文件进行诊断。指定对象时，文件包含聚合器所存储的内容：replay 只能显示，不能重新诊断。
-    两者中看起来像敏感信息的内容都会被去除。
-record_subject = 聚合器存储的该 Pod、工作负载或节点的信息，或 uid 以此开头的诊断 [默认：观测本节点]
+    不指定对象时，使用与 agent 相同的来源观测本节点，不影响正在运行的 agent：内核日志的最近五分钟、容器运行时仍列出的
+    容器，以及此后发生的事情。coroner replay 可对该文件进行诊断。指定对象时，文件包含聚合器存储的内容：replay 只能显示，
+    不能重新诊断。两种情况下，看起来像敏感信息的内容都会被去除。
+record_subject = 聚合器存储的该 Pod、工作负载或节点的信息，或编号以此开头的诊断 [默认：观测本节点]
 record_namespace = 仅此命名空间
 record_pods = 仅其中的此 Pod；可重复
 record_duration = 录制时长，例如 90s 或 10m
-record_max_bytes = 文件未压缩的字节数达到此值之前结束
+record_max_bytes = 在文件未压缩的大小超过此字节数之前结束
 record_no_logs = 不包含失败容器日志的最后几行
 record_file = 要写入的文件，- 表示标准输出 [默认：coroner-NAME-TIME.tar.gz]
-record_agent_flags = coroner-agent 的参数，说明如何观测本节点，例如 --host-root [默认：在代理的容器中使用该代理的参数]
+record_agent_flags = coroner-agent 的参数，决定如何观测本节点，例如 --host-root [默认：在 agent 的容器中使用该 agent 的参数]
 record_after =
     示例：
       sudo coroner record --for 10m                           在节点上
       kubectl -n coroner exec coroner-agent-x7k2p -- coroner record --for 10m -n shop -f - > case.tar.gz
-                                                              在集群中，由该节点的代理录制
+                                                              在集群中，在该节点的 agent 内录制
       coroner record shop/web-5d9c-x7k2                       聚合器存储的某个 Pod 的信息
       tar -tzf case.tar.gz                                    附到报告之前先查看内容
       coroner replay case.tar.gz --explain                    得出的诊断及其依据
@@ -181,7 +181,7 @@ record_after =
 
 replay = 诊断一个已录制的案例
 replay_case = coroner record 的文件，或包含 case.json 和每个来源的录制文件的目录，可以是压缩的
-replay_explain = 显示由哪条规则得出结论、其他规则缺少什么、哪些来源缺失，以及诊断为何等待
+replay_explain = 显示由哪条规则判定、其他规则缺少什么、哪些来源缺失，以及为何没有更早得出结论
 replay_after =
     示例：
       coroner replay case.tar.gz --explain
@@ -199,7 +199,7 @@ demo_after =
 ## completion
 
 completion = 输出 shell 的补全脚本
-completion_shell = 使用的 shell
+completion_shell = 目标 shell
 completion_after =
     示例：
       source <(coroner completion bash)

@@ -4,7 +4,7 @@ cannot_write = 无法写入 { $path }：{ $reason }
 
 ## The aggregator
 
-no_aggregator = 无法连接 { $url } 上的聚合器：{ $reason }。请用 --aggregator URL 或 CORONER_AGGREGATOR 指定地址；也可不加任何选项直接执行：kubectl -n coroner exec coroner-aggregator-0 -- coroner list
+no_aggregator = 在 { $url } 上没有找到聚合器：{ $reason }。请用 --aggregator URL 或 CORONER_AGGREGATOR 指定地址；也可不加任何选项直接执行：kubectl -n coroner exec coroner-aggregator-0 -- coroner list
 no_connection = 无法与 { $url } 上的聚合器建立连接：{ $reason }
 not_allowed = 所用凭据无权在 { $url } 上的聚合器执行此操作：{ $reason }
 
@@ -48,22 +48,19 @@ stream_idle = 已有 { $seconds } 秒没有数据
 stream_closed = 被聚合器关闭
 connection_lost = 连接已断开
 
-## Causes
-
-
 ## Recordings
 
 recording = 将录制 { $duration }；按 Ctrl-C 可提前结束。
 recording_failed = 录制失败：{ $reason }
 recorded = 已录制到 { $path }，{ $size }。
 recorded_look = 已移除识别出的机密信息。分享前请检查其他内容：Pod、镜像和进程的名称，以及引用的文本。
-recorded_full = 录制已提前结束，以免超过 { $limit }；可用 --max-bytes 提高上限。
+recorded_full = 录制已提前结束，以免超过 { $limit }；可用 --max-bytes 调高该限制。
 replay_of_stored = 录制自聚合器：聚合器只保存诊断，不保存观测数据，因此按保存的内容原样显示。
-replay_was_full = 录制因达到字节上限而提前结束。
+replay_was_full = 录制因达到字节数限制而提前结束。
 
 ## The demo
 
-demo_begins = 本机上将有五个容器真实地终止。代理在没有 Kubernetes 和容器运行时的情况下进行观测，诊断结果经聚合器的 gRPC 数据流送达。
+demo_begins = 将在本机上真实地终止五个容器。agent 在没有 Kubernetes 和容器运行时的情况下观测，诊断经聚合器的 gRPC 数据流送达。
 demo_sources = 来源：
 demo_no_verdict = { $seconds } 秒内没有诊断结果
 demo_latency = 在容器终止 { $latency } 后送达。

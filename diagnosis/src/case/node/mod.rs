@@ -36,7 +36,7 @@ pub struct NodeFile {
     pub registry: Registry,
     /// Statements about processes, by pid and time.
     pub processes: Processes,
-    /// How well its sources see.
+    /// Health and gaps of the sources.
     pub coverage: Coverage,
     /// Objects that its pods refer to, and its own.
     pub objects: Objects,
@@ -58,7 +58,7 @@ pub struct NodeFile {
 type Concerned = BTreeSet<Subject>;
 
 impl NodeFile {
-    /// A file that contains nothing yet.
+    /// The file of a node of which only names and ids are known.
     pub fn new(node: Node) -> Self {
         Self { node, ..Self::default() }
     }
@@ -183,7 +183,7 @@ impl NodeFile {
         self.owner(signal.sender_pid()).is_some() || cgroup.is_some_and(|path| is_of_pod(cgroup::Path(path).level()))
     }
 
-    /// The pod of a container.
+    /// The file of the pod that a container belongs to, if it is known.
     pub fn pod_of(&self, file: &ContainerFile) -> Option<&PodFile> {
         self.registry.pod(file.pod_uid()?)
     }

@@ -24,11 +24,11 @@ pub struct NodeState {
     daemons: BTreeMap<Daemon, DaemonFile>,
     /// The way to the API server. `at`: since when it is reached, or is not.
     pub api_server: Option<Statement<ApiServer>>,
-    /// Pressure, as last read.
+    /// Shares of time in which tasks waited, as last read.
     pub pressure: Option<Statement<Pressure>>,
     /// Since when tasks wait for memory so much that the node hardly gets any further.
     pub stalled_since: Option<Timestamp>,
-    /// When they last did.
+    /// When tasks last waited for memory so much.
     pub stalled_last: Option<Timestamp>,
     /// Processes in uninterruptible sleep, as last reported.
     pub blocked: Option<Statement<Vec<BlockedProcess>>>,
@@ -42,20 +42,20 @@ pub struct NodeState {
     pub clocks: BTreeMap<Reference, Statement<SignedDuration>>,
     /// When this boot began, by the node's clock as it is set now.
     pub booted: Option<Timestamp>,
-    /// Since when the host is being shut down.
+    /// Since when the host is known to be shutting down.
     pub shutdown: Option<Timestamp>,
-    /// What the kernel reported.
+    /// The kernel's reports of faults, by kind.
     pub troubles: BTreeMap<TroubleKind, TroubleFile>,
 }
 
-/// What is known of a daemon.
+/// What is known of the kubelet or the container runtime.
 #[derive(Debug, Default)]
 pub struct DaemonFile {
     /// Its process, as /proc last showed it. `at`: since when so.
     pub process: Option<Statement<Option<Process>>>,
-    /// The process that ended last.
+    /// The pid of the process that ended last, and when.
     pub ended: Option<Statement<i32>>,
-    /// When its processes ended, the latest last.
+    /// When its processes ended, the latest end last.
     pub ends: VecDeque<Timestamp>,
     /// What its interface last answered. `at`: since when it answers in this way.
     pub answer: Option<Statement<Answer>>,
@@ -68,13 +68,13 @@ pub struct DaemonFile {
 /// What the kernel reported of one kind of fault.
 #[derive(Debug)]
 pub struct TroubleFile {
-    /// When first, since it had been quiet.
+    /// When it was first reported since [`QUIET`](Self::QUIET) had passed without a report.
     pub first: Timestamp,
-    /// When it was observed last.
+    /// When it was last reported.
     pub last: Timestamp,
-    /// How often since then.
+    /// How often it was reported since `first`.
     pub count: u64,
-    /// What it is about, as last reported.
+    /// The task, device or server that the last report names.
     pub about: String,
     /// The kernel's line, as last reported.
     pub line: String,
@@ -202,7 +202,7 @@ impl DaemonFile {
 }
 
 impl Fill {
-    /// Whether hardly anything more fits.
+    /// Whether at least 98 percent of the entries are in use.
     pub fn is_full(&self) -> bool {
         self.limit > 0 && self.count >= self.limit - self.limit / 50
     }

@@ -97,12 +97,12 @@ impl Default for Registry {
 
 // What is on file.
 impl Registry {
-    /// The file of a container.
+    /// The file of the container with this id, if one is kept.
     pub fn container(&self, id: &ContainerId) -> Option<&ContainerFile> {
         self.containers.get(id)
     }
 
-    /// All files of containers.
+    /// The files of all containers that are kept, running or ended.
     pub fn containers(&self) -> impl Iterator<Item = &ContainerFile> {
         self.containers.values()
     }
@@ -112,7 +112,7 @@ impl Registry {
         self.pods.get(uid)
     }
 
-    /// The files of a pod's containers.
+    /// The files of the instances of a pod's containers.
     pub fn instances<'a>(&'a self, pod: &'a PodFile) -> impl Iterator<Item = &'a ContainerFile> {
         pod.containers.iter().filter_map(|id| self.containers.get(id))
     }

@@ -2,7 +2,7 @@
 process_named = { $name } (pid { $pid })
 process_nameless = pid { $pid }
 kubelet_reported = The kubelet reported: “{ $message }”.
-kubelet_keeps_trying = The kubelet keeps trying. Its message: “{ $message }”.
+kubelet_keeps_trying = The kubelet keeps trying. It reported: “{ $message }”.
 runtime_reported = The container runtime reported: “{ $message }”.
 
 ## What would decide

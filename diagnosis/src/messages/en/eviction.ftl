@@ -3,18 +3,18 @@ evicted_memory = Evicted: the node was short of memory
 evicted_disk = Evicted: the node was short of disk space
 evicted_inodes = Evicted: the node was short of inodes
 evicted_pids = Evicted: the node was short of process IDs
-evicted_limit = Evicted: it exceeded a storage limit of its own
+evicted_limit = Evicted: it exceeded its own storage limit
 evicted_left_bytes = { $available } were available, less than the threshold of { $threshold }.
 evicted_left = { $available } were available, less than the threshold of { $threshold }.
-evicted_signals = The eviction signal is { $signals }.
+evicted_signals = Eviction signal: { $signals }.
 evicted_used_more = It was chosen first because it used more than it requested: { $consumers }.
 evicted_consumer = container { $container } used { $used } and requested { $request }
 evicted_consumer_unrequested = container { $container } used { $used } and requested none
 evicted_consumer_count = container { $container } used { $used }
-evicted_ranked_by_priority = The kubelet evicts pods that use more than they request first, then those of low priority; this one has priority { $priority }.
-evicted_ranked = The kubelet evicts pods that use more than they request first, then those of low priority; this one has priority { $priority } and QoS class { $qos }.
-evicted_empty_dirs = Its emptyDir volumes held { $size } in addition.
-evicted_peak = The highest usage that was measured is { $size }.
+evicted_ranked_by_priority = The kubelet first evicts pods that use more than they request, then those of low priority; this one has priority { $priority }.
+evicted_ranked = The kubelet first evicts pods that use more than they request, then those of low priority; this one has priority { $priority } and QoS class { $qos }.
+evicted_empty_dirs = In addition, its emptyDir volumes held { $size }.
+evicted_peak = The highest usage measured was { $size }.
 
 ## Evidence
 

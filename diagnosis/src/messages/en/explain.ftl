@@ -14,7 +14,7 @@ revised_better = more was known than before
 revised_over = the state is over
 revised_counted = it has happened more often
 closed_ended = it ended long enough ago
-closed_full = of too many files, it was that of what ended longest ago
+closed_full = there were too many files, and this one was of what had ended longest ago
 closed_refused = all files are of containers that are running, and there are as many as can be kept
 closed_sandbox = it is a sandbox, which belongs to the file of its pod
 
@@ -36,14 +36,14 @@ known_no_main = not known: the PID of the main process
 
 needs_memory = a report that the kernel killed one of its processes for memory
 needs_never_started = a refusal of the runtime to start it
-needs_fabricated = a status that the runtime made up because it lost the process
+needs_fabricated = a status that the runtime filled in because it lost the process
 needs_crash = a fatal signal of a fault, from the kernel, the signals or the exit status
 needs_oom_daemon = a SIGKILL of systemd-oomd, earlyoom or a similar daemon
 needs_stopped = a signal from outside of the container, or a request to stop it
 needs_docker = an event of Docker that it was asked to signal the container
 needs_pids = a fork that the pids limit refused shortly before
-needs_exit = an exit by the program itself with another status than 0
-needs_completed = an exit with 0 of a container that was to keep running
+needs_exit = an exit by the program itself with a status other than 0
+needs_completed = an exit with status 0 of a container that should keep running
 needs_unattributed = an exit code other than 0
 
 ## What the rules of pods need

@@ -5,7 +5,7 @@
 next_memory_limit = Raise resources.limits.memory of container { $container }, or let the program use less: fewer workers, a smaller heap.
 next_memory_trend = Compare with the usual usage; steady growth over hours points to a memory leak: kubectl -n { $namespace } top pod { $pod } --containers
 next_pod_memory_limit = Raise resources.limits.memory of the pod, or give each container its own limit so that one cannot starve the others.
-next_memory_requests = Set memory requests close to the real usage: the scheduler then leaves room, and pods within their request are spared first.
+next_memory_requests = Set memory requests close to the real usage: the scheduler then leaves enough memory, and pods within their request are chosen last.
 next_node_memory = Find what grew on the node, and reserve memory for the system (systemReserved, kubeReserved): kubectl describe node { $node }
 next_nested_limit = Raise the limit where it is set inside the container (docker run --memory, the systemd unit, the job of the batch system), or let that program use less.
 next_oom_daemon = Read the journal of the daemon (systemd-oomd, earlyoom, nohang, Talos) for its threshold, and raise or disable it if the kubelet's eviction is to decide.
@@ -38,11 +38,11 @@ next_grace_period = If the program needs longer to stop, raise terminationGraceP
 next_process_limit = Find out why the program starts so many processes or threads; raise the limit if the number is right.
 next_sandbox_log = Look for the reason in the log of the container runtime on the node: journalctl -u containerd
 next_nothing = Nothing to fix.
-next_sender = Find out who runs the sender that is named in the evidence; OOM daemons and clean-up scripts on the node are usual suspects: kubectl debug node/{ $node } -it --image=busybox
+next_sender = Find out who runs the sender that the evidence names; OOM daemons and clean-up scripts on the node are common ones: kubectl debug node/{ $node } -it --image=busybox
 next_core_dump = Look up the address in the binary (addr2line), or capture a core dump.
-next_roll_back = If the crashes started with a new image, roll back to the previous one: kubectl rollout undo
+next_roll_back = If the crashes started with a new image, roll back to the previous one: kubectl rollout undo deployment/NAME
 next_shm = Look for a truncated file, a full /dev/shm (64 MiB by default) or a full disk: kubectl -n { $namespace } exec { $pod } -c { $container } -- df -h
-next_cpu = Compare the CPU of this node with the nodes where the program works, or build it for an older instruction set.
+next_cpu = Compare the CPU of this node with those of nodes where the program works, or build it for an older instruction set; on equal CPUs, look for a trap in the program.
 next_seccomp = Allow the system call in the seccomp profile, or find out why the program makes it.
 next_foreground = Run the program in the foreground so that it stays, or run it as a Job if its work is done.
 next_distrust_status = Do not rely on the exit code. Find out what happened to the container runtime and the node at that time: journalctl -u containerd -u kubelet
@@ -52,13 +52,13 @@ next_restart_rule = Find out why the container that triggered the rule exited: k
 ## Never started
 
 next_command = Check command and args against the image. The interpreter in the first line of a script, and the loader of a binary, must exist in it too.
-next_executable = Make the file executable when the image is built: chmod +x
+next_executable = Make the file executable when the image is built: chmod +x FILE
 next_name_command = Set command in the pod, or ENTRYPOINT or CMD in the image.
-next_architecture = Build the image for the node's architecture: kubectl get node { $node } -o jsonpath='{"{"}.status.nodeInfo.architecture{"}"}'
+next_architecture = Build the image for the node's architecture, and begin scripts with a line such as #!/bin/sh: kubectl get node { $node } -o jsonpath='{"{"}.status.nodeInfo.architecture{"}"}'
 next_image_name = Check the repository, the name and the tag of the image. Some registries report a private image as not found.
 next_image_syntax = Correct the image field: no spaces, no upper-case letters, no scheme such as https://.
 next_pull_secrets = Check that the pod's imagePullSecrets exist, are valid and may read the image: kubectl -n { $namespace } get pod { $pod } -o jsonpath='{"{"}.spec.imagePullSecrets{"}"}'
-next_registry = Check the registry's name and the node's way to it: DNS, proxy, firewall, certificates.
+next_registry = Check the registry's name and the node's connection to it: DNS, proxy, firewall, certificates.
 next_pull_rate = Pull with credentials or through a cache; the kubelet keeps trying.
 next_pull_size = Check the bandwidth between the node and the registry, or make the image smaller.
 next_load_image = Load the image onto the node, or allow it to be pulled (imagePullPolicy: IfNotPresent).
@@ -69,9 +69,9 @@ next_config_key = Add the key, or correct the reference: kubectl -n { $namespace
 next_storage_driver = Check the storage driver's pods on the node and their logs: kubectl get pods -A -o wide --field-selector spec.nodeName={ $node }
 next_claim = Create the claim, or find out why no volume fits: kubectl -n { $namespace } describe pvc
 next_read_only = Mount the path read-write, or let the program write to another one.
-next_security_context = Set a non-root user in the image or in securityContext.runAsUser, or relax the securityContext.
+next_security_context = Set a non-root user as a number in the image or in securityContext.runAsUser, or relax the securityContext.
 next_runtime_message = Correct what the runtime's message names, such as a mount, a device or a working directory: kubectl -n { $namespace } describe pod { $pod }
-next_network_plugin = Check the network plugin's pod on the node and its log; other pods on the node fail alike: kubectl -n kube-system get pods -o wide --field-selector spec.nodeName={ $node }
+next_network_plugin = Check the network plugin's pod on the node and its log; other pods on the node fail too: kubectl -n kube-system get pods -o wide --field-selector spec.nodeName={ $node }
 next_hook = Run the hook's command by hand: kubectl -n { $namespace } exec -it { $pod } -c { $container } -- sh
 next_admission = Compare the reason with what the node offers (resources, labels, devices): kubectl describe node { $node }
 next_image_storage = Check the free space and the health of the node's image file system; pull again if the digest or the size is wrong: kubectl describe node { $node }
@@ -85,9 +85,9 @@ next_device_driver = Check the device driver's pod on the node and its log: kube
 
 next_readiness = Check what the probe requests. Until it succeeds, Services send no traffic to the pod: kubectl -n { $namespace } describe pod { $pod }
 next_finalizer = Check whether the controller that owns the finalizer is running: kubectl -n { $namespace } get pod { $pod } -o jsonpath='{"{"}.metadata.finalizers{"}"}'
-next_stuck_process = Look for a file system or device that does not respond (state D): kubectl debug node/{ $node } -it --image=busybox -- ps -eo pid,stat,wchan,args
-next_hung_volume = Check the server or disk behind the mount that the evidence names, and see which processes wait: kubectl debug node/{ $node } -it --image=busybox -- ps -eo pid,stat,wchan,args
-next_lost_node = Bring the node back, or delete its Node object if it is gone for good: kubectl delete node { $node }
+next_stuck_process = Look for a process in state D and the file system or device that it waits for: kubectl debug node/{ $node } -it --image=busybox -- ps -o pid,stat,args
+next_hung_volume = Check the server or disk behind the mount that the evidence names, and see which processes are in state D: kubectl debug node/{ $node } -it --image=busybox -- ps -o pid,stat,args
+next_lost_node = Repair the node, or delete its Node object if it is gone for good: kubectl delete node { $node }
 next_resize_less = Request less, or let the pod be recreated on a larger node.
 next_resize_wait = Wait, or free resources on the node: kubectl describe node { $node }
 next_resize_message = Correct what the kubelet's message names, such as a memory limit below the current usage: kubectl -n { $namespace } describe pod { $pod }
@@ -98,11 +98,11 @@ next_kubelet_unit = On the node, check the kubelet and start it: systemctl statu
 next_kubelet_hung = On the node, find out what the kubelet waits for (a hung mount, the runtime), then restart it: journalctl -u kubelet; systemctl restart kubelet
 next_runtime_unit = On the node, check the container runtime and start it: systemctl status containerd; journalctl -u containerd
 next_runtime_hung = On the node, find out what the runtime waits for (a hung disk or mount), then restart it: journalctl -u containerd; systemctl restart containerd
-next_api_server = Check the node's way to the API server: address, firewall, load balancer, certificates.
+next_api_server = Check the node's connection to the API server: address, firewall, load balancer, certificates. On the node: curl -vk https://HOST:PORT/readyz
 next_node_console = Check the machine from outside: its console, its power, the status at the cloud provider; kubectl describe node { $node }
 next_last_boot = Read the journal of the previous boot on the node: journalctl -b -1 -e
 next_images_disk = Find out what grew: images, container layers, logs or volumes: kubectl debug node/{ $node } -it --image=busybox -- df -h /host
-next_certificate = Renew the certificate, and find out why it was not rotated: kubeadm certs check-expiration
+next_certificate = Renew the certificate, and find out why it was not rotated; its signing request may wait for approval: kubectl get csr
 next_clock = Check the time synchronization on the node: chronyc tracking; timedatectl
 next_kernel_fault = Read the kernel log on the node (journalctl -k), and drain the node if the fault recurs: kubectl drain { $node } --ignore-daemonsets
 next_conntrack = Find what opens so many connections, and raise the limit if they are legitimate: conntrack -C; sysctl net.netfilter.nf_conntrack_max
@@ -114,7 +114,7 @@ next_common_path = Check what the nodes share before the nodes themselves: the A
 
 ## Cluster
 
-next_capacity = Lower the pod's requests, add a node or free one. If only the sum is enough, move pods so that one node has room: kubectl describe nodes
+next_capacity = Lower the pod's requests, add a node or free one. If only the sum is enough, move pods so that one node has enough: kubectl describe nodes
 next_node_labels = Correct the pod's nodeSelector, or label a node: kubectl get nodes --show-labels
 next_affinity = Relax the rules (preferred instead of required), or add a node that satisfies them: kubectl get nodes --show-labels
 next_toleration = Add a toleration to the pod, or remove the taint from a node: kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints
@@ -123,7 +123,7 @@ next_quota = Raise the quota, request less, or set the values that the quota dem
 next_limit_range = Request resources within the range: kubectl -n { $namespace } describe limitrange
 next_denied = Change what the message of the webhook or of Pod Security names.
 next_service_selector = Compare the selector with the labels of the pods: kubectl -n { $namespace } describe service { $service }; kubectl -n { $namespace } get pods --show-labels
-next_target_port = Correct targetPort; a name must be that of a port in the pod: kubectl -n { $namespace } edit service { $service }
+next_target_port = Correct targetPort; a name must be the name of a port in the pod: kubectl -n { $namespace } edit service { $service }
 next_ingress_backend = Correct the backend, or create the Service in the namespace of the Ingress: kubectl -n { $namespace } describe ingress { $ingress }
 next_volume_nodes = Compare the zone and the node affinity of the volume with the nodes, and check their limits on volumes: kubectl -n { $namespace } describe pvc; kubectl describe pv
 next_resource_claim = Check the ResourceClaim, its DeviceClass and the driver's ResourceSlices: kubectl -n { $namespace } describe resourceclaims; kubectl get resourceslices
@@ -142,6 +142,6 @@ next_heap_limit = Raise the heap limit together with the memory limit.
 next_device = Move the pod to another device or node, and have the device checked: kubectl describe node { $node }
 next_memory_high = Raise the memory limit or request, from which the kubelet computes memory.high, or use less memory.
 next_swap = Raise the memory request, which also sets how much swap the container may use, or use less memory.
-next_limit_applied = Compare spec.containers[].resources with status.containerStatuses[].resources; a resize may be waiting or have failed.
+next_limit_applied = Compare spec.containers[].resources with status.containerStatuses[].resources; a resize may be pending or may have failed.
 next_volume_full = Free space on the volume, or let its claim grow: spec.resources.requests.storage of the PersistentVolumeClaim.
 next_memory_volume = Set sizeLimit of the volume, or keep the files on disk.

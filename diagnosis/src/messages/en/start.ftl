@@ -2,18 +2,18 @@
 
 ## The command and the container
 
-start_command_not_found = Cannot start: its command does not exist in the image
+start_command_not_found = Cannot start: its command or interpreter does not exist in the image
 start_command_not_executable = Cannot start: its command is not executable
-start_wrong_architecture = Cannot start: its command is built for another architecture
+start_wrong_architecture = Cannot start: its command is not in a format that this node can execute
 start_command_missing = Cannot start: neither the pod nor the image names a command
 start_device = Cannot start: a device could not be prepared for the container
 start_create_failed = Cannot start: the container could not be created
-start_memory = Cannot start: the memory limit is too low even for the start
+start_memory = Cannot start: the memory limit is too low for the container to start
 start_memory_why = The first process was killed for memory before the command could run. The container runtime reported: “{ $message }”.
 start_configmap = Cannot start: a ConfigMap that it refers to does not exist
 start_secret = Cannot start: a Secret that it refers to does not exist
-start_config_key = Cannot start: a key is missing in its ConfigMap or Secret
-start_security = Cannot start: it would run as root, which its securityContext forbids
+start_config_key = Cannot start: a key that it refers to is missing in a ConfigMap or Secret
+start_security = Cannot start: its securityContext demands a non-root user
 start_volume = Cannot start: a volume that it mounts is not available
 
 ## Volumes, sandbox, admission, hooks
@@ -28,14 +28,14 @@ start_not_admitted_why = The kubelet refused the pod before any of its container
 start_post_start = Cannot start: its postStart hook failed
 start_post_start_why = The kubelet stops a container whose postStart hook fails: “{ $message }”.
 pre_stop_failed = The preStop hook failed; the container was stopped anyway
-pre_stop_failed_why = The hook should run within the grace period before the container stops, and failed: “{ $message }”.
+pre_stop_failed_why = The hook runs within the grace period, before the container is stopped. It failed with: “{ $message }”.
 
 ## Images
 
-image_never_pull = Cannot start: the image is not on the node and must not be pulled
+image_never_pull = Cannot start: the image is not on the node, and pulling it is not allowed
 image_never_pull_why = imagePullPolicy is Never.
-image_name_invalid = Cannot start: the name of its image is not valid
-image_throttled = Cannot start: the registry limits the rate of pulls
+image_name_invalid = Cannot start: the name of its image is invalid
+image_throttled = Cannot start: the image's registry limits the rate of pulls
 image_platform = Cannot start: its image is not for this node's platform
 image_unauthorized = Cannot start: the registry denies access to its image
 image_unauthorized_why = The registry asked for credentials or refused those of the pod. Some registries answer the same for images that do not exist.
@@ -48,4 +48,4 @@ image_policy = Cannot start: a policy rejects its image
 image_volume = Cannot start: an image mounted as a volume could not be pulled
 image_failed = Cannot start: its image could not be pulled, for an unknown reason
 image_reference = The image is { $image }.
-image_message = The message of the failure: “{ $message }”.
+image_message = The pull failed with: “{ $message }”.

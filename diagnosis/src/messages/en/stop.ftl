@@ -7,23 +7,23 @@ stop_obeyed_for = Stopped on request: { $reason }
 stop_killed_after = Killed because it did not stop within { $waited }
 stop_killed_after_for = Killed { $waited } after a request to stop: { $reason }
 stop_at_once = Killed on request, without a grace period
-stop_at_once_for = Killed on request, without a grace period: { $reason }
-stop_killed = Killed by the container runtime, as after a grace period
-stop_killed_for = Killed by the runtime, as after a grace period: { $reason }
+stop_at_once_for = Killed without a grace period: { $reason }
+stop_killed = Killed by the container runtime, apparently after a grace period
+stop_killed_for = Killed, apparently after a grace period: { $reason }
 stop_obeyed_after = The runtime sent { $signal } to the main process, which ended { $took } later.
 stop_ignored = The runtime sent { $signal } to the main process. It was still running { $waited } later, so the runtime sent SIGKILL (exit code 137). The OOM killer was not involved.
 stop_ignored_unsure = The runtime sent { $signal } to the main process. It was still running { $waited } later, so the runtime sent SIGKILL (exit code 137).
-stop_without_signal = The runtime sent SIGKILL to the main process without asking it to stop before.
-stop_before_unknown = The runtime sent SIGKILL to the main process. Whether it had asked it to stop before is not known, since signals were not observed that long.
-stop_unobserved = Which signals it was sent was not observed.
-stop_unobserved_kill = It ended with exit code 137, as after SIGKILL; which signals it was sent was not observed.
-stop_looks_alike = a stop without a grace period looks the same from here
+stop_without_signal = The runtime sent SIGKILL to the main process without asking it to stop first.
+stop_before_unknown = The runtime sent SIGKILL to the main process. Whether the runtime had asked it to stop before is not known, because signals were not observed for long enough.
+stop_unobserved = The signals that it received were not observed.
+stop_unobserved_kill = It ended with exit code 137, as after SIGKILL; the signals that it received were not observed.
+stop_looks_alike = with what was observed, a stop without a grace period looks the same
 
 ## Docker
 
 docker_ignored = Docker was asked to send { $signal } to the main process. It was still running { $waited } later, and Docker sent SIGKILL.
-docker_without_signal = Docker was asked to send SIGKILL to the main process, and no other signal before.
-docker_before_unknown = Docker was asked to send SIGKILL to the main process. Whether it had been asked to stop before is not known.
+docker_without_signal = Docker was asked to send SIGKILL to the main process, and no other signal before that.
+docker_before_unknown = Docker was asked to send SIGKILL to the main process. Whether it had been asked to stop the container before is not known.
 docker_obeyed = Docker was asked to send { $signal } to the main process, which ended { $took } later.
 
 ## Killed by others
@@ -32,7 +32,7 @@ killed_by = Killed by a process on the node: { $name } sent { $signal }
 killed_by_sender = { $sender } sent { $signal } to the main process. The sender is neither the kernel, nor the kubelet, nor the container runtime.
 killed_by_container = Killed by a process of another container: { $name } sent { $signal }
 killed_from_inside = Killed from inside the container: { $name } sent { $signal }
-killed_from_inside_sender = { $sender } sent { $signal } to the main process. The sender ran in the same container, as a command of kubectl exec does.
+killed_from_inside_sender = { $sender } sent { $signal } to the main process. The sender ran in the same container, like a command of kubectl exec.
 killed_by_sibling = Killed by container { $container } of its pod: { $name } sent { $signal }
 killed_by_container_sender = { $sender } sent { $signal } to the main process. The sender runs in container { $container } of the same pod.
 killed_by_other_pod = { $sender } sent { $signal } to the main process. The sender runs in a container of another pod.
@@ -51,7 +51,7 @@ reason_rollout = rollout of { $kind } { $name }
 reason_scaled_down = { $kind } { $name } scaled down to { $replicas }
 deleted = The pod was deleted with a grace period of { $grace }.
 deleted_now = The pod was deleted.
-deleted_of = The pod belongs to { $kind } { $name }, which neither was rolled out nor scaled down.
+deleted_of = The pod belongs to { $kind } { $name }; neither a rollout nor a scale-down of it is known.
 deleted_of_unknown = The pod belongs to { $kind } { $name }.
 belongs_to_below = The pod belongs to { $kind } { $name } of { $above } { $top }.
 owner_deleted = { $kind } { $name } was deleted, and its pods with it.
@@ -69,22 +69,22 @@ probe_liveness_failed =
        *[other] { $count } liveness probes failed in a row
     }
 probe_liveness_failed_some = Restarted by the kubelet: its liveness probe failed
-probe_startup_failed = Restarted by the kubelet: its startup probe did not succeed
+probe_startup_failed = Restarted by the kubelet: its startup probe did not succeed in time
 probe_asks = The probe, { $what }, runs every { $period } and allows { $timeout } for an answer.
 probe_got = Its last result: “{ $answer }”.
-probe_got_unknown = Its result is not known, since no event of the kubelet was observed.
+probe_got_unknown = Its result is not known, because no event of the kubelet was observed.
 probe_kill_inferred = The kubelet's event about the kill itself was not observed.
-cpu_throttled = The CPU limit held the container back in { $throttled } of { $periods } scheduling periods, so the program may only have been too slow.
+cpu_throttled = The CPU limit throttled the container in { $throttled } of { $periods } scheduling periods, so the program may simply have been too slow.
 cpu_throttled_periods = throttled in { $throttled } of { $periods } scheduling periods
-memory_throttled = The container used more memory than memory.high, and the kernel made its processes wait, so the program may only have been too slow.
+memory_throttled = The container used more memory than memory.high, and the kernel slowed its processes down, so the program may simply have been too slow.
 memory_throttled_sampled = memory.events high grows, and memory.pressure shows that all processes wait for memory most of the time
-swap_thrashing = The container had used up its swap and waited for memory most of the time, so the program may only have been too slow.
+swap_thrashing = The container had used up its swap and waited for memory most of the time, so the program may simply have been too slow.
 swap_thrashing_sampled = memory.swap.current is near memory.swap.max, and memory.pressure shows that all processes wait for memory most of the time
 hook_post_start_failed = Stopped by the kubelet: its postStart hook failed
-hook_reported = The hook's failure: “{ $message }”.
+hook_reported = The hook failed with: “{ $message }”.
 
 ## Restart rules
 
-rule_applied = Stopped by a restart rule of its pod, since another container exited
+rule_applied = Stopped by a restart rule of its pod, because another container exited
 rule_trigger = The pod's restartPolicyRules restart all containers: “{ $trigger }”.
-rule_removed = The kubelet removed this container without a grace period; exit code { $code } is not a status of the program.
+rule_removed = The kubelet removed this container without a grace period; exit code { $code } was not set by the program.

@@ -2,7 +2,7 @@
 process_named = { $name }（PID { $pid }）
 process_nameless = PID { $pid }
 kubelet_reported = kubelet 报告：“{ $message }”。
-kubelet_keeps_trying = kubelet 会持续重试。其消息为：“{ $message }”。
+kubelet_keeps_trying = kubelet 会持续重试，它报告：“{ $message }”。
 runtime_reported = 容器运行时报告：“{ $message }”。
 
 ## What would decide

@@ -9,4 +9,4 @@ gap_retention = 记录在被读取之前已因账本的保留期限而删除。
 gap_corrupt = { $count } 条已存储的记录无法读取。
 gap_foreign_uid = 聚合器拒绝了一条诊断，因为其 uid 属于另一个节点。
 gap_rejected = 聚合器永久拒绝了 { $count } 条记录；首条原因：{ $first }
-gap_other_ledger = 账本已不是读取位置所属的账本，其中较早的记录可能缺失。
+gap_other_ledger = 账本已更换，不再是读取位置所属的账本；更早的记录可能缺失。

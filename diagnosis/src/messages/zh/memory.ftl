@@ -7,18 +7,18 @@ oom_container = 内存不足：容器达到内存限制
 oom_pod_limit = 内存不足：Pod 达到 { $limit } 的内存限制
 oom_pod = 内存不足：Pod 达到内存限制
 oom_node = 节点内存耗尽，内核终止了该容器
-oom_kubepods = 节点上所有 Pod 共用的内存限制已用尽，该容器被终止
+oom_kubepods = 内存不足：达到节点上多个 Pod 共用的内存限制
 oom_unknown = 内存不足：无法确定达到的是哪一级限制
-oom_nested = 内存不足：达到了工作负载在容器内部设置的限制
-oom_nested_child = 内存不足：容器内部设置的限制导致一个进程被终止，容器继续运行
-oom_beside_pod = 内存不足：Pod 达到了其内存限制，其容器之外的一个进程被终止
-oom_beside_node = 节点内存不足，该 Pod 的容器之外的一个进程被终止
+oom_nested = 内存不足：达到了容器内部设置的限制
+oom_nested_child = 内存不足：达到容器内部设置的限制，一个进程被终止，容器仍在运行
+oom_beside_pod = 内存不足：Pod 达到内存限制，其容器之外的一个进程被终止
+oom_beside_node = 节点内存不足：该 Pod 的容器之外的一个进程被终止
 oom_child = 内存不足：一个子进程被终止，容器仍在运行
 oom_exec = 内存不足：通过 exec 启动的进程被终止，容器仍在运行
-oom_child_node = 节点内存耗尽：一个子进程被终止，容器仍在运行
+oom_child_node = 节点内存不足：一个子进程被终止，容器仍在运行
 oom_last_child = 内存不足：一个子进程被终止，容器随后退出
-oom_at_start = 内存不足：内存限制过低，容器启动时即已不足
-oom_by_runtime_event = 容器或其 Pod 内存不足后不久，容器退出
+oom_at_start = 内存不足：内存限制过低，容器无法启动
+oom_by_runtime_event = 容器或其 Pod 内存不足，容器随后不久退出
 oom_by_counter = 很可能是内存不足：容器的 cgroup 记录到一次 OOM 终止
 oom_by_reason = 可能是内存不足：仅有容器运行时这样报告
 daemon_killed = 被节点上的内存不足守护进程终止：{ $daemon }
@@ -30,27 +30,27 @@ oom_killed_main = 内核终止了主进程 { $process }。
 oom_killed_group = 内核终止了主进程 { $process }，并一同终止了容器内的其他所有进程（memory.oom.group）。
 oom_killed_group_of_child = 内核选中 { $process }，并一同终止了容器内的所有进程，包括主进程（memory.oom.group）。
 oom_killed_one = 内核终止了容器内的进程 { $process }。
-oom_killed_child = 内核终止了子进程 { $process }。主进程未受影响，因此 Kubernetes 不会显示重启或事件。
-oom_killed_exec = 内核终止了通过 exec 在容器中启动的进程 { $process }。主进程未受影响，因此 Kubernetes 不会显示重启或事件。
+oom_killed_child = 内核终止了子进程 { $process }。主进程未受影响，因此 Kubernetes 不会显示该 Pod 的重启或事件。
+oom_killed_exec = 内核终止了通过 exec 在容器中启动的进程 { $process }。主进程未受影响，因此 Kubernetes 不会显示该 Pod 的重启或事件。
 oom_killed_starter = 内核在命令运行之前就终止了容器的第一个进程 { $process }。
-oom_beside = 内核终止了 { $name }（PID { $pid }）。它属于该 Pod，但不属于其任何容器，而是运行这些容器的进程，例如 Kata Containers 的虚拟机。
+oom_beside = 内核终止了 { $name }（PID { $pid }）。它属于该 Pod，但不属于其任何容器；容器运行时会运行此类进程，例如 Kata Containers 的虚拟机。
 oom_killed_last_child = 内核终止了子进程 { $process }，主进程随后自行退出，退出码为 { $code }。
 oom_process_memory = { $name }（PID { $pid }，{ $parts }）
 oom_part_anonymous = 匿名内存 { $size }
 oom_part_file = 文件内存 { $size }
 oom_part_shared = tmpfs 与共享内存 { $size }
-oom_part_cache = 页面缓存 { $size }
+oom_part_cache = 页缓存 { $size }
 oom_part_kernel = 内核内存 { $size }
 
 ## The numbers
 
-oom_container_memory = 此前最后一次采样时，容器的内存构成为：{ $parts }。
-oom_cgroup_memory = 根据内核的报告，其内存构成为：{ $parts }。
+oom_container_memory = 此前最后一次采样时，容器内存由以下部分组成：{ $parts }。
+oom_cgroup_memory = 根据内核的报告，容器内存由以下部分组成：{ $parts }。
 oom_memory_volume = 内存型卷（{ $volumes }）中的文件属于 tmpfs，计入内存限制。
 oom_limit_not_applied = Pod 要求的限制是 { $wanted }，但容器当时仍为 { $applied }。
 oom_node_available = 当时节点尚有 { $available } 可用内存。
-oom_within_limit = 该容器使用了 { $usage }，未超出其 { $limit } 的内存限制。
-oom_without_limit = 该容器使用了 { $usage }，且没有设置内存限制。
+oom_within_limit = 最近一次采样时，该容器使用了 { $usage }，未超出其 { $limit } 的内存限制。
+oom_without_limit = 最近一次采样时，该容器使用了 { $usage }；它没有设置内存限制。
 oom_score = 其 oom_score_adj 为 { $score }；内核优先终止该值较高的进程。
 oom_grew_most = 内存增长最多的是另一个容器：五分钟内增长了 { $growth }。
 oom_grew_most_itself = 内存增长最多的正是该容器：五分钟内增长了 { $growth }。
@@ -68,15 +68,15 @@ oom_no_limits = 容器及其 Pod 均没有设置内存限制。
 oom_only_pod_limited = 容器没有设置内存限制，但其 Pod 设置了。
 oom_only_container_limited = 容器设置了内存限制，其 Pod 没有更低的限制。未观察到内核的 oom-kill 日志行。
 oom_limit_by_spec = Pod 的规约限制了该容器的内存；未观察到其 cgroup 是否达到该限制。
-oom_pod_seems_alone = 内核指出的是 Pod 的 cgroup，但未观察到其自身的限制；就目前所知，该 Pod 只有一个容器，其限制即为该容器的限制。
+oom_pod_seems_alone = 内核指出的是 Pod 的 cgroup，但未观察到其自身的限制。就目前所知，该 Pod 只有一个容器，此时 Pod 的限制即为该容器的限制。
 oom_undecided = 观察到的信息不足以判断达到的是哪一级限制。
 
 ## Without the kernel's own lines
 
 oom_runtime_event = 容器运行时报告容器或其 Pod 的 cgroup 内存不足，主进程随后自行退出，退出码为 { $code }。内核终止了哪个进程尚不清楚。
-oom_counter_grew = 主进程被 SIGKILL 终止时，容器的 cgroup 恰好记录到 { $count } 次 OOM 终止。内核日志无法读取。
-oom_reason_unconfirmed = 内核日志和 cgroup 计数器均无法读取，而容器内其他进程被终止时，容器运行时也会报告 OOMKilled。
-daemon_killed_why = 节点内存紧张时，{ $daemon } 会先于内核和 kubelet 终止进程。原因并非容器或其 Pod 的内存限制。
+oom_counter_grew = 主进程以退出码 137 结束时，容器的 cgroup 已记录到 { $count } 次 OOM 终止。内核日志无法读取。
+oom_reason_unconfirmed = 内核日志和 cgroup 计数器均未能证实这一点；容器内的其他进程被终止时，容器运行时也会报告 OOMKilled。
+daemon_killed_why = 节点内存紧张时，{ $daemon } 会先于内核和 kubelet 终止进程。内核并未因容器或其 Pod 的内存限制而终止它。
 hardware_memory_error_why = 硬件报告该进程使用的内存页出错，内核因此终止了该进程。程序本身没有问题，节点上的其他程序也可能受到影响。
 
 ## Evidence

@@ -5,11 +5,11 @@
 next_memory_limit = 调高容器 { $container } 的 resources.limits.memory，或降低程序的内存占用：减少工作进程数，调小堆。
 next_memory_trend = 与平时的用量对比；若数小时内持续增长，很可能是内存泄漏：kubectl -n { $namespace } top pod { $pod } --containers
 next_pod_memory_limit = 调高 Pod 的 resources.limits.memory，或为每个容器分别设置限制，避免一个容器挤占其他容器。
-next_memory_requests = 将内存请求设置得接近实际用量：调度器会预留资源，未超出请求的 Pod 也更不容易被终止。
+next_memory_requests = 将内存请求设置得接近实际用量：调度器会预留资源，未超出请求的 Pod 也最后才被选中。
 next_node_memory = 查明节点上哪些进程的内存增长最快，并为系统预留内存（systemReserved、kubeReserved）：kubectl describe node { $node }
 next_nested_limit = 在容器内部设置该限制的地方调高它（docker run --memory、systemd 单元、批处理系统的作业），或减少该程序的内存使用。
 next_oom_daemon = 查看守护进程（systemd-oomd、earlyoom、nohang、Talos）的日志以了解其阈值；如果应由 kubelet 的驱逐来决定，请调高阈值或停用该守护进程。
-next_replace_memory = 排空该节点并更换其内存；内核日志指明了损坏的内存页：kubectl drain { $node } --ignore-daemonsets
+next_replace_memory = 腾空该节点并更换其内存；内核日志指明了损坏的内存页：kubectl drain { $node } --ignore-daemonsets
 
 ## Eviction and removal
 
@@ -40,9 +40,9 @@ next_sandbox_log = 在节点上查看容器运行时的日志以确定原因：j
 next_nothing = 无需处理。
 next_sender = 查明证据中的发送者由谁运行；常见的是节点上的 OOM 守护进程和清理脚本：kubectl debug node/{ $node } -it --image=busybox
 next_core_dump = 在二进制文件中查找该地址（addr2line），或获取核心转储。
-next_roll_back = 如果崩溃在更换镜像后才出现，请回滚到之前的镜像：kubectl rollout undo
+next_roll_back = 如果崩溃在更换镜像后才出现，请回滚到之前的镜像：kubectl rollout undo deployment/NAME
 next_shm = 检查是否有文件被截断、/dev/shm（默认 64 MiB）已满或磁盘已满：kubectl -n { $namespace } exec { $pod } -c { $container } -- df -h
-next_cpu = 将该节点的 CPU 与程序能够正常运行的节点对比，或针对更早的指令集重新构建程序。
+next_cpu = 将该节点的 CPU 与程序能够正常运行的节点对比，或针对更早的指令集重新构建程序；若 CPU 相同，请检查程序中的陷阱（trap）指令。
 next_seccomp = 在 seccomp 配置中允许该系统调用，或查明程序为何需要它。
 next_foreground = 让程序在前台持续运行；如果任务本就会结束，请改用 Job。
 next_distrust_status = 不要依据该退出码判断。请查明当时容器运行时和节点发生了什么：journalctl -u containerd -u kubelet
@@ -52,9 +52,9 @@ next_restart_rule = 查明触发该规则的容器为何退出：kubectl -n { $n
 ## Never started
 
 next_command = 对照镜像检查 command 和 args。脚本首行的解释器和二进制文件的加载器也必须存在于镜像中。
-next_executable = 在构建镜像时赋予文件可执行权限：chmod +x
+next_executable = 在构建镜像时赋予文件可执行权限：chmod +x FILE
 next_name_command = 在 Pod 中设置 command，或在镜像中设置 ENTRYPOINT 或 CMD。
-next_architecture = 针对节点的架构构建镜像：kubectl get node { $node } -o jsonpath='{"{"}.status.nodeInfo.architecture{"}"}'
+next_architecture = 针对节点的架构构建镜像；脚本的首行应为 #!/bin/sh 之类：kubectl get node { $node } -o jsonpath='{"{"}.status.nodeInfo.architecture{"}"}'
 next_image_name = 检查镜像的仓库、名称和标签。有些镜像仓库会将无权访问的私有镜像报告为不存在。
 next_image_syntax = 修正 image 字段：不能包含空格、大写字母或 https:// 之类的前缀。
 next_pull_secrets = 检查 Pod 的 imagePullSecrets 是否存在、有效且有权读取该镜像：kubectl -n { $namespace } get pod { $pod } -o jsonpath='{"{"}.spec.imagePullSecrets{"}"}'
@@ -69,7 +69,7 @@ next_config_key = 添加该键，或修正引用：kubectl -n { $namespace } des
 next_storage_driver = 检查该节点上存储驱动的 Pod 及其日志：kubectl get pods -A -o wide --field-selector spec.nodeName={ $node }
 next_claim = 创建该 PVC，或查明为何没有合适的卷：kubectl -n { $namespace } describe pvc
 next_read_only = 以读写方式挂载该路径，或让程序写入其他路径。
-next_security_context = 在镜像或 securityContext.runAsUser 中设置非 root 用户，或放宽 securityContext 的限制。
+next_security_context = 在镜像或 securityContext.runAsUser 中设置数字形式的非 root 用户，或放宽 securityContext 的限制。
 next_runtime_message = 根据容器运行时的报错修正配置，例如挂载、设备或工作目录：kubectl -n { $namespace } describe pod { $pod }
 next_network_plugin = 检查该节点上网络插件的 Pod 及其日志；该节点上的其他 Pod 也会受影响：kubectl -n kube-system get pods -o wide --field-selector spec.nodeName={ $node }
 next_hook = 手动执行该回调的命令：kubectl -n { $namespace } exec -it { $pod } -c { $container } -- sh
@@ -85,8 +85,8 @@ next_device_driver = 检查该节点上设备驱动的 Pod 及其日志：kubect
 
 next_readiness = 检查探针的请求内容。探针成功之前，Service 不会向该 Pod 转发流量：kubectl -n { $namespace } describe pod { $pod }
 next_finalizer = 检查负责该 Finalizer 的控制器是否在运行：kubectl -n { $namespace } get pod { $pod } -o jsonpath='{"{"}.metadata.finalizers{"}"}'
-next_stuck_process = 检查是否有文件系统或设备没有响应（进程处于 D 状态）：kubectl debug node/{ $node } -it --image=busybox -- ps -eo pid,stat,wchan,args
-next_hung_volume = 检查证据中所列挂载背后的服务器或磁盘，并查看哪些进程在等待：kubectl debug node/{ $node } -it --image=busybox -- ps -eo pid,stat,wchan,args
+next_stuck_process = 查找处于 D 状态的进程，以及它在等待的文件系统或设备：kubectl debug node/{ $node } -it --image=busybox -- ps -o pid,stat,args
+next_hung_volume = 检查证据中所列挂载背后的服务器或磁盘，并查看哪些进程处于 D 状态：kubectl debug node/{ $node } -it --image=busybox -- ps -o pid,stat,args
 next_lost_node = 恢复该节点；如果节点已永久失联，请删除其 Node 对象：kubectl delete node { $node }
 next_resize_less = 降低请求量，或让 Pod 在更大的节点上重新创建。
 next_resize_wait = 等待，或在节点上释放资源：kubectl describe node { $node }
@@ -98,11 +98,11 @@ next_kubelet_unit = 在节点上检查并启动 kubelet：systemctl status kubel
 next_kubelet_hung = 在节点上查明 kubelet 在等待什么（无响应的挂载、容器运行时），然后重启它：journalctl -u kubelet; systemctl restart kubelet
 next_runtime_unit = 在节点上检查并启动容器运行时：systemctl status containerd; journalctl -u containerd
 next_runtime_hung = 在节点上查明容器运行时在等待什么（无响应的磁盘或挂载），然后重启它：journalctl -u containerd; systemctl restart containerd
-next_api_server = 检查节点到 API 服务器的网络：地址、防火墙、负载均衡器、证书。
+next_api_server = 检查节点到 API 服务器的网络：地址、防火墙、负载均衡器、证书。在节点上执行：curl -vk https://HOST:PORT/readyz
 next_node_console = 从外部检查该机器：控制台、电源、云平台上的状态；kubectl describe node { $node }
 next_last_boot = 在节点上查看上一次启动的日志：journalctl -b -1 -e
 next_images_disk = 查明是什么在增长：镜像、容器层、日志还是卷：kubectl debug node/{ $node } -it --image=busybox -- df -h /host
-next_certificate = 更新证书，并查明为何没有自动轮换：kubeadm certs check-expiration
+next_certificate = 更新证书，并查明为何没有自动轮换；其签名请求可能在等待批准：kubectl get csr
 next_clock = 检查节点的时间同步：chronyc tracking; timedatectl
 next_kernel_fault = 在节点上查看内核日志（journalctl -k）；如果故障反复出现，请腾空节点：kubectl drain { $node } --ignore-daemonsets
 next_conntrack = 查明是什么建立了如此多的连接；如果连接正常，请调高该限制：conntrack -C; sysctl net.netfilter.nf_conntrack_max

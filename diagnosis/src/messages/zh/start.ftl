@@ -2,18 +2,18 @@
 
 ## The command and the container
 
-start_command_not_found = 无法启动：镜像中不存在该命令
-start_command_not_executable = 无法启动：该命令没有可执行权限
-start_wrong_architecture = 无法启动：该命令是为其他架构构建的
+start_command_not_found = 无法启动：镜像中不存在该命令或其解释器
+start_command_not_executable = 无法启动：该命令不可执行
+start_wrong_architecture = 无法启动：该命令的格式无法在此节点上执行
 start_command_missing = 无法启动：Pod 和镜像都没有指定命令
 start_device = 无法启动：无法为容器准备设备
 start_create_failed = 无法启动：容器创建失败
-start_memory = 无法启动：内存限制过低，启动时即已不足
+start_memory = 无法启动：内存限制过低，容器启动时即内存不足
 start_memory_why = 第一个进程在命令运行之前就因内存不足被终止。容器运行时报告：“{ $message }”。
 start_configmap = 无法启动：引用的 ConfigMap 不存在
 start_secret = 无法启动：引用的 Secret 不存在
 start_config_key = 无法启动：ConfigMap 或 Secret 中缺少引用的键
-start_security = 无法启动：容器将以 root 身份运行，而 securityContext 禁止这样做
+start_security = 无法启动：securityContext 要求以非 root 用户运行
 start_volume = 无法启动：要挂载的卷不可用
 
 ## Volumes, sandbox, admission, hooks
@@ -28,7 +28,7 @@ start_not_admitted_why = kubelet 在容器启动之前拒绝了该 Pod：“{ $m
 start_post_start = 无法启动：postStart 回调失败
 start_post_start_why = postStart 回调失败时，kubelet 会停止容器：“{ $message }”。
 pre_stop_failed = preStop 回调失败，容器仍被停止
-pre_stop_failed_why = 该回调本应在容器停止前的宽限期内执行，但执行失败：“{ $message }”。
+pre_stop_failed_why = 该回调在宽限期内、容器停止之前执行，失败信息：“{ $message }”。
 
 ## Images
 
@@ -48,4 +48,4 @@ image_policy = 无法启动：镜像被策略拒绝
 image_volume = 无法启动：以卷形式挂载的镜像无法拉取
 image_failed = 无法启动：镜像拉取失败，原因不明
 image_reference = 镜像为 { $image }。
-image_message = 失败消息：“{ $message }”。
+image_message = 拉取失败的消息：“{ $message }”。

@@ -6,25 +6,25 @@ stop_obeyed = 已按请求停止
 stop_obeyed_for = 已按请求停止：{ $reason }
 stop_killed_after = 未能在 { $waited }内停止，被强制终止
 stop_killed_after_for = 收到停止请求 { $waited }后仍未停止，被强制终止：{ $reason }
-stop_at_once = 按请求立即终止，没有宽限期
-stop_at_once_for = 按请求立即终止，没有宽限期：{ $reason }
-stop_killed = 被容器运行时终止，与超过宽限期的情形一致
-stop_killed_for = 被容器运行时终止，与超过宽限期的情形一致：{ $reason }
+stop_at_once = 按请求立即终止，未给宽限期
+stop_at_once_for = 未给宽限期即被终止：{ $reason }
+stop_killed = 被容器运行时终止，看来已超过宽限期
+stop_killed_for = 被终止，看来已超过宽限期：{ $reason }
 stop_obeyed_after = 容器运行时向主进程发送 { $signal }，进程在 { $took }后结束。
 stop_ignored = 容器运行时向主进程发送 { $signal }，{ $waited }后进程仍在运行，于是发送 SIGKILL（退出码 137）。并非 OOM 终止。
 stop_ignored_unsure = 容器运行时向主进程发送 { $signal }，{ $waited }后进程仍在运行，于是发送 SIGKILL（退出码 137）。
 stop_without_signal = 容器运行时直接向主进程发送 SIGKILL，此前没有要求它停止。
-stop_before_unknown = 容器运行时向主进程发送 SIGKILL。此前是否要求它停止尚不清楚，因为当时尚未观察信号。
+stop_before_unknown = 容器运行时向主进程发送 SIGKILL。此前是否要求它停止尚不清楚，因为对信号的观察时间不够长。
 stop_unobserved = 未观察到它收到了哪些信号。
 stop_unobserved_kill = 它以退出码 137 结束，与收到 SIGKILL 的情形一致；未观察到它收到了哪些信号。
-stop_looks_alike = 没有宽限期的停止看起来与此相同
+stop_looks_alike = 就已观察到的信息而言，没有宽限期的停止与此相同
 
 ## Docker
 
-docker_ignored = Docker 按要求向主进程发送 { $signal }，{ $waited }后进程仍在运行，于是 Docker 发送 SIGKILL。
-docker_without_signal = Docker 按要求直接向主进程发送 SIGKILL，此前没有发送其他信号。
-docker_before_unknown = Docker 按要求向主进程发送 SIGKILL。此前是否要求它停止尚不清楚。
-docker_obeyed = Docker 按要求向主进程发送 { $signal }，进程在 { $took }后结束。
+docker_ignored = Docker 按请求向主进程发送 { $signal }，{ $waited }后进程仍在运行，于是 Docker 发送 SIGKILL。
+docker_without_signal = Docker 按请求直接向主进程发送 SIGKILL，此前没有发送其他信号。
+docker_before_unknown = Docker 按请求向主进程发送 SIGKILL。此前是否有停止请求尚不清楚。
+docker_obeyed = Docker 按请求向主进程发送 { $signal }，进程在 { $took }后结束。
 
 ## Killed by others
 
@@ -51,7 +51,7 @@ reason_rollout = { $kind } { $name } 滚动更新
 reason_scaled_down = { $kind } { $name } 缩容到 { $replicas }
 deleted = Pod 被删除，宽限期为 { $grace }。
 deleted_now = Pod 被删除。
-deleted_of = 该 Pod 属于 { $kind } { $name }，后者既没有滚动更新也没有缩容。
+deleted_of = 该 Pod 属于 { $kind } { $name }，未发现其滚动更新或缩容。
 deleted_of_unknown = 该 Pod 属于 { $kind } { $name }。
 belongs_to_below = 该 Pod 属于 { $above } { $top } 的 { $kind } { $name }。
 owner_deleted = { $kind } { $name } 被删除，其 Pod 也一并删除。
@@ -63,16 +63,16 @@ scaled_down = { $kind } { $name } 缩容到 { $replicas } 个副本。
 
 ## Probes and hooks
 
-probe_liveness_failed = 被 kubelet 重启：存活探针连续失败 { $count } 次
-probe_liveness_failed_some = 被 kubelet 重启：存活探针失败
-probe_startup_failed = 被 kubelet 重启：启动探针未能成功
+probe_liveness_failed = 存活探针连续失败 { $count } 次，容器被 kubelet 重启
+probe_liveness_failed_some = 存活探针失败，容器被 kubelet 重启
+probe_startup_failed = 启动探针未能及时成功，容器被 kubelet 重启
 probe_asks = 探针 { $what } 每 { $period }执行一次，应答时限为 { $timeout }。
 probe_got = 最近一次结果：“{ $answer }”。
 probe_got_unknown = 未观察到 kubelet 的事件，因此不知道探针的结果。
 probe_kill_inferred = 未观察到 kubelet 关于终止本身的事件。
-cpu_throttled = CPU 限制在 { $periods } 个调度周期中的 { $throttled } 个限制了该容器，程序可能只是运行过慢。
+cpu_throttled = 在 { $periods } 个调度周期中，容器有 { $throttled } 个因 CPU 限制受到限流，程序可能只是运行过慢。
 cpu_throttled_periods = 在 { $periods } 个调度周期中有 { $throttled } 个受到限流
-memory_throttled = 容器使用的内存超过 memory.high，内核让其进程等待，程序可能只是运行过慢。
+memory_throttled = 容器使用的内存超过 memory.high，内核减慢了其进程，程序可能只是运行过慢。
 memory_throttled_sampled = memory.events 的 high 持续增长，memory.pressure 显示所有进程大部分时间都在等待内存
 swap_thrashing = 容器已用完可用的 swap，大部分时间都在等待内存，程序可能只是运行过慢。
 swap_thrashing_sampled = memory.swap.current 接近 memory.swap.max，memory.pressure 显示所有进程大部分时间都在等待内存
@@ -81,6 +81,6 @@ hook_reported = 回调的失败信息：“{ $message }”。
 
 ## Restart rules
 
-rule_applied = 另一个容器退出，Pod 的重启规则停止了该容器
+rule_applied = 因另一个容器退出，被 Pod 的重启规则停止
 rule_trigger = Pod 的 restartPolicyRules 要求重启所有容器：“{ $trigger }”。
 rule_removed = kubelet 在没有宽限期的情况下移除了该容器；退出码 { $code } 不是程序给出的。

@@ -19,7 +19,7 @@ impl fmt::Display for Path {
     }
 }
 
-/// What a path names.
+/// What a cgroup belongs to, by its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Level {
     /// The root of the hierarchy: the node.
@@ -80,11 +80,11 @@ pub struct Sample {
     pub oom_group: Option<bool>,
     /// From `memory.stat` (v2: `anon`, `file`, `shmem`, `kernel`; v1: `total_rss`, `total_cache`, `total_shmem`).
     pub anon: Option<u64>,
-    /// Page cache, in bytes.
+    /// Page cache in bytes, `shmem` included.
     pub file: Option<u64>,
-    /// tmpfs and shared memory; part of [`file`](Self::file).
+    /// tmpfs and shared memory in bytes; part of [`file`](Self::file).
     pub shmem: Option<u64>,
-    /// Kernel memory charged to it. v2 only.
+    /// Kernel memory charged to it, in bytes. v2 only.
     pub kernel: Option<u64>,
     /// Scheduling periods so far: `nr_periods` of `cpu.stat`.
     pub cpu_periods: Option<u64>,
@@ -94,13 +94,13 @@ pub struct Sample {
     pub pids_current: Option<u64>,
     /// The limit of tasks: `pids.max`.
     pub pids_limit: Option<Limit>,
-    /// `pids.events`' `max`: forks refused.
+    /// How often a fork was refused: `max` of `pids.events`.
     pub pids_limit_hits: Option<u64>,
     /// The pids of its processes: `cgroup.procs`.
     pub processes: Vec<i32>,
 }
 
-/// A limit of a cgroup.
+/// A limit in a file of a cgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Limit {

@@ -6,16 +6,16 @@
 
 use crate::parse::decimal;
 
-/// A daemon reports that it kills for memory.
+/// The report of an OOM daemon about its kill.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DaemonKill {
-    /// The name of the daemon.
+    /// The name of the daemon, such as `earlyoom`.
     pub daemon: &'static str,
     /// What the daemon kills.
     pub target: Target,
 }
 
-/// Whom a daemon kills.
+/// What a daemon kills: a process or a cgroup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// All in this cgroup, by its path from the root of the hierarchy.

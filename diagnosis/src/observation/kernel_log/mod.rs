@@ -30,7 +30,7 @@ pub struct Record {
     pub boot_micros: u64,
     /// syslog facility; 0 is the kernel itself. Anyone who may open the device can write records, but never with 0.
     pub facility: u32,
-    /// syslog level, 0 (emergency) to 7 (debug).
+    /// The syslog level, 0 (emergency) to 7 (debug).
     pub level: u8,
     /// The text, without its line end and without the `KEY=value` lines that may follow; non-UTF-8 bytes replaced.
     pub text: String,
@@ -118,9 +118,9 @@ pub enum Event {
 pub struct CgroupMemory {
     /// Anonymous memory, in bytes.
     pub anon: Option<u64>,
-    /// Page cache, tmpfs and shared memory included.
+    /// Page cache in bytes, `shmem` included.
     pub file: Option<u64>,
-    /// tmpfs and shared memory.
+    /// tmpfs and shared memory, in bytes.
     pub shmem: Option<u64>,
 }
 
@@ -135,9 +135,9 @@ impl CgroupMemory {
 /// The line that begins with `oom-kill:`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OomSummary {
-    /// Process id of the victim.
+    /// The process id of the victim, in the node's pid namespace.
     pub pid: i32,
-    /// The name of the victim.
+    /// The victim's `comm`, at most 15 bytes.
     pub comm: String,
     /// User id of the victim in the initial namespace.
     pub uid: u32,
@@ -145,20 +145,20 @@ pub struct OomSummary {
     pub limit_cgroup: Option<String>,
     /// The line contains `global_oom`. (The constraint alone does not decide: 5.0 and early 5.1 print it wrong.)
     pub global: bool,
-    /// The path of the victim's cgroup.
+    /// The path of the victim's cgroup (`task_memcg`); `None` where the line has none.
     pub victim_cgroup: Option<String>,
-    /// `CONSTRAINT_NONE`, `_CPUSET`, `_MEMORY_POLICY`, `_MEMCG`.
+    /// The constraint: `CONSTRAINT_NONE`, `_CPUSET`, `_MEMORY_POLICY` or `_MEMCG`.
     pub constraint: String,
 }
 
 /// The `Killed process` line. Sizes in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Killed {
-    /// The pid of the process.
+    /// The process id, in the node's pid namespace.
     pub pid: i32,
-    /// The name of the process.
+    /// The process' `comm`, at most 15 bytes.
     pub comm: String,
-    /// What the kernel prints before `Killed process`.
+    /// Whose memory ran out, by the words before `Killed process`.
     pub scope: KillScope,
     /// Its virtual size, in bytes.
     pub total_vm: u64,
@@ -166,15 +166,15 @@ pub struct Killed {
     pub anon_rss: u64,
     /// File pages in RAM, in bytes.
     pub file_rss: u64,
-    /// Resident shared memory; before 4.5 not printed.
+    /// Resident shared memory in bytes; printed since Linux 4.5.
     pub shmem_rss: Option<u64>,
-    /// User id; since 5.4.
+    /// The user id of the process; printed since Linux 5.4.
     pub uid: Option<u32>,
     /// Its oom_score_adj; printed since Linux 5.4.
     pub oom_score_adj: Option<i32>,
 }
 
-/// What the kernel prints before `Killed process`.
+/// Whose memory ran out, by the words before `Killed process`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KillScope {
     /// `Memory cgroup out of memory`.
@@ -190,7 +190,7 @@ pub enum KillScope {
 pub struct Fault {
     /// Thread id, not necessarily the process id.
     pub tid: i32,
-    /// Name of the thread.
+    /// The thread's `comm`, at most 15 bytes.
     pub comm: String,
     /// What kind of fault it was.
     pub kind: FaultKind,

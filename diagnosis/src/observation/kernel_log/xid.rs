@@ -5,11 +5,11 @@ use crate::parse::decimal;
 /// A fault of a GPU: `NVRM: Xid …`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Xid {
-    /// Process that used the device.
+    /// The pid of the process that used the device.
     pub pid: i32,
-    /// The kind of error, by NVIDIA's list.
+    /// The number of the Xid, as NVIDIA lists them.
     pub code: u32,
-    /// The device's address, as `PCI:0000:3b:00`.
+    /// The PCI address of the device, such as `PCI:0000:3b:00`.
     pub device: String,
 }
 

@@ -10,31 +10,31 @@ use super::{Meta, text, time};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Event {
-    /// The names of the Event itself.
+    /// Name, namespace and uid of the Event object.
     pub meta: Meta,
-    /// What it is about.
+    /// The object that the event is about (`involvedObject`, `regarding`).
     pub about: Reference,
-    /// Why, machine-readable, as `Unhealthy`.
+    /// The machine-readable reason, such as `Unhealthy`.
     pub reason: String,
     /// The same in words. The wording changes between releases.
     pub message: String,
-    /// It is a `Warning`, not `Normal`.
+    /// Whether its type is `Warning`; otherwise it is `Normal`.
     pub warning: bool,
-    /// Its reporter, as `kubelet` or `default-scheduler`.
+    /// The reporting component, such as `kubelet` or `default-scheduler`.
     pub by: String,
     /// When it was observed first.
     pub first: Option<Timestamp>,
     /// When it was observed last.
     pub last: Option<Timestamp>,
-    /// How often it was observed.
+    /// How often it was observed; 1 if the API does not state it.
     pub count: i32,
 }
 
-/// What an event is about.
+/// The object that an event is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Reference {
-    /// Its kind, as `Pod`.
+    /// The kind of the object, such as `Pod`.
     pub kind: String,
     /// The namespace of the object.
     pub namespace: String,
@@ -42,12 +42,12 @@ pub struct Reference {
     pub name: String,
     /// Its uid. The kubelet puts a node's name here.
     pub uid: String,
-    /// A part of it, as `spec.containers{web}`.
+    /// The part of the object, such as `spec.containers{web}`; empty for the whole.
     pub field: String,
 }
 
 impl Reference {
-    /// The container that it is about.
+    /// The name of the container, from `field`; `None` if the event is about another part.
     pub fn container(&self) -> Option<&str> {
         let (_, name) = self.field.split_once('{')?;
         name.strip_suffix('}')

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Lease {
-    /// The node, which it is named after.
+    /// The name of the node, which is also the Lease's.
     pub node: String,
     /// `spec.renewTime`, by the node's own clock; `None` if it is gone.
     pub renewal: Option<Timestamp>,

@@ -94,7 +94,7 @@ impl Kind {
         Self::Claims,
     ];
 
-    /// The API's name of the resource.
+    /// The resource, as the API names it in URLs.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Pods => "pods",
@@ -142,7 +142,7 @@ pub enum Object {
 }
 
 impl Object {
-    /// The watch that reports it.
+    /// The kind of its watch.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Pod(_) => Kind::Pods,
@@ -159,31 +159,31 @@ impl Object {
     }
 }
 
-/// What every object has.
+/// The metadata of an object that rules read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Meta {
-    /// Its namespace; empty for what has none.
+    /// Its namespace; empty for objects of the cluster, such as Nodes.
     pub namespace: String,
-    /// The name of the controller.
+    /// The name of the object.
     pub name: String,
-    /// The uid of the controller.
+    /// The uid that the API server gave the object.
     pub uid: String,
-    /// When it was made.
+    /// When the API server created it (`metadata.creationTimestamp`).
     pub created: Option<Timestamp>,
-    /// What made it and keeps it.
+    /// The owner reference with `controller: true`, if there is one.
     pub controller: Option<Controller>,
 }
 
-/// The controller of an object.
+/// The controller of an object, from its owner references.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Controller {
-    /// Its kind, as `ReplicaSet`.
+    /// The kind of the controller, such as `ReplicaSet`.
     pub kind: String,
-    /// Its name, in the same namespace.
+    /// The name of the controller, in the namespace of the object.
     pub name: String,
-    /// The uid of the object.
+    /// The uid of the controller.
     pub uid: String,
 }
 

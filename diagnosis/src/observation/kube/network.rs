@@ -14,15 +14,15 @@ use super::{Meta, text};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Service {
-    /// The names of the Service.
+    /// Name, namespace and uid of the Service.
     pub meta: Meta,
-    /// `ClusterIP`, `NodePort`, `LoadBalancer` or `ExternalName`.
+    /// The type: `ClusterIP`, `NodePort`, `LoadBalancer` or `ExternalName`.
     pub kind: String,
     /// Labels of the pods that it leads to. Without any, its endpoints are maintained by another component.
     pub selector: BTreeMap<String, String>,
     /// It has no address of its own: its name leads to the pods themselves.
     pub headless: bool,
-    /// The ports of the Service.
+    /// Its ports, in the order of `spec.ports`.
     pub ports: Vec<ServicePort>,
 }
 
@@ -31,11 +31,11 @@ pub struct Service {
 pub struct ServicePort {
     /// Its name; empty if it has none.
     pub name: String,
-    /// The number of the port.
+    /// The number of the Service's port, 1 to 65535.
     pub number: i32,
     /// `TCP`, `UDP` or `SCTP`.
     pub protocol: String,
-    /// The port of the pods.
+    /// The port of the pods that traffic is forwarded to.
     pub target: TargetPort,
 }
 
@@ -49,17 +49,17 @@ pub enum TargetPort {
     Name(String),
 }
 
-/// Some of the endpoints of a Service.
+/// A part of the endpoints of a Service.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EndpointSlice {
-    /// The names of the EndpointSlice.
+    /// Name, namespace and uid of the EndpointSlice.
     pub meta: Meta,
     /// The name of the Service that it belongs to.
     pub service: String,
-    /// The endpoints of the slice.
+    /// The endpoints of the slice, ready or not.
     pub endpoints: Vec<Endpoint>,
-    /// Numbers of its ports.
+    /// The numbers of its ports, those without a number left out.
     pub ports: Vec<i32>,
 }
 
@@ -67,9 +67,9 @@ pub struct EndpointSlice {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Endpoint {
-    /// It takes traffic. Absent counts as ready.
+    /// Whether it receives traffic; true if the API does not state it.
     pub ready: bool,
-    /// The pod's name, where it is one.
+    /// The name of the pod; empty if the endpoint is none.
     pub pod: String,
 }
 
@@ -77,20 +77,20 @@ pub struct Endpoint {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Ingress {
-    /// The names of the Ingress.
+    /// Name, namespace and uid of the Ingress.
     pub meta: Meta,
-    /// Where it leads to.
+    /// The backends of its rules, and its default backend.
     pub backends: Vec<Backend>,
 }
 
 /// Where an Ingress leads to: a port of a Service of its namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backend {
-    /// Host and path, as `shop.example/cart`.
+    /// Host and path, such as `shop.example/cart`.
     pub path: String,
-    /// The name of the Service.
+    /// The name of the Service, in the namespace of the Ingress.
     pub service: String,
-    /// The port of the Service.
+    /// The port of the Service, by number or name; `None` if the Ingress names none.
     pub port: Option<BackendPort>,
 }
 

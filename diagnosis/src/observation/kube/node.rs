@@ -11,24 +11,24 @@ use super::{Condition, Meta, Resources, quantity::resources, text, time};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Node {
-    /// The names of the Node.
+    /// Name and uid of the Node.
     pub meta: Meta,
-    /// The labels of the Node.
+    /// Its labels, by their keys.
     pub labels: BTreeMap<String, String>,
-    /// It takes no new pods.
+    /// Whether new pods are not scheduled to it (`spec.unschedulable`).
     pub cordoned: bool,
-    /// The taints of the Node.
+    /// Its taints, from `spec.taints`.
     pub taints: Vec<Taint>,
-    /// What pods may use of it.
+    /// What its pods may request together (`status.allocatable`), in thousandths.
     #[serde(with = "super::quantity::as_text")]
     pub allocatable: Resources,
-    /// The conditions in its status.
+    /// The conditions of its status, such as `Ready`.
     pub conditions: Vec<Condition>,
-    /// Its boot id, by the kubelet.
+    /// The boot ID that the kubelet reported (`status.nodeInfo.bootID`).
     pub boot_id: String,
     /// The address at which other nodes reach it (`InternalIP`); empty if it has none.
     pub internal_ip: String,
-    /// The port of its kubelet.
+    /// The port of its kubelet; 10250 if the status names none.
     pub kubelet_port: u16,
 }
 
@@ -49,9 +49,9 @@ fn kubelet_port(status: &core::NodeStatus) -> Option<u16> {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Taint {
-    /// The key of the taint.
+    /// The key, with its prefix: `node.kubernetes.io/not-ready`.
     pub key: String,
-    /// Value; empty if it has none.
+    /// The value; empty if it has none.
     pub value: String,
     /// `NoSchedule`, `PreferNoSchedule` or `NoExecute`.
     pub effect: String,

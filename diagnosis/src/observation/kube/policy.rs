@@ -9,12 +9,12 @@ use super::{Meta, Resources, quantity::resources, text};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ResourceQuota {
-    /// The names of the ResourceQuota.
+    /// Name, namespace and uid of the ResourceQuota.
     pub meta: Meta,
     /// What all objects of the namespace may have together.
     #[serde(with = "super::quantity::as_text")]
     pub hard: Resources,
-    /// How much is used of each resource.
+    /// What is used of each resource, in thousandths.
     #[serde(with = "super::quantity::as_text")]
     pub used: Resources,
 }
@@ -23,7 +23,7 @@ pub struct ResourceQuota {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LimitRange {
-    /// The names of the LimitRange.
+    /// Name, namespace and uid of the LimitRange.
     pub meta: Meta,
 }
 
@@ -31,9 +31,9 @@ pub struct LimitRange {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Claim {
-    /// The names of the PersistentVolumeClaim.
+    /// Name, namespace and uid of the PersistentVolumeClaim.
     pub meta: Meta,
-    /// `Pending`, `Bound` or `Lost`.
+    /// The phase: `Pending`, `Bound` or `Lost`.
     pub phase: String,
     /// Its storage class; `None` if it leaves that to the cluster.
     pub class: Option<String>,

@@ -13,28 +13,28 @@ use super::{Condition, Kind, Meta, status, text, time};
 pub struct Workload {
     /// The kind of the controller.
     pub kind: WorkloadKind,
-    /// The names and the owner of the controller.
+    /// Name, namespace, uid and controller of the workload.
     pub meta: Meta,
     /// When its deletion was asked for, or is due.
     pub deletion: Option<Timestamp>,
     /// How many pods are wanted. `None` where that is not a number of its own: one for each node, or as many as
     /// complete.
     pub wanted: Option<i32>,
-    /// How many there are.
+    /// How many pods there are (`status.replicas` or what corresponds to it).
     pub there: i32,
-    /// How many of them are ready.
+    /// How many of these pods are ready.
     pub ready: i32,
-    /// Labels of its pods.
+    /// The labels of its pod template.
     pub labels: BTreeMap<String, String>,
     /// A Deployment's revision, of it or of its ReplicaSet.
     pub revision: Option<u64>,
     /// The label, with its value, by which pods of the newest revision of a StatefulSet or DaemonSet are known.
     pub newest: Option<(Cow<'static, str>, String)>,
-    /// The conditions in its status, as `ReplicaFailure`.
+    /// The conditions of its status, such as `ReplicaFailure`.
     pub conditions: Vec<Condition>,
 }
 
-/// The kinds of what makes pods.
+/// The kinds of workloads that create pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkloadKind {
@@ -51,7 +51,7 @@ pub enum WorkloadKind {
 }
 
 impl WorkloadKind {
-    /// Its name, as in owner references.
+    /// The kind, as owner references name it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Deployment => "Deployment",

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 
 use super::Line;
 
-/// What a program's last lines name.
+/// What the last lines of a program's log show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finding {
     /// The heap of V8 is at its limit.

@@ -27,9 +27,9 @@ pub struct Tail {
 /// A line of a log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
-    /// When the runtime got it.
+    /// When the runtime received the line.
     pub at: Timestamp,
-    /// It came from stderr.
+    /// Whether the program wrote it to stderr.
     pub stderr: bool,
     /// Its text. The container chooses it freely.
     pub text: String,

@@ -62,7 +62,7 @@ pub enum TraceEventKind {
 /// A signal was generated for a process (`signal:signal_generate`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signal {
-    /// Number, 1 to 64.
+    /// The number of the signal, 1 to 64.
     pub signal: i32,
     /// si_code: 0 kill(2), -6 tgkill(2), 0x80 the kernel, small positive numbers a fault of the thread itself.
     pub code: i32,
@@ -72,7 +72,7 @@ pub struct Signal {
     pub sender: Thread,
     /// The thread it is for (the whole process if [`group`](Self::group)).
     pub target: Thread,
-    /// Sent to the whole process.
+    /// Whether it was sent to the whole process, not to one thread.
     pub group: bool,
     /// More about the sender, read from /proc by the source where the sender still lived: its process id and cgroup.
     pub sender_process: Option<SenderProcess>,
@@ -100,7 +100,7 @@ impl Signal {
 /// A thread by its id in the node's pid namespace and its name at that moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Thread {
-    /// The id of the thread.
+    /// The thread id, in the node's pid namespace.
     pub tid: i32,
     /// `comm`: at most 15 bytes, chosen by the program.
     pub comm: String,
@@ -109,7 +109,7 @@ pub struct Thread {
 /// What /proc showed about a sender.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SenderProcess {
-    /// The id of the thread group.
+    /// The process id: the id of the thread group.
     pub pid: i32,
     /// The program's path (/proc/PID/exe), where it could be read.
     pub exe: Option<String>,

@@ -46,11 +46,11 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
 /// The kill of one process of a container that it did not end.
 #[derive(Debug)]
 pub struct ChildKilled {
-    /// The pid of the process.
+    /// The pid of the killed process, in the node's pid namespace.
     pub pid: i32,
     /// When the kernel logged the kill, in microseconds since boot; `None` while only the tracepoint has reported it.
     pub boot_micros: Option<u64>,
-    /// Why it was killed.
+    /// The verdict on the kill.
     pub verdict: Verdict,
 }
 

@@ -6,7 +6,7 @@
 
 use super::phrase::{bare, bare_message, chain, is, is_any, list, names};
 
-/// Why a pod was not created.
+/// Why the API server did not create a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal<'m> {
     /// Over the namespace's quota, or without the requests that it demands.

@@ -5,7 +5,7 @@
 
 use super::phrase::{bare_message, chain, is_any, without_rpc};
 
-/// What the kubelet could not configure.
+/// What the kubelet could not configure for a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// A ConfigMap does not exist.

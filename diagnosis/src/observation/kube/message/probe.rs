@@ -5,7 +5,7 @@
 
 use super::phrase::{bare_message, chain, is_any, names, without_rpc};
 
-/// Which of the probes it is.
+/// The kinds of probes of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
     /// Restarts the container when it fails.
@@ -17,7 +17,7 @@ pub enum Which {
 }
 
 impl Which {
-    /// Its name in Kubernetes' own texts.
+    /// The kind, as Kubernetes' messages name it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Liveness => "liveness",

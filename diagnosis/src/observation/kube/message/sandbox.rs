@@ -5,7 +5,7 @@
 
 use super::phrase::{bare_message, chain, is_any, without_rpc};
 
-/// What of a sandbox could not be made.
+/// Which step of creating a sandbox failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Failure {
     /// Something else: its image, its runtime, its cgroup.

@@ -12,9 +12,9 @@ use super::phrase::{bare, chain, is, is_any, list, names, sentence};
 pub struct Refusal<'m> {
     /// Nodes; 0 where it is about the pod as a whole.
     pub nodes: u32,
-    /// Why the nodes are not suitable.
+    /// Why these nodes do not suit the pod.
     pub reason: Reason<'m>,
-    /// The same in the scheduler's words.
+    /// The reason, as the scheduler words it.
     pub text: &'m str,
 }
 

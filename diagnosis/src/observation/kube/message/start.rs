@@ -9,7 +9,7 @@
 
 use super::phrase::{bare_message, chain, is, is_any, names, unquoted, without_rpc};
 
-/// What a runtime refused.
+/// Why a runtime could not start a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The command does not exist.

@@ -13,56 +13,56 @@ mod decode;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Pod {
-    /// The names and the owner of the Pod.
+    /// Name, namespace, uid and controller of the Pod.
     pub meta: Meta,
     /// The uid that node and runtime know it by: another one than the API's for static pods.
     pub node_uid: String,
-    /// The labels of the Pod.
+    /// Its labels, by their keys.
     pub labels: BTreeMap<String, String>,
-    /// It was asked to be deleted.
+    /// The request to delete it, if there is one.
     pub deletion: Option<Deletion>,
-    /// Who must agree before it is gone.
+    /// The finalizers that keep the object after its deletion (`metadata.finalizers`).
     pub finalizers: Vec<String>,
     /// The node that it is bound to; empty while there is none.
     pub node: String,
-    /// `Always`, `OnFailure` or `Never`.
+    /// The restart policy: `Always`, `OnFailure` or `Never`.
     pub restart_policy: String,
     /// Seconds that its containers have between the request to stop and SIGKILL.
     pub grace_seconds: Option<i64>,
-    /// Seconds that it may run.
+    /// `activeDeadlineSeconds`: seconds that it may run; `None` for no bound.
     pub deadline_seconds: Option<i64>,
-    /// The priority of the Pod.
+    /// The priority that admission computed from its PriorityClass; 0 by default.
     pub priority: i32,
-    /// It asks for nodes with certain labels (`nodeSelector`).
+    /// The labels that a node must have (`nodeSelector`).
     pub node_selector: BTreeMap<String, String>,
-    /// It asks for nodes by required node affinity.
+    /// Whether it has a required node affinity.
     pub node_affinity: bool,
-    /// The scheduler that it asks for (`schedulerName`).
+    /// The scheduler that is to place it (`schedulerName`).
     pub scheduler: String,
     /// Names of its `schedulingGates`: it is not scheduled before they are removed.
     pub gates: Vec<String>,
     /// The scheduler preempts pods for it on this node; empty otherwise.
     pub nominated_node: String,
-    /// Taints that it tolerates.
+    /// The taints that it tolerates.
     pub tolerations: Vec<Toleration>,
-    /// Limits of the pod as a whole.
+    /// Limits of the pod as a whole (`spec.resources`), in thousandths.
     #[serde(with = "crate::observation::kube::quantity::as_text")]
     pub limits: Resources,
     /// Its containers, of all kinds.
     pub containers: Vec<Container>,
-    /// The volumes of the Pod.
+    /// Its volumes, from `spec.volumes`.
     pub volumes: Vec<Volume>,
     /// `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
     pub phase: String,
-    /// Why it is in that phase, as `Evicted`.
+    /// The reason for that phase, such as `Evicted`; usually empty.
     pub reason: String,
-    /// The same in words.
+    /// The message that belongs to the reason.
     pub message: String,
-    /// `Guaranteed`, `Burstable` or `BestEffort`.
+    /// The QoS class: `Guaranteed`, `Burstable` or `BestEffort`.
     pub qos: String,
-    /// The conditions in its status.
+    /// The conditions of its status, such as `DisruptionTarget`.
     pub conditions: Vec<Condition>,
-    /// When the kubelet took it on.
+    /// When the kubelet accepted it (`status.startTime`).
     pub started: Option<Timestamp>,
     /// The kubelet's statuses of its containers, of all kinds.
     pub statuses: Vec<ContainerStatus>,
@@ -89,11 +89,11 @@ fn memory(amounts: &Resources) -> Option<u64> {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Toleration {
-    /// Key; empty for any.
+    /// The key of the taints; empty for any.
     pub key: String,
-    /// Value; `None` for any.
+    /// The value of the taints; `None` for any.
     pub value: Option<String>,
-    /// Effect; empty for any.
+    /// The effect of the taints; empty for any.
     pub effect: String,
     /// Of a `NoExecute` taint, for so many seconds; `None` for ever.
     pub seconds: Option<i64>,
@@ -108,7 +108,7 @@ impl Toleration {
     }
 }
 
-/// A request to delete.
+/// A request to delete a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deletion {
     /// When the grace period ends (`metadata.deletionTimestamp`).
@@ -118,13 +118,13 @@ pub struct Deletion {
 }
 
 impl Deletion {
-    /// When it was asked for.
+    /// When the deletion was requested: the grace period before it is due.
     pub fn asked(&self) -> Timestamp {
         self.due - SignedDuration::from_secs(self.grace_seconds.clamp(0, 1 << 31))
     }
 }
 
-/// What kind of container.
+/// The kinds of containers of a pod.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ContainerKind {
@@ -139,7 +139,7 @@ pub enum ContainerKind {
     Ephemeral,
 }
 
-/// A container, as it is wanted.
+/// A container, as the Pod's specification defines it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Container {
@@ -147,25 +147,25 @@ pub struct Container {
     pub name: String,
     /// The kind of the container.
     pub kind: ContainerKind,
-    /// The image of the container.
+    /// The image, as the specification names it.
     pub image: String,
-    /// What the container requests.
+    /// Its resource requests, in thousandths.
     #[serde(with = "crate::observation::kube::quantity::as_text")]
     pub requests: Resources,
-    /// The limits of the container.
+    /// Its resource limits, in thousandths.
     #[serde(with = "crate::observation::kube::quantity::as_text")]
     pub limits: Resources,
-    /// The ports of the container.
+    /// The ports that it declares; it may listen on others.
     pub ports: Vec<Port>,
     /// The probes of the container.
     pub probes: Probes,
-    /// It has a hook after its start.
+    /// Whether it has a postStart hook.
     pub post_start: bool,
-    /// It has a hook before its stop.
+    /// Whether it has a preStop hook.
     pub pre_stop: bool,
     /// Mount points of volumes that it may only read.
     pub read_only_mounts: BTreeSet<String>,
-    /// Its root file system may only be read.
+    /// Whether its root file system is read-only.
     pub read_only_root: bool,
 }
 
@@ -175,7 +175,7 @@ pub struct Container {
 pub struct Port {
     /// Its name; empty if it has none.
     pub name: String,
-    /// The number of the port.
+    /// The number of the container's port, 1 to 65535.
     pub number: i32,
     /// `TCP`, `UDP` or `SCTP`.
     pub protocol: String,
@@ -199,15 +199,15 @@ pub struct Probes {
 pub struct Probe {
     /// What it does, as `GET http://:8080/ready`, `TCP :5432`, `gRPC :9000` or `exec cat /tmp/ok`.
     pub what: String,
-    /// Grace of its own in seconds.
+    /// The probe's own grace period in seconds, instead of the pod's.
     pub grace_seconds: Option<i64>,
-    /// Seconds after the start of the container before the first.
+    /// Seconds from the start of the container to the first probe.
     pub initial_delay_seconds: i32,
-    /// Seconds from one to the next.
+    /// Seconds from one probe to the next.
     pub period_seconds: i32,
-    /// Seconds that an answer may take.
+    /// Seconds after which a probe without an answer has failed.
     pub timeout_seconds: i32,
-    /// So many failures in a row count as failed.
+    /// How many failures in a row make the probe count as failed.
     pub failure_threshold: i32,
 }
 
@@ -215,13 +215,13 @@ pub struct Probe {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Volume {
-    /// Its name in the pod.
+    /// The name by which containers mount it.
     pub name: String,
-    /// What stands behind it.
+    /// What the volume is made of.
     pub kind: VolumeKind,
 }
 
-/// What stands behind a volume.
+/// What a volume is made of.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VolumeKind {
@@ -251,13 +251,13 @@ pub enum VolumeKind {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Condition {
-    /// Its type, as `Ready`.
+    /// The type, such as `Ready`.
     pub kind: String,
     /// `Some(true)` for `True`; `None` for `Unknown`.
     pub status: Option<bool>,
-    /// Why it has this status.
+    /// The machine-readable reason of the status.
     pub reason: String,
-    /// The same in words.
+    /// The message that belongs to the reason.
     pub message: String,
     /// Since when it has this status.
     pub since: Option<Timestamp>,
@@ -273,23 +273,23 @@ pub struct ContainerStatus {
     pub kind: ContainerKind,
     /// The id of the instance, without its `containerd://`; empty before the first.
     pub id: String,
-    /// The image of the container.
+    /// The image that the runtime uses.
     pub image: String,
     /// Whether the container is ready.
     pub ready: bool,
-    /// Its startup probe has succeeded.
+    /// Whether its startup probe has succeeded, or it has none and runs.
     pub started: Option<bool>,
-    /// How often it was started again.
+    /// How often it was restarted.
     pub restarts: i32,
-    /// What it does now.
+    /// The state of the present instance.
     pub state: State,
-    /// How the instance before ended.
+    /// The end of the previous instance.
     pub last: Option<Terminated>,
     /// Its devices that are reported as unhealthy (`allocatedResourcesStatus`, 1.31 on): resource and id.
     pub unhealthy: Vec<(String, String)>,
 }
 
-/// What a container does.
+/// The state of a container instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
@@ -316,19 +316,19 @@ impl Default for State {
     }
 }
 
-/// How an instance ended, by the kubelet.
+/// The end of a container instance, as the kubelet reports it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Terminated {
-    /// Its id, without `containerd://`; may be empty.
+    /// The runtime's id, without `containerd://`; may be empty.
     pub id: String,
     /// The exit code, 0 to 255.
     pub code: i32,
-    /// Signal; the kubelet leaves it 0.
+    /// The signal that ended it; the kubelet leaves it 0.
     pub signal: i32,
-    /// Why it ended, as `OOMKilled`.
+    /// The reason, such as `OOMKilled` or `Error`.
     pub reason: String,
-    /// The same in words, or the container's own last words.
+    /// The message that belongs to the reason, or what the program wrote to its termination message file.
     pub message: String,
     /// When the container started.
     pub started: Option<Timestamp>,
@@ -359,17 +359,17 @@ impl Pod {
         seconds.map(|seconds| SignedDuration::from_secs(seconds.clamp(0, 1 << 31)))
     }
 
-    /// A condition that is met.
+    /// The condition of this type, whatever its status.
     pub fn condition(&self, kind: &str) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.kind == kind)
     }
 
-    /// A container as it is wanted.
+    /// The container of this name in the specification.
     pub fn container(&self, name: &str) -> Option<&Container> {
         self.containers.iter().find(|container| container.name == name)
     }
 
-    /// The kubelet's status of a container.
+    /// The status of the container of this name.
     pub fn status(&self, name: &str) -> Option<&ContainerStatus> {
         self.statuses.iter().find(|status| status.name == name)
     }

@@ -12,7 +12,7 @@ use self::phrases::{
 };
 use super::phrase::{bare, bare_message, chain, is_any, names, without_rpc};
 
-/// Why an image could not be had.
+/// Why an image could not be obtained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Failure {
     /// The pull was given up.
@@ -37,10 +37,10 @@ pub enum Failure {
     Name,
 }
 
-/// A message about a pull.
+/// A message about an image pull, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pull<'m> {
-    /// The image that it names.
+    /// The image reference, if the message names one.
     pub image: Option<&'m str>,
     /// Why it failed; `None` if the words are not known.
     pub failure: Option<Failure>,
@@ -49,7 +49,7 @@ pub struct Pull<'m> {
     pub detail: &'m str,
 }
 
-/// Takes a message apart.
+/// Parses a message about a pull; what is not recognised stays empty.
 pub fn pull(message: &str) -> Pull<'_> {
     let message = bare_message(message);
     let mut links = without_rpc(chain(message));
