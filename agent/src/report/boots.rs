@@ -9,15 +9,21 @@ use coroner_proto::v1::PreviousEnd;
 use jiff::{SignedDuration, Timestamp};
 use tracing::warn;
 
-use crate::host::HostRoot;
+use crate::{host::HostRoot, node::uptime};
 
 /// A shutdown that is scheduled for so soon has as good as begun.
 const NOW: SignedDuration = SignedDuration::from_secs(5);
 
-/// The file: `<boot id> <running or stopped> <how the boot before ended, a number of the wire>`.
+/// What stops an agent that runs to the end of its boot stops it at most so long before the next boot begins: other
+/// daemons stop, and the firmware starts.
+const SHUTDOWN: SignedDuration = SignedDuration::from_mins(15);
+
+/// The file: `<boot id> <running, stopped or shutdown> <how the boot before ended, a number of the wire>`.
 #[derive(Debug)]
 pub struct Marker {
     path: PathBuf,
+    /// The node's /run.
+    run: PathBuf,
     boot_id: String,
     previous: PreviousEnd,
 }
@@ -28,8 +34,11 @@ impl Marker {
     pub fn begin(outbox: &Path, boot_id: &str, host: &HostRoot) -> Self {
         let path = outbox.with_extension("boot");
         let left = fs::read_to_string(&path).unwrap_or_default();
-        let previous = previous_end(&left, boot_id, || has_panicked(&host.sys));
-        let marker = Self { path, boot_id: boot_id.to_owned(), previous };
+        let left_at = modified(&path);
+        let began = uptime().and_then(|uptime| Timestamp::now().checked_sub(uptime).ok());
+        let pause = left_at.zip(began).map(|(left, began)| began.duration_since(left));
+        let previous = previous_end(&left, boot_id, pause, || has_panicked(&host.sys, left_at));
+        let marker = Self { path, run: host.run.clone(), boot_id: boot_id.to_owned(), previous };
         marker.write("running");
         marker
     }
@@ -39,9 +48,9 @@ impl Marker {
         self.previous
     }
 
-    /// Notes that the agent was stopped in order.
+    /// Notes that the agent was stopped in order, with its host or alone.
     pub fn end(&self) {
-        self.write("stopped");
+        self.write(if is_host_stopping(&self.run) { "shutdown" } else { "stopped" });
     }
 
     /// Without it, the next agent does not know how this boot ended, and reports that.
@@ -64,7 +73,13 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     fs::rename(&new, path)
 }
 
-fn previous_end(left: &str, boot_id: &str, has_panicked: impl FnOnce() -> bool) -> PreviousEnd {
+/// By what the agent left in the file, and the time from then to the beginning of this boot.
+fn previous_end(
+    left: &str,
+    boot_id: &str,
+    pause: Option<SignedDuration>,
+    has_panicked: impl FnOnce() -> bool,
+) -> PreviousEnd {
     let mut words = left.split_ascii_whitespace();
     let (Some(of), Some(state), Some(before)) = (words.next(), words.next(), words.next()) else {
         return PreviousEnd::Unspecified;
@@ -75,16 +90,25 @@ fn previous_end(left: &str, boot_id: &str, has_panicked: impl FnOnce() -> bool) 
     }
     match state {
         _ if has_panicked() => PreviousEnd::Panic,
-        "stopped" => PreviousEnd::Clean,
+        "shutdown" => PreviousEnd::Clean,
+        // That the agent alone was stopped, and the host failed later, is not excluded after a longer pause.
+        "stopped" if pause.is_some_and(|pause| pause <= SHUTDOWN) => PreviousEnd::Clean,
         "running" => PreviousEnd::Abrupt,
         _ => PreviousEnd::Unspecified,
     }
 }
 
-/// Whether pstore holds the last messages of a kernel that panicked (`dmesg-<backend>-<n>`, `fs/pstore/inode.c`).
-fn has_panicked(sys: &Path) -> bool {
+/// When a file was last written to.
+fn modified(path: &Path) -> Option<Timestamp> {
+    Timestamp::try_from(fs::metadata(path).ok()?.modified().ok()?).ok()
+}
+
+/// Whether pstore holds the last messages of a kernel that panicked since a moment: files `dmesg-<backend>-<n>`, which
+/// have the time of the panic (`fs/pstore/inode.c`) and stay until they are deleted.
+fn has_panicked(sys: &Path, since: Option<Timestamp>) -> bool {
     let files = fs::read_dir(sys.join("fs/pstore")).into_iter().flatten().flatten();
-    files.into_iter().any(|file| file.file_name().to_string_lossy().starts_with("dmesg-"))
+    let mut records = files.filter(|file| file.file_name().to_string_lossy().starts_with("dmesg-"));
+    records.any(|file| modified(&file.path()).is_some_and(|at| since.is_none_or(|since| at >= since)))
 }
 
 /// Whether the host is being shut down or restarted in order: systemd forbids logins then, or a shutdown is due now
@@ -138,9 +162,23 @@ mod tests {
         assert_eq!(begin("c").previous_end(), PreviousEnd::Clean);
         assert_eq!(begin("c").previous_end(), PreviousEnd::Clean, "still known after a restart of the agent");
         fs::create_dir_all(root.path().join("sys/fs/pstore")).unwrap();
-        fs::write(root.path().join("sys/fs/pstore/dmesg-erst-1"), "Panic#1").unwrap();
+        let record = root.path().join("sys/fs/pstore/dmesg-erst-1");
+        fs::write(&record, "Panic#1").unwrap();
         assert_eq!(begin("d").previous_end(), PreviousEnd::Panic);
-        fs::write(outbox.with_extension("boot"), "nonsense").unwrap();
-        assert_eq!(begin("e").previous_end(), PreviousEnd::Unspecified);
+        let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(86_400);
+        fs::File::options().write(true).open(&record).unwrap().set_modified(long_ago).unwrap();
+        assert_eq!(begin("e").previous_end(), PreviousEnd::Abrupt, "the panic was in an earlier boot");
+        let marker = outbox.with_extension("boot");
+        let file = || fs::File::options().write(true).open(&marker).unwrap();
+        begin("e").end();
+        file().set_modified(long_ago).unwrap();
+        assert_eq!(begin("f").previous_end(), PreviousEnd::Unspecified, "the agent was stopped long before");
+        fs::create_dir_all(&host.run).unwrap();
+        fs::write(host.run.join("nologin"), "System is going down.").unwrap();
+        begin("f").end();
+        file().set_modified(long_ago).unwrap();
+        assert_eq!(begin("g").previous_end(), PreviousEnd::Clean, "it was stopped with its host");
+        fs::write(&marker, "nonsense").unwrap();
+        assert_eq!(begin("h").previous_end(), PreviousEnd::Unspecified);
     }
 }

@@ -91,7 +91,11 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
         },
     };
     Some(match request(death) {
-        Some(request) => on_behalf(manner, stopped, request, true),
+        Some(request) => {
+            // A kill that no stop signal was seen before is that of the end of a grace period, or of no grace period.
+            let unsure = manner == Manner::Killed && request.cause.is_none();
+            on_behalf(manner, stopped, request, !unsure)
+        }
         None => on_whose_behalf(death, stopped),
     })
 }
@@ -117,7 +121,9 @@ fn unobserved(death: &Death<'_>) -> Option<Verdict> {
 /// Names who asked. A request that is a cause by itself replaces the manner in which it was obeyed.
 fn on_behalf(manner: Manner, mut verdict: Verdict, request: Request, observed: bool) -> Verdict {
     verdict.requested_by = request.by;
-    verdict.candidates.clear();
+    if observed {
+        verdict.candidates.clear();
+    }
     verdict.contributing.extend(request.contributing);
     verdict.headline = match request.cause {
         Some(cause) => {

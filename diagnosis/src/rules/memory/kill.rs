@@ -44,7 +44,7 @@ pub(super) fn verdict(
     verdict = match shortage.cause {
         Cause::OomNode => by_node(node, file, kill, shortage, &process, verdict),
         _ => {
-            let at_kill = kill.cgroup_memory.is_some();
+            let at_kill = kill.cgroup_memory.is_some() && shortage.scope == OomScope::Container;
             let explained = verdict.explained(shortage.because.clone()).explained(composition(&memory, at_kill));
             of_limit(node, file, &memory, explained)
         }

@@ -91,7 +91,8 @@ pub(super) fn composition(of: &Memory, at_kill: bool) -> Option<Message> {
         of.anon_bytes.filter(counts).map(memory::oom_part_anonymous),
         cache.filter(counts).map(memory::oom_part_cache),
         of.shmem_bytes.filter(counts).map(memory::oom_part_shared),
-        of.kernel_bytes.filter(counts).map(memory::oom_part_kernel),
+        // The kernel's report of a kill leaves it out.
+        of.kernel_bytes.filter(|bytes| !at_kill && counts(bytes)).map(memory::oom_part_kernel),
     ];
     let parts: Vec<Message> = parts.into_iter().flatten().collect();
     let sentence = if at_kill { memory::oom_cgroup_memory } else { memory::oom_container_memory };
