@@ -168,6 +168,7 @@ mod tests {
         let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(86_400);
         fs::File::options().write(true).open(&record).unwrap().set_modified(long_ago).unwrap();
         assert_eq!(begin("e").previous_end(), PreviousEnd::Abrupt, "the panic was in an earlier boot");
+        fs::remove_file(&record).unwrap();
         let marker = outbox.with_extension("boot");
         let file = || fs::File::options().write(true).open(&marker).unwrap();
         begin("e").end();
