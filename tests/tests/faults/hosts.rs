@@ -312,15 +312,17 @@ async fn a_host_that_is_cut_off_or_restarted_is_named_and_no_other() -> Result<(
     let over = hosts.until(Cause::NodeUnreachable, &name(3), true).await?;
     ensure!(over.explanation.contains("another boot ID"), "{}", over.explanation);
 
-    // Cut off from the API server alone: its packets go to an address that no host has.
-    let neighbour = "192.0.2.10 dev net0";
+    // Cut off from the API server alone: what one sends to the other goes to an address that no host has.
+    let nowhere = "lladdr 02:00:00:00:00:01 nud permanent";
     hosts.host(2)?.renews.store(false, Ordering::Relaxed);
-    hosts.host(2)?.network.run(&format!("ip neighbour replace {neighbour} lladdr 02:00:00:00:00:01 nud permanent"))?;
+    hosts.host(2)?.network.run(&format!("ip neighbour replace 192.0.2.10 dev net0 {nowhere}"))?;
+    hosts.switch.run(&format!("ip neighbour replace 192.0.2.2 dev br0 {nowhere}"))?;
     let cut = Instant::now();
     let found = hosts.until(Cause::ApiServerUnreachable, &name(2), false).await?;
     println!("cut off from the API server: API_SERVER_UNREACHABLE after {:.1} s", cut.elapsed().as_secs_f64());
     ensure!(found.evidence.iter().any(|evidence| evidence.text.contains("tcp")), "{:?}", found.evidence);
-    hosts.host(2)?.network.run(&format!("ip neighbour delete {neighbour}"))?;
+    hosts.host(2)?.network.run("ip neighbour delete 192.0.2.10 dev net0")?;
+    hosts.switch.run("ip neighbour delete 192.0.2.2 dev br0")?;
     hosts.host(2)?.renews.store(true, Ordering::Relaxed);
     hosts.until(Cause::ApiServerUnreachable, &name(2), true).await?;
 
