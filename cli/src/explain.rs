@@ -122,7 +122,7 @@ pub(crate) fn brief(page: &mut Page, episode: &Episode, now: Timestamp) {
         spans.push(span(Look::Plain, &format!("  {count}")));
     }
     spans.push(span(Look::Faint, &format!("  {}", diagnosis.uid)));
-    let age = event.map_or_else(|| "?".to_owned(), |event| text(&texts::age(labels::age(event, now)), language));
+    let age = event.map_or_else(|| "?".to_owned(), |event| text(&texts::age(labels::elapsed(event, now)), language));
     page.paragraph(Some((2, span(Look::Plain, &age))), INDENT, &spans);
 }
 
@@ -162,7 +162,7 @@ fn when(
     reader: &Reader,
 ) -> Vec<Message> {
     let mut parts = vec![match event {
-        Some(event) => texts::when_known(reader.moment(event), labels::age(event, now)),
+        Some(event) => texts::when_known(reader.moment(event), labels::elapsed(event, now)),
         None => texts::when_unknown(),
     }];
     let node = diagnosis.subject.as_ref().map_or("", |subject| &subject.node);
@@ -172,7 +172,7 @@ fn when(
     parts.extend(history.text(event, reader));
     if let Some(resolved) = labels::time(diagnosis.resolve_time.as_ref()) {
         parts.push(match event {
-            Some(event) => texts::when_resolved_after(labels::age(event, resolved)),
+            Some(event) => texts::when_resolved_after(labels::elapsed(event, resolved)),
             None => texts::when_resolved(),
         });
     }

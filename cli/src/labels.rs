@@ -89,7 +89,12 @@ pub(crate) fn moment(time: Timestamp, zone: &TimeZone) -> String {
     time.to_zoned(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S.%3f%:z").to_string()
 }
 
-/// How long ago, in at most two units: `12s`, `5m12s`, `3h`, `2d4h`. The future, as a fast clock makes it, is `0s`.
+/// How long ago, in whole seconds. The future, as a fast clock makes it, is 0.
+pub(crate) fn elapsed(time: Timestamp, now: Timestamp) -> SignedDuration {
+    SignedDuration::from_secs(now.duration_since(time).as_secs().max(0))
+}
+
+/// The same for a table, in at most two units: `12s`, `5m12s`, `3h`, `2d4h`. The future, as a fast clock makes it, is `0s`.
 pub(crate) fn age(time: Timestamp, now: Timestamp) -> String {
     duration(now.duration_since(time))
 }

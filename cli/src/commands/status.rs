@@ -32,7 +32,9 @@ pub(crate) async fn run(aggregator: &AggregatorArgs, out: &mut Out) -> Result<Ou
     }
     let now = Timestamp::now();
     out.note(&match labels::time(status.oldest_time.as_ref()) {
-        Some(oldest) => command::status_records_since(&status.version, status.record_count, labels::age(oldest, now)),
+        Some(oldest) => {
+            command::status_records_since(&status.version, status.record_count, labels::elapsed(oldest, now))
+        }
         None => command::status_records(&status.version, status.record_count),
     });
     if status.waiting_count > 0 {

@@ -12,7 +12,7 @@ coroner_diagnosis::messages! {
     on_node(name: Identifier);
     on_aggregator();
     status_records(version: Quote, count: Count);
-    status_records_since(version: Quote, count: Count, age: Identifier);
+    status_records_since(version: Quote, count: Count, age: Duration);
     status_no_agent();
     status_refused(count: Count, reason: Quote);
     status_task_down(task: Quote, restarts: Count, reason: Quote);

@@ -22,7 +22,7 @@ coroner_diagnosis::messages! {
     none_of_node(node: Identifier);
     uid_form(uid: Identifier);
     node_has_pods(node: Identifier);
-    ledger_reaches(moment: Identifier, age: Identifier);
+    ledger_reaches(moment: Identifier, age: Duration);
     ledger_is_empty();
     ledger_waits(count: Count);
     similar(names: Identifiers);

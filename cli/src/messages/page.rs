@@ -29,15 +29,15 @@ coroner_diagnosis::messages! {
     severity_critical();
     yes();
     no();
-    age(age: Identifier);
-    when_known(moment: Identifier, age: Identifier);
+    age(age: Duration);
+    when_known(moment: Identifier, age: Duration);
     when_unknown();
     when_node(node: Identifier);
     when_count(count: Count);
     when_count_since(count: Count, first: Identifier);
     when_count_in_pods(count: Count, pods: Count);
     when_count_in_pods_since(count: Count, pods: Count, first: Identifier);
-    when_resolved_after(age: Identifier);
+    when_resolved_after(age: Duration);
     when_resolved();
     occurrences(count: Count);
     exit_code(code: Count);

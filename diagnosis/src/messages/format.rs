@@ -53,7 +53,8 @@ pub(crate) fn duration(duration: SignedDuration, language: Language) -> String {
         small => format!("{big} {unit} {small} {small_unit}"),
     };
     match seconds {
-        0 => format!("{millis} {ms}"),
+        0 if millis > 0 => format!("{millis} {ms}"),
+        0 => format!("0 {s}"),
         1..10 if millis % 1000 >= 100 => format!("{seconds}.{} {s}", millis % 1000 / 100),
         1..120 => format!("{seconds} {s}"),
         120..3600 => two(seconds / 60, min, seconds % 60, s),
@@ -114,7 +115,7 @@ mod tests {
         let shown = |language| spans.map(|millis| duration(SignedDuration::from_millis(millis), language));
         assert_eq!(
             shown(Language::English),
-            ["0 ms", "240 ms", "1 s", "2.1 s", "30 s", "119 s", "5 min 12 s", "3 h", "2 d 4 h"]
+            ["0 s", "240 ms", "1 s", "2.1 s", "30 s", "119 s", "5 min 12 s", "3 h", "2 d 4 h"]
         );
         assert_eq!(shown(Language::Chinese)[6], "5 分钟 12 秒");
     }

@@ -65,7 +65,7 @@ pub(super) async fn explain(
 /// How far back the records go, and how many cannot be found yet.
 pub(super) fn extent(status: &GetStatusResponse, reader: &Reader, now: Timestamp) -> Vec<Message> {
     let mut lines = vec![match labels::time(status.oldest_time.as_ref()) {
-        Some(oldest) => notes::ledger_reaches(reader.moment(oldest), labels::age(oldest, now)),
+        Some(oldest) => notes::ledger_reaches(reader.moment(oldest), labels::elapsed(oldest, now)),
         None => notes::ledger_is_empty(),
     }];
     if status.waiting_count > 0 {

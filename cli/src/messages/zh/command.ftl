@@ -14,7 +14,7 @@ on_aggregator = 聚合器
 ## Status
 
 status_records = 聚合器 { $version }：{ $count } 条记录。
-status_records_since = 聚合器 { $version }：{ $count } 条记录，最早的在 { $age } 前。
+status_records_since = 聚合器 { $version }：{ $count } 条记录，最早的在 { $age }前。
 status_no_agent = 尚无 agent 上报。
 status_refused = 已拒绝 { $count } 次：{ $reason }。
 status_task_down = 任务 { $task } 未在运行，已重启 { $restarts } 次：{ $reason }。

@@ -33,18 +33,18 @@ severity_error = 错误
 severity_critical = 严重
 yes = 是
 no = 否
-age = { $age } 前
+age = { $age }前
 
 ## When it happened
 
-when_known = { $moment }，{ $age } 前
+when_known = { $moment }，{ $age }前
 when_unknown = 时间未知
 when_node = 节点 { $node }
 when_count = 该容器共出现 { $count } 次
 when_count_since = 自 { $first } 起在该容器中共 { $count } 次
 when_count_in_pods = 在 { $pods } 个 Pod 中共 { $count } 次
 when_count_in_pods_since = 自 { $first } 起在 { $pods } 个 Pod 中共 { $count } 次
-when_resolved_after = { $age } 后恢复
+when_resolved_after = { $age }后恢复
 when_resolved = 已恢复
 occurrences = { $count } 次
 
