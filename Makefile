@@ -69,7 +69,7 @@ bench: root
 
 pictures:
 	@scripts/need $(BUILD)
-	cargo build --locked --package coroner-cli
+	cargo build --locked --workspace --bin coroner
 	@for language in en zh; do \
 		COLUMNS=100 scripts/picture docs/images/why.$$language.svg "coroner why" \
 			target/debug/coroner replay --lang $$language --color always tests/corpus/cases/oom-child; \
@@ -77,9 +77,9 @@ pictures:
 
 	@scripts/need $(NODE) chromium fonts-noto-cjk
 	@scripts/tools python
-	cargo build --locked --package coroner-aggregator
+	cargo build --locked --workspace --bins
 	CORONER_PICTURES=$$(mktemp -d) && export CORONER_PICTURES && \
-		cargo test --locked --package coroner-tests --test consumers every_view && \
+		cargo test --locked --workspace --test consumers every_view && \
 		cp $$CORONER_PICTURES/page-overview.*.png docs/images/ && rm -r $$CORONER_PICTURES
 
 .PHONY: root
