@@ -25,7 +25,7 @@ use tokio::{
 use tonic::transport::{Channel, Endpoint};
 
 /// For anything that only takes long if it has gone wrong.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A real aggregator with a ledger of its own, and an agent's part played by the test.
 struct Aggregator {
