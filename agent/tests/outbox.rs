@@ -46,7 +46,7 @@ fn open(path: &Path) -> Outbox {
 /// A process that another test starts at this moment has every open file, so also the lock, until it executes its
 /// program.
 fn open_within(path: &Path, max_bytes: u64) -> Outbox {
-    let limit = Instant::now() + Duration::from_secs(10);
+    let limit = Instant::now() + Duration::from_secs(60);
     loop {
         match Outbox::open(path, max_bytes, "node", Board::default()) {
             Err(OpenError::Locked(_)) if Instant::now() < limit => std::thread::yield_now(),

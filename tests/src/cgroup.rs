@@ -93,7 +93,7 @@ impl Cgroup {
 
     /// Kills every process in and below it, until none is left.
     pub(crate) fn kill(&self) -> Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let pids = self.processes();
             if pids.is_empty() {
@@ -110,7 +110,7 @@ impl Cgroup {
 
     /// Removes it and everything below it from every hierarchy.
     pub(crate) fn remove(&self) -> Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(60);
         for directory in self.directories() {
             // Freshly emptied cgroups stay busy for a moment.
             while let Err(error) = remove_tree(&directory) {

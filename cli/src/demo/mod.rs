@@ -42,7 +42,7 @@ use crate::{
 };
 
 /// From a victim's start to its explanation.
-const SCENE_DEADLINE: Duration = Duration::from_secs(15);
+const SCENE_DEADLINE: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(out: &mut Out) -> Result<Outcome, Failure> {
     if !Uid::effective().is_root() {

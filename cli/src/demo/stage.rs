@@ -26,7 +26,7 @@ use super::{
     victim::LIFE,
 };
 
-const START_DEADLINE: Duration = Duration::from_secs(20);
+const START_DEADLINE: Duration = Duration::from_secs(60);
 
 /// All that the demo makes, to take it away again.
 #[derive(Debug)]
