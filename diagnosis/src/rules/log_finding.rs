@@ -13,7 +13,7 @@ use crate::{
             ContainerKind,
             message::start::{Refusal, refused_exec},
         },
-        log::{Finding, Line, Tail, finding, not_launched},
+        log::{Finding, Line, Tail, finding, not_launched, plain},
     },
     verdict::Evidence,
 };
@@ -75,7 +75,7 @@ fn termination_message(death: &Death<'_>) -> Option<(Source, Vec<Line>)> {
     let ended = &death.file.kubelet.as_ref()?.ended.as_ref()?.what;
     let source = death.node.pod_of(death.file)?.reporter();
     let of_program = !matches!(ended.reason.as_str(), "StartError" | "ContainerCannotRun" | "ContainerStatusUnknown");
-    let lines = ended.message.lines().map(|text| Line { at: death.at, stderr: true, text: text.to_owned() });
+    let lines = ended.message.lines().map(|text| Line { at: death.at, stderr: true, text: plain(text).into_owned() });
     (of_program && !ended.message.is_empty()).then(|| (source, lines.collect()))
 }
 
@@ -126,19 +126,12 @@ fn read(death: &Death<'_>, source: Source, all: &[Line], code: i32) -> Option<Lo
     }
     let (finding, line) = finding(all)?;
     Some(LogFinding {
-        cause: finding.signal().and_then(|signal| crashed_by(signal, code)),
+        cause: finding.signal().filter(|_| finding.agrees(code)).and_then(crash::cause),
         contributing: finding.is_heap_limit().then_some(Cause::HeapLimit),
         reason: phrase(finding),
         line: evidence(source, line),
         of_another: false,
     })
-}
-
-/// The crash that a log names, where the exit code agrees. abort() of a process that ignores SIGABRT, as PID 1 does,
-/// ends in SIGSEGV.
-fn crashed_by(signal: i32, code: i32) -> Option<Cause> {
-    let agrees = code == 128 + signal || (signal, code) == (6, 139);
-    crash::cause(signal).filter(|_| agrees)
 }
 
 fn phrase(finding: Finding) -> Message {
@@ -154,7 +147,7 @@ fn phrase(finding: Finding) -> Message {
         Finding::DotnetRuntime => exit::log_dotnet_runtime(),
         Finding::GoMemory => exit::log_go_memory(),
         Finding::GoFatal => exit::log_go_fatal(),
-        Finding::Panic => exit::log_panic(),
+        Finding::Panic | Finding::RustPanic => exit::log_panic(),
         Finding::RustAbort => exit::log_rust_abort(),
         Finding::PythonMemory => exit::log_python_memory(),
         Finding::PythonModule => exit::log_python_module(),
@@ -200,13 +193,33 @@ fn of_command(refusal: Refusal) -> Option<Cause> {
     }
 }
 
-/// `sh: foo: not found`, `bash: line 1: foo: command not found`, `/bin/sh: 1: foo: not found`.
+/// Whether a shell reports that it did not find a command: `sh: foo: not found`, `bash: line 1: foo: command not
+/// found`, `/bin/sh: 1: foo: not found`, `x.sh: line 2: /srv/foo: No such file or directory`, `zsh:1: command not
+/// found: foo`.
 fn is_not_found(line: &str) -> bool {
     let line = line.trim_end();
-    line.ends_with(": not found")
-        || line.ends_with("command not found")
-        || line.contains(": command not found: ")
-        || line.ends_with("No such file or directory") && line.contains("sh: ")
+    let ends = [": command not found", ": not found", ": No such file or directory"];
+    let of_zsh = line.split_once(": command not found: ").is_some_and(|(place, _)| is_shell(place));
+    of_zsh || ends.iter().find_map(|end| line.strip_suffix(end)).is_some_and(by_shell)
+}
+
+/// Whether a message begins with the name of a shell or script, or with a script and the number of its line; other
+/// words may stand before, as a time.
+fn by_shell(message: &str) -> bool {
+    let parts: Vec<&str> = message.split(": ").collect();
+    let is_number = |part: &str| {
+        let number = part.strip_prefix("line ").unwrap_or(part);
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let named = parts.windows(2).any(|pair| is_shell(pair[0]));
+    named || parts.windows(3).any(|three| !three[0].is_empty() && is_number(three[1]))
+}
+
+/// Whether the last word is a shell or a script, as `sh`, `-bash`, `/srv/run.sh`, `zsh:1` or `ksh[3]`.
+fn is_shell(place: &str) -> bool {
+    let word = place.rsplit([' ', '/']).next().unwrap_or_default().trim_start_matches('-');
+    let name = word.split([':', '[']).next().unwrap_or_default();
+    matches!(name, "sh" | "bash" | "dash" | "ash" | "zsh" | "ksh" | "mksh" | "busybox") || name.ends_with(".sh")
 }
 
 fn not_executable(line: &str) -> Option<Cause> {
@@ -243,10 +256,30 @@ mod tests {
 
     #[test]
     fn a_missing_command_is_distinguished_from_a_missing_file() {
-        for line in ["sh: serve: not found", "bash: line 1: serve: command not found", "/bin/sh: 1: /x/y: not found"] {
+        for line in [
+            "sh: serve: not found",
+            "/bin/ash: serve: not found",
+            "-bash: serve: command not found",
+            "bash: line 1: serve: command not found",
+            "/bin/sh: 1: /x/y: not found",
+            "/entrypoint: line 3: exec: serve: not found",
+            "/run.sh: 20: /run.sh: ./serve: not found",
+            "2026-11-20 22:10:00 ERROR: /entrypoint.sh: line 3: serve: command not found ",
+            "bash: /app/start.sh: No such file or directory",
+            "zsh: command not found: serve",
+            "/run.sh:3: command not found: serve",
+        ] {
             assert!(is_not_found(line), "{line}");
         }
-        for line in ["open /etc/x: no such file or directory", "user 7 not found", "404 Not Found"] {
+        for line in [
+            "open /etc/x: no such file or directory",
+            "user 7 not found",
+            "404 Not Found",
+            "warning: optional plugin: not found",
+            "plugin: not found",
+            "cat: /etc/x: No such file or directory",
+            "hint: command not found: use the other",
+        ] {
             assert!(!is_not_found(line), "{line}");
         }
     }

@@ -78,6 +78,8 @@ node_kernel_fault = { $kind ->
     [SOFT_LOCKUP] A processor of the node was stuck in the kernel
     [HARD_LOCKUP] A processor of the node did not handle interrupts
     [RCU_STALL] The kernel reported that a processor or task stalled (RCU)
+    [WORKQUEUE_LOCKUP] Deferred work of the kernel makes no progress
+    [BAD_PAGE] The kernel found its records of memory damaged
     [OOPS] The kernel of the node hit a bug
     [PANIC] The kernel of the node panicked
     [FILE_SYSTEM_READ_ONLY] A file system of the node has become read-only

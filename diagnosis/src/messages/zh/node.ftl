@@ -75,6 +75,8 @@ node_kernel_fault = { $kind ->
     [SOFT_LOCKUP] 节点的一个处理器卡在内核中
     [HARD_LOCKUP] 节点的一个处理器不响应中断
     [RCU_STALL] 内核报告处理器或任务停滞（RCU）
+    [WORKQUEUE_LOCKUP] 内核的延迟任务停滞不前
+    [BAD_PAGE] 内核发现其内存记录已损坏
     [OOPS] 节点的内核触发了缺陷
     [PANIC] 节点的内核崩溃（panic）
     [FILE_SYSTEM_READ_ONLY] 节点的一个文件系统变为只读

@@ -27,6 +27,10 @@ pub enum TroubleKind {
     HardLockup,
     /// A processor did not pass through a quiescent state.
     RcuStall,
+    /// Deferred work of the kernel does not get on.
+    WorkqueueLockup,
+    /// The kernel found its records of memory damaged.
+    BadPage,
     /// A bug in the kernel ended a task.
     Oops,
     /// The kernel panicked.
@@ -61,6 +65,8 @@ impl TroubleKind {
             Self::SoftLockup => "SOFT_LOCKUP",
             Self::HardLockup => "HARD_LOCKUP",
             Self::RcuStall => "RCU_STALL",
+            Self::WorkqueueLockup => "WORKQUEUE_LOCKUP",
+            Self::BadPage => "BAD_PAGE",
             Self::Oops => "OOPS",
             Self::Panic => "PANIC",
             Self::FileSystemReadOnly => "FILE_SYSTEM_READ_ONLY",
@@ -83,17 +89,19 @@ impl fmt::Display for TroubleKind {
     }
 }
 
-/// What the text of a record reports of the node, compared from its first character on. Only a hung task's name is
-/// chosen by programs.
+/// What the text of a record reports of the node, compared from its first character on. Only names of tasks are chosen
+/// by programs.
 pub(super) fn parse(text: &str) -> Option<Trouble> {
     let found = hung_task(text)
         .or_else(|| lockup(text))
         .or_else(|| oops(text))
+        .or_else(|| bad_page(text))
         .or_else(|| file_system(text))
         .or_else(|| io_error(text))
         .or_else(|| table(text))
         .or_else(|| nfs(text))
         .or_else(|| xid(text))
+        .or_else(|| lost_gpu(text))
         .or_else(|| link(text));
     found.map(|(kind, about)| Trouble { kind, about: about.to_owned() })
 }
@@ -109,7 +117,8 @@ fn hung_task(text: &str) -> Option<Found<'_>> {
     is_comm(comm).then_some((TroubleKind::HungTask, task))
 }
 
-/// Older kernels write `NMI watchdog: ` or nothing before it, and no `rcu: `.
+/// Older kernels write `NMI watchdog: ` or nothing before it, and no `rcu: `; since 6.5 the processor stands before a
+/// hard lockup, too.
 fn lockup(text: &str) -> Option<Found<'_>> {
     let rest = text.strip_prefix("watchdog: ").or_else(|| text.strip_prefix("NMI watchdog: ")).unwrap_or(text);
     if let Some(rest) = rest.strip_prefix("BUG: soft lockup - CPU#") {
@@ -118,7 +127,12 @@ fn lockup(text: &str) -> Option<Found<'_>> {
         let (seconds, _) = stuck.split_once("s!")?;
         return decimal::<u64>(seconds).map(|_| (TroubleKind::SoftLockup, cpu));
     }
-    if let Some(cpu) = rest.strip_prefix("Watchdog detected hard LOCKUP on cpu ") {
+    if let Some(pool) = text.strip_prefix("BUG: workqueue lockup - pool ") {
+        let (pool, seconds) = pool.rsplit_once(" stuck for ")?;
+        return decimal::<u64>(seconds.strip_suffix("s!")?).map(|_| (TroubleKind::WorkqueueLockup, pool));
+    }
+    let hard = rest.strip_prefix("CPU").and_then(|rest| rest.split_once(": ")).map_or(rest, |(_, hard)| hard);
+    if let Some(cpu) = hard.strip_prefix("Watchdog detected hard LOCKUP on cpu ") {
         return Some((TroubleKind::HardLockup, cpu.split(' ').next().unwrap_or_default()));
     }
     let (flavour, rest) = text.strip_prefix("rcu: ").unwrap_or(text).strip_prefix("INFO: ")?.split_once(' ')?;
@@ -144,6 +158,16 @@ fn oops(text: &str) -> Option<Found<'_>> {
         "Unable to handle kernel ",
     ];
     starts.iter().any(|start| text.starts_with(start)).then_some((TroubleKind::Oops, ""))
+}
+
+/// `BUG: Bad page state in process %s  pfn:%05lx` (`mm/page_alloc.c`), `BUG: Bad page map in process %s  pte:…`
+/// (`mm/memory.c`).
+fn bad_page(text: &str) -> Option<Found<'_>> {
+    let state = text.strip_prefix("BUG: Bad page state in process ").and_then(|rest| rest.rsplit_once("  pfn:"));
+    let map = text.strip_prefix("BUG: Bad page map in process ").and_then(|rest| rest.rsplit_once("  pte:"));
+    let (comm, number) = state.or(map)?;
+    hexadecimal(number.split(' ').next()?)?;
+    is_comm(comm).then_some((TroubleKind::BadPage, comm))
 }
 
 fn file_system(text: &str) -> Option<Found<'_>> {
@@ -217,9 +241,26 @@ const FATAL_XIDS: [u32; 21] =
 fn xid(text: &str) -> Option<Found<'_>> {
     let (device, rest) = text.strip_prefix("NVRM: Xid (")?.split_once("): ")?;
     let number = rest.split(',').next().and_then(decimal::<u32>)?;
-    let is_pci =
-        device.strip_prefix("PCI:").is_some_and(|pci| pci.split([':', '.']).all(|part| hexadecimal(part).is_some()));
+    let is_pci = device.strip_prefix("PCI:").is_some_and(is_address);
     (is_pci && FATAL_XIDS.contains(&number)).then_some((TroubleKind::GpuXid, device))
+}
+
+/// Of a GPU that is gone before it can report an Xid: `NVRM: GPU at 0000:3b:00.0 has fallen off the bus.`, and over
+/// several lines `NVRM: The NVIDIA GPU 0000:3b:00.0 … installed in this system has … fallen off the bus …`.
+fn lost_gpu(text: &str) -> Option<Found<'_>> {
+    if let Some(rest) = text.strip_prefix("NVRM: GPU at ") {
+        let address = rest.strip_suffix(" has fallen off the bus.")?;
+        return is_address(address).then_some((TroubleKind::GpuXid, address));
+    }
+    let (first, lines) = text.strip_prefix("NVRM: The NVIDIA GPU ")?.split_once('\n')?;
+    let address = first.split(' ').next()?;
+    let gone = lines.lines().any(|line| line.starts_with("NVRM: ") && line.contains("fallen off the bus"));
+    (gone && is_address(address)).then_some((TroubleKind::GpuXid, address))
+}
+
+/// An address on the PCI bus, as `0000:3b:00.0`.
+fn is_address(text: &str) -> bool {
+    text.split([':', '.']).all(|part| hexadecimal(part).is_some())
 }
 
 /// `<driver> <bus address> <interface>: [NIC ]Link is Down`, as most drivers word it.
@@ -243,6 +284,14 @@ mod tests {
             ("watchdog: BUG: soft lockup - CPU#3 stuck for 23s! [kworker/3:1:812]", SoftLockup, "3"),
             ("NMI watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [a:1]", SoftLockup, "0"),
             ("watchdog: Watchdog detected hard LOCKUP on cpu 5", HardLockup, "5"),
+            ("watchdog: CPU2: Watchdog detected hard LOCKUP on cpu 2", HardLockup, "2"),
+            (
+                "BUG: workqueue lockup - pool cpus=3 node=0 flags=0x0 nice=0 stuck for 47s!",
+                WorkqueueLockup,
+                "cpus=3 node=0 flags=0x0 nice=0",
+            ),
+            ("BUG: Bad page state in process a  pfn:b c  pfn:1a2b3c", BadPage, "a  pfn:b c"),
+            ("BUG: Bad page map in process java  pte:8000000123 pmd:1a2b3c067", BadPage, "java"),
             ("rcu: INFO: rcu_preempt self-detected stall on CPU", RcuStall, "rcu_preempt"),
             ("INFO: rcu_sched detected stalls on CPUs/tasks:", RcuStall, "rcu_sched"),
             ("BUG: kernel NULL pointer dereference, address: 0000000000000008", Oops, ""),
@@ -276,6 +325,13 @@ mod tests {
                 GpuXid,
                 "PCI:0000:3b:00",
             ),
+            ("NVRM: GPU at 0000:3b:00.0 has fallen off the bus.", GpuXid, "0000:3b:00.0"),
+            (
+                "NVRM: The NVIDIA GPU 0000:3b:00.0\nNVRM: (PCI ID: 10de:26b5) installed in this system has\nNVRM: fallen \
+                 off the bus and is not responding to commands.",
+                GpuXid,
+                "0000:3b:00.0",
+            ),
             ("e1000e 0000:00:1f.6 eth0: NIC Link is Down", LinkDown, "eth0"),
         ] {
             let trouble = Trouble { kind, about: about.to_owned() };
@@ -296,6 +352,10 @@ mod tests {
             "INFO: task a_name_that_is_too_long:1 blocked for more than 120 seconds.",
             "INFO: rcu_preempt is fine",
             "watchdog: BUG: soft lockup - CPU#x stuck for 23s! [a:1]",
+            "BUG: workqueue lockup - pool cpus=3 stuck for long",
+            "BUG: Bad page state in process a_name_that_is_too_long  pfn:1a2b3c",
+            "NVRM: The NVIDIA GPU 0000:3b:00.0\nNVRM: (PCI ID: 10de:26b5) installed in this system is fine",
+            "NVRM: GPU at PCI:0000:b3:00: GPU-979426f2",
             "VFS: file-max limit many reached",
         ] {
             assert_eq!(Event::parse(text), None, "{text}");

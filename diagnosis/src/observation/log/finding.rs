@@ -39,8 +39,10 @@ pub enum Finding {
     GoMemory,
     /// `fatal error:` of the Go runtime.
     GoFatal,
-    /// A panic of Go or Rust.
+    /// A panic of Go.
     Panic,
+    /// A panic of Rust.
+    RustPanic,
     /// A Rust program got no memory, or panicked beyond recovery.
     RustAbort,
     /// `MemoryError` of Python.
@@ -69,7 +71,7 @@ pub enum Finding {
     HeapCorrupted,
     /// The C library found a buffer that was overrun.
     BufferOverrun,
-    /// An assertion of a C or C++ program failed.
+    /// An assertion of a C or C++ program failed, also a `CHECK` of glog and Abseil.
     Assertion,
     /// A C++ exception that was not caught.
     CppException,
@@ -114,7 +116,9 @@ impl Finding {
     /// The signal that ends a program with this text, if it does not choose a status.
     pub fn signal(self) -> Option<i32> {
         match self {
-            Self::JavaScriptHeap
+            Self::Panic
+            | Self::RustPanic
+            | Self::JavaScriptHeap
             | Self::JavaCrash
             | Self::DotnetMemory
             | Self::DotnetException
@@ -128,6 +132,13 @@ impl Finding {
             Self::Signal(signal) => Some(signal),
             _ => None,
         }
+    }
+
+    /// Whether it agrees with an exit code of its signal. abort() of a process that ignores SIGABRT, as PID 1 does,
+    /// ends in SIGSEGV; that of Go's runtime does not.
+    pub fn agrees(self, code: i32) -> bool {
+        let of_init = (self.signal(), code) == (Some(ABORT), 139) && self != Self::Panic;
+        self.signal().is_some_and(|signal| code == 128 + signal) || of_init
     }
 
     /// Whether the runtime's own heap was at its limit, which may be far below the container's.
@@ -148,14 +159,16 @@ const SIGNALS: [(&str, i32); 5] = [
 /// What the last lines name, and which of them does.
 pub fn finding(lines: &[Line]) -> Option<(Finding, &Line)> {
     let texts: Vec<(Cow<'_, str>, &Line)> = lines.iter().map(|line| (message(&line.text), line)).collect();
-    let known = wordings::all().find_map(|(place, words)| {
+    let known = |(place, words): &(wordings::Place, Finding)| {
         let (_, line) = texts.iter().rev().find(|(text, _)| place.is_in(text))?;
         Some((*words, *line))
-    });
+    };
+    let crash = wordings::crashes().find_map(known);
+    let other = || wordings::others().find_map(known);
     let by_signal = || texts.iter().rev().find_map(|(text, line)| Some((Finding::Signal(signal(text)?), *line)));
     let by_ruby =
         || texts.iter().rev().find(|(text, _)| is_ruby(text)).map(|(_, line)| (Finding::RubyException, *line));
-    let (words, line) = known.or_else(by_signal).or_else(by_ruby)?;
+    let (words, line) = crash.or_else(by_signal).or_else(other).or_else(by_ruby)?;
     if words != Finding::PythonException {
         return Some((words, line));
     }
@@ -165,8 +178,12 @@ pub fn finding(lines: &[Line]) -> Option<(Finding, &Line)> {
     Some((words, exception.unwrap_or(line)))
 }
 
-/// The signal that a shell reports: `Segmentation fault (core dumped)`, `run.sh: line 3: 7 Aborted   ./app`.
+/// The signal that a shell reports: `Segmentation fault (core dumped)`, `run.sh: line 3: 7 Aborted   ./app`; or a
+/// handler in the program.
 fn signal(text: &str) -> Option<i32> {
+    if let Some(signal) = handled(text) {
+        return Some(signal);
+    }
     let of_line = text.split_once(": line ").and_then(|(_, rest)| rest.split_once(": "));
     let rest = of_line.map_or(text, |(_, rest)| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' '));
     SIGNALS.iter().find_map(|(name, signal)| {
@@ -175,6 +192,20 @@ fn signal(text: &str) -> Option<i32> {
         ends.then_some(*signal)
     })
 }
+
+/// The signal that a handler of Abseil, glog or folly reports: `*** SIGSEGV received at time=…`, `*** SIGSEGV (@0x0)
+/// received by PID 1 …`, `*** Signal 11 (SIGSEGV) (0x0) received by PID 1 …`.
+fn handled(text: &str) -> Option<i32> {
+    let rest = text.strip_prefix("*** ")?;
+    let numbered = rest.strip_prefix("Signal ").and_then(|rest| rest.split_once(" (")).map(|(_, rest)| rest);
+    let named = numbered.unwrap_or(rest);
+    let (name, _) = named.split_at(named.find(|c: char| !c.is_ascii_alphanumeric())?);
+    let received = [" received at time=", " received by PID "].iter().any(|phrase| named.contains(phrase));
+    HANDLED.iter().find(|(known, _)| received && *known == name).map(|(_, signal)| *signal)
+}
+
+/// The fatal signals by their names.
+const HANDLED: [(&str, i32); 5] = [("SIGSEGV", 11), ("SIGABRT", ABORT), ("SIGBUS", 7), ("SIGILL", 4), ("SIGFPE", 8)];
 
 /// `app.rb:3:in 'run': message (RuntimeError)`.
 fn is_ruby(text: &str) -> bool {
@@ -253,7 +284,7 @@ mod tests {
                 "panic: runtime error: invalid memory address\n[signal SIGSEGV: x]\n\ngoroutine 1 [running]:",
                 Finding::Panic,
             ),
-            ("thread 'main' panicked at src/main.rs:2:5:\nboom", Finding::Panic),
+            ("thread 'main' panicked at src/main.rs:2:5:\nboom", Finding::RustPanic),
             ("memory allocation of 1073741824 bytes failed", Finding::RustAbort),
             ("Traceback (most recent call last):\n  File \"a.py\", line 1\nMemoryError", Finding::PythonMemory),
             ("Traceback (most recent call last):\n  File \"a.py\", line 1\nKeyError: 'x'", Finding::PythonException),
@@ -275,6 +306,18 @@ mod tests {
             ),
             ("Segmentation fault (core dumped)", Finding::Signal(11)),
             ("/run.sh: line 3:     7 Aborted                 ./app", Finding::Signal(6)),
+            ("F20240101 00:00:00.000000     1 main.cc:10] Check failed: fd >= 0 open failed", Finding::Assertion),
+            (
+                "F0000 00:00:1700000000.000000       1 s.cc:41] x\n*** Check failure stack trace: ***",
+                Finding::Assertion,
+            ),
+            ("*** SIGSEGV received at time=1700000000 on cpu 3 ***\nconnection refused", Finding::Signal(11)),
+            ("*** SIGFPE (@0x4) received by PID 1 (TID 0x7f) from PID 4; stack trace: ***", Finding::Signal(8)),
+            (
+                "*** Aborted at 1700000000 (Unix time, try 'date -d @1700000000') ***\n*** Signal 6 (SIGABRT) (0x1) \
+                 received by PID 1 (pthread TID 0x7f) ***",
+                Finding::Signal(6),
+            ),
             ("nginx: [emerg] host not found in upstream \"x\" in /etc/nginx/nginx.conf:3", Finding::Nginx),
             ("2026-01-01 00:00:00 UTC [1] PANIC:  could not locate a valid checkpoint record", Finding::Postgres),
             ("bash: fork: retry: Resource temporarily unavailable", Finding::Threads),
@@ -287,10 +330,35 @@ mod tests {
 
     #[test]
     fn other_lines_name_nothing() {
-        for text in
-            ["", "ready", "{", "{\"msg\":\"ready\"}", "Aborted by the user", "Segmentation faults: 0", "404 Not Found"]
-        {
+        for text in [
+            "",
+            "ready",
+            "{",
+            "{\"msg\":\"ready\"}",
+            "Aborted by the user",
+            "Segmentation faults: 0",
+            "404 Not Found",
+            "*** SIGTERM received by PID 1 ***",
+            "*** SIGSEGV handler installed ***",
+            "F1: health] Check failed: no",
+            "health Check failed: 503",
+        ] {
             assert_eq!(words(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_exit_code_agrees_with_the_signal_of_a_text() {
+        for (finding, code, expected) in [
+            (Finding::Panic, 134, true),
+            (Finding::Panic, 139, false),
+            (Finding::RustPanic, 139, true),
+            (Finding::Assertion, 139, true),
+            (Finding::Signal(11), 139, true),
+            (Finding::Signal(11), 134, false),
+            (Finding::Refused, 134, false),
+        ] {
+            assert_eq!(finding.agrees(code), expected, "{finding:?} {code}");
         }
     }
 

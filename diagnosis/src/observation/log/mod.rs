@@ -1,7 +1,10 @@
-//! The end of a container's log, as the kubelet keeps it (CRI format: `<time> stdout|stderr P|F <text>`).
+//! The end of a container's log, as the kubelet keeps it (CRI format: `<time> stdout|stderr P|F <text>`), or Docker
+//! behind the kubelet's links to it (json-file: `{"log":"<text>\n","stream":"stderr","time":"<time>"}`).
 
 mod finding;
 mod launcher;
+
+use std::borrow::Cow;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -42,8 +45,11 @@ impl Line {
     /// From a line of the log file, with whether it goes on in the next (`P`).
     ///
     /// # Errors
-    /// If it is not in the CRI's format.
+    /// If it is neither in the CRI's format nor in Docker's.
     pub fn parse(line: &str) -> Result<(Self, bool), ParseError> {
+        if line.starts_with('{') {
+            return Docker::parse(line);
+        }
         let bad = || ParseError::new("a line of a container's log", line);
         let mut fields = line.splitn(4, ' ');
         let at = fields.next().and_then(|at| at.parse().ok()).ok_or_else(bad)?;
@@ -63,8 +69,8 @@ impl Line {
         Ok((Self { at, stderr, text }, partial))
     }
 
-    /// All lines of a piece of a log file; what is not in the CRI's format is passed over, as the rest of a line that a
-    /// reader began to read in its middle.
+    /// All lines of a piece of a log file, without colours; what is in no known format is passed over, as the rest of a
+    /// line that a reader began to read in its middle.
     pub fn parse_all(text: &str) -> Vec<Self> {
         let mut lines: Vec<Self> = Vec::new();
         let mut goes_on = [false, false];
@@ -78,8 +84,54 @@ impl Line {
             }
             goes_on[stream] = partial;
         }
+        for line in &mut lines {
+            if let Cow::Owned(plain) = plain(&line.text) {
+                line.text = plain;
+            }
+        }
         lines
     }
+}
+
+/// A line of Docker's json-file. A long line is divided; only its last piece ends in a line break.
+#[derive(Deserialize)]
+struct Docker {
+    log: String,
+    stream: String,
+    time: Timestamp,
+}
+
+impl Docker {
+    fn parse(line: &str) -> Result<(Line, bool), ParseError> {
+        let bad = || ParseError::new("a line of a container's log", line);
+        let Self { log, stream, time } = serde_json::from_str(line).map_err(|_| bad())?;
+        let stderr = match stream.as_str() {
+            "stdout" => false,
+            "stderr" => true,
+            _ => return Err(bad()),
+        };
+        let text = log.strip_suffix('\n');
+        let whole = text.unwrap_or(&log);
+        let text = whole[..whole.floor_char_boundary(LINE)].to_owned();
+        Ok((Line { at: time, stderr, text }, !log.ends_with('\n')))
+    }
+}
+
+/// A text without the control sequences of terminals (ECMA-48: `ESC [`, parameters, one letter), as those of colours.
+pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+    let mut rest = text;
+    let mut plain = String::new();
+    while let Some((before, sequence)) = rest.split_once("\u{1b}[") {
+        let end = sequence.find(|c| !matches!(c, ' '..='?'));
+        let after = end.and_then(|end| sequence[end..].strip_prefix(|c| matches!(c, '@'..='~')));
+        plain.push_str(before);
+        rest = after.unwrap_or(sequence);
+    }
+    if rest.len() == text.len() {
+        return Cow::Borrowed(text);
+    }
+    plain.push_str(rest);
+    Cow::Owned(plain)
 }
 
 #[cfg(test)]
@@ -98,6 +150,34 @@ mod tests {
         let lines = Line::parse_all(log);
         let texts: Vec<_> = lines.iter().map(|line| (line.stderr, line.text.as_str())).collect();
         assert_eq!(texts, [(false, "one"), (true, "panic: x"), (false, "two")]);
+    }
+
+    #[test]
+    fn reads_the_log_of_docker() {
+        let log = concat!(
+            r#"{"log":"one\n","stream":"stdout","time":"2026-11-20T22:10:00.1Z"}"#,
+            "\n",
+            r#"{"log":"pan","stream":"stderr","time":"2026-11-20T22:10:00.2Z"}"#,
+            "\n",
+            r#"{"log":"ic: x\n","stream":"stderr","attrs":{"tag":"a"},"time":"2026-11-20T22:10:00.3Z"}"#,
+            "\n",
+            r#"{"msg":"of a program"}"#,
+        );
+        let lines = Line::parse_all(log);
+        let texts: Vec<_> = lines.iter().map(|line| (line.stderr, line.text.as_str())).collect();
+        assert_eq!(texts, [(false, "one"), (true, "panic: x")]);
+    }
+
+    #[test]
+    fn colours_are_left_out() {
+        for (text, expected) in [
+            ("\u{1b}[31mx.sh: line 3: a: command not found\u{1b}[0m", "x.sh: line 3: a: command not found"),
+            ("\u{1b}[1;38;5;9mé\u{1b}[K", "é"),
+            ("cut \u{1b}[", "cut "),
+            ("array[3m]", "array[3m]"),
+        ] {
+            assert_eq!(plain(text), expected);
+        }
     }
 
     proptest! {

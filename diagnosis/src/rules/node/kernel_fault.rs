@@ -29,8 +29,8 @@ pub(super) fn findings(case: NodeCase<'_>) -> Vec<Finding> {
 /// Those that have a verdict of their own are left out, and those that only explain others: a link, or an NFS server.
 fn is_fault(kind: TroubleKind, known: &TroubleFile) -> bool {
     match kind {
-        HungTask | SoftLockup | HardLockup | RcuStall | Oops | Panic | FileSystemReadOnly | FileSystemError
-        | GpuXid => true,
+        HungTask | SoftLockup | HardLockup | RcuStall | WorkqueueLockup | BadPage | Oops | Panic
+        | FileSystemReadOnly | FileSystemError | GpuXid => true,
         IoError => known.count >= IO_ERRORS,
         LinkDown | ConntrackFull | NeighbourTableFull | FilesExhausted | NfsNotResponding | NfsOk => false,
     }

@@ -1,8 +1,8 @@
 //! The kubelet ends at its start because its configuration is not accepted, by its own last words.
 //!
 //! `cmd/kubelet/app/server.go` and `pkg/kubelet/cm/container_manager_linux.go`: what ends the process is logged as the
-//! error of `command failed` (`k8s.io/component-base/cli`), and before 1.24 as `Failed to run kubelet` or `failed to
-//! load Kubelet config file`.
+//! error of `command failed` (`k8s.io/component-base/cli`), before 1.24 as `Failed to run kubelet` or `failed to load
+//! Kubelet config file`; `pkg/kubelet/kubelet.go` ends behind `Failed to start ContainerManager`.
 
 use coroner_proto::v1::{Cause, Confidence};
 
@@ -17,12 +17,14 @@ use crate::{
 
 /// What the kubelet reports of a configuration that it does not accept, as the beginning of an error or of a cause in
 /// it.
-const REFUSALS: [&str; 14] = [
+const REFUSALS: [&str; 16] = [
     "kubelet is configured to not run on a host using cgroup v1",
     "running with swap on is not supported",
     "running with swap on, please disable swap",
     "invalid configuration: ",
     "invalid kubelet configuration",
+    "invalid Node Allocatable configuration. ",
+    "system validation failed - Following Cgroup subsystem not mounted: ",
     "failed to load kubelet config file",
     "failed to load Kubelet config file",
     "failed to validate kubelet configuration",
@@ -55,8 +57,9 @@ fn finding(case: NodeCase<'_>) -> Option<Finding> {
 }
 
 /// Messages of klog behind which is the error that ends the kubelet, up to that error.
-const ENDS: [&str; 4] = [
+const ENDS: [&str; 5] = [
     "\"command failed\" err=\"",
+    "\"Failed to start ContainerManager\" err=\"",
     "\"Failed to run kubelet\" err=\"",
     "failed to run Kubelet: ",
     "Failed to run kubelet: ",
@@ -101,6 +104,8 @@ mod tests {
             r#"E1128 09:12:01.1 4711 run.go:74] "command failed" err="failed to validate kubelet configuration, error: kubelet is configured to not run on a host using cgroup v1. cgroup v1 support is unsupported and will be removed""#,
             r#"E1128 09:12:01.1 4711 run.go:72] "command failed" err="failed to parse kubelet flag: unknown flag: --network-plugin""#,
             r#"E1128 09:12:01.1 4711 server.go:292] "Failed to run kubelet" err="failed to run Kubelet: misconfiguration: kubelet cgroup driver: \"systemd\" is different from docker cgroup driver: \"cgroupfs\"""#,
+            r#"E1128 09:12:01.1 4711 kubelet.go:1466] "Failed to start ContainerManager" err="invalid Node Allocatable configuration. Resource \"memory\" has a reservation of {{9 0} {<nil>} 9 DecimalSI} but capacity of {{1 0} {<nil>} 1 DecimalSI}. Expected capacity >= reservation""#,
+            r#"E1128 09:12:01.1 4711 kubelet.go:1380] "Failed to start ContainerManager" err="system validation failed - Following Cgroup subsystem not mounted: [memory]""#,
             "Error: unknown flag: --cni-bin-dir",
             "F1128 09:12:01.1 4711 server.go:273] failed to run Kubelet: running with swap on is not supported, please disable swap!",
         ] {
@@ -109,6 +114,7 @@ mod tests {
         for line in [
             r#"E1128 09:12:01.1 4711 run.go:72] "command failed" err="failed to run Kubelet: unable to load bootstrap kubeconfig: stat /etc/kubernetes/bootstrap-kubelet.conf: no such file or directory""#,
             r#"E1128 09:12:01.1 4711 kubelet.go:1] "Pod web reported unknown flag"#,
+            r#"E1128 09:12:01.1 4711 kubelet.go:1466] "Failed to start ContainerManager" err="failed to initialize top level QOS containers: root container [kubepods] doesn't exist""#,
             // What programs of pods print.
             r#"I1128 09:12:01.1 4711 prober.go:107] "Probe failed" pod="shop/web" output="Error: unknown flag: --ready""#,
             r#"E1128 09:12:01.1 4711 prober.go:104] "Probe errored" err="rpc error: code = Unknown desc = exec: unknown flag: --ready""#,

@@ -34,16 +34,12 @@ pub enum Refusal<'m> {
 /// The refusal in a message. `None` if the text is not known.
 pub fn refusal(message: &str) -> Option<Refusal<'_>> {
     let mut links = chain(bare_message(message));
-    // `pkg/controller/controller_utils.go`, `pkg/controller/statefulset/stateful_pod_control.go`.
-    while let Some(first) = links.first() {
-        let stateful = "create Pod {} in StatefulSet {} failed error";
-        if !is_any(first, &["Error creating", "Error", "FailedCreate", "Internal error occurred", stateful]) {
-            break;
-        }
+    while links.first().is_some_and(|first| is_any(first, WRAPPERS)) {
         links.remove(0);
     }
     let (first, rest) = links.split_first()?;
-    if is_any(first, &["pods {} is forbidden", "Pod {} is forbidden", "{} {} is forbidden"]) {
+    // Without a name: who creates it may not, by the roles that it has.
+    if is_any(first, &["{} {} is forbidden", "{} is forbidden"]) {
         return Some(forbidden(rest));
     }
     if is_any(first, DENIED) {
@@ -59,17 +55,33 @@ pub fn refusal(message: &str) -> Option<Refusal<'_>> {
     if let Some(found) = names(first, "admission plugin {} failed to complete {} in {}") {
         return Some(Refusal::WebhookFailed { webhook: bare(found.first()?), service: None });
     }
-    if is_any(first, &["Pod {} is invalid", "{} {} is invalid", "Pod in version {} cannot be handled as a Pod"]) {
+    if is_any(first, &["{} {} is invalid", "Pod in version {} cannot be handled as a Pod"]) {
         return Some(Refusal::Invalid);
     }
     is_any(first, SERVER).then_some(Refusal::Server)
 }
+
+/// Who passes it on, of what a controller creates for its pods: `pkg/controller/controller_utils.go`,
+/// `statefulset/stateful_pod_control.go`, `cronjob/cronjob_controllerv2.go`, `deployment/sync.go`.
+const WRAPPERS: &[&str] = &[
+    "Error creating",
+    "Error creating job",
+    "Error",
+    "FailedCreate",
+    "Internal error occurred",
+    "create Pod {} in StatefulSet {} failed error",
+    "create Claim {} for Pod {} in StatefulSet {} failed error",
+    "Failed to create PVC {}",
+    "failed to create PVC {}",
+    "Failed to create new replica set {}",
+];
 
 const DENIED: &[&str] = &[
     "admission webhook {} denied the request",
     "admission webhook {} denied the request without explanation",
     "admission webhook {} denied the request without explanation{*}",
     "ValidatingAdmissionPolicy {} with binding {} denied request",
+    "MutatingAdmissionPolicy {} with binding {} denied request",
 ];
 
 const FAILED_WEBHOOK: &[&str] =
@@ -201,6 +213,45 @@ mod tests {
                 Some(LimitRange),
             ),
             ("Timeout: request did not complete within requested timeout - context deadline exceeded", Some(Server)),
+            (
+                "create Claim d-web-0 for Pod web-0 in StatefulSet web failed error: persistentvolumeclaims \"d-web-0\" \
+                 is forbidden: exceeded quota: q, requested: requests.storage=10Gi, used: requests.storage=95Gi, \
+                 limited: requests.storage=100Gi",
+                Some(Quota { demanded: None }),
+            ),
+            (
+                "create Claim d-web-0 for Pod web-0 in StatefulSet web failed error: persistentvolumeclaims \"d-web-0\" \
+                 is forbidden: maximum storage usage per PersistentVolumeClaim is 5Gi, but request is 10Gi",
+                Some(LimitRange),
+            ),
+            (
+                "create Claim d-web-0 for Pod web-0 in StatefulSet web failed error: PersistentVolumeClaim \"d-web-0\" \
+                 is invalid: spec.resources[storage]: Required value",
+                Some(Invalid),
+            ),
+            (
+                "create Pod web-0 in StatefulSet web failed error: Failed to create PVC d-web-0: \
+                 persistentvolumeclaims \"d-web-0\" is forbidden: exceeded quota: dev, requested: \
+                 requests.storage=10Gi, used: requests.storage=150Gi, limited: requests.storage=150Gi",
+                Some(Quota { demanded: None }),
+            ),
+            (
+                "Error creating job: jobs.batch \"web-1\" is forbidden: exceeded quota: q, requested: \
+                 count/jobs.batch=1, used: count/jobs.batch=5, limited: count/jobs.batch=5",
+                Some(Quota { demanded: None }),
+            ),
+            (
+                "Failed to create new replica set \"web-1\": replicasets.apps \"web-1\" is forbidden: exceeded quota: q, \
+                 requested: count/replicasets.apps=1, used: count/replicasets.apps=5, limited: \
+                 count/replicasets.apps=5",
+                Some(Quota { demanded: None }),
+            ),
+            (
+                "pods is forbidden: User \"system:serviceaccount:kube-system:replicaset-controller\" cannot create \
+                 resource \"pods\" in API group \"\" in the namespace \"ns1\"",
+                Some(Denied),
+            ),
+            ("MutatingAdmissionPolicy 'p' with binding 'b' denied request: failed to apply patch", Some(Denied)),
             ("the clerk is out for lunch", None),
         ] {
             assert_eq!(refusal(message), expected, "{message}");

@@ -50,18 +50,29 @@ pub fn failure(message: &str) -> Option<Failure> {
     }
     let waits = ["Unable to attach or mount volumes", "Unable to mount volumes for pod {}"];
     if is_any(first, &waits) {
-        let unbound = [
-            "error processing PVC {}",
-            "PVC is not bound",
-            "failed to fetch PVC from API server",
-            "persistentvolumeclaims {} not found",
-            "persistentvolumeclaim {} not found",
-            "can't use PVC {}",
-        ];
-        let claim = rest.iter().any(|link| is_any(link, &unbound));
-        return Some(if claim { Failure::ClaimUnbound } else { Failure::Waiting });
+        return Some(claim(rest).unwrap_or(Failure::Waiting));
     }
     None
+}
+
+/// What the kubelet found of a claim: `volumemanager/populator/desired_state_of_world_populator.go`. To have failed
+/// to get it shows nothing of the claim, except by the API server's own answer.
+fn claim(links: &[&str]) -> Option<Failure> {
+    let unbound = [
+        "PVC is not bound",
+        "PVC is being deleted",
+        "persistentvolumeclaims {} not found",
+        "persistentvolumeclaim {} not found",
+    ];
+    // Several claims are listed: `[error processing PVC ns/a: PVC is not bound, error processing PVC ns/b: …]`.
+    let parts: Vec<_> =
+        links.iter().flat_map(|link| list(link.trim_start_matches('[').trim_end_matches(']'))).collect();
+    let found = |phrases: &[&str]| parts.iter().any(|part| is_any(part, phrases));
+    match (found(&unbound), found(&["error processing PVC {}", "can't use PVC {}"])) {
+        (true, _) => Some(Failure::ClaimUnbound),
+        (false, true) => Some(Failure::Failed),
+        (false, false) => None,
+    }
 }
 
 /// What failed when the volume was set up: for volumes that the kubelet fills itself, the text names what is missing.
@@ -131,6 +142,25 @@ mod tests {
                  volumes=[d]: error processing PVC ns/d: failed to fetch PVC from API server: persistentvolumeclaims \
                  \"d\" not found",
                 Some(ClaimUnbound),
+            ),
+            (
+                "Unable to attach or mount volumes: unmounted volumes=[d e], unattached volumes=[], failed to process \
+                 volumes=[d e]: [error processing PVC ns/d: PVC is not bound, error processing PVC ns/e: PVC is not \
+                 bound]: timed out waiting for the condition",
+                Some(ClaimUnbound),
+            ),
+            (
+                "Unable to attach or mount volumes: unmounted volumes=[d], unattached volumes=[d], failed to process \
+                 volumes=[d]: error processing PVC ns/d: failed to fetch PVC from API server: persistentvolumeclaims \
+                 \"d\" is forbidden: User \"system:node:a\" cannot get resource \"persistentvolumeclaims\" in API group \
+                 \"\" in the namespace \"ns\": no relationship found between node 'a' and this object",
+                Some(Failed),
+            ),
+            (
+                "Unable to attach or mount volumes: unmounted volumes=[d], unattached volumes=[d], failed to process \
+                 volumes=[d]: error processing PVC ns/d: failed to fetch PVC from API server: Get \"https://10.0.0.1/d\": \
+                 dial tcp 10.0.0.1:443: connect: connection refused",
+                Some(Failed),
             ),
             (
                 "MountVolume.SetUp failed for volume \"cfg\" : failed to sync configmap cache: timed out waiting for \

@@ -43,14 +43,15 @@ pub fn refused_exec(line: &str) -> Option<Refusal> {
         wrapper if is(wrapper, "standard_init_linux.go:{}") => links.get(1)?,
         first => first,
     };
+    // runc: what execve(2) was given, by its path.
+    let of_runc = names(first, "exec {}").is_some_and(|found| found.iter().any(|path| path.contains('/')));
     let of_stub = [
-        "exec /{}",
         "exec user process caused",
         "exec user process caused {}",
         "exec container process {}",
         "exec container process (missing dynamic library?) {}",
     ];
-    is_any(first, &of_stub).then(|| refusal(line)).flatten()
+    (of_runc || is_any(first, &of_stub)).then(|| refusal(line)).flatten()
 }
 
 /// The part of a message that its wrappers led up to.
@@ -109,6 +110,8 @@ fn read(message: &str, depth: usize) -> Option<Refusal> {
         _ if is(first, "the path {} exists but it is not executable") => Some(Refusal::NotExecutable),
         // Kata's agent.
         _ if is(first, "the file {} was not found") => Some(Refusal::NotFound),
+        // Windows.
+        _ if is_any(first, CREATE_PROCESS) => by_windows(error),
         // gVisor.
         _ if is(first, "error finding executable {} in PATH {*}") => Some(Refusal::NotFound),
         _ if is(first, "failed to load {}") => by_error(error),
@@ -116,6 +119,26 @@ fn read(message: &str, depth: usize) -> Option<Refusal> {
         "no command specified" | "No command specified" | "executable path not specified" => Some(Refusal::NoCommand),
         "args must not be empty" | "process args must not be empty" => Some(Refusal::NoCommand),
         _ if is_any(first, DEVICES) => Some(Refusal::Device),
+        _ => None,
+    }
+}
+
+/// hcsshim's, as containerd and dockerd pass it on.
+const CREATE_PROCESS: &[&str] = &[
+    "hcs::System::CreateProcess {}",
+    "container {} encountered an error during hcs::System::CreateProcess",
+    "container {} encountered an error during hcsshim::System::CreateProcess",
+];
+
+/// `FormatMessage` of the errors of CreateProcessW; hcsshim may add the number, and details on lines of their own.
+fn by_windows(error: &str) -> Option<Refusal> {
+    let error = error.lines().next().unwrap_or_default();
+    match error.rsplit_once(" (0x").map_or(error, |(text, _)| text) {
+        "The system cannot find the file specified." | "The system cannot find the path specified." => {
+            Some(Refusal::NotFound)
+        }
+        "Access is denied." => Some(Refusal::NotExecutable),
+        "%1 is not a valid Win32 application." => Some(Refusal::WrongFormat),
         _ => None,
     }
 }
@@ -298,6 +321,17 @@ mod tests {
         ] {
             assert_eq!(refusal(message), Some(expected), "{message}");
         }
+        for (message, expected) in [
+            ("hcs::System::CreateProcess 9f2c: The system cannot find the file specified.: unknown", Some(NotFound)),
+            (
+                "Error response from daemon: container 9f2c encountered an error during hcs::System::CreateProcess: \
+                 bash: failure in a Windows system call: The system cannot find the file specified. (0x2)",
+                Some(NotFound),
+            ),
+            ("hcs::System::CreateProcess 9f2c: This program is blocked by group policy.: unknown", None),
+        ] {
+            assert_eq!(refusal(message), expected, "{message}");
+        }
         let apparmor = "failed to create containerd container: get apparmor_parser version: exec: \"apparmor_parser\": \
                         executable file not found in $PATH";
         assert_eq!(refusal(apparmor), None);
@@ -308,6 +342,10 @@ mod tests {
         use Refusal::*;
         for (line, expected) in [
             ("exec /node-problem-detector: exec format error", Some(WrongFormat)),
+            ("exec ./server: exec format error", Some(WrongFormat)),
+            ("exec ./run.sh: permission denied", Some(NotExecutable)),
+            ("exec bin/run: no such file or directory", Some(NotFound)),
+            ("exec command: no such file or directory", None),
             ("standard_init_linux.go:219: exec user process caused: exec format error", Some(WrongFormat)),
             (r#"standard_init_linux.go:211: exec user process caused "no such file or directory""#, Some(NotFound)),
             (

@@ -11,8 +11,10 @@ pub(super) enum Place {
     At(&'static str),
     /// The whole line.
     Is(&'static str),
+    /// The message of a fatal line of glog begins so: `F20240101 00:00:00.000000     1 main.cc:10] Check failed: …`.
+    Fatal(&'static str),
 }
-use Place::{At, In, Is};
+use Place::{At, Fatal, In, Is};
 
 impl Place {
     /// Whether a line has it there.
@@ -28,13 +30,24 @@ impl Place {
             }
             At(beginning) => text.starts_with(beginning),
             Is(whole) => text.trim_end() == whole,
+            Fatal(beginning) => {
+                let date = text.strip_prefix('F').and_then(|rest| rest.split_once(' ')).map(|(date, _)| date);
+                let is_date = date.is_some_and(|d| d.len() >= 4 && d.bytes().all(|byte| byte.is_ascii_digit()));
+                is_date && text.split_once("] ").is_some_and(|(_, message)| message.starts_with(beginning))
+            }
         }
     }
 }
 
-/// All wordings. Of several in one log the first of them counts: what is most specific stands first.
-pub(super) fn all() -> impl Iterator<Item = &'static (Place, Finding)> {
-    [MEMORY, CRASHES, STARTS, SURROUNDINGS, EXCEPTIONS].into_iter().flatten()
+/// Those by which a program or its runtime gives up. Of several in one log the first counts: what is most specific
+/// stands first.
+pub(super) fn crashes() -> impl Iterator<Item = &'static (Place, Finding)> {
+    [MEMORY, CRASHES].into_iter().flatten()
+}
+
+/// All others, in the same order.
+pub(super) fn others() -> impl Iterator<Item = &'static (Place, Finding)> {
+    [STARTS, SURROUNDINGS, EXCEPTIONS].into_iter().flatten()
 }
 
 /// A heap at its limit, or no more memory from the system.
@@ -78,6 +91,8 @@ const CRASHES: &[(Place, Finding)] = &[
     (In(&["corrupted double-linked list"]), Finding::HeapCorrupted),
     (In(&["Assertion `", "' failed"]), Finding::Assertion),
     (At("Assertion failed: "), Finding::Assertion),
+    (Fatal("Check failed: "), Finding::Assertion),
+    (Is("*** Check failure stack trace: ***"), Finding::Assertion),
     (In(&["terminate called "]), Finding::CppException),
     (In(&["libc++abi: terminating "]), Finding::CppException),
     (In(&["Unhandled exception. "]), Finding::DotnetException),
@@ -87,7 +102,7 @@ const CRASHES: &[(Place, Finding)] = &[
     (In(&["fatal error: all goroutines are asleep"]), Finding::GoFatal),
     (In(&["fatal error: concurrent map "]), Finding::GoFatal),
     (At("fatal error: "), Finding::GoFatal),
-    (In(&["thread '", "panicked at"]), Finding::Panic),
+    (In(&["thread '", "panicked at"]), Finding::RustPanic),
     (In(&["panic: "]), Finding::Panic),
 ];
 

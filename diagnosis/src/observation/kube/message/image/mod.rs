@@ -7,6 +7,8 @@
 
 mod phrases;
 
+use std::borrow::Cow;
+
 use self::phrases::{
     ARRIVING, AUTHORIZATION, FORMAT, NAME, NOT_FOUND, PLATFORM, POLICY, STORAGE, THROTTLE, TIME, TRANSPORT, UNPACK,
 };
@@ -64,7 +66,31 @@ pub fn pull(message: &str) -> Pull<'_> {
         links = without_rpc(links);
     }
     let detail = links.first().map_or("", |first| &message[first.as_ptr() as usize - message.as_ptr() as usize..]);
-    Pull { image, failure: failure(&links), detail }
+    Pull { image, failure: failure(&chain(&of_primary(detail))), detail }
+}
+
+/// The error of the registry that the image's name stands for, where others were asked as well: the mirrors of
+/// `containers/image` (`docker_image_src.go`: `(Mirrors also failed: [ref: error]\n[ref: error]): ref: error`), and the
+/// attempt of CRI-O to read it as an artifact (`pull image err: …; artifact err: …`). What is cut off within the
+/// errors of mirrors does not contain it.
+fn of_primary(text: &str) -> Cow<'_, str> {
+    let text = match text.find("pull image err: ").and_then(|at| Some((at, text[at..].find("; artifact err: ")?))) {
+        Some((at, length)) => &text[..at + length],
+        None => text,
+    };
+    let Some((before, mirrors)) = text.split_once("(Mirrors also failed: ") else { return Cow::Borrowed(text) };
+    let mut open = 1_u32;
+    let end = mirrors.find(|c| {
+        open = match c {
+            '(' => open + 1,
+            ')' => open - 1,
+            _ => open,
+        };
+        open == 0
+    });
+    let primary = end.filter(|end| mirrors[..*end].ends_with(']')).and_then(|end| mirrors[end..].strip_prefix("): "));
+    let primary = primary.unwrap_or_default();
+    Cow::Owned(format!("{before}{primary}"))
 }
 
 /// Links that name the image, and contain nothing else.
@@ -278,9 +304,40 @@ mod tests {
             ("failed to register layer: devmapper: Thin Pool has 27 free data blocks", Unpack),
             ("rpc error: code = DeadlineExceeded desc = context deadline exceeded", TimedOut),
             ("429 Too Many Requests - Server message: toomanyrequests: Rate exceeded", Throttled),
+            (
+                "Error response from daemon: no matching manifest for windows/amd64 10.0.17763 in the manifest list \
+                 entries",
+                Platform,
+            ),
+            (
+                "parsing image configuration: unsupported image-specific operation on artifact with type \
+                 \"application/vnd.cncf.helm.config.v1+json\"",
+                Format,
+            ),
         ] {
             assert_eq!(pull(message).failure, Some(expected), "{message}");
         }
+    }
+
+    #[test]
+    fn what_mirrors_answered_decides_nothing() {
+        use Failure::*;
+        let mirrors = "(Mirrors also failed: [m1/a:1: pinging container registry m1: Get \"https://m1/v2/\": dial tcp: \
+                       lookup m1 on 10.0.0.1:53: no such host]\n[m2/a:1: Get \"https://m2/v2/\": context deadline \
+                       exceeded (Client.Timeout exceeded while awaiting headers)]): quay.io/x/a:1: ";
+        for (primary, expected) in [
+            ("reading manifest 1 in quay.io/x/a: unauthorized: access is not authorized", Some(Unauthorized)),
+            ("reading manifest 1 in quay.io/x/a: manifest unknown", Some(NotFound)),
+            ("the registry is on holiday", None),
+        ] {
+            let message = format!("initializing source docker://quay.io/x/a:1: {mirrors}{primary}");
+            assert_eq!(pull(&message).failure, expected, "{message}");
+            assert_eq!(pull(&message).detail, message);
+            let message = format!("pull image err: {message}; artifact err: get manifest: dial tcp: no such host");
+            assert_eq!(pull(&message).failure, expected, "{message}");
+        }
+        let cut = &format!("Failed to pull image \"a\": {mirrors}")[..180];
+        assert_eq!(pull(cut).failure, None, "{cut}");
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(super) const POLICY: &[&str] = &[
 pub(super) const PLATFORM: &[&str] = &[
     "no match for platform in manifest",
     "no match for platform in manifest {}",
-    "no matching manifest for {} in the manifest list entries",
+    "no matching manifest for {*} in the manifest list entries",
     "image with reference {} was found but does not match the specified platform{*}",
     "image with reference {} was found but its platform ({*}) does not match the specified platform ({*})",
     "no image found in image index for architecture {}, variant {}, OS {}",
@@ -60,6 +60,7 @@ pub(super) const FORMAT: &[&str] = &[
     "Unimplemented manifest MIME type {*}",
     "Unimplemented manifest list MIME type {*}",
     "invalid manifest type {}",
+    "unsupported image-specific operation on artifact with type {}",
     "missing signature key",
     "mismatched image rootfs and manifest layers",
     "layers from manifest don't match image configuration",

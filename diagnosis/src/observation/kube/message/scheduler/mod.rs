@@ -3,9 +3,12 @@
 //! `pkg/scheduler/framework/types.go`, `FitError`: `0/5 nodes are available: ` with a histogram of the first filter
 //! that each node failed, or the one sentence of a plugin that refused before any node was looked at; then sentences
 //! about preemption. The phrases are those of `pkg/scheduler/framework/plugins/*`; of Volcano's `pkg/scheduler/api/
-//! unschedule_info.go`; and of `kubernetes-sigs/scheduler-plugins`, `pkg/coscheduling`.
+//! unschedule_info.go`; of `kubernetes-sigs/scheduler-plugins`, `pkg/coscheduling`; and of Koordinator's.
 
-use super::phrase::{bare, chain, is, is_any, list, names, sentence};
+mod filters;
+
+use self::filters::FILTERS;
+use super::phrase::{chain, is, is_any, list, names, sentence};
 
 /// One reason, and how many nodes it keeps out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,8 +118,11 @@ fn reason(text: &str) -> Reason<'_> {
         return first_known(plugins.first().into_iter().flat_map(|all| all.split(' ')).map(plugin));
     }
     // Volcano: `plugin InterPodAffinity predicates failed node(s) didn't match pod affinity rules`.
-    if let Some([name, body]) = names(text, "plugin {} predicates failed {*}").as_deref() {
-        return first_known(list(body).into_iter().map(reason).chain([plugin(name)]));
+    if let Some([_, body]) = names(text, "plugin {} predicates failed {*}").as_deref() {
+        return first_known(list(body).into_iter().map(reason));
+    }
+    if let Some(reason) = of_group(text) {
+        return reason;
     }
     for (reason, phrases) in FILTERS {
         if is_any(text, phrases) {
@@ -131,127 +137,6 @@ fn first_known<'m>(reasons: impl Iterator<Item = Reason<'m>>) -> Reason<'m> {
     known.next().unwrap_or(Reason::Unknown)
 }
 
-/// The phrases of the filters, of all releases.
-const FILTERS: &[(Reason<'static>, &[&str])] = &[
-    (
-        Reason::Resources(""),
-        &["Too many pods", "node(s) resource fit failed", "node(s) pod number exceeded", "{} is insufficient"],
-    ),
-    (
-        Reason::HostPorts,
-        &["node(s) didn't have free ports for the requested pod ports", "node(s) didn't have free ports"],
-    ),
-    (
-        Reason::ClaimUnbound,
-        &[
-            "pod has unbound immediate PersistentVolumeClaims",
-            "pod has unbound immediate PersistentVolumeClaims ({*})",
-            "pod has unbound PersistentVolumeClaims",
-            "pod has unbound PersistentVolumeClaims ({*})",
-            "persistentvolumeclaim {} not found",
-            "persistentvolumeclaim {} is being deleted",
-            "persistentvolumeclaim {} bound to non-existent persistentvolume {}",
-            "persistentvolumeclaim {} was not created for pod {*}",
-            "PersistentVolumeClaim is not bound: {}",
-            "node(s) didn't find available persistent volumes to bind",
-            "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)",
-            "pvc(s) bound to non-existent pv(s)",
-            "node(s) unavailable due to PersistentVolumes do not exist",
-            "waiting for ephemeral volume controller to create the persistentvolumeclaim {}",
-        ],
-    ),
-    (
-        Reason::Volume,
-        &[
-            "node(s) had volume node affinity conflict",
-            "node(s) didn't match PersistentVolume's node affinity",
-            "node(s) had no available volume zone",
-            "pv {} node affinity doesn't match node {}",
-            "node(s) did not have enough free storage",
-            "node(s) exceed max volume count",
-            "node(s) had no available disk",
-            "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode",
-            "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod",
-            "node(s) unavailable due to volume zone conflict",
-        ],
-    ),
-    (
-        Reason::Device,
-        &[
-            "cannot allocate all claims",
-            "resourceclaim not available on the node",
-            "resourceclaim in use",
-            "resourceclaim must be reallocated",
-            "unallocated immediate resourceclaim",
-            "resourceclaim depends on disabled {} feature",
-            "cannot schedule extended resource claim",
-            "timed out trying to allocate devices",
-            "waiting for dynamic resource controller to create the resourceclaim {}",
-            "waiting for resource driver to allocate resource",
-            "waiting for resource driver to provide information",
-            "resourceclaim {} not found",
-            "resourceclaim.resource.k8s.io {} not found",
-            "resourceclaim {} is being deleted",
-            "resourceclaim is being deleted",
-            "pod {} has no resourceclaim {*}",
-            "device class {} does not exist",
-            "request {} refers to device class {}, which does not exist",
-        ],
-    ),
-    (
-        Reason::NodeLabels,
-        &[
-            "node(s) didn't match Pod's node affinity/selector",
-            "node(s) didn't match Pod's node affinity",
-            "node(s) didn't match node selector",
-            "node(s) didn't match pod's node affinity/selector",
-            "node(s) didn't match scheduler-enforced node affinity",
-            "node(s) didn't match the requested hostname",
-            "node(s) didn't match the requested node name",
-            "node is filtered out by the prefilter result",
-        ],
-    ),
-    (Reason::TopologyLabel, &["node(s) didn't match pod topology spread constraints (missing required label)"]),
-    (
-        Reason::Affinity,
-        &[
-            "node(s) didn't match pod affinity/anti-affinity",
-            "node(s) didn't match pod affinity/anti-affinity rules",
-            "node(s) didn't match pod affinity rules",
-            "node(s) didn't match pod anti-affinity rules",
-            "node(s) didn't satisfy existing pods anti-affinity rules",
-            "node(s) didn't match pod topology spread constraints",
-        ],
-    ),
-    (
-        Reason::NoNode,
-        &[
-            "no nodes available to schedule pods",
-            "node(s) were unschedulable",
-            "node(s) had unknown conditions",
-            "node(s) were not ready",
-            "node(s) were not ready, were out of disk space",
-            "node(s) were out of disk space",
-            "node(s) had network unavailable",
-            "node(s) had memory pressure",
-            "node(s) had disk pressure",
-            "node(s) had pid pressure",
-        ],
-    ),
-    (
-        Reason::Group,
-        &[
-            "optimistic rejection in PostFilter",
-            "pod group is not ready",
-            "waiting for minCount pods from a gang to appear in scheduling queue",
-            "waiting for minCount pods from a gang to be scheduled",
-            "waiting for pods's workload {} to appear in scheduling queue",
-            "waiting for pod's workload {} to appear in scheduling queue",
-            "waiting for pod's pod group {} to appear in scheduling queue",
-        ],
-    ),
-];
-
 /// The keys of the taints that a node has: of 1.24 on, before, and before 1.18.
 fn taints(text: &str) -> Option<Vec<&str>> {
     let unnamed = ["node(s) had untolerated taint(s)", "node(s) had taints that the pod didn't tolerate"];
@@ -265,8 +150,9 @@ fn taints(text: &str) -> Option<Vec<&str>> {
     Some(list(inner).into_iter().map(|pair| pair[..key(pair)].trim()).collect())
 }
 
-/// `running PreBind plugin "VolumeBinding": …`, and the same before 1.19.
-fn of_plugin<'m>(first: &'m str, rest: &[&'m str]) -> Option<Reason<'m>> {
+/// `running PreBind plugin "VolumeBinding": …`, and the same before 1.19. Behind it stands a refusal, or any error of
+/// the plugin: only words that are known decide, never the plugin's name.
+fn of_plugin<'m>(first: &str, rest: &[&'m str]) -> Option<Reason<'m>> {
     let phrases = [
         "running {*} plugin {}",
         "running {} filter plugin for pod {}",
@@ -274,11 +160,20 @@ fn of_plugin<'m>(first: &'m str, rest: &[&'m str]) -> Option<Reason<'m>> {
         "error while running {} prebind plugin for pod {}",
         "error while running {} filter plugin for pod {}",
     ];
-    let found = phrases.iter().find_map(|phrase| names(first, phrase))?;
-    let named = found.into_iter().map(|name| plugin(bare(name)));
-    let body = rest.iter().map(|link| reason(sentence(link).0));
-    Some(first_known(body.chain(named)))
+    is_any(first, &phrases).then(|| match rest {
+        ["binding volumes", why] if is_any(why, BINDING) => Reason::ClaimUnbound,
+        _ => first_known(rest.iter().map(|link| reason(sentence(link).0))),
+    })
 }
+
+/// Why claims were not bound to the node that was chosen, behind `binding volumes: `.
+const BINDING: &[&str] = &[
+    "timed out waiting for the condition",
+    "context deadline exceeded",
+    "provisioning failed for PVC {}",
+    "selectedNode annotation reset for PVC {}",
+    "selectedNode annotation value {} not set to scheduled node {}",
+];
 
 /// What a plugin decides, by its name.
 fn plugin(name: &str) -> Reason<'static> {
@@ -305,6 +200,8 @@ fn of_group(message: &str) -> Option<Reason<'static>> {
         "pod group is not ready, {*}",
         "rejected due to timeout after waiting {} at plugin Coscheduling",
         "gang {} rejected {*}",
+        "Gang {} gets rejected due to {*}",
+        "PodGroup {} gets rejected due to {*}",
         "pre-filter pod {} cannot find enough sibling pods, current pods number: {}, minMember of group: {}",
     ];
     let rejected = "optimistic rejection in PostFilter";
@@ -364,7 +261,41 @@ mod tests {
                 "running PreBind plugin \"VolumeBinding\": binding volumes: timed out waiting for the condition",
                 Reason::ClaimUnbound,
             ),
+            (
+                "running PreBind plugin \"VolumeBinding\": binding volumes: provisioning failed for PVC \"d\"",
+                Reason::ClaimUnbound,
+            ),
             ("running PreFilter plugin \"Mystery\": no", Reason::Unknown),
+            ("running PreFilter plugin \"InterPodAffinity\": failed to list NodeInfos with affinity", Reason::Unknown),
+            (
+                "running PreFilter plugin \"PodTopologySpread\": reading \"PreFilterPodTopologySpread\" from cycleState: \
+                 not found",
+                Reason::Unknown,
+            ),
+            (
+                "running PreBind plugin \"VolumeBinding\": Operation cannot be fulfilled on persistentvolumeclaims \
+                 \"d\": the object has been modified; please apply your changes to the latest version and try again",
+                Reason::Unknown,
+            ),
+            (
+                "running PreBind plugin \"VolumeBinding\": binding volumes: failed to get node \"a\": node \"a\" not \
+                 found",
+                Reason::Unknown,
+            ),
+            (
+                "0/2 nodes are available: request req-0: device class x.example.com does not exist. preemption: no",
+                Reason::Device,
+            ),
+            (
+                "running PreFilter plugin \"Coscheduling\": gang child pod not collect enough, gangName: ns/g, podName: \
+                 ns/a",
+                Reason::Group,
+            ),
+            (
+                "Gang \"ns/g\" gets rejected due to member Pod \"a\" is unschedulable with reason \"0/4 nodes are \
+                 available: 4 Insufficient cpu.\"",
+                Reason::Group,
+            ),
             (
                 "running \"VolumeBinding\" filter plugin for pod \"web-0\": pod has unbound immediate \
                  PersistentVolumeClaims",
@@ -399,10 +330,19 @@ mod tests {
     }
 
     #[test]
+    fn plugins_of_groups_and_devices_refuse_nodes_too() {
+        let message = "0/9 nodes are available: 4 pre-filter pod a-0 cannot find enough sibling pods, current pods \
+                       number: 1, minMember of group: 2, 5 request gpu: device class gpu.example.com does not exist.";
+        assert_eq!(reasons(message), [(4, Reason::Group), (5, Reason::Device)]);
+    }
+
+    #[test]
     fn volcano_names_the_plugin_in_front() {
         let message = "all nodes are unavailable: 1 plugin InterPodAffinity predicates failed node(s) didn't match pod \
                        affinity/anti-affinity, node(s) didn't match pod affinity rules, 2 node(s) resource fit failed.";
         assert_eq!(reasons(message), [(1, Reason::Affinity), (2, Reason::Resources(""))]);
+        let error = "all nodes are unavailable: 2 plugin InterPodAffinity predicates failed no snapshot.";
+        assert_eq!(reasons(error), [(2, Reason::Unknown)]);
     }
 
     proptest! {
