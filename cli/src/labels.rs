@@ -94,7 +94,7 @@ pub(crate) fn elapsed(time: Timestamp, now: Timestamp) -> SignedDuration {
     SignedDuration::from_secs(now.duration_since(time).as_secs().max(0))
 }
 
-/// The same for a table, in at most two units: `12s`, `5m12s`, `3h`, `2d4h`. The future, as a fast clock makes it, is `0s`.
+/// The same for a table, in at most two units: `12s`, `5m12s`, `3h`, `2d4h`.
 pub(crate) fn age(time: Timestamp, now: Timestamp) -> String {
     duration(now.duration_since(time))
 }

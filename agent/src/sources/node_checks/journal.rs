@@ -1,5 +1,5 @@
-//! The last messages of a process in systemd's journal. journald takes `_PID` from the kernel, so a message with the pid
-//! of a daemon is that daemon's own.
+//! The last messages of a process in systemd's journal. journald takes `_PID` from the kernel, so a message with the
+//! pid of a daemon is that daemon's own.
 
 use std::path::PathBuf;
 
