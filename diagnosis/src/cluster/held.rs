@@ -11,7 +11,8 @@ use super::{
     pods::{self, Pod, UNSEEN, Unscheduled},
 };
 use crate::observation::kube::{
-    self, Condition, Controller, Port, Resources, Taint, Toleration, VolumeKind, WorkloadKind,
+    self, Condition, ContainerKind, Controller, Port, Probe, Probes, Resources, Taint, Toleration, VolumeKind,
+    WorkloadKind,
 };
 
 /// A Node.
@@ -59,7 +60,11 @@ impl Shared {
             return None;
         }
         let ports: Vec<Port> = pod.containers.iter().flat_map(|container| &container.ports).cloned().collect();
-        let shape = Shape { labels: Labels::new(&pod.labels, &mut self.texts), ports: self.ports.share(ports) };
+        let shape = Shape {
+            labels: Labels::new(&pod.labels, &mut self.texts),
+            declares_all: declares_all(pod, &ports),
+            ports: self.ports.share(ports),
+        };
         Some(Pod {
             namespace: self.texts.share(pod.meta.namespace.as_str()),
             name: pod.meta.name.as_str().into(),
@@ -116,8 +121,22 @@ impl Shared {
             controller: workload.meta.controller.map(|controller| self.controllers.share(controller)),
             wanted: workload.wanted,
             there: workload.there,
-            shape: self.shapes.share(Shape { labels, ports: Arc::default() }),
-            failed: workload.conditions.into_iter().find(failed).map(Box::new),
+            shape: self.shapes.share(Shape { labels, ..Shape::default() }),
+            failed: workload.conditions.iter().find(|condition| failed(condition)).cloned().map(Box::new),
         }
     }
+}
+
+/// Whether what a pod declares of its ports can be all that it listens on: each container declares some, as an injected
+/// proxy alone does not, and no probe asks one that none declares.
+fn declares_all(pod: &kube::Pod, ports: &[Port]) -> bool {
+    let mut running = pod
+        .containers
+        .iter()
+        .filter(|container| matches!(container.kind, ContainerKind::Main | ContainerKind::Sidecar));
+    running.all(|container| {
+        let Probes { liveness, readiness, startup } = &container.probes;
+        let mut asked = [liveness, readiness, startup].into_iter().flatten().filter_map(Probe::port);
+        !container.ports.is_empty() && asked.all(|asked| ports.iter().any(|port| port.number == asked))
+    })
 }

@@ -213,6 +213,15 @@ pub struct Probe {
 
 /// A volume of a Pod.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+impl Probe {
+    /// The number of the port that it asks; `None` if it asks none, or one by its name.
+    pub fn port(&self) -> Option<i32> {
+        let forms = ["GET http://:", "GET https://:", "TCP :", "gRPC :"];
+        let asked = forms.iter().find_map(|form| self.what.strip_prefix(form))?;
+        asked.split('/').next()?.parse().ok()
+    }
+}
+
 #[serde(default)]
 pub struct Volume {
     /// The name by which containers mount it.
