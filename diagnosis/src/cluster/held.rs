@@ -78,7 +78,7 @@ impl Shared {
     }
 
     fn unscheduled(&mut self, pod: &kube::Pod, since: Timestamp) -> Option<Unscheduled> {
-        if !pod.node.is_empty() || pod.deletion.is_some() || pod.phase != "Pending" || !pod.nominated_node.is_empty() {
+        if !pod.node.is_empty() || pod.deletion.is_some() || pod.phase != "Pending" {
             return None;
         }
         let (reason, message, since) = match pod.condition("PodScheduled") {
@@ -87,7 +87,8 @@ impl Shared {
         };
         let fails = pod.condition("PodScheduled").is_none_or(|condition| condition.status == Some(false));
         // Volcano also reports `Undetermined` and `Schedulable` of pods that wait for their group.
-        if !fails || !matches!(reason, UNSEEN | "Unschedulable" | "SchedulerError" | "SchedulingGated") {
+        let known = ["Unschedulable", "SchedulerError", "SchedulingGated", "NotReadyForScheduling"];
+        if !fails || reason != UNSEEN && !known.contains(&reason) {
             return None;
         }
         let claims = pod.volumes.iter().filter_map(|volume| match &volume.kind {
@@ -100,6 +101,7 @@ impl Shared {
             node_selector: self.selectors.share(pod.node_selector.clone()),
             node_affinity: pod.node_affinity,
             tolerations: self.tolerations.share(pod.tolerations.clone()),
+            nominated: !pod.nominated_node.is_empty(),
             gates: pod.gates.clone().into(),
             reason: self.texts.share(reason),
             message: self.texts.share(message.as_str()),
@@ -108,10 +110,16 @@ impl Shared {
     }
 
     pub(super) fn workload(&mut self, workload: kube::Workload) -> Workload {
-        let failed = |condition: &Condition| {
-            matches!(condition.kind.as_str(), "ReplicaFailure" | "FailureTarget")
-                && condition.status == Some(true)
-                && condition.reason == "FailedCreate"
+        // A Deployment makes ReplicaSets (`pkg/controller/deployment/sync.go`); those make the pods.
+        let failed = |condition: &Condition| match workload.kind {
+            WorkloadKind::Deployment => {
+                let is_failed = condition.kind == "Progressing" && condition.status == Some(false);
+                is_failed && condition.reason == "ReplicaSetCreateError"
+            }
+            WorkloadKind::ReplicaSet | WorkloadKind::StatefulSet | WorkloadKind::DaemonSet | WorkloadKind::Job => {
+                let is_failed = matches!(condition.kind.as_str(), "ReplicaFailure" | "FailureTarget");
+                is_failed && condition.status == Some(true) && condition.reason == "FailedCreate"
+            }
         };
         let labels = Labels::new(&workload.labels, &mut self.texts);
         Workload {
