@@ -52,6 +52,7 @@ crate::messages! {
     pod_restart_rule();
     pod_fabricated();
     node_misconfigured();
+    pod_ended();
     node_down();
     node_hung();
     node_without_api_server();

@@ -62,6 +62,7 @@ pod_stuck = a deletion whose grace period is over
 pod_restart_rule = a restart of the whole pod by a rule
 pod_fabricated = an exit code that the kubelet filled in
 
+pod_ended = a failed pod with a reason that no other rule knows
 ## What the rules of nodes need
 
 node_misconfigured = log lines of a daemon that ended because of its configuration

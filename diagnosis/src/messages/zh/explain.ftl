@@ -62,6 +62,7 @@ pod_stuck = 宽限期已过的删除
 pod_restart_rule = 由规则引起的整个 Pod 重启
 pod_fabricated = 由 kubelet 补填的退出码
 
+pod_ended = 已失败且其原因不为其他规则所知的 Pod
 ## What the rules of nodes need
 
 node_misconfigured = 守护进程因配置错误而结束的日志
