@@ -56,6 +56,7 @@ crate::messages! {
     node_down();
     node_hung();
     node_without_api_server();
+    node_unready();
     node_pressure();
     node_without_network();
     node_clock();

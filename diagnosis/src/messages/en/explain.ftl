@@ -68,6 +68,7 @@ pod_ended = a failed pod with a reason that no other rule knows
 node_misconfigured = log lines of a daemon that ended because of its configuration
 node_down = a daemon without a process
 node_hung = a daemon that is stopped or does not answer
+node_unready = a container runtime that does not work, by the kubelet
 node_without_api_server = an API server that cannot be reached from the node
 node_pressure = a shortage of memory, disk space or PIDs
 node_without_network = a runtime without a network plugin that is ready

@@ -68,6 +68,7 @@ pod_ended = 已失败且其原因不为其他规则所知的 Pod
 node_misconfigured = 守护进程因配置错误而结束的日志
 node_down = 没有进程的守护进程
 node_hung = 被暂停或无响应的守护进程
+node_unready = kubelet 报告容器运行时无法工作
 node_without_api_server = 节点无法访问的 API 服务器
 node_pressure = 内存、磁盘空间或 PID 不足
 node_without_network = 运行时没有就绪的网络插件
