@@ -18,6 +18,7 @@ mod oom_daemon;
 mod pids;
 mod pod;
 mod probe;
+mod session;
 mod sidecar;
 mod stop;
 mod stopped;
@@ -51,7 +52,7 @@ type Needs = fn() -> Message;
 /// The rules for the end of a container. The first that knows decides; each stands behind those whose mechanism would
 /// explain its own: an OOM kill explains a failed start and a SIGKILL, a crash explains an exit code, a request
 /// explains a SIGTERM.
-const END: [(&str, Rule, Needs); 11] = [
+const END: [(&str, Rule, Needs); 12] = [
     ("memory", memory::end, explain::needs_memory),
     ("never started", never_started::end, explain::needs_never_started),
     ("fabricated", fabricated::end, explain::needs_fabricated),
@@ -62,6 +63,7 @@ const END: [(&str, Rule, Needs); 11] = [
     ("pids", pids::end, explain::needs_pids),
     ("exit", exit::end, explain::needs_exit),
     ("completed", completed::end, explain::needs_completed),
+    ("memory of a child", memory::child_by_reason, explain::needs_child_by_reason),
     ("unattributed", unattributed::end, explain::needs_unattributed),
 ];
 
@@ -76,7 +78,8 @@ pub fn end(node: &NodeFile, file: &ContainerFile) -> Option<Verdict> {
     // What ended with an earlier boot is part of the restart of the node; what had ended before, the agent of that boot
     // has reported.
     let is_unknown = matches!(verdict.cause, Cause::StatusFabricated | Cause::Unattributed);
-    if sidecar::is_done(&death, &verdict) || is_unknown && death.is_of_earlier_boot() {
+    let is_fine = sidecar::is_done(&death, &verdict) || session::is_of_person(&death, &verdict);
+    if is_fine || is_unknown && death.is_of_earlier_boot() {
         return None;
     }
     Some(Verdict { last_lines: last_lines(&death), ..beside::contribute(&death, contradict(&death, verdict)) })

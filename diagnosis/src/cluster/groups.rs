@@ -57,6 +57,8 @@ pub(super) struct Shape {
     pub(super) labels: Labels,
     /// Ports of all containers; those of workloads are not known.
     pub(super) ports: Arc<[Port]>,
+    /// Whether each container declares ports, and each that a probe asks is declared.
+    pub(super) declares_all: bool,
 }
 
 /// Pods and workloads of one shape.

@@ -11,7 +11,8 @@ use super::{
     pods::{self, Pod, UNSEEN, Unscheduled},
 };
 use crate::observation::kube::{
-    self, Condition, Controller, Port, Resources, Taint, Toleration, VolumeKind, WorkloadKind,
+    self, Condition, ContainerKind, Controller, Port, Probe, Probes, Resources, Taint, Toleration, VolumeKind,
+    WorkloadKind,
 };
 
 /// A Node.
@@ -59,7 +60,11 @@ impl Shared {
             return None;
         }
         let ports: Vec<Port> = pod.containers.iter().flat_map(|container| &container.ports).cloned().collect();
-        let shape = Shape { labels: Labels::new(&pod.labels, &mut self.texts), ports: self.ports.share(ports) };
+        let shape = Shape {
+            labels: Labels::new(&pod.labels, &mut self.texts),
+            declares_all: declares_all(pod, &ports),
+            ports: self.ports.share(ports),
+        };
         Some(Pod {
             namespace: self.texts.share(pod.meta.namespace.as_str()),
             name: pod.meta.name.as_str().into(),
@@ -73,7 +78,7 @@ impl Shared {
     }
 
     fn unscheduled(&mut self, pod: &kube::Pod, since: Timestamp) -> Option<Unscheduled> {
-        if !pod.node.is_empty() || pod.deletion.is_some() || pod.phase != "Pending" || !pod.nominated_node.is_empty() {
+        if !pod.node.is_empty() || pod.deletion.is_some() || pod.phase != "Pending" {
             return None;
         }
         let (reason, message, since) = match pod.condition("PodScheduled") {
@@ -82,7 +87,8 @@ impl Shared {
         };
         let fails = pod.condition("PodScheduled").is_none_or(|condition| condition.status == Some(false));
         // Volcano also reports `Undetermined` and `Schedulable` of pods that wait for their group.
-        if !fails || !matches!(reason, UNSEEN | "Unschedulable" | "SchedulerError" | "SchedulingGated") {
+        let known = ["Unschedulable", "SchedulerError", "SchedulingGated", "NotReadyForScheduling"];
+        if !fails || reason != UNSEEN && !known.contains(&reason) {
             return None;
         }
         let claims = pod.volumes.iter().filter_map(|volume| match &volume.kind {
@@ -95,6 +101,7 @@ impl Shared {
             node_selector: self.selectors.share(pod.node_selector.clone()),
             node_affinity: pod.node_affinity,
             tolerations: self.tolerations.share(pod.tolerations.clone()),
+            nominated: !pod.nominated_node.is_empty(),
             gates: pod.gates.clone().into(),
             reason: self.texts.share(reason),
             message: self.texts.share(message.as_str()),
@@ -103,10 +110,16 @@ impl Shared {
     }
 
     pub(super) fn workload(&mut self, workload: kube::Workload) -> Workload {
-        let failed = |condition: &Condition| {
-            matches!(condition.kind.as_str(), "ReplicaFailure" | "FailureTarget")
-                && condition.status == Some(true)
-                && condition.reason == "FailedCreate"
+        // A Deployment makes ReplicaSets (`pkg/controller/deployment/sync.go`); those make the pods.
+        let failed = |condition: &Condition| match workload.kind {
+            WorkloadKind::Deployment => {
+                let is_failed = condition.kind == "Progressing" && condition.status == Some(false);
+                is_failed && condition.reason == "ReplicaSetCreateError"
+            }
+            WorkloadKind::ReplicaSet | WorkloadKind::StatefulSet | WorkloadKind::DaemonSet | WorkloadKind::Job => {
+                let is_failed = matches!(condition.kind.as_str(), "ReplicaFailure" | "FailureTarget");
+                is_failed && condition.status == Some(true) && condition.reason == "FailedCreate"
+            }
         };
         let labels = Labels::new(&workload.labels, &mut self.texts);
         Workload {
@@ -116,8 +129,22 @@ impl Shared {
             controller: workload.meta.controller.map(|controller| self.controllers.share(controller)),
             wanted: workload.wanted,
             there: workload.there,
-            shape: self.shapes.share(Shape { labels, ports: Arc::default() }),
-            failed: workload.conditions.into_iter().find(failed).map(Box::new),
+            shape: self.shapes.share(Shape { labels, ..Shape::default() }),
+            failed: workload.conditions.iter().find(|condition| failed(condition)).cloned().map(Box::new),
         }
     }
+}
+
+/// Whether what a pod declares of its ports can be all that it listens on: each container declares some, as an injected
+/// proxy alone does not, and no probe asks one that none declares.
+fn declares_all(pod: &kube::Pod, ports: &[Port]) -> bool {
+    let mut running = pod
+        .containers
+        .iter()
+        .filter(|container| matches!(container.kind, ContainerKind::Main | ContainerKind::Sidecar));
+    running.all(|container| {
+        let Probes { liveness, readiness, startup } = &container.probes;
+        let mut asked = [liveness, readiness, startup].into_iter().flatten().filter_map(Probe::port);
+        !container.ports.is_empty() && asked.all(|asked| ports.iter().any(|port| port.number == asked))
+    })
 }

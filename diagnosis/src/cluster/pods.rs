@@ -47,6 +47,8 @@ pub(super) struct Unscheduled {
     pub(super) tolerations: Arc<[Toleration]>,
     /// Names of the claims that it mounts.
     pub(super) claims: Box<[Arc<str>]>,
+    /// Whether the scheduler has chosen a node for it, on which others have to end first.
+    pub(super) nominated: bool,
     /// Its `schedulingGates`.
     pub(super) gates: Arc<[String]>,
     /// The condition's reason: `Unschedulable`, `SchedulerError` or `SchedulingGated`; or [`UNSEEN`].

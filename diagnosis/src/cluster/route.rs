@@ -14,7 +14,7 @@ use crate::{
     messages::cluster,
     observation::{
         Source,
-        kube::{Kind, Meta, ServicePort, TargetPort},
+        kube::{Backend, Kind, Meta, ServicePort, TargetPort},
     },
     text,
     verdict::Verdict,
@@ -109,11 +109,22 @@ fn mismatched(port: &ServicePort, shapes: &[&Shape]) -> Option<Confidence> {
             (!named).then_some(Confidence::Certain)
         }
         TargetPort::Number(number) => {
+            // What containers declare is informational: it shows what they listen on only where it is complete.
+            let complete = shapes.iter().all(|shape| shape.declares_all);
             let declares = all().any(|declared| declared.protocol == port.protocol);
             let has = all().any(|declared| declared.number == *number && declared.protocol == port.protocol);
-            (declares && !has).then_some(Confidence::Likely)
+            (complete && declares && !has).then_some(Confidence::Likely)
         }
     }
+}
+
+/// The port by which an Ingress names no Service, but an action of its annotations (the AWS load balancer controller,
+/// `alb.ingress.kubernetes.io/actions.NAME`).
+const BY_ANNOTATION: &str = "use-annotation";
+
+/// Whether a backend is no Service.
+fn is_by_annotation(backend: &Backend) -> bool {
+    matches!(&backend.port, Some(TargetPort::Name(name)) if name == BY_ANNOTATION)
 }
 
 /// A backend that does not exist: its Service, or a port of it.
@@ -150,6 +161,7 @@ pub(super) fn ingress(file: &ClusterFile, namespace: &str, name: &str) -> Option
     let missing: Vec<(&str, Broken<'_>)> = ingress
         .backends
         .iter()
+        .filter(|backend| !is_by_annotation(backend))
         .filter_map(|backend| {
             let Some(service) = objects.services.get(backend.service.as_str()) else {
                 return Some((backend.path.as_str(), Broken { service: &backend.service, port: None }));

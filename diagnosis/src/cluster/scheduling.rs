@@ -31,6 +31,8 @@ use crate::{
 
 /// A pod counts as unschedulable after so long.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(5);
+/// And after so long if the scheduler has chosen a node for it, whose pods have to end first.
+const NOMINATED: SignedDuration = SignedDuration::from_secs(120);
 /// And after so long if no scheduler has reported anything of it: one works through many pods in turn.
 const UNSEEN_PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 /// Taints by which the control plane, a cloud, an autoscaler or a node's agents take a node out of service, by the
@@ -53,6 +55,7 @@ pub(super) fn finding(file: &ClusterFile, uid: &str) -> Option<Finding> {
         "SchedulingGated" => (gated(unscheduled), PATIENCE),
         _ => (refused(file, pod, unscheduled)?, PATIENCE),
     };
+    let patience = if unscheduled.nominated { NOMINATED } else { patience };
     Some(Finding {
         meta: pod.meta(uid),
         kind: SubjectKind::Pod,

@@ -3,7 +3,7 @@
 use coroner_proto::v1::{Cause, Confidence, Message, SubjectKind};
 use jiff::SignedDuration;
 
-use super::{Finding, file::ClusterFile};
+use super::{Finding, file::ClusterFile, held::Workload};
 use crate::{
     aspect::Aspect,
     messages::cluster as texts,
@@ -23,13 +23,18 @@ const PATIENCE: SignedDuration = SignedDuration::from_secs(2);
 
 pub(super) fn finding(file: &ClusterFile, uid: &str) -> Option<Finding> {
     let workload = file.workloads.get(uid);
-    if workload.is_some_and(|w| w.kind == WorkloadKind::Deployment || w.wanted.is_some_and(|wanted| w.there >= wanted))
-    {
+    let condition = workload.and_then(|workload| workload.failed.as_deref());
+    // A Deployment cannot replace its pods while it has as many as it wants.
+    let is_done = |w: &Workload| match w.kind {
+        WorkloadKind::Deployment => w.failed.is_none(),
+        _ => w.wanted.is_some_and(|wanted| w.there >= wanted),
+    };
+    if workload.is_some_and(is_done) {
         return None;
     }
-    let condition = workload.and_then(|workload| workload.failed.as_deref());
     // Where the condition is watched, its absence shows that the failure is over.
-    let has_condition = workload.is_some_and(|workload| workload.kind == WorkloadKind::ReplicaSet);
+    let of_condition = |w: &Workload| matches!(w.kind, WorkloadKind::ReplicaSet | WorkloadKind::Deployment);
+    let has_condition = workload.is_some_and(of_condition);
     let event = file.failures.get(uid).filter(|_| condition.is_some() || !has_condition);
     let message = condition.map(|c| c.message.as_str()).or_else(|| event.map(|event| &*event.message))?;
     let since = condition.and_then(|c| c.since).or_else(|| event.map(|event| event.first)).unwrap_or(file.now);

@@ -37,6 +37,7 @@ crate::messages! {
     needs_pids();
     needs_exit();
     needs_completed();
+    needs_child_by_reason();
     needs_unattributed();
     pod_removal();
     pod_admission();
@@ -51,9 +52,11 @@ crate::messages! {
     pod_stuck();
     pod_restart_rule();
     pod_fabricated();
+    pod_ended();
     node_misconfigured();
     node_down();
     node_hung();
+    node_unready();
     node_without_api_server();
     node_pressure();
     node_without_network();

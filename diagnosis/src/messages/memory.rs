@@ -25,6 +25,8 @@ crate::messages! {
     hardware_memory_error();
     hardware_memory_error_why();
     oom_by_reason();
+    oom_child_by_reason();
+    oom_child_by_reason_why();
     oom_killed_main(process: Phrase);
     oom_killed_group(process: Phrase);
     oom_killed_group_of_child(process: Phrase);

@@ -18,6 +18,7 @@ crate::messages! {
     node_daemon_unreachable(pid: Count, error: Quote);
     node_daemon_unwell(message: Quote);
     node_daemon_no_answer();
+    node_daemon_unseen();
     node_kubelet_misconfigured();
     node_kubelet_misconfigured_why(line: Quote);
     node_api_server(step: Identifier);

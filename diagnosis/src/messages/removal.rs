@@ -19,4 +19,5 @@ crate::messages! {
     removal_api();
     removal_cordoned();
     removal_requested();
+    removal_unknown(reason: Quote);
 }

@@ -39,6 +39,9 @@ crate::messages! {
     reason_job_complete(name: Identifier, why: Identifier);
     reason_rollout(kind: Identifier, name: Identifier);
     reason_scaled_down(kind: Identifier, name: Identifier, replicas: Count);
+    reason_redefined();
+    reason_resized();
+    reason_announced();
     deleted(grace: Duration);
     deleted_now();
     deleted_of(kind: Identifier, name: Identifier);

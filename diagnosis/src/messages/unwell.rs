@@ -16,4 +16,5 @@ crate::messages! {
     stuck_process();
     stuck_process_why();
     stuck_overdue();
+    stuck_unknown();
 }

@@ -2,7 +2,10 @@
 
 use coroner_proto::v1::{Cause, Confidence};
 
-use super::death::{Death, Ending};
+use super::{
+    death::{Death, Ending, MOMENT},
+    stop::request,
+};
 use crate::{
     messages::exit,
     observation::{Source, kube::ContainerKind},
@@ -15,13 +18,12 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     }
     let pod = death.node.pod_of(death.file)?;
     let object = pod.object()?;
-    let kind = object.container(death.file.name()?)?.kind;
-    let should_stay = match kind {
-        ContainerKind::Main => object.restart_policy == "Always",
-        ContainerKind::Sidecar => true,
-        ContainerKind::Init | ContainerKind::Ephemeral => false,
-    };
-    let asked = pod.deletion.is_some_and(|deletion| deletion.asked() <= death.at);
+    let wanted = object.container(death.file.name()?)?;
+    let kind = wanted.kind;
+    let policy = object.restart_policy_of(wanted);
+    let should_stay = matches!(kind, ContainerKind::Main | ContainerKind::Sidecar) && policy == "Always";
+    let asked = pod.deletion.is_some_and(|deletion| deletion.asked() <= death.at)
+        || request(death).is_some_and(|request| request.at + MOMENT <= death.at);
     if !should_stay || asked || pod.has_ended() {
         return None;
     }
@@ -31,7 +33,7 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     let mut verdict = Verdict::new(Cause::CompletedUnexpectedly, confidence, death.at)
         .headed(exit::completed())
         .explained(if kind == ContainerKind::Sidecar { exit::completed_sidecar() } else { exit::completed_main() })
-        .supported_by(pod.reporter(), death.at, format!("restartPolicy: {}", object.restart_policy))
+        .supported_by(pod.reporter(), death.at, format!("restartPolicy: {policy}"))
         .supported(death.reported_end());
     if !watched {
         verdict = verdict.or_else(Cause::StoppedByRequest, exit::exit_maybe_asked()).without(Source::Signals);

@@ -10,6 +10,7 @@ mod misconfigured;
 mod network;
 mod pressure;
 mod table;
+mod unready;
 mod volume;
 
 use jiff::Timestamp;
@@ -42,10 +43,11 @@ type Rule = fn(NodeCase<'_>) -> Vec<Finding>;
 
 /// The rules. Of several findings about one aspect, the first stands: why a daemon does not start explains that it is
 /// down.
-const RULES: [(&str, Rule, Needs); 11] = [
+const RULES: [(&str, Rule, Needs); 12] = [
     ("misconfigured", misconfigured::findings, explain::node_misconfigured),
     ("down", down::findings, explain::node_down),
     ("hung", hung::findings, explain::node_hung),
+    ("unready", unready::findings, explain::node_unready),
     ("API server", api_server::findings, explain::node_without_api_server),
     ("pressure", pressure::findings, explain::node_pressure),
     ("network", network::findings, explain::node_without_network),
@@ -93,10 +95,16 @@ impl<'a> NodeCase<'a> {
     /// Whether the host is being shut down: by what it shows itself, or by the kubelet (`nodeShutdownNotReadyReason` in
     /// `pkg/kubelet/nodeshutdown`), which joins its reasons.
     fn is_shutting_down(self) -> bool {
+        self.state.shutdown.is_some() || self.reasons().contains(&"node is shutting down")
+    }
+
+    /// Why the kubelet is not ready, by its own words; it joins several in brackets.
+    fn reasons(self) -> Vec<&'a str> {
         let ready = self.node.objects.node.as_ref().and_then(|node| node.condition("Ready"));
         let message = ready.filter(|ready| ready.status == Some(false)).map(|ready| ready.message.as_str());
-        let mut reasons = message.into_iter().flat_map(|message| message.trim_matches(['[', ']']).split(", "));
-        self.state.shutdown.is_some() || reasons.any(|reason| reason == "node is shutting down")
+        let message = message.unwrap_or_default();
+        let inside = message.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        inside.unwrap_or(message).split(", ").collect()
     }
 
     /// Whether the node is so short of memory that daemons cannot be expected to answer in time.

@@ -1,4 +1,4 @@
-//! A userspace OOM daemon of the node killed it: by its own report in the log, or by the SIGKILL that it was seen to
+//! A userspace OOM daemon of the node killed it: by its own report in the log, or by the signal that it was seen to
 //! send.
 
 use coroner_proto::v1::{Cause, Confidence, StopRequester};
@@ -26,12 +26,13 @@ const AFTERMATH: SignedDuration = SignedDuration::from_secs(10);
 pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     let killed =
         matches!(death.ending(), Ending::Signal(9)) || death.code == Some(137) && death.ending() == Ending::Unknown;
-    if !killed || death.oom_kill.is_some() {
+    if death.oom_kill.is_some() || !killed && !can_have_obeyed(death) {
         return None;
     }
-    let sent = death.signal(9);
+    // Before SIGKILL, earlyoom and nohang send SIGTERM.
+    let sent = death.signal(if killed { 9 } else { 15 });
     let by_sender = sent.and_then(|(at, signal)| Some((at, signal, sender(death, signal)?)));
-    let report = report(death);
+    let report = report(death).filter(|(_, line)| killed || matches!(line.event.target, Target::Process(_)));
     let daemon = match (&by_sender, &report) {
         (Some((_, _, daemon)), _) => *daemon,
         // Another sender is known, so the line is about another kill.
@@ -40,7 +41,7 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
         (None, None) => return None,
     };
     // A program can name itself so, or write such a line; both together, or the path of its program, it cannot forge.
-    let sure = by_sender.as_ref().is_some_and(|(_, signal, _)| has_program(signal));
+    let sure = killed && by_sender.as_ref().is_some_and(|(_, signal, _)| has_program(signal));
     let confidence = if sure { Confidence::Certain } else { Confidence::Likely };
     let mut verdict = Verdict::new(Cause::KilledByOomDaemon, confidence, death.at)
         .headed(texts::daemon_killed(daemon))
@@ -56,9 +57,23 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
         verdict = verdict.or_else(Cause::KilledExternally, common::decided_by_signals()).waiting();
     }
     verdict.requested_by = StopRequester::External;
-    verdict.exit = death.exit(9);
+    verdict.exit = death.exit(match death.ending() {
+        _ if killed => 9,
+        Ending::Signal(number) => number,
+        Ending::Unknown if death.code == Some(143) => 15,
+        Ending::Exit(_) | Ending::Unknown => 0,
+    });
     verdict.process = death.main_process();
     Some(verdict)
+}
+
+/// Whether it can have ended because a daemon asked it to by SIGTERM, with whatever status.
+fn can_have_obeyed(death: &Death<'_>) -> bool {
+    let in_time = match death.signal(15) {
+        Some((at, _)) => death.at.duration_since(at) <= AFTERMATH,
+        None => death.main.is_none() || !death.watched_before_end(),
+    };
+    in_time && matches!(death.ending(), Ending::Signal(15) | Ending::Exit(_) | Ending::Unknown)
 }
 
 /// The daemon that sent this signal, from outside of all containers.

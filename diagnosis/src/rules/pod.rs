@@ -4,6 +4,7 @@
 mod admission;
 mod config;
 mod device;
+mod ended;
 mod fabricated;
 mod hook;
 mod image;
@@ -58,7 +59,7 @@ pub(super) struct PodCase<'a> {
 type Rule = fn(PodCase<'_>) -> Vec<Finding>;
 
 /// The rules. Of several findings about one aspect, the first stands.
-const RULES: [(&str, Rule, Needs); 13] = [
+const RULES: [(&str, Rule, Needs); 14] = [
     ("removal", removal::findings, explain::pod_removal),
     ("admission", admission::findings, explain::pod_admission),
     ("sandbox", sandbox::findings, explain::pod_sandbox),
@@ -72,6 +73,7 @@ const RULES: [(&str, Rule, Needs); 13] = [
     ("stuck", stuck::findings, explain::pod_stuck),
     ("restart rule", restart_rule::findings, explain::pod_restart_rule),
     ("fabricated", fabricated::findings, explain::pod_fabricated),
+    ("ended", ended::findings, explain::pod_ended),
 ];
 
 /// What holds of a pod now, or has happened to it. `None` if the object is not known: then nothing can be known to be
@@ -100,14 +102,8 @@ pub(super) fn cause_of(findings: Vec<Finding>, aspect: &Aspect) -> Option<Cause>
 }
 
 impl<'a> PodCase<'a> {
-    /// Whether no container has been started yet, or none after the sandbox was lost.
-    fn waits_as_a_whole(&self) -> bool {
-        let waits =
-            |status: &ContainerStatus| matches!(&status.state, State::Waiting { reason, .. } if is_start(reason));
-        !self.file.has_ended() && self.pod.deletion.is_none() && self.pod.statuses.iter().all(waits)
-    }
-
-    /// Whether the pod waits for a sandbox that failed at this time: it has none, and no container has run since.
+    /// Whether the pod waits for its sandbox, or for what it needs before that, which failed at this time: it has none,
+    /// and no container has run since.
     fn waits_for_sandbox(&self, failed: Timestamp) -> bool {
         // 1.29 on, and what it was called in 1.25.
         let has_one = ["PodReadyToStartContainers", "PodHasNetwork"]

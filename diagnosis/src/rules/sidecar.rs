@@ -5,11 +5,11 @@ use coroner_proto::v1::Cause;
 
 use super::{
     death::{CLOCKS, Death},
-    stop::request,
+    stop::with_reason,
 };
 use crate::{
     case::PodFile,
-    observation::kube::{ContainerKind, Pod},
+    observation::kube::{Container, ContainerKind, Pod},
     verdict::Verdict,
 };
 
@@ -27,19 +27,20 @@ pub(super) fn is_done(death: &Death<'_>, verdict: &Verdict) -> bool {
     let Some(pod) = death.node.pod_of(death.file) else { return false };
     let Some(object) = pod.object() else { return false };
     let kind = death.file.name().and_then(|name| object.container(name)).map(|wanted| wanted.kind);
-    is_of_stop && kind == Some(ContainerKind::Sidecar) && request(death).is_none() && has_worked(death, pod, object)
+    is_of_stop && kind == Some(ContainerKind::Sidecar) && with_reason(death).is_none() && has_worked(death, pod, object)
 }
 
 /// Whether each ordinary container of the pod had ended by then and is not started again.
 fn has_worked(death: &Death<'_>, pod: &PodFile, object: &Pod) -> bool {
     let ordinary = || object.containers.iter().filter(|wanted| wanted.kind == ContainerKind::Main);
-    let is_over = |name: &str| {
+    let is_over = |wanted: &Container| {
+        let (name, policy) = (wanted.name.as_str(), object.restart_policy_of(wanted));
         let instances = death.node.registry.instances(pod).filter(|file| file.name() == Some(name));
         let newest = instances.max_by_key(|file| (file.first_seen, &file.id)).and_then(|file| file.reported_exit());
         newest.is_some_and(|exit| {
-            let for_good = object.restart_policy == "Never" || object.restart_policy == "OnFailure" && exit.what == 0;
+            let for_good = policy == "Never" || policy == "OnFailure" && exit.what == 0;
             for_good && exit.at <= death.at + CLOCKS
         })
     };
-    ordinary().next().is_some() && ordinary().all(|wanted| is_over(&wanted.name))
+    ordinary().next().is_some() && ordinary().all(is_over)
 }

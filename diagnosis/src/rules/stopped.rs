@@ -92,8 +92,9 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     };
     Some(match request(death) {
         Some(request) => {
-            // A kill that no stop signal was seen before is that of the end of a grace period, or of no grace period.
-            let unsure = manner == Manner::Killed && request.cause.is_none();
+            // A kill that no stop signal was seen before is that of the end of a grace period, or of no grace period. A
+            // stop that the kubelet only announced may be an eviction.
+            let unsure = request.cause.is_none() && (manner == Manner::Killed || request.by == StopRequester::Runtime);
             on_behalf(manner, stopped, request, !unsure)
         }
         None => on_whose_behalf(death, stopped),

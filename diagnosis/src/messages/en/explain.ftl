@@ -44,6 +44,7 @@ needs_docker = an event of Docker that it was asked to signal the container
 needs_pids = a fork that the pids limit refused shortly before
 needs_exit = an exit by the program itself with a status other than 0
 needs_completed = an exit with status 0 of a container that should keep running
+needs_child_by_reason = an exit with status 0 and the reason OOMKilled
 needs_unattributed = an exit code other than 0
 
 ## What the rules of pods need
@@ -61,11 +62,13 @@ pod_resize = a resize that is not carried out
 pod_stuck = a deletion whose grace period is over
 pod_restart_rule = a restart of the whole pod by a rule
 pod_fabricated = an exit code that the kubelet filled in
+pod_ended = a failed pod with a reason that no other rule knows
 
 ## What the rules of nodes need
 
 node_misconfigured = log lines of a daemon that ended because of its configuration
 node_down = a daemon without a process
+node_unready = a container runtime that does not work, by the kubelet
 node_hung = a daemon that is stopped or does not answer
 node_without_api_server = an API server that cannot be reached from the node
 node_pressure = a shortage of memory, disk space or PIDs

@@ -36,6 +36,7 @@ node_daemon_silent = { $daemon ->
 }
 node_daemon_unreachable = Its process (pid { $pid }) is running, but its interface cannot be reached: “{ $error }”.
 node_daemon_unwell = It reports that it is not healthy: “{ $message }”.
+node_daemon_unseen = its process and its socket show whether it runs
 node_daemon_no_answer = no answer within the deadline
 node_kubelet_misconfigured = The kubelet does not start: its configuration is not accepted
 node_kubelet_misconfigured_why = It ends soon after each start and reports: “{ $line }”.

@@ -14,3 +14,4 @@ stuck_finalizers_set = metadata.finalizers: { $names }; no container is running
 stuck_process = Being deleted, but its main process does not end
 stuck_process_why = The grace period is over and the main process is still running. No process can refuse SIGKILL: either it waits inside the kernel, for example for a file system or device that does not respond, or the runtime cannot reach it.
 stuck_overdue = metadata.deletionTimestamp has passed, and the container is still running
+stuck_unknown = Being deleted, but the kubelet cannot end the pod

@@ -44,6 +44,7 @@ needs_docker = Docker 按请求向容器发送信号的事件
 needs_pids = 结束前不久因 PID 限制被拒绝的 fork
 needs_exit = 程序以非 0 退出码自行退出
 needs_completed = 本应持续运行的容器以退出码 0 退出
+needs_child_by_reason = 退出码为 0 而原因为 OOMKilled 的结束
 needs_unattributed = 非 0 的退出码
 
 ## What the rules of pods need
@@ -61,11 +62,13 @@ pod_resize = 未能执行的资源调整
 pod_stuck = 宽限期已过的删除
 pod_restart_rule = 由规则引起的整个 Pod 重启
 pod_fabricated = 由 kubelet 补填的退出码
+pod_ended = 已失败且其原因不为其他规则所知的 Pod
 
 ## What the rules of nodes need
 
 node_misconfigured = 守护进程因配置错误而结束的日志
 node_down = 没有进程的守护进程
+node_unready = kubelet 报告容器运行时无法工作
 node_hung = 被暂停或无响应的守护进程
 node_without_api_server = 节点无法访问的 API 服务器
 node_pressure = 内存、磁盘空间或 PID 不足

@@ -33,6 +33,7 @@ node_daemon_silent = { $daemon ->
 }
 node_daemon_unreachable = 其进程（PID { $pid }）正在运行，但无法连接其接口：“{ $error }”。
 node_daemon_unwell = 它报告自身状态不正常：“{ $message }”。
+node_daemon_unseen = 其进程和套接字可表明它是否在运行
 node_daemon_no_answer = 在期限内没有应答
 node_kubelet_misconfigured = kubelet 无法启动：其配置未被接受
 node_kubelet_misconfigured_why = 它每次启动后都会退出，并报告：“{ $line }”。

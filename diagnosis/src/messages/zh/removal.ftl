@@ -17,3 +17,4 @@ removal_device_tainted_why = Pod 的 ResourceClaim 所用的设备带有 NoExecu
 removal_api = 通过驱逐 API 被驱逐，例如节点腾空（drain）或自动扩缩容
 removal_cordoned = 节点已被隔离（cordon），因此很可能是在腾空节点（drain）。
 removal_requested = 有客户端请求 API 服务器驱逐该 Pod，且没有 PodDisruptionBudget 阻止。
+removal_unknown = Pod 整体失败，具体原因未知：{ $reason }

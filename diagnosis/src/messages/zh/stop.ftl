@@ -42,7 +42,10 @@ sandbox_exit = 沙箱以退出码 { $code } 退出
 
 ## Who deleted the pod
 
-reason_deleted = Pod 被删除
+reason_reason_redefined = 容器的定义已更改
+reason_resized = 调整资源需要重启容器
+reason_announced = kubelet 停止了该容器
+deleted = Pod 被删除
 reason_owner_deleted = { $kind } { $name } 被删除
 reason_job_failed = Job { $name } 失败（{ $why }）
 reason_job_suspended = Job { $name } 被挂起

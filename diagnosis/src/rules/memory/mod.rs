@@ -260,6 +260,29 @@ fn by_reason(death: &Death<'_>) -> Option<Verdict> {
     Some(verdict)
 }
 
+/// A container that ended with 0 and whose reason is OOMKilled: the kernel killed another of its processes before, as
+/// far as only the runtime shows (`TaskOOM` in containerd's `internal/cri/server/events.go`).
+pub(super) fn child_by_reason(death: &Death<'_>) -> Option<Verdict> {
+    if death.reason() != "OOMKilled" || death.ending() != Ending::Exit(0) || death.covered(Source::KernelLog) {
+        return None;
+    }
+    let mut reported = victims(death.node, death.file, death.file.first_seen - CLOCKS, death.at + CLOCKS);
+    if death.file.samples.oom_kills.count() == Some(0) || reported.next().is_some() {
+        return None;
+    }
+    let shortage = by_limits(death.node, death.file, false).or_else(|| by_spec(death.node, death.file))?;
+    let mut verdict = Verdict::new(shortage.cause, Confidence::Possible, death.at)
+        .not_fatal()
+        .headed(texts::oom_child_by_reason())
+        .explained(texts::oom_child_by_reason_why())
+        .explained(shortage.because)
+        .supported_by(death.file.status_by, death.at, common::exit_reported(death.reason(), 0))
+        .without(Source::KernelLog)
+        .waiting();
+    verdict.exit = death.exit(0);
+    Some(verdict)
+}
+
 /// Whether another sender than the kernel is known to have sent the SIGKILL.
 fn by_other_sender(death: &Death<'_>) -> bool {
     death.signal(9).is_some_and(|(_, signal)| signal.code != crate::observation::trace::SI_KERNEL)

@@ -24,11 +24,7 @@ pub(super) fn findings(case: NodeCase<'_>) -> Vec<Finding> {
 
 fn finding(case: NodeCase<'_>) -> Option<Finding> {
     let ready = case.node.objects.node.as_ref()?.condition("Ready")?;
-    if ready.status != Some(false) {
-        return None;
-    }
-    let inside = ready.message.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(&ready.message);
-    let message = inside.split(", ").find_map(|reason| reason.strip_prefix(PREFIX))?;
+    let message = case.reasons().into_iter().find_map(|reason| reason.strip_prefix(PREFIX))?;
     let at = ready.since.unwrap_or(case.now);
     let verdict = Verdict::new(Cause::NodeNetworkNotReady, Confidence::Certain, at)
         .not_fatal()

@@ -1,4 +1,4 @@
-//! The kubelet refused the pod before any of its containers started.
+//! The kubelet refused the pod: before any of its containers started, or after a restart of the kubelet or the node.
 
 use coroner_proto::v1::{Cause, Confidence};
 
@@ -6,20 +6,55 @@ use super::{Finding, PodCase};
 use crate::{
     aspect::Aspect,
     messages::start,
-    observation::kube::message::eviction::{Eviction, eviction},
+    observation::kube::{
+        self,
+        message::eviction::{Eviction, eviction},
+    },
     text,
     verdict::Verdict,
 };
 
+/// Reasons that only admission gives, beside `OutOf…` (`pkg/kubelet/lifecycle`, `pkg/kubelet/cm/admission`, and the
+/// handlers of sysctls, topology and volumes).
+const REASONS: [&str; 20] = [
+    "UnexpectedAdmissionError",
+    "InvalidNodeInfo",
+    "UnknownReason",
+    "UnexpectedPredicateFailureType",
+    "PodOSSelectorNodeLabelDoesNotMatch",
+    "PodOSNotSupported",
+    "InitContainerRestartPolicyForbidden",
+    "SupplementalGroupsPolicyNotSupported",
+    "PodLevelResourcesNotSupported",
+    "PodFeatureUnsupported",
+    "AppArmor",
+    "SysctlForbidden",
+    "TopologyAffinityError",
+    "EmptyPodSharedPoolError",
+    "VolumeAttachmentLimitExceeded",
+    "NodeShutdown",
+    "NodeAffinity",
+    "NodeName",
+    "NodePorts",
+    "TaintToleration",
+];
+/// Reasons of what ends a pod that was admitted.
+const ENDED: [&str; 6] = ["DeadlineExceeded", "Terminated", "Preempting", "NodeLost", "Shutdown", "Evicted"];
+
+/// Whether the kubelet refused it (`pkg/kubelet/kubelet.go`, `rejectPod`): phase Failed, with the admission handler's
+/// reason. A pod that is refused after a restart keeps the statuses of its containers.
+pub(super) fn is_rejected(pod: &kube::Pod) -> bool {
+    let never_ran = || pod.statuses.iter().all(|status| status.id.is_empty() && status.last.is_none());
+    let of_admission = pod.reason.starts_with("OutOf") || REASONS.contains(&pod.reason.as_str());
+    // The eviction manager also refuses pods, with the reason of its evictions (`pkg/kubelet/eviction`, `Admit`).
+    let not_admitted = || pod.reason == "Evicted" && matches!(eviction(&pod.message), Some(Eviction::NotAdmitted(_)));
+    let unknown = !pod.reason.is_empty() && !ENDED.contains(&pod.reason.as_str());
+    pod.phase == "Failed" && (of_admission || not_admitted() || unknown && never_ran())
+}
+
 pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
     let pod = case.pod;
-    // `pkg/kubelet/kubelet.go`, `rejectPod`: phase Failed, with the admission handler's reason, and no status of any
-    // container.
-    let never_ran = pod.statuses.iter().all(|status| status.id.is_empty() && status.last.is_none());
-    let ended = ["DeadlineExceeded", "Terminated", "Preempting", "NodeLost", "Shutdown"].contains(&pod.reason.as_str());
-    // The eviction manager also refuses pods, with the reason of its evictions (`pkg/kubelet/eviction`, `Admit`).
-    let evicted = pod.reason == "Evicted" && !matches!(eviction(&pod.message), Some(Eviction::NotAdmitted(_)));
-    if pod.phase != "Failed" || pod.reason.is_empty() || !never_ran || ended || evicted {
+    if !is_rejected(pod) {
         return Vec::new();
     }
     let event = case.file.events(&pod.reason).next_back();
@@ -33,4 +68,28 @@ pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
         verdict = verdict.supported_by(known.source(), at, known.statement());
     }
     vec![Finding { aspect: Aspect::End, verdict, ripe: at }]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observation::kube::{ContainerStatus, Pod};
+
+    #[test]
+    fn a_reason_of_admission_counts_whether_it_ran_before_or_not() {
+        let ran = || vec![ContainerStatus { id: "1".to_owned(), ..ContainerStatus::default() }];
+        let pod = |reason: &str, statuses| Pod {
+            phase: "Failed".to_owned(),
+            reason: reason.to_owned(),
+            statuses,
+            ..Pod::default()
+        };
+        for reason in ["UnexpectedAdmissionError", "OutOfcpu", "NodeAffinity"] {
+            assert!(is_rejected(&pod(reason, ran())) && is_rejected(&pod(reason, Vec::new())), "{reason}");
+        }
+        assert!(is_rejected(&pod("ByPlugin", Vec::new())) && !is_rejected(&pod("ByPlugin", ran())));
+        for reason in ["", "Evicted", "DeadlineExceeded"] {
+            assert!(!is_rejected(&pod(reason, Vec::new())), "{reason}");
+        }
+    }
 }

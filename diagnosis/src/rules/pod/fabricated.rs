@@ -5,7 +5,7 @@
 
 use coroner_proto::v1::{Cause, Confidence};
 
-use super::{Finding, PodCase, end_with_reason, fabricated_exit};
+use super::{Finding, PodCase, admission, end_with_reason, fabricated_exit};
 use crate::{
     aspect::Aspect,
     case::ContainerFile,
@@ -22,7 +22,7 @@ const USED_TO_RUN: &str = "The container used to be Running";
 
 pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
     // What ended the pod ended its containers; that their status was lost is only how the kubelet cleaned up.
-    if removal(case.node, case.file).is_some() {
+    if removal(case.node, case.file).is_some() || admission::is_rejected(case.pod) {
         return Vec::new();
     }
     case.pod.statuses.iter().filter_map(|status| finding(case, status)).collect()

@@ -7,7 +7,7 @@ use super::{Finding, PodCase};
 use crate::{
     aspect::Aspect,
     case::ContainerFile,
-    messages::unwell,
+    messages::{common, unwell},
     observation::{
         Source, cri,
         kube::{Deletion, State, Taint},
@@ -52,7 +52,7 @@ pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
         return alive;
     }
     if case.pod.finalizers.is_empty() {
-        return Vec::new();
+        return not_cleaned_up(case, deletion.due, asked, ripe).into_iter().collect();
     }
     let names = || case.pod.finalizers.iter().collect::<Vec<_>>();
     let verdict = Verdict::new(Cause::StuckOnFinalizer, Confidence::Certain, deletion.due)
@@ -89,6 +89,19 @@ fn due(case: PodCase<'_>, deletion: &Deletion) -> Option<Timestamp> {
     let since = ready.and_then(|ready| ready.since).filter(|since| *since > deletion.asked());
     let returned = since.map(|since| since + deletion.due.duration_since(deletion.asked()) + RETURN);
     Some(returned.map_or(deletion.due, |returned| returned.max(deletion.due)))
+}
+
+/// Nothing runs any more, and the kubelet reports that it cannot end the pod, as when its network is not taken down:
+/// none of the causes, so its words are all there is.
+fn not_cleaned_up(case: PodCase<'_>, due: Timestamp, asked: Timestamp, ripe: Timestamp) -> Option<Finding> {
+    let known = case.file.events("FailedKillPod").next_back()?;
+    let first = known.between(asked - CLOCKS, Timestamp::MAX).next()?;
+    let verdict = Verdict::new(Cause::Unattributed, Confidence::Possible, due)
+        .not_fatal()
+        .headed(unwell::stuck_unknown())
+        .explained(common::kubelet_keeps_trying(&known.event.message))
+        .supported_by(known.source(), first, known.statement());
+    Some(Finding { aspect: Aspect::Stop { container: String::new() }, verdict, ripe })
 }
 
 fn on_process(case: PodCase<'_>, name: &str, file: &ContainerFile, due: Timestamp, ripe: Timestamp) -> Finding {

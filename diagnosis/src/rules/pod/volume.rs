@@ -15,11 +15,9 @@ use crate::{
 const PATIENCE: SignedDuration = SignedDuration::from_secs(5);
 
 pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
-    if !case.waits_as_a_whole() {
-        return Vec::new();
-    }
     let reasons = ["FailedMount", "FailedAttachVolume", "FailedMapVolume"].into_iter();
     let known = reasons.flat_map(|reason| case.file.events(reason));
+    let known = known.filter(|known| known.last().is_some_and(|last| case.waits_for_sandbox(last)));
     let known = known.filter_map(|known| Some((known, failure(&known.event.message), known.first()?)));
     // That it waits is reported long after, and more often than, what it waits for: the most specific one counts.
     let best = known

@@ -1,6 +1,7 @@
 //! On whose behalf the runtime stopped a container. The runtime only obeys the kubelet; why the kubelet asked, the
 //! Pod's status and the kubelet's own events show.
 
+mod announced;
 mod deletion;
 mod hook;
 pub(super) mod probe;
@@ -26,8 +27,14 @@ const SECOND: SignedDuration = SignedDuration::from_secs(1);
 /// What runtime and kubelet need beyond the grace period.
 const DELAY: SignedDuration = SignedDuration::from_secs(10);
 
-/// The request that is known to precede the container's end. Of several, the first.
+/// The request that is known to precede the container's end.
 pub(super) fn request(death: &Death<'_>) -> Option<Request> {
+    let announced = || announced::announced(death, death.node.pod_of(death.file)?);
+    with_reason(death).or_else(|| announced().filter(|request| can_have_obeyed(death, request)))
+}
+
+/// The same, where who asked is known. Of several, the first.
+pub(super) fn with_reason(death: &Death<'_>) -> Option<Request> {
     let pod = death.node.pod_of(death.file)?;
     let by_pod = removal::removal(death.node, pod).map(removal::Removal::request);
     let by_probe = probe::kill(death, pod);

@@ -239,7 +239,7 @@ fn cordoned(node: &NodeFile) -> Message {
 }
 
 /// When the pod was ended, where only its status shows it.
-fn since(file: &PodFile, pod: &Pod) -> Option<Timestamp> {
+pub(in crate::rules) fn since(file: &PodFile, pod: &Pod) -> Option<Timestamp> {
     let condition = |kind| pod.condition(kind).filter(|condition| condition.status != Some(true))?.since;
     let disrupted = pod.condition("DisruptionTarget").and_then(|condition| condition.since);
     // The kubelet reports the end when all containers are gone.

@@ -115,6 +115,7 @@ fn wanted(container: &core::Container, kind: ContainerKind) -> Container {
         post_start: hooks.is_some_and(|hooks| hooks.post_start.is_some()),
         pre_stop: hooks.is_some_and(|hooks| hooks.pre_stop.is_some()),
         read_only_mounts: mounts.filter(|m| m.read_only == Some(true)).map(|m| m.mount_path.clone()).collect(),
+        restart_policy: text(&container.restart_policy),
         read_only_root: container.security_context.as_ref().is_some_and(|c| c.read_only_root_filesystem == Some(true)),
     }
 }

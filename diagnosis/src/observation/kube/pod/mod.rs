@@ -167,6 +167,8 @@ pub struct Container {
     pub read_only_mounts: BTreeSet<String>,
     /// Whether its root file system is read-only.
     pub read_only_root: bool,
+    /// The restart policy of its own; empty for that of its pod.
+    pub restart_policy: String,
 }
 
 /// A port of a container.
@@ -209,6 +211,15 @@ pub struct Probe {
     pub timeout_seconds: i32,
     /// How many failures in a row make the probe count as failed.
     pub failure_threshold: i32,
+}
+
+impl Probe {
+    /// The number of the port that it asks; `None` if it asks none, or one by its name.
+    pub fn port(&self) -> Option<i32> {
+        let forms = ["GET http://:", "GET https://:", "TCP :", "gRPC :"];
+        let asked = forms.iter().find_map(|form| self.what.strip_prefix(form))?;
+        asked.split('/').next()?.parse().ok()
+    }
 }
 
 /// A volume of a Pod.
@@ -369,8 +380,46 @@ impl Pod {
         self.containers.iter().find(|container| container.name == name)
     }
 
+    /// When a container is started again after its end: its own policy comes before that of the pod.
+    pub fn restart_policy_of<'a>(&'a self, container: &'a Container) -> &'a str {
+        match (container.restart_policy.as_str(), container.kind) {
+            // Recorded before containers had a field for it.
+            ("", ContainerKind::Sidecar) => "Always",
+            ("", _) => &self.restart_policy,
+            (own, _) => own,
+        }
+    }
+
     /// The status of the container of this name.
     pub fn status(&self, name: &str) -> Option<&ContainerStatus> {
         self.statuses.iter().find(|status| status.name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_asks_a_port_by_number_or_none() {
+        let port = |what: &str| Probe { what: what.to_owned(), ..Probe::default() }.port();
+        assert_eq!(port("GET http://:8080/ready"), Some(8080));
+        assert_eq!(port("TCP :5432"), Some(5432));
+        assert_eq!(port("gRPC :9000"), Some(9000));
+        for none in ["GET https://:web/", "exec curl http://:8080/", ""] {
+            assert_eq!(port(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn the_policy_of_a_container_comes_before_that_of_its_pod() {
+        let pod = Pod { restart_policy: "OnFailure".to_owned(), ..Pod::default() };
+        let of = |own: &str, kind| {
+            let container = Container { restart_policy: own.to_owned(), kind, ..Container::default() };
+            pod.restart_policy_of(&container).to_owned()
+        };
+        assert_eq!(of("", ContainerKind::Main), "OnFailure");
+        assert_eq!(of("Never", ContainerKind::Main), "Never");
+        assert_eq!(of("", ContainerKind::Sidecar), "Always");
     }
 }
