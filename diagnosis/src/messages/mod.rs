@@ -18,6 +18,7 @@ pub(crate) mod eviction;
 pub(crate) mod exit;
 pub(crate) mod explain;
 pub mod gaps;
+pub mod health;
 pub(crate) mod lost;
 pub(crate) mod memory;
 pub(crate) mod next;
@@ -50,8 +51,8 @@ macro_rules! catalogue {
 
 /// The catalogues of this crate.
 pub static CATALOGUE: Catalogue = catalogue![
-    "causes", "cluster", "common", "crash", "eviction", "exit", "explain", "gaps", "lost", "memory", "next", "node",
-    "removal", "start", "stop", "stores", "triage", "unwell",
+    "causes", "cluster", "common", "crash", "eviction", "exit", "explain", "gaps", "health", "lost", "memory", "next",
+    "node", "removal", "start", "stop", "stores", "triage", "unwell",
 ];
 
 /// The text of a message. An id that the catalogue lacks is the text itself.
@@ -105,6 +106,7 @@ mod tests {
             exit::DECLARED,
             explain::DECLARED,
             gaps::DECLARED,
+            health::DECLARED,
             lost::DECLARED,
             memory::DECLARED,
             next::DECLARED,
