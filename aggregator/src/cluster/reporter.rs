@@ -52,6 +52,7 @@ impl Reporter {
             source: source.to_owned(),
             health: health.into(),
             reason: reason.to_owned(),
+            reason_message: None,
             since_time: i64::try_from(Timestamp::now().as_nanosecond()).ok().map(crate::time::timestamp),
             gap_count: known.as_ref().map_or(0, |known| known.gap_count),
         };

@@ -47,7 +47,9 @@ fn unobserved(settings: &Settings) -> Vec<UnobservedCheck> {
     let certificate = settings.kubelet.url.is_none();
     let certificate = certificate.then(|| ("certificate", "the kubelet's address is not known".to_owned()));
     let reasons = lines.into_iter().chain(certificate);
-    reasons.map(|(check, reason)| UnobservedCheck { check: check.to_owned(), reason }).collect()
+    let unobserved =
+        |(check, reason): (&str, _)| UnobservedCheck { check: check.to_owned(), reason, reason_message: None };
+    reasons.map(unobserved).collect()
 }
 
 fn fact(reading: Reading) -> Fact {
