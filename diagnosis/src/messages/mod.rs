@@ -78,6 +78,8 @@ pub fn worded(gap: Gap, message: Message) -> Gap {
 
 #[cfg(test)]
 mod tests {
+    use coroner_proto::v1::{Argument, argument::Value};
+
     use super::*;
 
     /// Phrases that are not used in texts, beside the words that `scripts/words` refuses everywhere.
@@ -95,9 +97,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn both_catalogues_contain_exactly_the_declared_messages_and_arguments() {
-        let declared = [
+    fn declared() -> Vec<Declared> {
+        [
             causes::DECLARED,
             cluster::DECLARED,
             common::DECLARED,
@@ -118,7 +119,22 @@ mod tests {
             triage::DECLARED,
             unwell::DECLARED,
         ]
-        .concat();
-        assert_eq!(faults(&CATALOGUE, &declared), Vec::<String>::new());
+        .concat()
+    }
+
+    #[test]
+    fn both_catalogues_contain_exactly_the_declared_messages_and_arguments() {
+        assert_eq!(faults(&CATALOGUE, &declared()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_declared_message_can_be_rendered_in_both_languages() {
+        for (id, arguments) in declared() {
+            let value = |name: &&str| Argument { name: (*name).to_owned(), value: Some(Value::Count(2)) };
+            let message = Message { id: id.to_owned(), arguments: arguments.iter().map(value).collect() };
+            for language in [Language::English, Language::Chinese] {
+                assert!(CATALOGUE.render(&message, language).is_some(), "{language:?}: {id}");
+            }
+        }
     }
 }
