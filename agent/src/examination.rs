@@ -12,7 +12,7 @@ use coroner_diagnosis::{
     case::KEEP,
     continuation::Continuation,
     examiner::Examiner,
-    messages::{self, gaps},
+    messages::{self, gaps, health},
     observation::{Fact, Gap, GapReason, Health, Observation},
 };
 use coroner_proto::v1::{self, Diagnosis};
@@ -199,8 +199,7 @@ struct Capacity {
 impl Capacity {
     fn show(&mut self, refused: u64, now: Timestamp, board: &Board) {
         if refused > self.refused {
-            let reason = "more containers live on this node than case files can be kept of: some are not watched";
-            board.set(CASE_FILES, &Health::Degraded(reason.to_owned()));
+            board.set(CASE_FILES, &Health::Degraded(health::health_case_files_full().into()));
             (self.refused, self.full) = (refused, Some(now));
         } else if self.full.is_some_and(|since| now > since + KEEP) {
             board.set(CASE_FILES, &Health::Ok);

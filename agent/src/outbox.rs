@@ -27,7 +27,7 @@ use std::{
 
 use coroner_diagnosis::{
     continuation::Continuation,
-    messages::{self, Message, stores},
+    messages::{self, Message, health, stores},
     observation::Health,
 };
 use coroner_proto::v1::{Gap, OutboxRecord};
@@ -287,8 +287,11 @@ impl Outbox {
     fn fell_out(&mut self, error: &DiskError) {
         self.refused = true;
         self.retry_at = Instant::now() + RETRY;
-        let reason = format!("records are kept in memory only: {}", chain(error));
-        self.board.set(OUTBOX, &Health::Degraded(reason));
+        self.show_memory_only(health::health_quoted(chain(error)));
+    }
+
+    fn show_memory_only(&self, why: Message) {
+        self.board.set(OUTBOX, &Health::Degraded(health::health_memory_only(why).into()));
     }
 
     /// Brings the disk back and memory's records onto it, as far as that is possible and not only just refused.
@@ -300,7 +303,7 @@ impl Outbox {
             if let Err(error) = self.attach() {
                 self.retry_at = Instant::now() + RETRY;
                 error!(%error, "The outbox cannot be used");
-                self.board.set(OUTBOX, &Health::Degraded(format!("records are kept in memory only: {error}")));
+                self.show_memory_only(error.message().unwrap_or_else(|| health::health_quoted(error.to_string())));
             }
             return;
         }

@@ -4,8 +4,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use coroner_diagnosis::{
-    observation::{Health, Source},
-    text,
+    messages::{Message, health},
+    observation::{Health, Reason, Source},
 };
 use coroner_proto::v1::{SourceHealth, SourceStatus};
 use coroner_runtime::metrics::{Counters, Gauges, Metrics};
@@ -19,9 +19,6 @@ use crate::sources;
 pub const OUTBOX: &str = "outbox";
 /// The name under which the state of the case files is shown.
 pub const CASE_FILES: &str = "case_files";
-
-/// The aggregator takes up to twice as much.
-const MAX_REASON_BYTES: usize = 512;
 
 /// The present state of each source. Cloned freely; all clones are one board.
 #[derive(Clone, Debug)]
@@ -69,12 +66,14 @@ impl Board {
         let gaps = metrics.counters("source_gaps", "source", "Times at which a source lost something");
         // Neither healthy nor absent: a client that waits for the agent's sources waits for what they report
         // themselves.
+        let (reason, reason_message) = Reason::from(health::health_not_started()).on_the_wire();
         let unknown = |source: Source| {
             health.set(source.name(), 0);
             gaps.of(source.name());
             SourceStatus {
                 source: source.name().to_owned(),
-                reason: "not started yet".to_owned(),
+                reason: reason.clone(),
+                reason_message: reason_message.clone(),
                 ..SourceStatus::default()
             }
         };
@@ -84,12 +83,12 @@ impl Board {
 
     /// Notes how well something sees, and logs it if that is a change. Another reason for the same state is none.
     pub fn set(&self, source: &'static str, health: &Health) {
-        let (state, reason) = match health {
-            Health::Ok => (SourceHealth::Ok, String::new()),
-            Health::Degraded(reason) => (SourceHealth::Degraded, text::clean(reason, MAX_REASON_BYTES)),
-            Health::Absent(reason) => (SourceHealth::Absent, text::clean(reason, MAX_REASON_BYTES)),
+        let (state, (reason, message)) = match health {
+            Health::Ok => (SourceHealth::Ok, Default::default()),
+            Health::Degraded(reason) => (SourceHealth::Degraded, reason.on_the_wire()),
+            Health::Absent(reason) => (SourceHealth::Absent, reason.on_the_wire()),
         };
-        let before = self.update(source, state, &reason);
+        let before = self.update(source, state, &reason, message);
         if before == state {
             debug!(source, reason, "Source is as before for another reason");
             return;
@@ -110,7 +109,13 @@ impl Board {
     }
 
     /// Writes it onto the board; the state that was there.
-    fn update(&self, source: &'static str, state: SourceHealth, reason: &str) -> SourceHealth {
+    fn update(
+        &self,
+        source: &'static str,
+        state: SourceHealth,
+        reason: &str,
+        message: Option<Message>,
+    ) -> SourceHealth {
         let mut before = SourceHealth::Unspecified;
         self.sources.send_if_modified(|sources| {
             let status = sources
@@ -125,6 +130,7 @@ impl Board {
             }
             status.set_health(state);
             reason.clone_into(&mut status.reason);
+            status.reason_message = message;
             true
         });
         before
@@ -188,11 +194,13 @@ mod tests {
     #[test]
     fn since_is_when_the_state_changed_not_its_reason() {
         let board = Board::default();
-        board.set("cri", &Health::Degraded("a".into()));
+        board.set("cri", &Health::Degraded(Reason::quote("a")));
         let first = status(&board, Source::Cri);
-        board.set("cri", &Health::Degraded("b".into()));
+        let no_socket = health::health_no_socket("CRI");
+        board.set("cri", &Health::Degraded(no_socket.clone().into()));
         let second = status(&board, Source::Cri);
-        assert_eq!((second.reason.as_str(), second.since_time), ("b", first.since_time));
+        assert_eq!((second.reason.as_str(), second.since_time), ("this node has no CRI socket", first.since_time));
+        assert_eq!((first.reason_message, second.reason_message), (None, Some(no_socket)));
         board.set("cri", &Health::Ok);
         let third = status(&board, Source::Cri);
         assert_eq!((third.health(), third.reason.as_str()), (SourceHealth::Ok, ""));
@@ -203,7 +211,7 @@ mod tests {
     fn ready_means_that_deaths_can_be_seen() {
         let board = Board::default();
         assert!(!board.is_ready(false));
-        board.set("cgroups", &Health::Degraded("no inotify".into()));
+        board.set("cgroups", &Health::Degraded(Reason::quote("no inotify")));
         assert!(board.is_ready(false));
         assert!(!board.is_ready(true));
         board.set("cri", &Health::Ok);

@@ -13,7 +13,7 @@ use prost::Message;
 
 use crate::time::{nanoseconds, timestamp};
 
-/// Nodes that are remembered; twice the largest clusters that Kubernetes supports. About 3 KiB each, and by the bounds
+/// Nodes that are remembered; twice the largest clusters that Kubernetes supports. About 4 KiB each, and by the bounds
 /// of a report some 20 KiB more at most.
 const MAX_NODES: usize = 10_000;
 /// Minutes of pressure that are remembered of each node, at [`PressurePoint`]'s 16 bytes each.

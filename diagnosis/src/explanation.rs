@@ -13,7 +13,7 @@ use crate::{
     aspect::Aspect,
     case::{Closing, Subject},
     messages::{Message, explain},
-    observation::Source,
+    observation::{self, Source},
 };
 
 /// Steps that are kept: the latest.
@@ -81,7 +81,7 @@ pub struct Reported {
     /// What the rules knew of the end of a container.
     pub known: Vec<Message>,
     /// Sources that did not cover the moment, with the reason where one was reported.
-    pub missing: Vec<(Source, String)>,
+    pub missing: Vec<(Source, Option<observation::Reason>)>,
 }
 
 /// Why a revision was reported.
@@ -174,9 +174,9 @@ impl Step {
             Conclusion::Also(cause) => explain::rule_also(rule, *cause),
             Conclusion::Lacks(needs) => explain::rule_lacks(rule, needs.clone()),
         };
-        let of_source = |(source, reason): &(Source, String)| match reason.as_str() {
-            "" => explain::source_missing(source.name()),
-            reason => explain::source_missing_because(source.name(), reason),
+        let of_source = |(source, reason): &(Source, Option<observation::Reason>)| match reason {
+            None => explain::source_missing(source.name()),
+            Some(reason) => explain::source_missing_because(source.name(), reason.clone().phrase()),
         };
         let details = known.iter().cloned().chain(rules.iter().map(of_rule)).chain(missing.iter().map(of_source));
         let first = explain::step_reported(self.at, *revision, *cause, why);

@@ -3,7 +3,7 @@
 //! The messages of a diagnosis are rendered by the catalogues of this version. Where a message is missing, as in an old
 //! record, or not known, as in the record of a later version, the English text of the record stands in its place.
 
-use coroner_proto::v1::{Candidate, Diagnosis, Evidence, Gap, Message};
+use coroner_proto::v1::{Candidate, Diagnosis, Evidence, Gap, Message, SourceStatus, UnobservedCheck};
 
 use crate::{
     catalogue::{self, Place},
@@ -70,6 +70,16 @@ pub fn gap(gap: &Gap, language: Language) -> String {
     rendered(gap.text_message.as_ref(), &gap.text, language)
 }
 
+/// Why a source does not observe everything.
+pub fn source_reason(status: &SourceStatus, language: Language) -> String {
+    rendered(status.reason_message.as_ref(), &status.reason, language)
+}
+
+/// Why a check of the node is not made.
+pub fn check_reason(check: &UnobservedCheck, language: Language) -> String {
+    rendered(check.reason_message.as_ref(), &check.reason, language)
+}
+
 /// A message of this crate, as those of the catalogue of causes.
 pub fn message(message: &Message, language: Language) -> String {
     CATALOGUE.render(message, language).unwrap_or_else(|| message.id.clone())
@@ -78,4 +88,24 @@ pub fn message(message: &Message, language: Language) -> String {
 fn rendered(message: Option<&Message>, english: &str, language: Language) -> String {
     let wanted = message.filter(|_| language != Language::English);
     wanted.and_then(|message| CATALOGUE.render(message, language)).unwrap_or_else(|| english.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::messages::health;
+
+    #[test]
+    fn a_reason_without_a_message_or_with_an_unknown_one_is_its_english_text() {
+        let status = |reason_message: Option<Message>| {
+            let status = SourceStatus { reason: "not started yet".into(), reason_message, ..SourceStatus::default() };
+            [Language::English, Language::Chinese].map(|language| source_reason(&status, language))
+        };
+        assert_eq!(status(Some(health::health_not_started())), ["not started yet", "尚未启动"]);
+        assert_eq!(status(None), ["not started yet"; 2]);
+        assert_eq!(
+            status(Some(Message { id: "of_a_later_version".into(), arguments: vec![] })),
+            ["not started yet"; 2]
+        );
+    }
 }

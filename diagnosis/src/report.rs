@@ -7,6 +7,7 @@ use coroner_proto::v1::{Container, ContainerKind, Diagnosis, Node, Pod, Severity
 use jiff::Timestamp;
 use uuid::Uuid;
 
+pub(crate) use self::wording::cleaned;
 use crate::{
     aspect::Aspect,
     case::{ContainerFile, NodeFile, PodFile},

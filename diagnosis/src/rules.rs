@@ -38,7 +38,7 @@ use crate::{
     case::{ContainerFile, NodeFile},
     explanation::{self, Considered},
     messages::{Message, explain, memory as memory_texts},
-    observation::Source,
+    observation::{Reason, Source},
     redact,
     verdict::Verdict,
 };
@@ -105,10 +105,10 @@ pub(crate) fn known(node: &NodeFile, file: &ContainerFile) -> Vec<Message> {
 }
 
 /// Sources of the node that did not cover the end of a container, with the reason where they reported one.
-pub(crate) fn missing(node: &NodeFile, file: &ContainerFile) -> Vec<(Source, String)> {
+pub(crate) fn missing(node: &NodeFile, file: &ContainerFile) -> Vec<(Source, Option<Reason>)> {
     let Some(death) = Death::of(node, file) else { return Vec::new() };
     let missing = Source::OF_NODE.into_iter().filter(|source| !death.covered(*source));
-    missing.map(|source| (source, node.coverage.reason(source).to_owned())).collect()
+    missing.map(|source| (source, node.coverage.reason(source).cloned())).collect()
 }
 
 /// The last lines of the log of this instance, as far as they were read, else of its termination message.

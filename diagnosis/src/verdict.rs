@@ -6,7 +6,7 @@ use coroner_proto::v1::{Cause, Confidence, Exit, Memory, Message, Process, StopR
 use jiff::Timestamp;
 
 use crate::{
-    observation::{Source, cri::Pod},
+    observation::{Reason, Source, cri::Pod},
     redact,
 };
 
@@ -49,6 +49,15 @@ impl From<&String> for Statement {
 impl From<Message> for Statement {
     fn from(message: Message) -> Self {
         Self::Message(message)
+    }
+}
+
+impl From<&Reason> for Statement {
+    fn from(reason: &Reason) -> Self {
+        match reason {
+            Reason::Quote(text) => text.into(),
+            Reason::Message(message) => message.clone().into(),
+        }
     }
 }
 

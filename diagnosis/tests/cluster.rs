@@ -9,7 +9,7 @@ use std::{
 use coroner_diagnosis::{
     cluster::ClusterExaminer,
     observation::{
-        Fact, Health, Observation, Source,
+        Fact, Health, Observation, Reason, Source,
         kube::{
             Change, Condition, Container, Controller, Deletion, Endpoint, EndpointSlice, Event, Kind, Meta, Node,
             Object, Pod, Port, Reference, Service, ServicePort, TargetPort, Workload,
@@ -408,7 +408,7 @@ fn what_cannot_be_decided_while_pods_are_not_watched_stays_as_it_was() {
     examiner.pass(60_000);
     let wrong: BTreeMap<_, _> = [("ns-0/svc-0".to_owned(), Cause::ServiceWithoutEndpoints)].into();
     assert_eq!(examiner.open(), wrong);
-    examiner.observe(Fact::Health(Source::Api(Kind::Pods), Health::Degraded("broken".to_owned())));
+    examiner.observe(Fact::Health(Source::Api(Kind::Pods), Health::Degraded(Reason::quote("broken"))));
     let changed = Service { headless: true, ..service };
     examiner.put(Object::Service(Box::new(changed)));
     examiner.pass(60_000);

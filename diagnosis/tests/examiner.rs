@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use coroner_diagnosis::{
     examiner::Examiner,
     observation::{
-        Fact, Gap, GapReason, Health, Observation, Source,
+        Fact, Gap, GapReason, Health, Observation, Reason, Source,
         cgroup::{Limit, Sample},
         containerd::{TaskEvent, TaskEventKind},
         cri::{Container, ContainerId, Pod, Sandbox, State},
@@ -304,7 +304,7 @@ fn a_limit_that_was_not_set_yet_is_not_missing() {
 
 #[test]
 fn where_no_runtime_can_be_asked_the_oldest_process_is_the_main_one() {
-    let absent = |source| seen(-10_000, Fact::Health(source, Health::Absent("no socket".to_owned())));
+    let absent = |source| seen(-10_000, Fact::Health(source, Health::Absent(Reason::quote("no socket"))));
     let mut observations = vec![absent(Source::Cri), absent(Source::Containerd)];
     observations.push(seen(-10_000, Fact::Health(Source::KernelLog, Health::Ok)));
     observations.extend([process(900, 4243, 9), process(900, MAIN, 7)]);
@@ -551,7 +551,7 @@ fn a_kill_is_reported_once_whether_its_line_is_read_at_once_or_late() {
         for line in [5_010, 5_900] {
             for gap in [false, true] {
                 let mut observations = node(EVERYBODY);
-                let degraded = Health::Degraded("read once a second".into());
+                let degraded = Health::Degraded(Reason::quote("read once a second"));
                 observations.push(seen(since, Fact::Health(Source::KernelLog, degraded)));
                 observations.extend(well.then(|| seen(since, Fact::Health(Source::KernelLog, Health::Ok))));
                 observations.push(process(4_900, 150, 1));

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use coroner_diagnosis::{observation::Health, text};
+use coroner_diagnosis::{messages::health, observation::Health};
 use futures::{Stream, StreamExt as _, stream};
 use kube::{
     Api,
@@ -14,9 +14,6 @@ use kube::{
 use serde::de::DeserializeOwned;
 
 use crate::doubt::doubted;
-
-/// Longest reason of a health, in bytes.
-const REASON: usize = 400;
 
 /// A change of an object, or of the health of its watch.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,10 +74,9 @@ fn broken(resource: &str, error: &Error) -> Health {
         Error::WatchError(status) => status.code,
         _ => 0,
     };
-    let reason = |text: String| text::clean(&text, REASON);
     match code {
-        401 | 403 => Health::Absent(reason(format!("not allowed to list and watch {}: {error}", resource))),
-        404 => Health::Absent(reason(format!("the API server has no {}", resource))),
-        _ => Health::Degraded(reason(format!("watching {}: {error}", resource))),
+        401 | 403 => Health::Absent(health::health_watch_refused(resource, error.to_string()).into()),
+        404 => Health::Absent(health::health_watch_unknown(resource).into()),
+        _ => Health::Degraded(health::health_watch_broken(resource, error.to_string()).into()),
     }
 }

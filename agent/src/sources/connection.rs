@@ -7,7 +7,10 @@
 
 use std::time::Duration;
 
-use coroner_diagnosis::observation::{GapReason, Health};
+use coroner_diagnosis::{
+    messages::health,
+    observation::{GapReason, Health, Reason},
+};
 use coroner_runtime::{
     backoff::{Backoff, jittered},
     error::chain,
@@ -101,6 +104,23 @@ impl RuntimeError {
         }
     }
 
+    /// The same for people, in each language.
+    pub(super) fn reason(&self) -> Reason {
+        Reason::from(match self {
+            Self::Connect { endpoint, source } => health::health_cannot_connect(endpoint, chain(source)),
+            Self::NoSocket(daemon) => health::health_no_socket(daemon),
+            Self::Off(daemon) => health::health_switched_off(daemon),
+            Self::Deadline { call, limit } => health::health_no_answer(call, *limit),
+            Self::Call { call, status } => {
+                let error = format!("{}: {}", status.code().description(), status.message());
+                health::health_call_failed(call, error)
+            }
+            Self::Docker { call, reason } => health::health_call_failed(call, reason),
+            Self::Ended(stream) => health::health_stream_ended(stream),
+            Self::Reader(stream) => health::health_reader_failed(stream),
+        })
+    }
+
     /// Whether asking again soon is of no use: it is not that kind of runtime, or not for us.
     fn is_lasting(&self) -> bool {
         matches!(self, Self::Off(_))
@@ -172,7 +192,7 @@ impl Connection {
         if self.stood {
             self.lost_since.get_or_insert_with(|| self.outlet.contact());
         }
-        self.outlet.health(Health::Absent(chain(error))).await;
+        self.outlet.health(Health::Absent(error.reason())).await;
         let delay = if error.is_lasting() { jittered(LASTING_DELAY) } else { self.delays.next() };
         tokio::time::sleep(delay).await;
     }

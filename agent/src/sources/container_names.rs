@@ -14,9 +14,12 @@ use std::{
     time::Duration,
 };
 
-use coroner_diagnosis::observation::{
-    Fact, GapReason, Health, Source,
-    cri::{ContainerId, Pod},
+use coroner_diagnosis::{
+    messages::health,
+    observation::{
+        Fact, GapReason, Health, Source,
+        cri::{ContainerId, Pod},
+    },
 };
 use jiff::Timestamp;
 use nix::{
@@ -26,7 +29,7 @@ use nix::{
 
 use super::{
     site::Site,
-    worker::{End, Worker},
+    worker::{End, Worker, unreadable},
 };
 
 /// Links that are read of one listing. The kubelet keeps two of each container, and runs 110 pods unless configured
@@ -46,18 +49,16 @@ pub fn spawn(site: &Site, directory: PathBuf) {
 
 fn watch(worker: &mut Worker, directory: &Path) -> Result<Infallible, End> {
     let inotify =
-        Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).map_err(End::failed("starting inotify"))?;
+        Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).map_err(End::failed("inotify_init1"))?;
     let mask = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_ONLYDIR;
-    inotify.add_watch(directory, mask).map_err(|error| End::Absent(format!("{}: {error}", directory.display())))?;
+    inotify.add_watch(directory, mask).map_err(|error| End::absent(unreadable(directory, &error)))?;
     // Listed after it is watched: what comes later is an event, what came before is in the list.
     let mut unknown = list(worker, directory)?;
     let mut complete = Timestamp::now();
     loop {
         worker.health(match unknown {
             0 => Health::Ok,
-            n => Health::Degraded(format!(
-                "{n} containers stay nameless: their log's name is cut, or there are too many"
-            )),
+            n => Health::Degraded(health::health_nameless(n).into()),
         })?;
         if !worker.readable(inotify.as_fd(), (unknown > 0).then_some(RECOUNT))? {
             unknown = count_unknown(directory)?;
@@ -67,7 +68,7 @@ fn watch(worker: &mut Worker, directory: &Path) -> Result<Infallible, End> {
             Ok(events) => {
                 for event in events {
                     if event.mask.contains(AddWatchFlags::IN_IGNORED) {
-                        return Err(End::Absent(format!("{} was removed", directory.display())));
+                        return Err(End::absent(health::health_removed(directory.display().to_string())));
                     } else if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
                         // Everything that exists is reported again; what came and went meanwhile is lost.
                         let to = Timestamp::now();
@@ -79,7 +80,7 @@ fn watch(worker: &mut Worker, directory: &Path) -> Result<Infallible, End> {
                 }
             }
             Err(Errno::EAGAIN | Errno::EINTR) => {}
-            Err(error) => return Err(End::failed("reading inotify")(error)),
+            Err(error) => return Err(End::failed("read inotify")(error)),
         }
         complete = Timestamp::now();
     }
@@ -87,10 +88,9 @@ fn watch(worker: &mut Worker, directory: &Path) -> Result<Infallible, End> {
 
 /// Reports all existing links; returns how many stay unknown.
 fn list(worker: &Worker, directory: &Path) -> Result<usize, End> {
-    let action = || format!("listing {}", directory.display());
     let mut unknown = 0;
-    for (n, entry) in fs::read_dir(directory).map_err(End::failed(action()))?.enumerate() {
-        let entry = entry.map_err(End::failed(action()))?;
+    for (n, entry) in fs::read_dir(directory).map_err(End::unreadable(directory))?.enumerate() {
+        let entry = entry.map_err(End::unreadable(directory))?;
         unknown += if n < CAPACITY { report(worker, directory, &entry.file_name())? } else { 1 };
     }
     Ok(unknown)
@@ -98,7 +98,7 @@ fn list(worker: &Worker, directory: &Path) -> Result<usize, End> {
 
 /// How many of those that are there stay unknown.
 fn count_unknown(directory: &Path) -> Result<usize, End> {
-    let entries = fs::read_dir(directory).map_err(End::failed(format!("listing {}", directory.display())))?;
+    let entries = fs::read_dir(directory).map_err(End::unreadable(directory))?;
     let is_unknown = |(n, name): &(usize, Option<String>)| {
         let parsed = name.as_deref().and_then(|name| Link::parse(name, Path::new("")));
         *n >= CAPACITY || parsed == Some(Link::Cut)

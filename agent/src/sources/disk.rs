@@ -12,16 +12,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use coroner_diagnosis::observation::{
-    Fact, Health, Source,
-    disk::{FileSystem, Role},
+use coroner_diagnosis::{
+    messages::{Message, health},
+    observation::{
+        Fact, Health, Source,
+        disk::{FileSystem, Role},
+    },
 };
 use coroner_proto::v1 as wire;
 use nix::{errno::Errno, sys::statvfs::statvfs};
 
 use super::{
     site::Site,
-    worker::{End, Worker},
+    worker::{End, Worker, unreadable},
 };
 use crate::report::NodeState;
 
@@ -61,12 +64,11 @@ fn watch(worker: &mut Worker, looks: &mut [Look], state: &NodeState) -> Result<I
                 }
                 Ok(None) => {}
                 Err(complaint) => {
-                    complaints.insert(look.place.path.display().to_string(), complaint);
+                    complaints.insert(look.place.path.clone(), complaint);
                 }
             }
         }
-        let all =
-            complaints.iter().map(|(path, complaint)| format!("{path}: {complaint}")).collect::<Vec<_>>().join("; ");
+        let complaints: Vec<_> = complaints.into_values().collect();
         let count = seen.len();
         state.update(|report| {
             let before = std::mem::replace(&mut report.pressure.get_or_insert_default().file_systems, seen);
@@ -76,10 +78,10 @@ fn watch(worker: &mut Worker, looks: &mut [Look], state: &NodeState) -> Result<I
             }
         });
         worker.health(match (count, complaints.is_empty()) {
-            (0, _) if all.is_empty() => Health::Absent("no directory of the kubelet or a runtime is there".to_owned()),
-            (0, _) => Health::Absent(all),
+            (0, true) => Health::Absent(health::health_no_file_system().into()),
+            (0, false) => Health::Absent(health::health_each(complaints).into()),
             (_, true) => Health::Ok,
-            (_, false) => Health::Degraded(all),
+            (_, false) => Health::Degraded(health::health_each(complaints).into()),
         })?;
         worker.pause(INTERVAL)?;
     }
@@ -98,7 +100,7 @@ fn on_the_wire(found: &FileSystem) -> wire::FileSystem {
 }
 
 /// The answer of one statvfs(2); `Ok(None)` where there is no such directory.
-type Answer = Result<Option<FileSystem>, String>;
+type Answer = Result<Option<FileSystem>, Message>;
 
 #[derive(Debug)]
 struct Look {
@@ -115,15 +117,15 @@ impl Look {
 
     /// Asks, unless the last question is still without an answer.
     fn take(&mut self, ask: fn(&Place) -> Answer) -> Answer {
-        let hung = || Err("does not answer".to_owned());
+        let path = self.place.path.display().to_string();
         let answer = match self.pending.take() {
             Some(pending) => match pending.try_recv() {
                 Ok(answer) => return answer,
                 Err(TryRecvError::Empty) => {
                     self.pending = Some(pending);
-                    return hung();
+                    return Err(health::health_file_system_silent(path));
                 }
-                Err(TryRecvError::Disconnected) => return Err("its thread panicked".to_owned()),
+                Err(TryRecvError::Disconnected) => return Err(health::health_file_system_panicked(path)),
             },
             None => {
                 let (sender, receiver) = sync_channel(1);
@@ -132,7 +134,7 @@ impl Look {
                     let _no_receiver = sender.send(ask(&place));
                 });
                 if let Err(error) = started {
-                    return Err(format!("no thread for it: {error}"));
+                    return Err(health::health_file_system_no_thread(path, error.to_string()));
                 }
                 receiver
             }
@@ -141,9 +143,9 @@ impl Look {
             Ok(answer) => answer,
             Err(RecvTimeoutError::Timeout) => {
                 self.pending = Some(answer);
-                hung()
+                Err(health::health_file_system_silent(path))
             }
-            Err(RecvTimeoutError::Disconnected) => Err("its thread panicked".to_owned()),
+            Err(RecvTimeoutError::Disconnected) => Err(health::health_file_system_panicked(path)),
         }
     }
 
@@ -167,7 +169,7 @@ fn statvfs_of(place: &Place) -> Answer {
     let found = match statvfs(&place.path) {
         Ok(found) => found,
         Err(Errno::ENOENT) => return Ok(None),
-        Err(error) => return Err(error.to_string()),
+        Err(error) => return Err(unreadable(&place.path, &error)),
     };
     let size = found.fragment_size();
     Ok(Some(FileSystem {
@@ -242,9 +244,10 @@ mod tests {
         let dead = DEAD.lock().unwrap();
         let mut look = Look::new(Place { role: Role::Node, path: "/".into() });
         let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
-        assert_eq!(look.take(ask), Err("does not answer".to_owned()));
+        let silent = || Err(health::health_file_system_silent("/"));
+        assert_eq!(look.take(ask), silent());
         let before = threads();
-        assert_eq!(look.take(ask), Err("does not answer".to_owned()));
+        assert_eq!(look.take(ask), silent());
         assert!(threads() <= before, "no second thread waits");
         drop(dead);
         let answered = || look.take(ask).is_ok_and(|found| found.is_some());

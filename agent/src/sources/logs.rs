@@ -15,6 +15,7 @@ use std::{
 };
 
 use coroner_diagnosis::{
+    messages::{Message, health},
     observation::{
         Fact, GapReason, Health, Observation, Source,
         cri::{Container, Pod},
@@ -119,7 +120,7 @@ struct Reader {
 impl Reader {
     async fn serve(mut self, wanted: &mut mpsc::Receiver<Wanted>) {
         if self.lines == 0 {
-            self.outlet.health(Health::Absent("switched off: no line of a log leaves the node".to_owned())).await;
+            self.outlet.health(Health::Absent(health::health_logs_off().into())).await;
             while wanted.recv().await.is_some() {}
             return pending().await;
         }
@@ -152,8 +153,8 @@ impl Reader {
         let directory = Arc::clone(&self.directory);
         match self.in_time(move || directory.is_dir()).await {
             Ok(true) => Health::Ok,
-            Ok(false) => Health::Absent(format!("{}: no such directory", self.directory.display())),
-            Err(reason) => Health::Degraded(reason),
+            Ok(false) => Health::Absent(health::health_no_directory(self.directory.display().to_string()).into()),
+            Err(reason) => Health::Degraded(reason.into()),
         }
     }
 
@@ -168,22 +169,22 @@ impl Reader {
                 return Health::Ok;
             }
             Ok(Ok(None)) => return self.look().await,
-            Ok(Err(error)) => format!("reading a container's log: {error}"),
+            Ok(Err(error)) => health::health_log_unreadable(error.to_string()),
             Err(reason) => reason,
         };
         self.failed = Some(wanted);
-        Health::Degraded(reason)
+        Health::Degraded(reason.into())
     }
 
     /// Does on a thread what may wait for a file system.
-    async fn in_time<T: Send + 'static>(&mut self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
-        let late = || format!("the file system of {} has not answered within {DEADLINE:?}", self.directory.display());
+    async fn in_time<T: Send + 'static>(&mut self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Message> {
+        let late = || health::health_logs_late(self.directory.display().to_string(), DEADLINE);
         if self.late.as_ref().is_some_and(|late| !late.is_finished()) {
             return Err(late());
         }
         let mut working = spawn_blocking(work);
         match timeout(DEADLINE, &mut working).await {
-            Ok(done) => done.map_err(|_| "reading a container's log panicked".to_owned()),
+            Ok(done) => done.map_err(|_| health::health_log_panicked()),
             Err(_) => {
                 let reason = late();
                 self.late = Some(working.abort_handle());

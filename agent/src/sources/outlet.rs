@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
-use coroner_diagnosis::observation::{Fact, Gap, GapReason, Health, Observation, Source};
+use coroner_diagnosis::observation::{Fact, Gap, GapReason, Health, Observation, Reason, Source};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
@@ -106,8 +106,8 @@ impl Outlet {
 
     /// The source's task has ended, whatever the reason: the source is degraded from now on, and may have lost what it
     /// was handling, or was to handle, since its last contact.
-    pub(crate) async fn fell(&self, reason: &str) {
-        self.health(Health::Degraded(format!("its task is started again: {reason}"))).await;
+    pub(crate) async fn fell(&self, reason: Reason) {
+        self.health(Health::Degraded(reason)).await;
         let now = Timestamp::now();
         let gap = self.gap(GapReason::Disconnected, self.contact().min(now), now, None);
         let _closed = self.sender.send(gap).await;
@@ -151,7 +151,7 @@ mod tests {
         for health in [Health::Ok, Health::Ok] {
             outlet.clone().health(health).await;
         }
-        outlet.fell("it panicked: a fault").await;
+        outlet.fell(Reason::quote("a fault")).await;
         outlet.health(Health::Ok).await;
         drop(outlet);
         let mut facts = Vec::new();
@@ -160,7 +160,10 @@ mod tests {
         }
         let [first, fall, gap, back] = facts.as_slice() else { panic!("{facts:?}") };
         assert_eq!((first, back), (&Fact::Health(Source::Cri, Health::Ok), &Fact::Health(Source::Cri, Health::Ok)));
-        assert!(matches!(fall, Fact::Health(_, Health::Degraded(reason)) if reason.contains("a fault")), "{fall:?}");
+        assert!(
+            matches!(fall, Fact::Health(_, Health::Degraded(reason)) if *reason == Reason::quote("a fault")),
+            "{fall:?}"
+        );
         assert!(matches!(gap, Fact::Gap(gap) if gap.from == start && gap.to >= start), "{gap:?}");
     }
 }

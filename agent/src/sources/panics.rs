@@ -11,7 +11,7 @@ use std::{
 
 use coroner_diagnosis::{
     observation::{
-        Fact, Health, Observation, Source,
+        Fact, Health, Observation, Reason, Source,
         containerd::{TaskEvent, TaskEventKind},
         cri::{Container, ContainerId, Pod, Sandbox, State},
     },
@@ -29,7 +29,7 @@ fn story(seen: &[Observation], source: Source) -> Vec<String> {
         .filter_map(|observation| match &observation.fact {
             Fact::Health(of, health) if *of == source => Some(match health {
                 Health::Ok => "ok".to_owned(),
-                Health::Degraded(reason) | Health::Absent(reason) => reason.clone(),
+                Health::Degraded(reason) | Health::Absent(reason) => reason.text(),
             }),
             Fact::Gap(gap) if gap.source == source => {
                 assert!(gap.from <= gap.to);
@@ -86,12 +86,12 @@ async fn a_source_on_a_thread_is_run_again_after_failures_and_panics() {
         .start(Source::Procfs, |site| {
             let outlet = site.outlet(Source::Procfs);
             site.thread(&outlet, move |worker| match runs.fetch_add(1, Ordering::Relaxed) {
-                0 => Err(End::Absent("not there".to_owned())),
+                0 => Err(End::absent(Reason::quote("not there"))),
                 1 => panic!("a fault"),
                 _ => {
                     worker.health(Health::Ok)?;
                     worker.health(Health::Ok)?;
-                    worker.health(Health::Degraded("half".to_owned()))?;
+                    worker.health(Health::Degraded(Reason::quote("half")))?;
                     worker.pause(std::time::Duration::from_hours(1))?;
                     unreachable!("an hour is longer than this test")
                 }
@@ -99,7 +99,9 @@ async fn a_source_on_a_thread_is_run_again_after_failures_and_panics() {
         })
         .await;
     running
-        .until(|seen| (seen.fact == Fact::Health(Source::Procfs, Health::Degraded("half".to_owned()))).then_some(()))
+        .until(|seen| {
+            (seen.fact == Fact::Health(Source::Procfs, Health::Degraded(Reason::quote("half")))).then_some(())
+        })
         .await;
     let panicked = "its task is started again: it panicked: a fault";
     assert_eq!(story(&running.seen, Source::Procfs), ["not there", panicked, "gap", "ok", "half"]);

@@ -10,9 +10,7 @@ pub(crate) mod process;
 use std::{
     collections::HashSet,
     convert::Infallible,
-    fmt::Display,
     fs,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -26,7 +24,7 @@ use procfs::{FromRead, LoadAverage, Meminfo};
 use self::process::Processes;
 use super::{
     site::Site,
-    worker::{End, Worker},
+    worker::{End, Worker, unreadable},
 };
 use crate::host::HostRoot;
 
@@ -96,22 +94,20 @@ fn run(worker: &mut Worker, host: &HostRoot, connector: &Connector) -> Result<In
 
 fn node_memory(host: &HostRoot) -> Result<NodeMemory, End> {
     let path = host.proc.join("meminfo");
-    let memory =
-        Meminfo::from_file(&path).map_err(|error| End::Absent(format!("reading {}: {error}", path.display())))?;
+    let memory = Meminfo::from_file(&path).map_err(|error| End::absent(unreadable(&path, &error)))?;
     // Since 3.14; before that, what is free is the least that can be had.
     Ok(NodeMemory { total: memory.mem_total, available: memory.mem_available.unwrap_or(memory.mem_free) })
 }
 
 /// As the kubelet counts them for `pid.available` (`pkg/kubelet/stats/pidlimit/pidlimit_linux.go`).
 fn pids(host: &HostRoot) -> Result<Pids, End> {
-    let absent = |path: &Path, error: &dyn Display| End::Absent(format!("reading {}: {error}", path.display()));
     let limit = |name: &str| {
         let path = host.proc.join("sys/kernel").join(name);
-        let text = fs::read_to_string(&path).map_err(|error| absent(&path, &error))?;
-        text.trim_ascii().parse::<u64>().map_err(|error| absent(&path, &error))
+        let text = fs::read_to_string(&path).map_err(|error| End::absent(unreadable(&path, &error)))?;
+        text.trim_ascii().parse::<u64>().map_err(|error| End::absent(unreadable(&path, &error)))
     };
     let path = host.proc.join("loadavg");
-    let load = LoadAverage::from_file(&path).map_err(|error| absent(&path, &error))?;
+    let load = LoadAverage::from_file(&path).map_err(|error| End::absent(unreadable(&path, &error)))?;
     Ok(Pids { max: limit("pid_max")?.min(limit("threads-max")?), current: load.max.into() })
 }
 

@@ -13,9 +13,12 @@ mod tracefs;
 
 use std::convert::Infallible;
 
-use coroner_diagnosis::observation::{
-    Fact, Observation, Source,
-    trace::{Signal, TraceEventKind},
+use coroner_diagnosis::{
+    messages::health,
+    observation::{
+        Fact, Observation, Source,
+        trace::{Signal, TraceEventKind},
+    },
 };
 use jiff::Timestamp;
 
@@ -37,7 +40,7 @@ fn run(worker: &mut Worker, host: &HostRoot) -> Result<Infallible, End> {
         Err(refusal) => refusal,
     };
     tracefs::run(worker, host).map_err(|end| match end {
-        End::Absent(reason) => End::Absent(format!("{refusal}; {reason}")),
+        End::Absent(reason) => End::absent(health::health_both(refusal.reason().phrase(), reason.phrase())),
         end => end,
     })
 }

@@ -9,8 +9,14 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use coroner_diagnosis::observation::{Observation, Source};
-use coroner_runtime::tasks::{Ending, Group, Need, caught};
+use coroner_diagnosis::{
+    messages::health,
+    observation::{Observation, Reason, Source},
+};
+use coroner_runtime::{
+    error::chain,
+    tasks::{Ending, Group, Need, NoThread, Panicked, caught},
+};
 use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -31,8 +37,24 @@ pub struct Site {
 
 /// Why a source's task ended.
 #[derive(Debug, Error)]
-#[error("{0}")]
-struct Ended(String);
+enum Fall {
+    #[error("it ended")]
+    Ended,
+    #[error("{0}")]
+    Failed(String),
+    #[error(transparent)]
+    Panicked(Panicked),
+}
+
+impl Fall {
+    fn reason(&self) -> Reason {
+        Reason::from(match self {
+            Self::Ended => health::health_restarted_ended(),
+            Self::Failed(error) => health::health_restarted(error),
+            Self::Panicked(panicked) => health::health_restarted_panicked(panicked.message()),
+        })
+    }
+}
 
 impl Site {
     /// Sources in this group, which send into this channel.
@@ -73,7 +95,7 @@ impl Site {
             let run = Box::pin(run());
             async move {
                 match stop.run_until_cancelled(run).await {
-                    Some(ended) => ended.failure(),
+                    Some(ended) => ended.failure().map(Fall::Failed),
                     None => None,
                 }
             }
@@ -88,7 +110,12 @@ impl Site {
         let (run, of, readers) = (Arc::new(Mutex::new(run)), outlet.clone(), self.readers.clone());
         self.supervise(outlet.source().name(), std::slice::from_ref(outlet), move |stop| {
             let run = worker::run_on_thread(of.clone(), Arc::clone(&run), readers.clone(), stop);
-            async { run.await.failure() }
+            async {
+                run.await.err().map(|error| match error {
+                    NoThread::Panicked(panicked) => Fall::Panicked(panicked),
+                    NoThread::Refused(_) => Fall::Failed(chain(&error)),
+                })
+            }
         });
     }
 
@@ -98,21 +125,21 @@ impl Site {
         outlets: &[Outlet],
         mut run: impl FnMut(CancellationToken) -> R + Send + 'static,
     ) where
-        R: Future<Output = Option<String>> + Send + 'static,
+        R: Future<Output = Option<Fall>> + Send + 'static,
     {
         let outlets = outlets.to_vec();
         self.group.restarting(name, Need::Optional, move |stop| {
             let (run, outlets) = (Box::pin(run(stop.clone())), outlets.clone());
             async move {
-                let reason = match caught(run).await {
+                let fall = match caught(run).await {
                     Ok(None) if stop.is_cancelled() => return Ok(()),
-                    Ok(failure) => failure.unwrap_or_else(|| "it ended".to_owned()),
-                    Err(panicked) => panicked.to_string(),
+                    Ok(fall) => fall.unwrap_or(Fall::Ended),
+                    Err(panicked) => Fall::Panicked(panicked),
                 };
                 for outlet in &outlets {
-                    outlet.fell(&reason).await;
+                    outlet.fell(fall.reason()).await;
                 }
-                Err(Ended(reason))
+                Err(fall)
             }
         });
     }

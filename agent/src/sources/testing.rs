@@ -172,3 +172,12 @@ pub(crate) fn elsewhere(wrapper: &[&str], test: &str) -> String {
     assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
     printed
 }
+
+/// The health as `Absent(why)`, for what another process prints.
+pub(crate) fn shown(health: &Health) -> String {
+    match health {
+        Health::Ok => "Ok".to_owned(),
+        Health::Degraded(reason) => format!("Degraded({reason})"),
+        Health::Absent(reason) => format!("Absent({reason})"),
+    }
+}

@@ -3,13 +3,13 @@
 //!
 //! It needs CAP_PERFMON, and tracefs to be mounted, read-only at least.
 
-use std::{ffi::CString, fs, io, os::fd::AsFd, time::Duration};
+use std::{ffi::CString, fs, io, os::fd::AsFd, path::Path, time::Duration};
 
-use coroner_diagnosis::observation::trace::Format;
+use coroner_diagnosis::{messages::health, observation::trace::Format};
 use coroner_sys::perf::{Record, Ring, Tracepoint};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
-use super::worker::{End, Worker};
+use super::worker::{End, Worker, unreadable};
 use crate::host::HostRoot;
 
 /// Which CPUs there are; the same in every mount namespace.
@@ -39,7 +39,7 @@ impl Events {
 
     /// Begins to watch CPUs that have come, and ends to watch those that have gone. False if none has.
     pub(crate) fn follow_cpus(&mut self) -> Result<bool, End> {
-        let cpus = fs::read_to_string(ONLINE).map_err(End::failed(format!("reading {ONLINE}")))?;
+        let cpus = fs::read_to_string(ONLINE).map_err(End::unreadable(Path::new(ONLINE)))?;
         if cpus == self.cpus {
             return Ok(false);
         }
@@ -79,9 +79,9 @@ impl Events {
 pub(crate) fn find(host: &HostRoot, name: &str, filter: Option<&str>) -> Result<(Tracepoint, Format), End> {
     let dirs = ["kernel/tracing", "kernel/debug/tracing"].map(|dir| host.sys.join(dir));
     let tracefs = dirs.iter().find(|dir| dir.join("events").is_dir());
-    let tracefs = tracefs.ok_or_else(|| End::Absent(format!("no tracefs at {}", dirs[0].display())))?;
+    let tracefs = tracefs.ok_or_else(|| End::absent(health::health_no_tracefs(dirs[0].display().to_string())))?;
     let file = tracefs.join("events").join(name).join("format");
-    let absent = |error: &dyn std::fmt::Display| End::Absent(format!("{}: {error}", file.display()));
+    let absent = |error: &dyn std::fmt::Display| End::absent(unreadable(&file, error));
     let format = fs::read_to_string(&file).map_err(|error| absent(&error))?;
     let format = Format::parse(&format).map_err(|error| absent(&error))?;
     let filter = filter.map(CString::new).transpose().map_err(|error| absent(&error))?;
@@ -89,7 +89,7 @@ pub(crate) fn find(host: &HostRoot, name: &str, filter: Option<&str>) -> Result<
 }
 
 fn refused(error: &io::Error) -> End {
-    End::Absent(format!("perf_event_open: {error} (it needs CAP_PERFMON)"))
+    End::absent(health::health_no_perf(error.to_string()))
 }
 
 /// `0-3,8`

@@ -3,16 +3,20 @@
 use std::{
     cell::Cell,
     convert::Infallible,
+    fmt::Display,
     io,
     os::fd::{AsFd, BorrowedFd},
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use coroner_diagnosis::observation::{Fact, Health, Observation};
+use coroner_diagnosis::{
+    messages::{Message, health},
+    observation::{Fact, Health, Observation, Reason},
+};
 use coroner_runtime::{
     backoff::Backoff,
-    error::chain,
     tasks::{NoThread, on_thread},
 };
 use jiff::Timestamp;
@@ -42,23 +46,46 @@ pub(crate) enum End {
     Stopped,
     /// The node does not have the interface, or does not let the agent use it.
     #[error("{0}")]
-    Absent(String),
+    Absent(Reason),
     /// It worked or should have.
-    #[error("{action}: {error}")]
-    Failed {
-        /// What was being done to what.
-        action: String,
-        /// What came of it.
-        error: io::Error,
-    },
+    #[error("{0}")]
+    Failed(Reason),
 }
 
 impl End {
-    /// For `map_err`: what was being done when the error came.
-    pub(crate) fn failed<E: Into<io::Error>>(action: impl Into<String>) -> impl FnOnce(E) -> Self {
-        let action = action.into();
-        |error| Self::Failed { action, error: error.into() }
+    /// The node does not have the interface, or does not let the agent use it.
+    pub(crate) fn absent(reason: impl Into<Reason>) -> Self {
+        Self::Absent(reason.into())
     }
+
+    /// For `map_err`: the call that failed.
+    pub(crate) fn failed<E: Into<io::Error>>(call: &'static str) -> impl FnOnce(E) -> Self {
+        move |error| {
+            let error: io::Error = error.into();
+            Self::Failed(health::health_call_failed(call, error.to_string()).into())
+        }
+    }
+
+    /// For `map_err`: the file or directory that could not be read.
+    pub(crate) fn unreadable<E: Into<io::Error>>(path: &Path) -> impl FnOnce(E) -> Self {
+        move |error| {
+            let error: io::Error = error.into();
+            Self::Failed(unreadable(path, &error).into())
+        }
+    }
+
+    /// The end as the reason of something else.
+    pub(crate) fn reason(self) -> Reason {
+        match self {
+            Self::Stopped => Reason::quote(self.to_string()),
+            Self::Absent(reason) | Self::Failed(reason) => reason,
+        }
+    }
+}
+
+/// Why a file or directory could not be read.
+pub(crate) fn unreadable(path: &Path, error: &dyn Display) -> Message {
+    health::health_unreadable(path.display().to_string(), error.to_string())
 }
 
 /// What the thread of a source works with: its outlet, its stop signal and its wake-ups.
@@ -114,7 +141,7 @@ where
             Ok(never) => match never {},
             Err(End::Stopped) => return Ok(()),
             Err(End::Absent(reason)) => Health::Absent(reason),
-            Err(failed @ End::Failed { .. }) => Health::Degraded(chain(&failed)),
+            Err(End::Failed(reason)) => Health::Degraded(reason),
         };
         if started.elapsed() >= GOOD_RUN {
             backoff.reset();
@@ -178,7 +205,7 @@ impl Worker {
         }
         let is_asked = fds[2].any() == Some(true);
         if is_asked {
-            self.ask.read().map_err(End::failed("reading an eventfd"))?;
+            self.ask.read().map_err(End::failed("read an eventfd"))?;
             self.asked.set(Some(Timestamp::now()));
         }
         Ok(is_asked || fds[1].any() == Some(true))
@@ -212,7 +239,7 @@ mod tests {
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                             worker.readable(reader.as_fd(), None)?;
                         }
-                        Err(error) => return Err(End::failed("reading")(error)),
+                        Err(error) => return Err(End::failed("read")(error)),
                     }
                 }
             });

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use coroner_diagnosis::{cluster::Scope, observation::kube::Kind};
+use coroner_diagnosis::{
+    cluster::Scope,
+    messages::{Message, health},
+    observation::kube::Kind,
+};
 use tokio::time::Instant;
 
 use crate::memory::{Limits, Memory};
@@ -40,13 +44,14 @@ impl Extent {
     }
 
     /// Why a kind is not watched, or not all of it.
-    pub(super) fn limitation(self, kind: Kind) -> Option<String> {
-        let (memory, _) = self.narrowed?;
-        let what = match (self.scope, kind) {
-            (None, _) | (_, Kind::Services | Kind::EndpointSlices | Kind::Ingresses) => "not watched",
-            (_, Kind::Pods) => "only pods without a node are watched",
-            _ => return None,
-        };
-        Some(format!("{what}: the aggregator used {memory} of its memory limit; raise the limit"))
+    pub(super) fn limitation(self, kind: Kind) -> Option<Message> {
+        let (Memory { used, limit }, _) = self.narrowed?;
+        match (self.scope, kind) {
+            (None, _) | (_, Kind::Services | Kind::EndpointSlices | Kind::Ingresses) => {
+                Some(health::health_unwatched(used, limit))
+            }
+            (_, Kind::Pods) => Some(health::health_unscheduled_only(used, limit)),
+            _ => None,
+        }
     }
 }

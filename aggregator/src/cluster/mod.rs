@@ -12,8 +12,15 @@ mod reporter;
 mod uid;
 mod watcher;
 
-use coroner_proto::v1::{SourceHealth, SubjectKind};
-use coroner_runtime::{error::chain, tasks::caught};
+use coroner_diagnosis::{
+    messages::{Message, health},
+    observation::Health,
+};
+use coroner_proto::v1::SubjectKind;
+use coroner_runtime::{
+    error::chain,
+    tasks::{Panicked, caught},
+};
 use kube::Client;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -32,10 +39,39 @@ use crate::{
 /// What this watch reports on.
 const KINDS: [SubjectKind; 4] = [SubjectKind::Pod, SubjectKind::Workload, SubjectKind::Service, SubjectKind::Ingress];
 
-/// Why the watch has ended.
+/// Why a watch has ended.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Failed(String);
+pub enum Failed {
+    /// Nothing is watched any more.
+    #[error("all watches have ended")]
+    Ended,
+    /// It cannot go on.
+    #[error("{0}")]
+    Error(String),
+    /// It has panicked.
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
+}
+
+impl Failed {
+    /// By the outcome of the task.
+    pub(crate) fn of(ended: Result<Result<(), ledger::Error>, Panicked>) -> Self {
+        match ended {
+            Ok(Ok(())) => Self::Ended,
+            Ok(Err(error)) => Self::Error(chain(&error)),
+            Err(panicked) => Self::Panicked(panicked),
+        }
+    }
+
+    /// The same for the sources that are degraded by it.
+    pub(crate) fn message(&self) -> Message {
+        match self {
+            Self::Ended => health::health_watch_restarted_ended(),
+            Self::Error(error) => health::health_watch_restarted(error),
+            Self::Panicked(panicked) => health::health_watch_restarted_panicked(panicked.message()),
+        }
+    }
+}
 
 /// Watches until stopped.
 ///
@@ -44,15 +80,13 @@ pub struct Failed(String);
 pub async fn run(intake: Intake, client: Client, stop: CancellationToken) -> Result<(), Failed> {
     let mut reporter = Reporter::new(intake.clone(), CLUSTER_WATCH);
     let watching = caught(watch(intake, client, &mut reporter));
-    let reason = match stop.run_until_cancelled(watching).await {
+    let failed = match stop.run_until_cancelled(watching).await {
         None => return Ok(()),
-        Some(Ok(Ok(()))) => "all watches have ended".to_owned(),
-        Some(Ok(Err(error))) => chain(&error),
-        Some(Err(panicked)) => panicked.to_string(),
+        Some(ended) => Failed::of(ended),
     };
-    reporter.degrade(&format!("the watch is started again: {reason}"));
+    reporter.degrade(failed.message());
     let _stopped = stop.run_until_cancelled(reporter.push()).await;
-    Err(Failed(reason))
+    Err(failed)
 }
 
 /// Watches as much as memory allows, until all watches have ended.
@@ -88,8 +122,9 @@ async fn watch(intake: Intake, client: Client, reporter: &mut Reporter) -> Resul
 /// Watches nothing until there may be memory for it.
 async fn nothing(reporter: &mut Reporter, extent: Extent, limits: &Limits) -> End {
     for kind in objects::WATCHED {
-        let reason = extent.limitation(kind).unwrap_or_default();
-        reporter.set_status(kind.name(), SourceHealth::Degraded, &reason);
+        if let Some(limitation) = extent.limitation(kind) {
+            reporter.set_status(kind.name(), &Health::Degraded(limitation.into()));
+        }
     }
     reporter.push().await;
     while !extent.may_widen(limits) {

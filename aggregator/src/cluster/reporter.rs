@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use coroner_diagnosis::{
+    messages::{Message, health},
+    observation::{Health, Reason},
+};
 use coroner_proto::v1::{
     Diagnosis, OutboxRecord, PushDiagnosesRequest, SourceHealth, SourceStatus, outbox_record::Record,
 };
@@ -46,12 +50,28 @@ impl Reporter {
     }
 
     /// Reports this of a source with the next push. True if it has changed.
-    pub(crate) fn set_status(&mut self, source: &str, health: SourceHealth, reason: &str) -> bool {
+    pub(crate) fn set_status(&mut self, source: &str, health: &Health) -> bool {
+        match health {
+            Health::Ok => self.set(source, SourceHealth::Ok, Default::default()),
+            Health::Degraded(reason) => self.set(source, SourceHealth::Degraded, reason.on_the_wire()),
+            Health::Absent(reason) => self.set(source, SourceHealth::Absent, reason.on_the_wire()),
+        }
+    }
+
+    /// Reports of a source that it has not listed its objects yet. True if that has changed.
+    pub(crate) fn set_not_listed(&mut self, source: &str) -> bool {
+        let reason = Reason::from(health::health_not_listed());
+        self.set(source, SourceHealth::Unspecified, reason.on_the_wire())
+    }
+
+    fn set(&mut self, source: &str, health: SourceHealth, reason: (String, Option<Message>)) -> bool {
+        let (reason, reason_message) = reason;
         let known = self.sources.iter_mut().find(|known| known.source == source);
         let status = SourceStatus {
             source: source.to_owned(),
             health: health.into(),
-            reason: reason.to_owned(),
+            reason,
+            reason_message,
             since_time: i64::try_from(Timestamp::now().as_nanosecond()).ok().map(crate::time::timestamp),
             gap_count: known.as_ref().map_or(0, |known| known.gap_count),
         };
@@ -70,10 +90,11 @@ impl Reporter {
     }
 
     /// All sources that were named so far are degraded.
-    pub(crate) fn degrade(&mut self, reason: &str) {
+    pub(crate) fn degrade(&mut self, reason: Message) {
+        let health = Health::Degraded(reason.into());
         let names: Vec<_> = self.sources.iter().map(|status| status.source.clone()).collect();
         for name in names {
-            self.set_status(&name, SourceHealth::Degraded, reason);
+            self.set_status(&name, &health);
         }
     }
 

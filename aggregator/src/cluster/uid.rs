@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use coroner_proto::v1::SourceHealth;
+use coroner_diagnosis::{
+    messages::health,
+    observation::{Health, Reason},
+};
 use coroner_runtime::{backoff::Backoff, error::chain};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client, Error};
@@ -40,23 +43,23 @@ pub(crate) async fn find(client: &Client, recorded: &str, reporter: &mut Reporte
                         "The ledger holds diagnoses of another cluster: they stay as they are"
                     );
                 }
-                reporter.set_status(SOURCE, SourceHealth::Ok, "");
+                reporter.set_status(SOURCE, &Health::Ok);
                 return uid;
             }
             Ok(Err(Error::Api(refusal)))
                 if matches!(refusal.code, 403 | 404) && (!recorded.is_empty() || began.elapsed() > ROLES) =>
             {
-                let reason = format!("cannot get namespace {KUBE_SYSTEM}, whose uid is the cluster's: {refusal}");
-                tracing::warn!(recorded, reason, "The uid of the cluster is not known");
-                reporter.set_status(SOURCE, SourceHealth::Absent, &reason);
+                let reason = Reason::from(health::health_cluster_uid_refused(KUBE_SYSTEM, refusal.to_string()));
+                tracing::warn!(recorded, %reason, "The uid of the cluster is not known");
+                reporter.set_status(SOURCE, &Health::Absent(reason));
                 return recorded.to_owned();
             }
-            Ok(Err(error)) => chain(&error),
-            Err(_elapsed) => format!("no answer within {} s", DEADLINE.as_secs()),
+            Ok(Err(error)) => health::health_cluster_uid_unknown(KUBE_SYSTEM, chain(&error)),
+            Err(_elapsed) => health::health_cluster_uid_silent(KUBE_SYSTEM, DEADLINE),
         };
-        let reason = format!("cannot get namespace {KUBE_SYSTEM}: {problem}; nothing is watched before");
-        if reporter.set_status(SOURCE, SourceHealth::Degraded, &reason) {
-            tracing::warn!(reason, "The uid of the cluster is not known yet: trying again");
+        let reason = Reason::from(problem);
+        if reporter.set_status(SOURCE, &Health::Degraded(reason.clone())) {
+            tracing::warn!(%reason, "The uid of the cluster is not known yet: trying again");
         }
         reporter.push().await;
         sleep(backoff.next()).await;

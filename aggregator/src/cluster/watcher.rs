@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, time::Duration};
 use coroner_diagnosis::{
     cluster::{ClusterExaminer, Scope},
     continuation::Continuation,
+    messages::health,
     observation::{
         Fact, Health, Observation, Source,
         kube::{Change, Kind, Object},
     },
 };
-use coroner_proto::v1::{Diagnosis, SourceHealth};
+use coroner_proto::v1::Diagnosis;
 use coroner_watch::Report;
 use futures::StreamExt as _;
 use jiff::Timestamp;
@@ -157,24 +158,15 @@ impl<'a> Watcher<'a> {
 
     /// Shows in the status how well a kind is watched. True if that is news.
     fn show(&mut self, kind: Kind) -> bool {
-        let limitation = || {
-            let overfull = self.examiner.overfull().any(|full| full == kind);
-            let overfull = overfull.then(|| "there are more than are held".to_owned());
-            self.extent.limitation(kind).or(overfull)
+        let overfull = self.examiner.overfull().any(|full| full == kind).then(health::health_objects_beyond);
+        let health = match (self.health_of(kind), self.extent.limitation(kind).or(overfull)) {
+            (Some(Health::Ok) | None, Some(limitation)) => Some(Health::Degraded(limitation.into())),
+            (health, _) => health.cloned(),
         };
-        let (health, reason) = match self.health_of(kind) {
-            Some(Health::Absent(reason)) => (SourceHealth::Absent, reason.clone()),
-            Some(Health::Degraded(reason)) => (SourceHealth::Degraded, reason.clone()),
-            Some(Health::Ok) => match limitation() {
-                Some(reason) => (SourceHealth::Degraded, reason),
-                None => (SourceHealth::Ok, String::new()),
-            },
-            None => match limitation() {
-                Some(reason) => (SourceHealth::Degraded, reason),
-                None => (SourceHealth::Unspecified, "not listed yet".to_owned()),
-            },
+        let is_news = match health {
+            Some(health) => self.reporter.set_status(kind.name(), &health),
+            None => self.reporter.set_not_listed(kind.name()),
         };
-        let is_news = self.reporter.set_status(kind.name(), health, &reason);
         let evicted = (kind == Kind::Events).then(|| self.examiner.evicted_failures());
         evicted.is_some_and(|evicted| self.reporter.set_gap_count(kind.name(), evicted)) || is_news
     }

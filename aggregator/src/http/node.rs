@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use coroner_diagnosis::messages::Message;
+use coroner_diagnosis::{localized, messages::Message};
 use coroner_proto::{
     json,
     v1::{
@@ -273,7 +273,7 @@ fn findings(report: &NodeReport, view: &View) -> Markup {
                     @for check in unobserved_checks {
                         li {
                             p.source { span.tag { (label(texts::unobserved())) } span { (check.check) } }
-                            p.quote { (check.reason) }
+                            p.quote { (localized::check_reason(check, view.language)) }
                         }
                     }
                 }
@@ -328,7 +328,7 @@ fn sources(status: &NodeStatus, view: &View) -> Markup {
                                         }
                                     }
                                     td.number { (source.gap_count) }
-                                    td { (source.reason) }
+                                    td { (localized::source_reason(source, view.language)) }
                                 }
                             }
                         }

@@ -24,7 +24,7 @@ pub const MAX_RECORD_BYTES: usize = 64 << 10;
 const MAX_STREAM_ID_BYTES: usize = 128;
 /// Sources of one agent.
 const MAX_SOURCES: usize = 64;
-/// Bytes of the reason of a source's health.
+/// Bytes of the reason of a source's health, and of its message.
 const MAX_REASON_BYTES: usize = 1024;
 /// Last lines of a container's log.
 const MAX_LINES: usize = 16;
@@ -91,6 +91,7 @@ pub fn sources(sources: Vec<SourceStatus>) -> Vec<SourceStatus> {
     let is_sound = |source: &SourceStatus| {
         name("source", &source.source).is_ok()
             && source.reason.len() <= MAX_REASON_BYTES
+            && source.reason_message.as_ref().is_none_or(|message| messages::is_sound(message, MAX_REASON_BYTES))
             && SourceHealth::try_from(source.health).is_ok()
             && time("since_time", source.since_time.as_ref()).is_ok()
     };
@@ -190,7 +191,7 @@ fn check_gap(gap: &Gap) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use coroner_proto::v1::{Evidence, Subject};
+    use coroner_proto::v1::{self, Evidence, Subject};
     use prost_types::Timestamp;
 
     use super::*;
@@ -254,6 +255,7 @@ mod tests {
     fn unsound_source_is_left_out() {
         let sound = SourceStatus { source: "cri".into(), ..Default::default() };
         let unsound = SourceStatus { reason: "x".repeat(MAX_REASON_BYTES + 1), ..sound.clone() };
-        assert_eq!(sources(vec![unsound, sound.clone()]), [sound]);
+        let nameless = SourceStatus { reason_message: Some(v1::Message::default()), ..sound.clone() };
+        assert_eq!(sources(vec![unsound, nameless, sound.clone()]), [sound]);
     }
 }

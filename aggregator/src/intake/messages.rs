@@ -1,6 +1,7 @@
 //! What the messages of a record must be, so that every reader can render them in bounded time and memory.
 
 use coroner_proto::v1::{Argument, Cause, Diagnosis, Message, argument::Value};
+use prost::Message as _;
 
 use super::field::{Refusal, known, time};
 
@@ -12,6 +13,8 @@ const MAX_STEPS: usize = 4;
 const MAX_ARGUMENTS: usize = 16;
 /// How deep messages and lists may stand in a message.
 const MAX_DEPTH: usize = 4;
+/// Values of a message that is kept in memory.
+const MAX_VALUES: usize = 64;
 /// Bytes of the name of a message or an argument.
 const MAX_ID_BYTES: usize = 64;
 /// Bytes of a quote or an identifier.
@@ -47,6 +50,24 @@ pub(super) fn check(diagnosis: &Diagnosis) -> Result<(), Refusal> {
         message(field, found)?;
     }
     Ok(())
+}
+
+/// Whether a message that is kept for each source of each node can be rendered, and takes little memory.
+pub(crate) fn is_sound(found: &Message, max_bytes: usize) -> bool {
+    found.encoded_len() <= max_bytes && values(found) <= MAX_VALUES && message("message", found).is_ok()
+}
+
+/// How many values there are in a message, also within others.
+fn values(message: &Message) -> usize {
+    message.arguments.iter().map(value_count).sum()
+}
+
+fn value_count(argument: &Argument) -> usize {
+    1 + match &argument.value {
+        Some(Value::Message(message)) => values(message),
+        Some(Value::List(list)) => list.items.iter().map(value_count).sum(),
+        _ => 0,
+    }
 }
 
 /// Checks one message of this field.
@@ -121,6 +142,16 @@ mod tests {
         }))));
         assert_eq!(message("summary_message", &nested), Ok(()));
         assert_eq!(check(&Diagnosis { summary_message: Some(nested), ..Diagnosis::default() }), Ok(()));
+    }
+
+    #[test]
+    fn what_is_kept_in_memory_is_small() {
+        let list = |items: usize| with(Value::List(ArgumentList { items: vec![argument("", Value::Count(1)); items] }));
+        assert!(is_sound(&list(16), 1024));
+        let nested = (0..4).map(|_| argument("why", Value::Message(list(16)))).collect();
+        assert!(!is_sound(&Message { id: "x".into(), arguments: nested }, 1024));
+        assert!(!is_sound(&with(Value::Quote("x".repeat(1024))), 1024));
+        assert!(!is_sound(&Message::default(), 1024));
     }
 
     #[test]

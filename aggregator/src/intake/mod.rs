@@ -30,6 +30,7 @@ use crate::{
     unavailable::unavailable,
 };
 
+pub(crate) use self::messages::is_sound;
 pub use self::{
     limiter::{Limiter, MAX_PUSH_BYTES},
     origin::Origin,

@@ -1,7 +1,9 @@
 //! A report of a node, within the bounds that its messages state: it comes from any client with an agent's token.
 
 use coroner_diagnosis::text;
-use coroner_proto::v1::{ApiServerAccess, Daemon, NodeReport};
+use coroner_proto::v1::{ApiServerAccess, Daemon, NodeReport, UnobservedCheck};
+
+use crate::intake::is_sound;
 
 /// Most items of each list.
 const ITEMS: usize = 16;
@@ -11,6 +13,8 @@ const LINES: usize = 5;
 const LINE: usize = 256;
 /// Bytes of a name.
 const NAME: usize = 64;
+/// Checks that there are.
+const CHECKS: usize = 9;
 
 /// The same report with texts escaped and cut, and lists cut: at most 16 KiB.
 pub(super) fn bounded(mut report: NodeReport) -> NodeReport {
@@ -41,10 +45,13 @@ pub(super) fn bounded(mut report: NodeReport) -> NodeReport {
         clean(&mut fault.kind, NAME);
         clean(&mut fault.line, LINE);
     }
-    report.unobserved_checks.truncate(ITEMS);
-    for check in &mut report.unobserved_checks {
-        clean(&mut check.check, NAME);
-        clean(&mut check.reason, LINE);
+    report.unobserved_checks.truncate(CHECKS);
+    for UnobservedCheck { check, reason, reason_message } in &mut report.unobserved_checks {
+        clean(check, NAME);
+        clean(reason, LINE);
+        if reason_message.as_ref().is_some_and(|message| !is_sound(message, LINE)) {
+            *reason_message = None;
+        }
     }
     report
 }
@@ -55,7 +62,7 @@ fn clean(field: &mut String, bytes: usize) {
 
 #[cfg(test)]
 mod tests {
-    use coroner_proto::v1::{BlockedProcess, KernelFault, UnobservedCheck};
+    use coroner_proto::v1::{Argument, BlockedProcess, KernelFault, Message, argument::Value};
     use prost::Message as _;
 
     use super::*;
@@ -64,6 +71,13 @@ mod tests {
     fn whatever_is_reported_is_bounded() {
         let long = || "\u{1b}x".repeat(10_000);
         let daemon = Some(Daemon { error: long(), last_lines: vec![long(); 100], ..Daemon::default() });
+        let check = |text: String| {
+            let argument = Argument { name: "error".into(), value: Some(Value::Quote(text)) };
+            let reason_message = Some(Message { id: "x".into(), arguments: vec![argument] });
+            UnobservedCheck { check: long(), reason: long(), reason_message }
+        };
+        let mut checks = vec![check("x".repeat(230)); 100];
+        checks[0] = check(long());
         let report = NodeReport {
             boot_id: long(),
             health_address: long(),
@@ -72,11 +86,13 @@ mod tests {
             runtime: daemon,
             blocked_processes: vec![BlockedProcess { name: long(), ..BlockedProcess::default() }; 100],
             kernel_faults: vec![KernelFault { kind: long(), line: long(), ..KernelFault::default() }; 100],
-            unobserved_checks: vec![UnobservedCheck { check: long(), reason: long() }; 100],
+            unobserved_checks: checks,
             ..NodeReport::default()
         };
         let report = bounded(report);
         assert!(report.encoded_len() < 16 << 10, "{}", report.encoded_len());
         assert!(!report.kernel_faults[0].line.contains('\u{1b}'));
+        let [first, second, ..] = report.unobserved_checks.as_slice() else { panic!("{report:?}") };
+        assert!(first.reason_message.is_none() && second.reason_message.is_some());
     }
 }

@@ -9,11 +9,12 @@ use std::{
 
 use coroner_diagnosis::{
     continuation::Continuation,
+    messages::health,
     observation::{Health, kube::Change},
     triage::{Fact, Request},
 };
-use coroner_proto::v1::{Diagnosis, SourceHealth, SubjectKind};
-use coroner_runtime::{error::chain, tasks::caught};
+use coroner_proto::v1::{Diagnosis, SubjectKind};
+use coroner_runtime::tasks::caught;
 use coroner_watch::Report;
 use futures::StreamExt as _;
 use kube::Client;
@@ -31,7 +32,7 @@ use super::{
     probe::probe,
 };
 use crate::{
-    cluster::{Earlier, Reporter, find_uid},
+    cluster::{Earlier, Failed, Reporter, find_uid},
     intake::{Intake, NODE_WATCH},
     ledger,
     nodes::Nodes,
@@ -48,11 +49,6 @@ const TICK: Duration = Duration::from_secs(1);
 /// What was reported before a restart and is not found again so long after it, is over: a Lease must be silent for 40
 /// s, and the node controller takes 50 s.
 const FOUND_AGAIN: Duration = Duration::from_mins(3);
-
-/// Why the task has ended.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Failed(String);
 
 /// Decides until stopped.
 ///
@@ -77,7 +73,8 @@ pub async fn run(
         ended = deciding => ended,
         () = passed_on => {
             hub.end();
-            return if stop.is_cancelled() { Ok(()) } else { Err(Failed("the subscription of reports has ended".to_owned())) };
+            let ended = || Failed::Error("the subscription of reports has ended".to_owned());
+            return if stop.is_cancelled() { Ok(()) } else { Err(ended()) };
         }
         () = stop.cancelled() => {
             hub.end();
@@ -85,14 +82,10 @@ pub async fn run(
         }
     };
     hub.end();
-    let reason = match ended {
-        Ok(Ok(())) => "all watches have ended".to_owned(),
-        Ok(Err(error)) => chain(&error),
-        Err(panicked) => panicked.to_string(),
-    };
-    reporter.degrade(&format!("it is started again: {reason}"));
+    let failed = Failed::of(ended);
+    reporter.degrade(failed.message());
     let _stopped = stop.run_until_cancelled(reporter.push()).await;
-    Err(Failed(reason))
+    Err(failed)
 }
 
 async fn decide(hub: &Arc<Hub>, intake: Intake, client: Client, reporter: &mut Reporter) -> Result<(), ledger::Error> {
@@ -107,7 +100,7 @@ async fn decide(hub: &Arc<Hub>, intake: Intake, client: Client, reporter: &mut R
         reporter,
         continuation,
         open,
-        health: [Health::Degraded("not listed yet".to_owned()), Health::Degraded("not listed yet".to_owned())],
+        health: [not_listed(), not_listed()],
         listed: None,
         requests: VecDeque::new(),
         jobs: JoinSet::new(),
@@ -134,6 +127,10 @@ async fn decide(hub: &Arc<Hub>, intake: Intake, client: Client, reporter: &mut R
             () = sleep(due) => {}
         }
     }
+}
+
+fn not_listed() -> Health {
+    Health::Degraded(health::health_not_listed().into())
 }
 
 /// The state of one run.
@@ -232,7 +229,7 @@ impl Deciding<'_> {
         let broken = self.health.iter().find(|health| matches!(health, Health::Degraded(_)));
         let absent = self.health.iter().find(|health| matches!(health, Health::Absent(_)));
         // Before all was listed once, nothing is broken.
-        let was_listed = !self.health.contains(&Health::Degraded("not listed yet".to_owned()));
+        let was_listed = !self.health.contains(&not_listed());
         if was_listed {
             self.hub.observe(Fact::Watch(absent.or(broken).cloned().unwrap_or(Health::Ok)));
         }
@@ -243,12 +240,7 @@ impl Deciding<'_> {
     fn show(&mut self) -> bool {
         let mut is_news = false;
         for (name, health) in ["nodes", "leases"].into_iter().zip(&self.health) {
-            let (health, reason) = match health {
-                Health::Ok => (SourceHealth::Ok, ""),
-                Health::Degraded(reason) => (SourceHealth::Degraded, reason.as_str()),
-                Health::Absent(reason) => (SourceHealth::Absent, reason.as_str()),
-            };
-            is_news |= self.reporter.set_status(name, health, reason);
+            is_news |= self.reporter.set_status(name, health);
         }
         is_news
     }

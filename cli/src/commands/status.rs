@@ -1,6 +1,9 @@
 //! `coroner status`: which nodes report, and how well each of their sources sees.
 
-use coroner_diagnosis::messages::{Language, Message};
+use coroner_diagnosis::{
+    localized,
+    messages::{Language, Message},
+};
 use coroner_proto::v1::{
     CertificateStatus, ExporterState, ExporterStatus, GetStatusRequest, GetStatusResponse, NodeStatus, Refusals,
     SourceHealth, TaskStatus,
@@ -120,7 +123,7 @@ fn sources(status: &GetStatusResponse, now: Timestamp, language: Language) -> Ta
                 health(source.health(), language),
                 age(source.since_time.as_ref()),
                 plain(&source.gap_count.to_string()),
-                plain(&source.reason),
+                plain(&localized::source_reason(source, language)),
             ];
             table.push(reported.iter().cloned().chain(state).collect());
         }
@@ -172,6 +175,7 @@ pub(crate) fn health(health: SourceHealth, language: Language) -> Span {
 
 #[cfg(test)]
 mod tests {
+    use coroner_diagnosis::messages::health::health_no_socket;
     use coroner_proto::v1::SourceStatus;
 
     use super::*;
@@ -184,6 +188,7 @@ mod tests {
             reason: reason.into(),
             since_time: Some(prost_types::Timestamp { seconds: 1_795_168_000, nanos: 0 }),
             gap_count: 2,
+            reason_message: None,
         };
         let nodes = vec![
             NodeStatus {
@@ -202,6 +207,16 @@ mod tests {
     #[test]
     fn every_source_of_every_node_has_its_row() {
         golden("status.txt", &sources(&status(""), testing::now(), Language::English).render(&testing::out(120)));
+    }
+
+    #[test]
+    fn reasons_are_in_the_language_of_the_reader() {
+        let mut status = status("");
+        let source = &mut status.nodes[0].sources[1];
+        source.reason_message = Some(health_no_socket("CRI"));
+        let rendered =
+            |language| sources(&status, testing::now(), language).render(&testing::out(120)).contains("套接字");
+        assert!(rendered(Language::Chinese) && !rendered(Language::English));
     }
 
     #[test]

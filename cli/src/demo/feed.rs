@@ -1,7 +1,7 @@
 //! The demo's subscription to the aggregator's feed.
 
 use anyhow::{Context, Result};
-use coroner_diagnosis::observation::Source;
+use coroner_diagnosis::{localized, messages::Language, observation::Source};
 use coroner_proto::v1::{
     Diagnosis, DiagnosisFilter, GetStatusRequest, SourceHealth, SourceStatus, WatchDiagnosesRequest,
     watch_diagnoses_request::Start, watch_diagnoses_response::Frame,
@@ -95,8 +95,9 @@ impl Feed {
 }
 
 /// The sources that do not see everything, and why.
-pub(crate) fn blind(sources: &[SourceStatus]) -> String {
+pub(crate) fn blind(sources: &[SourceStatus], language: Language) -> String {
     let blind = sources.iter().filter(|source| source.health() != SourceHealth::Ok);
-    let blind_sources: Vec<String> = blind.map(|source| format!("{} ({})", source.source, source.reason)).collect();
+    let worded = |source: &SourceStatus| format!("{} ({})", source.source, localized::source_reason(source, language));
+    let blind_sources: Vec<String> = blind.map(worded).collect();
     if blind_sources.is_empty() { "none".to_owned() } else { blind_sources.join(", ") }
 }

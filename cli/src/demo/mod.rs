@@ -228,6 +228,6 @@ fn sum_up(all: &[Played], sources: &[SourceStatus], out: &mut Out) -> Result<Out
         })?;
         return Ok(Outcome::Answered);
     }
-    out.note(&notes::demo_not_explained(missing, blind(sources)));
+    out.note(&notes::demo_not_explained(missing, blind(sources, out.reader.language)));
     Ok(Outcome::Partial)
 }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use coroner_diagnosis::messages::Language;
 use coroner_proto::v1::SourceStatus;
 use tempfile::TempDir;
 use tokio::{
@@ -74,7 +75,10 @@ impl Stage {
                 return Ok((feed, sources));
             }
             if Instant::now() > deadline {
-                bail!("after {START_DEADLINE:?} the agent's sources do not see yet: {}", blind(&sources));
+                bail!(
+                    "after {START_DEADLINE:?} the agent's sources do not see yet: {}",
+                    blind(&sources, Language::English)
+                );
             }
             sleep(Duration::from_millis(50)).await;
         }

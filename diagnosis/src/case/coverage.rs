@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 
-use crate::observation::{Gap, GapReason, Health, Source};
+use crate::observation::{Gap, GapReason, Health, Reason, Source};
 
 /// Gaps of one source that are remembered.
 const GAPS: usize = 32;
@@ -53,7 +53,7 @@ impl Coverage {
 
     fn source(&mut self, source: Source, at: Timestamp) -> &mut SourceFile {
         let unknown =
-            || SourceFile { health: Health::Absent(String::new()), since: at, read: None, gaps: VecDeque::new() };
+            || SourceFile { health: Health::Absent(Reason::quote("")), since: at, read: None, gaps: VecDeque::new() };
         self.sources.entry(source).or_insert_with(unknown)
     }
 
@@ -64,11 +64,11 @@ impl Coverage {
             && !self.has_gap(source, from, to)
     }
 
-    /// Why a source does not see everything now; empty where it does, or has given no reason.
-    pub fn reason(&self, source: Source) -> &str {
-        match self.sources.get(&source).map(|file| &file.health) {
-            Some(Health::Degraded(reason) | Health::Absent(reason)) => reason,
-            Some(Health::Ok) | None => "",
+    /// Why a source does not see everything now; `None` where it does, or has given no reason.
+    pub fn reason(&self, source: Source) -> Option<&Reason> {
+        match &self.sources.get(&source)?.health {
+            Health::Degraded(reason) | Health::Absent(reason) => Some(reason).filter(|reason| !reason.is_empty()),
+            Health::Ok => None,
         }
     }
 

@@ -130,6 +130,12 @@ impl From<SignedDuration> for Duration {
     }
 }
 
+impl From<std::time::Duration> for Duration {
+    fn from(duration: std::time::Duration) -> Self {
+        Self(SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX))
+    }
+}
+
 impl From<Timestamp> for Time {
     fn from(time: Timestamp) -> Self {
         Self(time)

@@ -20,7 +20,7 @@ crate::messages! {
     rule_also(rule: Identifier, cause: CauseName);
     rule_lacks(rule: Identifier, needs: Phrase);
     source_missing(source: Identifier);
-    source_missing_because(source: Identifier, reason: Quote);
+    source_missing_because(source: Identifier, reason: Phrase);
     known_signal(signal: SignalName);
     known_exit(code: Count);
     known_code(code: Count);

@@ -18,6 +18,7 @@ pub(crate) mod eviction;
 pub(crate) mod exit;
 pub(crate) mod explain;
 pub mod gaps;
+pub mod health;
 pub(crate) mod lost;
 pub(crate) mod memory;
 pub(crate) mod next;
@@ -50,8 +51,8 @@ macro_rules! catalogue {
 
 /// The catalogues of this crate.
 pub static CATALOGUE: Catalogue = catalogue![
-    "causes", "cluster", "common", "crash", "eviction", "exit", "explain", "gaps", "lost", "memory", "next", "node",
-    "removal", "start", "stop", "stores", "triage", "unwell",
+    "causes", "cluster", "common", "crash", "eviction", "exit", "explain", "gaps", "health", "lost", "memory", "next",
+    "node", "removal", "start", "stop", "stores", "triage", "unwell",
 ];
 
 /// The text of a message. An id that the catalogue lacks is the text itself.
@@ -77,6 +78,8 @@ pub fn worded(gap: Gap, message: Message) -> Gap {
 
 #[cfg(test)]
 mod tests {
+    use coroner_proto::v1::{Argument, argument::Value};
+
     use super::*;
 
     /// Phrases that are not used in texts, beside the words that `scripts/words` refuses everywhere.
@@ -94,9 +97,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn both_catalogues_contain_exactly_the_declared_messages_and_arguments() {
-        let declared = [
+    fn declared() -> Vec<Declared> {
+        [
             causes::DECLARED,
             cluster::DECLARED,
             common::DECLARED,
@@ -105,6 +107,7 @@ mod tests {
             exit::DECLARED,
             explain::DECLARED,
             gaps::DECLARED,
+            health::DECLARED,
             lost::DECLARED,
             memory::DECLARED,
             next::DECLARED,
@@ -116,7 +119,22 @@ mod tests {
             triage::DECLARED,
             unwell::DECLARED,
         ]
-        .concat();
-        assert_eq!(faults(&CATALOGUE, &declared), Vec::<String>::new());
+        .concat()
+    }
+
+    #[test]
+    fn both_catalogues_contain_exactly_the_declared_messages_and_arguments() {
+        assert_eq!(faults(&CATALOGUE, &declared()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_declared_message_can_be_rendered_in_both_languages() {
+        for (id, arguments) in declared() {
+            let value = |name: &&str| Argument { name: (*name).to_owned(), value: Some(Value::Count(2)) };
+            let message = Message { id: id.to_owned(), arguments: arguments.iter().map(value).collect() };
+            for language in [Language::English, Language::Chinese] {
+                assert!(CATALOGUE.render(&message, language).is_some(), "{language:?}: {id}");
+            }
+        }
     }
 }

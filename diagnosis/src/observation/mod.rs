@@ -6,6 +6,7 @@ pub mod containerd;
 pub mod cri;
 pub mod disk;
 pub mod docker;
+mod health;
 pub mod kernel_log;
 pub mod kube;
 pub mod kubelet;
@@ -16,6 +17,8 @@ pub mod trace;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use self::health::{Health, Reason};
 
 /// One thing seen on the node.
 #[derive(Clone, Debug, PartialEq)]
@@ -202,18 +205,6 @@ impl Source {
             Self::Probes => "probes",
         }
     }
-}
-
-/// How complete the observations of a source are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Health {
-    /// It sees everything.
-    Ok,
-    /// It sees less than it could, with the reason.
-    Degraded(String),
-    /// It is not there, or not allowed, with the reason. A state, not an error.
-    Absent(String),
 }
 
 /// A source lost something: what happened between `from` and `to` may be unknown.

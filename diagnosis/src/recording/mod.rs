@@ -9,6 +9,7 @@ use coroner_proto::v1::Node;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use crate::messages::health::health_not_recorded;
 use crate::observation::kube::Kind;
 use crate::observation::{Fact, Health, Observation, Source};
 use crate::parse::ParseError;
@@ -233,7 +234,7 @@ impl Recording {
         of_node
             .chain(of_api)
             .map(|(source, there)| {
-                let health = if there { Health::Ok } else { Health::Absent("not recorded".to_owned()) };
+                let health = if there { Health::Ok } else { Health::Absent(health_not_recorded().into()) };
                 Observation { seen_at: self.start, happened_at: self.start, fact: Fact::Health(source, health) }
             })
             .collect()

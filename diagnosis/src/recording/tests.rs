@@ -1,7 +1,7 @@
 use super::*;
 use crate::observation::containerd::{TaskEvent, TaskEventKind};
 use crate::observation::cri::{ContainerId, State};
-use crate::observation::{Gap, GapReason};
+use crate::observation::{Gap, GapReason, Reason};
 
 const CASE: &str = r#"{"start": 1795211830000000000, "end": 1795211838000000000, "boot_offset_ns": 1795209865000000000,
     "truth": [], "node": {"kernel": "6.18.44", "node_name": "node1", "cgroup": "v1", "uptime_s": 1973.72}}"#;
@@ -275,7 +275,7 @@ fn of_every_other_kind() -> Vec<Fact> {
             address: "10.0.0.1:443".to_owned(),
             failed: Some((node::Step::Tls, "bad".to_owned())),
         })),
-        Fact::Health(Source::Api(Kind::Pods), Health::Degraded("403".to_owned())),
+        Fact::Health(Source::Api(Kind::Pods), Health::Degraded(Reason::quote("403"))),
         Fact::Gap(Gap { source: Source::Cri, reason: GapReason::Overload, from: at(1), to: at(2), lost: Some(3) }),
     ]
 }

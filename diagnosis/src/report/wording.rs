@@ -70,7 +70,7 @@ fn candidate((cause, decided_by): &(Cause, Message)) -> Candidate {
 }
 
 /// The message without secrets in what is quoted or named in it.
-fn cleaned(mut message: Message) -> Message {
+pub(crate) fn cleaned(mut message: Message) -> Message {
     message.arguments.iter_mut().filter_map(|argument| argument.value.as_mut()).for_each(clean);
     message
 }

@@ -32,7 +32,7 @@ use crate::{
     aspect::Aspect,
     due::DueQueue,
     observation::{
-        Health,
+        Health, Reason,
         kube::{self, Change},
     },
     report::{self, Revision},
@@ -100,7 +100,7 @@ enum Watch {
     /// They are, since then.
     Well(Timestamp),
     /// They were, and the watch is broken since then, with the reason.
-    Broken(Timestamp, String),
+    Broken(Timestamp, Reason),
     /// They cannot be.
     Absent,
 }

@@ -318,7 +318,7 @@ fn many_that_fall_silent_at_once_are_one_verdict_and_none_of_them_is_accused() {
 fn an_aggregator_that_is_cut_off_accuses_no_node() {
     let mut cluster = Cluster::new(12);
     cluster.arrives = [true, false];
-    cluster.fact(Fact::Watch(Health::Degraded("connection refused".to_owned())));
+    cluster.fact(Fact::Watch(Health::Degraded(Reason::quote("connection refused"))));
     cluster.cut(3);
     cluster.run(300);
     assert_eq!(cluster.reported(), [(Cause::ControlPlaneUnreachable, "")]);
@@ -329,7 +329,7 @@ fn an_aggregator_that_is_cut_off_accuses_no_node() {
     let over = (Cause::ControlPlaneUnreachable, "over");
     assert_eq!(cluster.reported(), [(Cause::ControlPlaneUnreachable, ""), over]);
     // The API server goes away for a moment, as at each of its upgrades.
-    cluster.fact(Fact::Watch(Health::Degraded("connection refused".to_owned())));
+    cluster.fact(Fact::Watch(Health::Degraded(Reason::quote("connection refused"))));
     cluster.run(10);
     cluster.fact(Fact::Watch(Health::Ok));
     // Everything is cut, its reports as well, and the watch does not notice.

@@ -20,6 +20,11 @@ impl Panicked {
         Self(text.unwrap_or("no message").to_owned())
     }
 
+    /// The message of the panic alone.
+    pub fn message(&self) -> &str {
+        &self.0
+    }
+
     /// Runs something that may panic. Whatever it has left half done is not looked at again by the caller, or holds by
     /// itself.
     pub(super) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Self> {

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use coroner_diagnosis::observation::{Fact, Gap, GapReason, Health, Observation, Source, kube::Kind, kube::Object};
+use coroner_diagnosis::observation::{
+    Fact, Gap, GapReason, Health, Observation, Reason, Source, kube::Kind, kube::Object,
+};
 use jiff::Timestamp;
 
 /// The sources of a node on which everything that can be had is there.
@@ -60,7 +62,7 @@ impl Sources {
             return None;
         }
         self.away.insert(source, Away { since: at, missed: BTreeMap::new() });
-        Some(seen(at, Fact::Health(source, Health::Absent("it went away".to_owned()))))
+        Some(seen(at, Fact::Health(source, Health::Absent(Reason::quote("it went away")))))
     }
 
     /// A source is back: it lists what exists, and reports what it cannot know.

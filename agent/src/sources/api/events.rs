@@ -6,9 +6,12 @@ use std::{
     time::Duration,
 };
 
-use coroner_diagnosis::observation::{
-    Health,
-    kube::{Kind, Object},
+use coroner_diagnosis::{
+    messages::health,
+    observation::{
+        Health,
+        kube::{Kind, Object},
+    },
 };
 use coroner_watch::Update;
 use futures::{StreamExt as _, stream::BoxStream};
@@ -100,9 +103,7 @@ pub(super) async fn watch(client: Client, outlet: &Outlet, node: &str, troubles:
 
 fn with_waiting(own: &Health, waiting: usize) -> Health {
     match (own, waiting) {
-        (Health::Ok, 1..) => Health::Degraded(format!(
-            "{waiting} pods in trouble wait for their turn: the events of {AT_ONCE} are watched at once"
-        )),
+        (Health::Ok, 1..) => Health::Degraded(health::health_events_wait(waiting, AT_ONCE).into()),
         _ => own.clone(),
     }
 }

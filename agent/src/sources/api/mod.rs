@@ -12,7 +12,10 @@ mod turns;
 
 use std::{convert::Infallible, path::PathBuf, sync::Arc, time::Duration};
 
-use coroner_diagnosis::observation::{Fact, Health, Source, kube::Kind};
+use coroner_diagnosis::{
+    messages::health,
+    observation::{Fact, Health, Source, kube::Kind},
+};
 use coroner_runtime::{backoff::Backoff, error::chain};
 use coroner_watch::Update;
 use kube::Client;
@@ -62,7 +65,7 @@ async fn run(outlets: Outlets, config: Config) -> Infallible {
             // Its files may be written later than the agent is started.
             Err(error) => {
                 for outlet in [&outlets.pods, &outlets.events, &outlets.nodes] {
-                    outlet.health(Health::Absent(chain(&error))).await;
+                    outlet.health(Health::Absent(health::health_no_client(chain(&error)).into())).await;
                 }
             }
         }

@@ -9,7 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use coroner_diagnosis::observation::cgroup::Sample;
+use coroner_diagnosis::{
+    messages::{Message, health},
+    observation::cgroup::Sample,
+};
 
 /// What is read of one file. The longest is `cgroup.procs`: so much holds some 9000 pids.
 const MAX_FILE: u64 = 64 << 10;
@@ -34,7 +37,7 @@ pub(crate) struct Hierarchy {
 
 impl Hierarchy {
     /// Finds the hierarchies below the node's /sys; an error names what is missing.
-    pub(crate) fn find(sys: &Path) -> Result<Self, String> {
+    pub(crate) fn find(sys: &Path) -> Result<Self, Message> {
         let root = sys.join("fs/cgroup");
         let memory = root.join("memory");
         if memory.join("memory.limit_in_bytes").exists() || memory.join("memory.usage_in_bytes").exists() {
@@ -48,7 +51,7 @@ impl Hierarchy {
                 return Ok(Self { version: Version::V2, counts_memory, memory, cpu, pids });
             }
         }
-        Err(format!("there are no cgroups at {}", root.display()))
+        Err(health::health_no_cgroups(root.display().to_string()))
     }
 
     /// The directory of a cgroup in memory's hierarchy.

@@ -28,7 +28,7 @@ use crate::host::HostRoot;
 pub fn spawn(site: &Site, host: HostRoot) {
     let sys = host.sys;
     site.thread(&site.outlet(Source::Cgroups), move |worker| {
-        let mut watcher = Watcher::new(Hierarchy::find(&sys).map_err(End::Absent)?)?;
+        let mut watcher = Watcher::new(Hierarchy::find(&sys).map_err(End::absent)?)?;
         watch(&mut watcher, worker)
     });
 }

@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use coroner_diagnosis::observation::{Fact, GapReason, Health, cgroup::Path};
+use coroner_diagnosis::{
+    messages::{Message, health},
+    observation::{Fact, GapReason, Health, cgroup::Path},
+};
 use jiff::Timestamp;
 use nix::{
     errno::Errno,
@@ -28,9 +31,6 @@ use crate::sources::worker::{End, Worker};
 
 /// How soon the whole tree is searched again after something could not be watched.
 const SEARCH: Duration = Duration::from_secs(15);
-/// Why cgroups are read seldom where inotify has no free watches.
-const NO_WATCHES: &str =
-    "no inotify watch is left, so some cgroups are only read every 30 s: raise fs.inotify.max_user_watches";
 /// The mark of inotify among the events of epoll; an eventfd has its number.
 const INOTIFY: u64 = 0;
 
@@ -63,7 +63,7 @@ pub(super) struct Watcher {
     /// Cgroups beyond the capacity.
     beyond: usize,
     /// Why something could not be watched.
-    blind: Option<String>,
+    blind: Option<Message>,
     /// When the whole tree is to be searched again.
     search: Option<Instant>,
     /// The last moment at which no event was lost.
@@ -73,13 +73,11 @@ pub(super) struct Watcher {
 impl Watcher {
     pub(super) fn new(hierarchy: Hierarchy) -> Result<Self, End> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).map_err(|error| match error {
-            Errno::EMFILE => End::Absent("no inotify instance is left: raise fs.inotify.max_user_instances".to_owned()),
-            error => End::failed("starting inotify")(error),
+            Errno::EMFILE => End::absent(health::health_cgroups_no_instance()),
+            error => End::failed("inotify_init1")(error),
         })?;
-        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(End::failed("starting epoll"))?;
-        epoll
-            .add(&inotify, EpollEvent::new(EpollFlags::EPOLLIN, INOTIFY))
-            .map_err(End::failed("waiting for inotify"))?;
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(End::failed("epoll_create1"))?;
+        epoll.add(&inotify, EpollEvent::new(EpollFlags::EPOLLIN, INOTIFY)).map_err(End::failed("epoll_ctl"))?;
         Ok(Self {
             hierarchy,
             groups: Groups::new(),
@@ -109,11 +107,11 @@ impl Watcher {
 
     pub(super) fn health(&self) -> Health {
         if self.beyond > 0 {
-            Health::Degraded(format!("{} cgroups beyond {CAPACITY} are not watched", self.beyond))
+            Health::Degraded(health::health_cgroups_beyond(self.beyond, CAPACITY).into())
         } else if let Some(blind) = &self.blind {
-            Health::Degraded(blind.clone())
+            Health::Degraded(blind.clone().into())
         } else if !self.hierarchy.counts_memory {
-            Health::Degraded("the kernel does not count memory by cgroup (cgroup_disable=memory?)".to_owned())
+            Health::Degraded(health::health_cgroups_no_memory().into())
         } else {
             Health::Ok
         }
@@ -181,8 +179,11 @@ impl Watcher {
                 }
                 Err(Errno::ENOENT | Errno::ENODEV | Errno::ENOTDIR) if watched == Watched::Directory => return None,
                 Err(Errno::ENOENT | Errno::ENODEV) => {} // not there on this kernel, or at this level
-                Err(Errno::ENOSPC) => self.go_blind(NO_WATCHES.to_owned()),
-                Err(error) => self.go_blind(format!("cannot watch {}: {error}", file.display())),
+                Err(Errno::ENOSPC) => self.go_blind(health::health_cgroups_no_watches()),
+                Err(error) => {
+                    let file = file.display().to_string();
+                    self.go_blind(health::health_cgroups_no_watch(file, error.to_string()));
+                }
             }
         }
         Some(watches)
@@ -200,7 +201,7 @@ impl Watcher {
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {} // gone already
                 Err(error) => {
-                    self.go_blind(format!("cannot ask for a notice when a cgroup runs out of memory: {path}: {error}"));
+                    self.go_blind(health::health_cgroups_no_notice(path, error.to_string()));
                 }
             }
         }
@@ -227,7 +228,7 @@ impl Watcher {
         fs::write(directory.join("cgroup.event_control"), request)
     }
 
-    fn go_blind(&mut self, reason: String) {
+    fn go_blind(&mut self, reason: Message) {
         self.blind.get_or_insert(reason);
         self.search_soon();
     }
@@ -242,7 +243,7 @@ impl Watcher {
         let n = match self.epoll.wait(&mut ready, EpollTimeout::ZERO) {
             Ok(n) => n,
             Err(Errno::EINTR) => return Ok(()),
-            Err(error) => return Err(End::failed("waiting for events of cgroups")(error)),
+            Err(error) => return Err(End::failed("epoll_wait")(error)),
         };
         let now = Instant::now();
         for event in &ready[..n] {
@@ -267,7 +268,7 @@ impl Watcher {
                 Ok(notices) => notices,
                 Err(Errno::EAGAIN) => break,
                 Err(Errno::EINTR) => continue,
-                Err(error) => return Err(End::failed("reading inotify")(error)),
+                Err(error) => return Err(End::failed("read inotify")(error)),
             };
             for notice in notices {
                 if notice.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {

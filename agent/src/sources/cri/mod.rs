@@ -23,10 +23,13 @@ use std::{
     time::Duration,
 };
 
-use coroner_diagnosis::observation::{
-    GapReason, Health, Observation, Source,
-    containerd::TaskEvent,
-    cri::{ContainerId, State},
+use coroner_diagnosis::{
+    messages::health,
+    observation::{
+        GapReason, Health, Observation, Source,
+        containerd::TaskEvent,
+        cri::{ContainerId, State},
+    },
 };
 use coroner_runtime::error::chain;
 use jiff::Timestamp;
@@ -223,9 +226,7 @@ impl Cri {
     fn health(&self) -> Health {
         match self.register.beyond() {
             0 => Health::Ok,
-            n => {
-                Health::Degraded(format!("{n} containers and sandboxes beyond {} are not followed", register::CAPACITY))
-            }
+            n => Health::Degraded(health::health_containers_beyond_count(n, register::CAPACITY).into()),
         }
     }
 

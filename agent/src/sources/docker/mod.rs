@@ -21,10 +21,13 @@ use std::{
     time::Duration,
 };
 
-use coroner_diagnosis::observation::{
-    Fact, GapReason, Health, Observation, Source,
-    cri::{ContainerId, State},
-    docker::{Event, Report},
+use coroner_diagnosis::{
+    messages::health,
+    observation::{
+        Fact, GapReason, Health, Observation, Source,
+        cri::{ContainerId, State},
+        docker::{Event, Report},
+    },
 };
 use coroner_runtime::error::chain;
 use futures::StreamExt;
@@ -160,14 +163,14 @@ impl Docker {
             if let Err(error) = self.inspect(client, &id).await {
                 failures += 1;
                 if failures == FAILURES {
-                    return Ok(Health::Degraded(chain(&error)));
+                    return Ok(Health::Degraded(error.reason()));
                 }
             }
         }
         Ok(match failures {
-            0 if beyond => Health::Degraded(format!("containers and sandboxes beyond {CAPACITY} are not followed")),
+            0 if beyond => Health::Degraded(health::health_containers_beyond(CAPACITY).into()),
             0 => Health::Ok,
-            n => Health::Degraded(format!("{n} containers cannot be inspected")),
+            n => Health::Degraded(health::health_containers_uninspected(n).into()),
         })
     }
 

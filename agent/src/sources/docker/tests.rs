@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use coroner_diagnosis::observation::{Fact, Health, Source, cri::ContainerId};
+use coroner_diagnosis::{
+    messages::health,
+    observation::{Fact, Health, Source, cri::ContainerId},
+};
 use coroner_runtime::error::chain;
 use futures::StreamExt;
 use jiff::Timestamp;
@@ -154,7 +157,7 @@ async fn bytes_that_are_no_answer_make_the_source_absent_with_the_reason() {
         }
     });
     let health = running.start(Source::Docker, |site| super::spawn(site, super::Socket::At(endpoint))).await;
-    assert!(matches!(&health, Health::Absent(reason) if reason.contains("JSON")), "{health:?}");
+    assert!(matches!(&health, Health::Absent(reason) if reason.text().contains("JSON")), "{health:?}");
     garbage.abort();
     running.stop().await;
 }
@@ -163,7 +166,7 @@ async fn bytes_that_are_no_answer_make_the_source_absent_with_the_reason() {
 async fn a_node_without_docker_is_reported_as_such() {
     let mut running = Running::new();
     let health = running.start(Source::Docker, |site| super::spawn(site, super::Socket::FirstOf(Vec::new()))).await;
-    assert_eq!(health, Health::Absent("this node has no Docker socket".to_owned()));
+    assert_eq!(health, Health::Absent(health::health_no_socket("Docker").into()));
     assert!(running.seen.iter().all(|seen| matches!(seen.fact, Fact::Health(..))));
     running.stop().await;
 }

@@ -16,7 +16,10 @@ use std::{
     time::Duration,
 };
 
-use coroner_diagnosis::observation::{GapReason, kernel_log::Record};
+use coroner_diagnosis::{
+    messages::{Message, health},
+    observation::{GapReason, kernel_log::Record},
+};
 use nix::{
     errno::Errno,
     fcntl::OFlag,
@@ -27,19 +30,21 @@ use tracing::debug;
 use super::Log;
 use crate::{
     clock::Anchor,
-    sources::worker::{End, Worker},
+    sources::worker::{End, Worker, unreadable},
 };
 
+/// The device below the node's /dev.
+const NAME: &str = "kmsg";
 /// Major and minor number of the kernel log's device (`Documentation/admin-guide/devices.txt`).
 const DEVICE: (u64, u64) = (1, 11);
 /// Twice the largest record that any kernel gives (`CONSOLE_EXT_LOG_MAX`, 8 KiB).
 const RECORD_MAX: usize = 16 * 1024;
 
 /// Opens the device at its oldest record; the error states why it is not available.
-pub(super) fn open(dev: &Path) -> Result<(File, Backlog), String> {
+pub(super) fn open(dev: &Path) -> Result<(File, Backlog), Message> {
     let log = open_once(dev)?;
     let mut end = open_once(dev)?;
-    end.seek(SeekFrom::End(0)).map_err(|error| format!("{}/kmsg: to its end: {error}", dev.display()))?;
+    end.seek(SeekFrom::End(0)).map_err(|error| unreadable(&dev.join(NAME), &error))?;
     Ok((log, Backlog { end, first_after: None }))
 }
 
@@ -69,17 +74,17 @@ impl Backlog {
     }
 }
 
-fn open_once(dev: &Path) -> Result<File, String> {
-    let path = dev.join("kmsg");
+fn open_once(dev: &Path) -> Result<File, Message> {
+    let path = dev.join(NAME);
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(OFlag::O_NONBLOCK.bits())
         .open(&path)
-        .map_err(|error| format!("{}: {error}", path.display()))?;
-    let metadata = file.metadata().map_err(|error| format!("{}: {error}", path.display()))?;
+        .map_err(|error| unreadable(&path, &error))?;
+    let metadata = file.metadata().map_err(|error| unreadable(&path, &error))?;
     // LXC and others put a link to something else there, so that programs which insist on the file are content.
     if !metadata.file_type().is_char_device() || (major(metadata.rdev()), minor(metadata.rdev())) != DEVICE {
-        return Err(format!("{} is not the kernel log", path.display()));
+        return Err(health::health_no_kernel_log(path.display().to_string()));
     }
     Ok(file)
 }
@@ -98,7 +103,7 @@ pub(super) fn read(
     let mut live = false;
     loop {
         match device.read(&mut buffer) {
-            Ok(0) => return Err(End::Absent("the kernel log's device gives nothing".to_owned())),
+            Ok(0) => return Err(End::absent(health::health_kernel_log_empty())),
             Ok(length) => {
                 let now = Anchor::now();
                 match Record::parse(&buffer[..length]) {
@@ -116,7 +121,7 @@ pub(super) fn read(
                     live = worker.readable(device.as_fd(), None)?;
                 }
                 Errno::EINTR | Errno::EPIPE | Errno::EINVAL => live = false,
-                _ => return Err(End::failed("reading the kernel log's device")(error)),
+                _ => return Err(End::failed("read kmsg")(error)),
             },
         }
     }
@@ -159,6 +164,7 @@ fn follow(next: &mut Option<u64>, sequence: u64) -> Followed {
 
 #[cfg(test)]
 mod tests {
+    use coroner_diagnosis::messages::english;
     use proptest::prelude::*;
 
     use super::*;
@@ -190,8 +196,8 @@ mod tests {
     #[test]
     fn what_is_not_the_kernel_log_is_refused_with_a_reason() {
         let dev = tempfile::tempdir().unwrap();
-        assert!(open(dev.path()).unwrap_err().contains("No such file"));
+        assert!(english(&open(dev.path()).unwrap_err()).contains("No such file"));
         std::os::unix::fs::symlink("/dev/null", dev.path().join("kmsg")).unwrap();
-        assert!(open(dev.path()).unwrap_err().contains("is not the kernel log"));
+        assert!(english(&open(dev.path()).unwrap_err()).contains("is not the kernel log"));
     }
 }

@@ -10,7 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use coroner_diagnosis::observation::{GapReason, Health, kernel_log::Record};
+use coroner_diagnosis::{
+    messages::{Message, health},
+    observation::{GapReason, Health, kernel_log::Record},
+};
 use coroner_sys::{syslog_buffer_size, syslog_read_all};
 
 use super::{Log, console::Console, device};
@@ -31,18 +34,17 @@ const TAIL: usize = 16 * 1024;
 const ALL_MAX: usize = 8 * 1024 * 1024;
 
 /// Polls until the device can be had after all. `refusal`: why it could not.
-pub(super) fn poll(refusal: &str, log: &mut Log, worker: &mut Worker, host: &HostRoot) -> Result<(), End> {
-    let absent = |error: io::Error| End::Absent(format!("{refusal}; syslog(2): {error}"));
+pub(super) fn poll(refusal: &Message, log: &mut Log, worker: &mut Worker, host: &HostRoot) -> Result<(), End> {
+    let absent = |error: io::Error| End::absent(health::health_syslog_failed(refusal.clone(), error.to_string()));
     let all = syslog_buffer_size().map_err(absent)?.saturating_mul(2).min(ALL_MAX);
     let mut last: Option<Vec<u8>> = None;
     let mut looked = Anchor::now().wall;
     // Before the first look: what is printed meanwhile leads to the next.
-    let mut console = Console::open(host);
-    let how = match &console {
-        Ok(_) => "when the kernel prints".to_owned(),
-        Err(reason) => format!("once a second, as {reason}"),
+    let (mut console, reason) = match Console::open(host) {
+        Ok(console) => (Some(console), health::health_syslog(refusal.clone())),
+        Err(end) => (None, health::health_syslog_polled(refusal.clone(), end.reason().phrase())),
     };
-    let health = Health::Degraded(format!("{refusal}; read by syslog(2), {how}"));
+    let health = Health::Degraded(reason.into());
     let mut tried = Instant::now();
     loop {
         if tried.elapsed() >= DEVICE_EVERY {
@@ -67,7 +69,7 @@ pub(super) fn poll(refusal: &str, log: &mut Log, worker: &mut Worker, host: &Hos
         let before = new.and(last.as_deref());
         let records = Record::parse_syslog(new.unwrap_or(&snapshot), before);
         if records.is_empty() && !snapshot.is_empty() && Record::parse_syslog(&snapshot, None).is_empty() {
-            return Err(End::Absent(format!("{refusal}; syslog(2) gives no times, as printk.time is off")));
+            return Err(End::absent(health::health_syslog_no_times(refusal.clone())));
         }
         for record in records {
             let written = Duration::from_micros(record.boot_micros);
@@ -85,8 +87,8 @@ pub(super) fn poll(refusal: &str, log: &mut Log, worker: &mut Worker, host: &Hos
             last = Some(line.to_vec());
         }
         match &mut console {
-            Ok(console) => console.wait(worker)?,
-            Err(_) => worker.pause(INTERVAL)?,
+            Some(console) => console.wait(worker)?,
+            None => worker.pause(INTERVAL)?,
         }
     }
 }

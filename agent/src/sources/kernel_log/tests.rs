@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::*;
 use crate::sources::{
     procfs,
-    testing::{ContainerCgroup, Running, elsewhere, line_from, node, pid_of, reap},
+    testing::{ContainerCgroup, Running, elsewhere, line_from, node, pid_of, reap, shown},
 };
 
 /// Writes a record into the kernel log, as any program may that has the device.
@@ -89,7 +89,9 @@ async fn without_the_device_it_is_read_by_syslog() {
     write(&old);
     let mut running = Running::new();
     let health = start(&mut running, host, LOOKBACK).await;
-    assert!(matches!(&health, Health::Degraded(reason) if reason.contains("kmsg") && reason.contains("syslog(2)")));
+    assert!(
+        matches!(&health, Health::Degraded(reason) if reason.text().contains("kmsg") && reason.text().contains("syslog(2)"))
+    );
     find(&mut running, &old).await;
 
     let new = Uuid::now_v7().to_string();
@@ -114,7 +116,7 @@ async fn probe() {
     let dev = tempfile::tempdir().unwrap();
     let mut running = Running::new();
     let host = HostRoot { dev: dev.path().to_owned(), ..node() };
-    println!("{:?}", start(&mut running, host, LOOKBACK).await);
+    println!("{}", shown(&start(&mut running, host, LOOKBACK).await));
     running.stop().await;
 }
 
@@ -122,7 +124,7 @@ async fn probe() {
 fn without_device_and_capability_it_is_absent_with_a_reason() {
     let wrapper = ["setpriv", "--bounding-set=-syslog,-sys_admin"];
     let output = elsewhere(&wrapper, "sources::kernel_log::tests::probe");
-    assert!(output.contains("Absent(") && output.contains("syslog(2): Operation not permitted"), "{output}");
+    assert!(output.contains("Absent(") && output.contains("syslog(2) failed: Operation not permitted"), "{output}");
 }
 
 /// A program that writes to address 0, as an ELF file of 64 bits: file header, one segment of the whole file at

@@ -2,18 +2,26 @@
 
 use std::{error::Error, fmt::Display, io, path::PathBuf, pin::pin, time::Duration};
 
-use coroner_diagnosis::{observation::node::Answer, text};
+use coroner_diagnosis::{
+    messages::{Message, health},
+    observation::node::Answer,
+    text,
+};
 use coroner_runtime::error::chain;
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
 use kube::{client::Body, config::AuthInfo};
+use rustls_pki_types::{
+    CertificateDer,
+    pem::{self, PemObject as _},
+};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 use tokio_rustls::rustls;
 use tracing::warn;
 
 /// How long an answer may take.
-const DEADLINE: Duration = Duration::from_secs(4);
+pub(super) const DEADLINE: Duration = Duration::from_secs(4);
 /// What it has not answered for so long, it is also asked without credentials.
 const SLOW: Duration = Duration::from_secs(1);
 /// The most that an answer may hold: 500 pods of 30 KiB.
@@ -55,6 +63,17 @@ impl Failure {
         text::clean(&chain(self), REASON_MAX)
     }
 
+    /// The failure of this endpoint, for people in each language.
+    pub(super) fn at(&self, path: &str) -> Message {
+        match self {
+            Self::Timeout => health::health_endpoint_silent(path, DEADLINE),
+            Self::Client(error) => health::health_endpoint_failed(path, chain(error)),
+            Self::Status(status) => health::health_endpoint_status(path, status.to_string()),
+            Self::Body(error) => health::health_endpoint_unreadable(path, error.to_string()),
+            Self::Json(error) => health::health_endpoint_unexpected(path, error.to_string()),
+        }
+    }
+
     /// What is wrong with the kubelet's certificate, if that is what failed.
     pub(super) fn certificate_error(&self) -> Option<String> {
         let mut next: Option<&(dyn Error + 'static)> = Some(self);
@@ -80,16 +99,22 @@ pub(in crate::sources) struct Client {
 
 impl Client {
     /// A client by this configuration. Its files are read now, and no connection is made.
-    pub(in crate::sources) async fn new(url: &str, config: &Config) -> Result<Self, String> {
-        let bad = |error: &dyn Display| format!("{url}: {error}");
+    pub(in crate::sources) async fn new(url: &str, config: &Config) -> Result<Self, Message> {
+        let bad = |error: &dyn Display| health::health_kubelet_no_client(url, error.to_string());
         let mut reached =
             coroner_watch::config(config.kubeconfig.as_deref()).await.map_err(|error| bad(&chain(&error)))?;
         reached.cluster_url = url.parse::<Uri>().map_err(|error| bad(&error))?;
         // The name in its certificate is the node's, not the API server's.
         reached.tls_server_name = None;
         if let Some(ca) = &config.ca {
-            let read = tokio::fs::read(ca).await.map_err(|error| format!("{}: {error}", ca.display()))?;
-            reached.root_cert = Some(certificates(&read).map_err(|error| format!("{}: {error}", ca.display()))?);
+            let path = ca.display().to_string();
+            let unreadable = |error: String| health::health_unreadable(&path, error);
+            let read = tokio::fs::read(ca).await.map_err(|error| unreadable(error.to_string()))?;
+            let certificates = certificates(&read).map_err(|error| unreadable(error.to_string()))?;
+            if certificates.is_empty() {
+                return Err(health::health_kubelet_no_certificate(&path));
+            }
+            reached.root_cert = Some(certificates);
         }
         if config.insecure {
             warn!(url, "The kubelet's certificate is not checked");
@@ -162,10 +187,6 @@ impl Client {
 }
 
 /// The certificates of a PEM file, as DER.
-fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, String> {
-    use rustls_pki_types::{CertificateDer, pem::PemObject as _};
-    let read =
-        CertificateDer::pem_slice_iter(pem).map(|one| one.map(|der| der.to_vec())).collect::<Result<Vec<_>, _>>();
-    let read = read.map_err(|error| error.to_string())?;
-    if read.is_empty() { Err("no certificate in it".to_owned()) } else { Ok(read) }
+fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, pem::Error> {
+    CertificateDer::pem_slice_iter(pem).map(|one| one.map(|der| der.to_vec())).collect()
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use coroner_diagnosis::messages::Message;
 use tokio::time::Instant;
 
 use super::client::Failure;
@@ -15,7 +16,8 @@ pub(super) struct Endpoint {
     interval: Duration,
     /// When it is asked next; `None`: as soon as possible.
     due: Option<Instant>,
-    failure: Option<String>,
+    /// Why it has no answer.
+    pub(super) failure: Option<Message>,
 }
 
 impl Endpoint {
@@ -32,16 +34,11 @@ impl Endpoint {
     pub(super) fn answered<T>(&mut self, answer: Result<T, Failure>, now: Instant) -> Option<T> {
         let (answer, failure) = match answer {
             Ok(answer) => (Some(answer), None),
-            Err(failure) => (None, Some(failure.reason())),
+            Err(failure) => (None, Some(failure.at(self.path))),
         };
         let wait = if failure.is_some() { self.interval.min(RETRY) } else { self.interval };
         (self.due, self.failure) = (Some(now + wait), failure);
         answer
-    }
-
-    /// Why it has no answer, with its path.
-    pub(super) fn failure(&self) -> Option<String> {
-        self.failure.as_ref().map(|reason| format!("{}: {reason}", self.path))
     }
 
     /// What was known of it is of no use any more.
@@ -52,6 +49,8 @@ impl Endpoint {
 
 #[cfg(test)]
 mod tests {
+    use coroner_diagnosis::messages::english;
+
     use super::*;
 
     #[test]
@@ -60,10 +59,10 @@ mod tests {
         let mut endpoint = Endpoint::new("/configz", Duration::from_mins(10));
         assert!(endpoint.is_due(now));
         assert_eq!(endpoint.answered::<()>(Err(Failure::Timeout), now), None);
-        assert_eq!(endpoint.failure().as_deref(), Some("/configz: no answer within 4s"));
+        assert_eq!(endpoint.failure.as_ref().map(english).as_deref(), Some("/configz: no answer within 4 s"));
         assert!(!endpoint.is_due(now + RETRY / 2) && endpoint.is_due(now + RETRY));
         assert_eq!(endpoint.answered(Ok(7), now), Some(7));
-        assert_eq!(endpoint.failure(), None);
+        assert_eq!(endpoint.failure, None);
         assert!(!endpoint.is_due(now + RETRY) && endpoint.is_due(now + Duration::from_mins(10)));
     }
 }

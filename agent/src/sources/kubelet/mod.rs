@@ -13,10 +13,13 @@ mod pod_list;
 
 use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
 
-use coroner_diagnosis::observation::{
-    Fact, Health, Source,
-    kubelet::{Configz, Summary},
-    node::Answer,
+use coroner_diagnosis::{
+    messages::health,
+    observation::{
+        Fact, Health, Source,
+        kubelet::{Configz, Summary},
+        node::Answer,
+    },
 };
 use coroner_runtime::backoff::Backoff;
 use tokio::{
@@ -27,7 +30,7 @@ use tokio::{
 
 pub(super) use self::client::Client;
 pub use self::client::Config;
-use self::{client::Failure, endpoint::Endpoint, pod_list::PodList};
+use self::{endpoint::Endpoint, pod_list::PodList};
 use super::{outlet::Outlet, site::Site};
 
 /// What `/healthz` came to last, or what is wrong with the certificate of who answered; `None` before the first answer.
@@ -52,8 +55,7 @@ pub(super) fn spawn(site: &Site, config: Config, healthz: &Arc<Healthz>) {
 
 async fn run(outlet: Outlet, config: Config, healthz: watch::Receiver<Option<Result<Answer, String>>>) -> Infallible {
     let Some(url) = &config.url else {
-        let reason = "the node's address is not known: set --kubelet-url or NODE_IP";
-        outlet.health(Health::Absent(reason.to_owned())).await;
+        outlet.health(Health::Absent(health::health_kubelet_no_address().into())).await;
         return pending().await;
     };
     let mut delays = Backoff::new(CLIENT.0, CLIENT.1);
@@ -61,7 +63,7 @@ async fn run(outlet: Outlet, config: Config, healthz: watch::Receiver<Option<Res
         match Client::new(url, &config).await {
             Ok(client) => break client,
             // Its files may be written later than the agent is started.
-            Err(reason) => outlet.health(Health::Absent(reason)).await,
+            Err(reason) => outlet.health(Health::Absent(reason.into())).await,
         }
         sleep(delays.next()).await;
     };
@@ -145,23 +147,22 @@ impl Kubelet {
 
     fn health(&self) -> Health {
         if let Some(why) = &self.untrusted {
-            return Health::Degraded(format!(
-                "its certificate is not trusted ({why}): set serverTLSBootstrap in its configuration, or give this agent \
-                 --kubelet-ca or --kubelet-insecure-tls"
-            ));
+            return Health::Degraded(health::health_kubelet_untrusted(why).into());
         }
         match &self.answer {
-            None => Health::Absent("not asked yet".to_owned()),
-            Some(Answer::Denied(reason) | Answer::Unwell(reason)) => Health::Degraded(format!("/healthz: {reason}")),
-            Some(Answer::Refused(_)) => Health::Degraded("it refuses connections".to_owned()),
-            Some(Answer::Timeout) => Health::Degraded(format!("it hangs: /healthz: {}", Failure::Timeout)),
+            None => Health::Absent(health::health_kubelet_not_asked().into()),
+            Some(Answer::Denied(answer) | Answer::Unwell(answer)) => {
+                Health::Degraded(health::health_kubelet_unwell(answer).into())
+            }
+            Some(Answer::Refused(_)) => Health::Degraded(health::health_kubelet_refuses().into()),
+            Some(Answer::Timeout) => Health::Degraded(health::health_kubelet_hangs(client::DEADLINE).into()),
             Some(Answer::Ok) => {
-                let failures: Vec<_> =
-                    [&self.configz, &self.pods, &self.summary].into_iter().filter_map(Endpoint::failure).collect();
+                let endpoints = [&self.configz, &self.pods, &self.summary].into_iter();
+                let failures: Vec<_> = endpoints.filter_map(|endpoint| endpoint.failure.clone()).collect();
                 if failures.is_empty() {
                     Health::Ok
                 } else {
-                    Health::Degraded(format!("it is well, but {}", failures.join("; ")))
+                    Health::Degraded(health::health_kubelet_partly(failures).into())
                 }
             }
         }

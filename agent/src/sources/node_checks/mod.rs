@@ -16,9 +16,12 @@ mod last_words;
 
 use std::sync::Arc;
 
-use coroner_diagnosis::observation::{
-    Fact, Source,
-    node::{Answer, Daemon, Process, Reading},
+use coroner_diagnosis::{
+    messages::{Message, health},
+    observation::{
+        Fact, Reason, Source,
+        node::{Answer, Daemon, Process, Reading},
+    },
 };
 use coroner_proto::v1::{Daemon as WireDaemon, DaemonState, NodeReport, UnobservedCheck};
 use jiff::Timestamp;
@@ -44,11 +47,14 @@ pub(super) fn spawn(site: &Site, settings: &Settings, state: &NodeState, healthz
 /// The checks that cannot be made here, with the reason.
 fn unobserved(settings: &Settings) -> Vec<UnobservedCheck> {
     let logs = last_words::unreadable(&settings.host);
-    let lines = (!logs.is_empty()).then(|| ("last_lines", format!("not readable: {}", logs.join(", "))));
+    let lines = (!logs.is_empty()).then(|| ("last_lines", health::health_check_unreadable(logs)));
     let certificate = settings.kubelet.url.is_none();
-    let certificate = certificate.then(|| ("certificate", "the kubelet's address is not known".to_owned()));
-    let reasons = lines.into_iter().chain(certificate);
-    reasons.map(|(check, reason)| UnobservedCheck { check: check.to_owned(), reason }).collect()
+    let certificate = certificate.then(|| ("certificate", health::health_check_no_kubelet()));
+    let unobserved = |(check, message): (&str, Message)| {
+        let (reason, reason_message) = Reason::from(message).on_the_wire();
+        UnobservedCheck { check: check.to_owned(), reason, reason_message }
+    };
+    lines.into_iter().chain(certificate).map(unobserved).collect()
 }
 
 fn fact(reading: Reading) -> Fact {

@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use coroner_diagnosis::messages::health;
 use netlink_sys::{Socket as Netlink, SocketAddr, protocols::NETLINK_CONNECTOR};
 use nix::{
     errno::Errno,
@@ -49,12 +50,10 @@ impl Socket {
     /// Opens the socket and subscribes to the kernel's process events.
     pub(super) fn open(worker: &Worker) -> Result<Self, End> {
         let absent = |error: io::Error| {
-            End::Absent(match error.kind() {
-                io::ErrorKind::PermissionDenied => format!("the process connector needs CAP_NET_ADMIN: {error}"),
-                io::ErrorKind::ConnectionRefused => {
-                    "the process connector is reached from the node's network namespace only".to_owned()
-                }
-                _ => format!("the kernel has no process connector: {error}"),
+            End::absent(match error.kind() {
+                io::ErrorKind::PermissionDenied => health::health_connector_needs(error.to_string()),
+                io::ErrorKind::ConnectionRefused => health::health_connector_network(),
+                _ => health::health_no_connector(error.to_string()),
             })
         };
         let mut netlink = Netlink::new(NETLINK_CONNECTOR).map_err(absent)?;
@@ -70,10 +69,7 @@ impl Socket {
         match socket.answer(token, worker)? {
             Some(0) => {}
             Some(error) => return Err(absent(io::Error::from_raw_os_error(error.cast_signed()))),
-            None => {
-                let reason = "the process connector answers in the node's pid and user namespace only (hostPID)";
-                return Err(End::Absent(reason.to_owned()));
-            }
+            None => return Err(End::absent(health::health_connector_namespace())),
         }
         socket.send(&listen_to_what_is_used()).map_err(absent)?;
         Ok(socket)
@@ -115,7 +111,7 @@ impl Socket {
                     Errno::EAGAIN => return Ok(Received::Empty),
                     Errno::ENOBUFS => return Ok(Received::Overrun),
                     Errno::EINTR => {}
-                    _ => return Err(End::failed("reading the process connector")(error)),
+                    _ => return Err(End::failed("recv from the process connector")(error)),
                 },
             }
         }

@@ -8,7 +8,7 @@ use coroner_diagnosis::observation::{
 };
 
 use super::*;
-use crate::sources::testing::{ContainerCgroup, Running, elsewhere, line_from, node, pid_of, reap};
+use crate::sources::testing::{ContainerCgroup, Running, elsewhere, line_from, node, pid_of, reap, shown};
 
 async fn started(running: &mut Running, host: HostRoot) -> Health {
     running.start(Source::ProcessEvents, |site| spawn(site, host, Connector::default(), NodeState::default())).await
@@ -100,7 +100,7 @@ async fn without_proc_it_is_absent_with_a_reason() {
     let root = tempfile::tempdir().unwrap();
     let mut running = Running::new();
     let health = started(&mut running, HostRoot::at(root.path())).await;
-    assert!(matches!(&health, Health::Absent(reason) if reason.contains("proc")), "{health:?}");
+    assert!(matches!(&health, Health::Absent(reason) if reason.text().contains("proc")), "{health:?}");
     running.stop().await;
 }
 
@@ -108,7 +108,7 @@ async fn without_proc_it_is_absent_with_a_reason() {
 #[ignore = "run in other circumstances by the tests below"]
 async fn probe() {
     let mut running = Running::new();
-    println!("{:?}", started(&mut running, node()).await);
+    println!("{}", shown(&started(&mut running, node()).await));
     running.stop().await;
 }
 

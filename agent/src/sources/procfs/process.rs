@@ -13,7 +13,10 @@ use coroner_diagnosis::observation::{
 use procfs::process::{Process as Entry, Stat, Status, all_processes_with_root};
 
 use super::namespace;
-use crate::{host::HostRoot, sources::worker::End};
+use crate::{
+    host::HostRoot,
+    sources::worker::{End, unreadable},
+};
 
 /// More than any process' cgroup file: at most 13 controllers of v1, each with a path of at most 4 KiB.
 const CGROUP_FILE_MAX: u64 = 64 * 1024;
@@ -41,13 +44,13 @@ impl Processes {
     /// Fails where processes cannot be listed: then none that is looked for counts as gone.
     pub(crate) fn check(&self) -> Result<(), End> {
         let listed = all_processes_with_root(&self.proc);
-        listed.map(drop).map_err(|error| End::Absent(format!("listing {}: {error}", self.proc.display())))
+        listed.map(drop).map_err(|error| End::absent(unreadable(&self.proc, &error)))
     }
 
     /// All processes that belong to containers now.
     pub(crate) fn all_in_containers(&self) -> Result<impl Iterator<Item = Process>, End> {
-        let entries = all_processes_with_root(&self.proc)
-            .map_err(|error| End::Absent(format!("listing {}: {error}", self.proc.display())))?;
+        let entries =
+            all_processes_with_root(&self.proc).map_err(|error| End::absent(unreadable(&self.proc, &error)))?;
         Ok(entries.filter_map(|entry| self.in_container(&entry.ok()?)))
     }
 

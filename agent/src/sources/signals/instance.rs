@@ -9,7 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use coroner_diagnosis::observation::{Health, trace::WATCHED_SIGNALS};
+use coroner_diagnosis::{
+    messages::{Message, health},
+    observation::{Health, trace::WATCHED_SIGNALS},
+};
 use nix::{
     fcntl::OFlag,
     mount::{MsFlags, mount},
@@ -27,7 +30,7 @@ const BUFFER_KIB: u32 = 64;
 pub(super) struct Instance {
     dir: PathBuf,
     /// What could not be switched on.
-    missing: Option<String>,
+    missing: Option<Message>,
 }
 
 impl Instance {
@@ -42,9 +45,9 @@ impl Instance {
     }
 
     fn set_up(&mut self) -> Result<(), End> {
-        self.write("buffer_size_kb", &BUFFER_KIB.to_string()).map_err(End::failed("setting buffer_size_kb"))?;
+        self.write("buffer_size_kb", &BUFFER_KIB.to_string()).map_err(End::failed("write buffer_size_kb"))?;
         // The clock of the process connector; its readings can be converted to wall time without error.
-        self.write("trace_clock", "mono").map_err(End::failed("setting trace_clock"))?;
+        self.write("trace_clock", "mono").map_err(End::failed("write trace_clock"))?;
         // Wake the reader for each event, rather than when the buffer is half full. Since 5.0; before, that is how it
         // is.
         if let Err(error) = self.write("buffer_percent", "0") {
@@ -53,24 +56,23 @@ impl Instance {
         let filter = WATCHED_SIGNALS.map(|signal| format!("sig=={signal}")).join("||");
         self.write("events/signal/signal_generate/filter", &filter)
             .and_then(|()| self.write("events/signal/signal_generate/enable", "1"))
-            .map_err(|error| End::Absent(format!("the kernel does not trace signals: {error}")))?;
+            .map_err(|error| End::absent(health::health_signals_untraced(error.to_string())))?;
         if let Err(error) = self.write("events/oom/mark_victim/enable", "1") {
-            self.missing = Some(format!("the kernel does not trace OOM victims: {error}"));
+            let why = health::health_call_failed("write mark_victim/enable", error.to_string());
+            self.missing = Some(health::health_victims_untraced(why));
         }
         Ok(())
     }
 
     pub(super) fn health(&self) -> Health {
-        self.missing.clone().map_or(Health::Ok, Health::Degraded)
+        self.missing.clone().map_or(Health::Ok, |missing| Health::Degraded(missing.into()))
     }
 
     /// The events as text, which are gone once they were read.
     pub(super) fn pipe(&self) -> Result<fs::File, End> {
-        fs::OpenOptions::new()
-            .read(true)
-            .custom_flags(OFlag::O_NONBLOCK.bits())
-            .open(self.dir.join("trace_pipe"))
-            .map_err(End::failed(format!("opening trace_pipe of {}", self.dir.display())))
+        let path = self.dir.join("trace_pipe");
+        let opened = fs::OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(&path);
+        opened.map_err(End::unreadable(&path))
     }
 
     fn write(&self, file: &str, value: &str) -> io::Result<()> {
@@ -95,11 +97,11 @@ fn find_tracefs(sys: &Path) -> Result<PathBuf, End> {
         }
     }
     if !fs::read_dir(&standard).is_ok_and(|mut entries| entries.next().is_none()) {
-        return Err(End::Absent(format!("no tracefs at {}", standard.display())));
+        return Err(End::absent(health::health_no_tracefs(standard.display().to_string())));
     }
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("tracefs"), &standard, Some("tracefs"), flags, None::<&str>).map_err(|error| {
-        End::Absent(format!("tracefs is not mounted at {} and cannot be: {error}", standard.display()))
+        End::absent(health::health_tracefs_not_mounted(standard.display().to_string(), error.to_string()))
     })?;
     info!(at = %standard.display(), "Mounted tracefs");
     Ok(standard)
@@ -108,7 +110,8 @@ fn find_tracefs(sys: &Path) -> Result<PathBuf, End> {
 /// Creates `coroner-<pid>-<start time>`, which shows whether its creator is still running, or `….1` beside it.
 fn make_dir(instances: &Path, host: &HostRoot) -> Result<PathBuf, End> {
     let own = Process::new_with_root(host.proc.join("self")).and_then(|own| own.stat());
-    let own = own.map_err(|error| End::Absent(format!("{} does not show the agent: {error}", host.proc.display())))?;
+    let own =
+        own.map_err(|error| End::absent(health::health_no_agent(host.proc.display().to_string(), error.to_string())))?;
     let name = format!("{PREFIX}{}-{}", own.pid, own.starttime);
     let mut number = 0;
     loop {
@@ -116,7 +119,10 @@ fn make_dir(instances: &Path, host: &HostRoot) -> Result<PathBuf, End> {
         match fs::create_dir(&dir) {
             Ok(()) => return Ok(dir),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < 16 => number += 1,
-            Err(error) => return Err(End::Absent(format!("{}: {error}", dir.display()))),
+            Err(error) => {
+                let dir = dir.display().to_string();
+                return Err(End::absent(health::health_not_created(dir, error.to_string())));
+            }
         }
     }
 }
@@ -168,7 +174,7 @@ mod tests {
     fn without_tracefs_it_is_absent_with_a_reason() {
         let root = tempfile::tempdir().unwrap();
         let absent = Instance::create(&HostRoot::at(root.path())).err().unwrap();
-        assert!(matches!(&absent, End::Absent(reason) if reason.contains("no tracefs")), "{absent}");
+        assert!(matches!(&absent, End::Absent(reason) if reason.text().contains("no tracefs")), "{absent}");
     }
 
     #[test]

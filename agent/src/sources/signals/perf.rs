@@ -2,9 +2,12 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use coroner_diagnosis::observation::{
-    GapReason, Health,
-    trace::{Format, NAMELESS, Thread, TraceEventKind, WATCHED_SIGNALS},
+use coroner_diagnosis::{
+    messages::health,
+    observation::{
+        GapReason, Health,
+        trace::{Format, NAMELESS, Thread, TraceEventKind, WATCHED_SIGNALS},
+    },
 };
 use coroner_sys::perf::{Record, Tracepoint};
 use jiff::Timestamp;
@@ -53,11 +56,11 @@ impl Watch {
         let of_threads = [("task/task_newtask", "comm"), ("task/task_rename", "newcomm")];
         let of_threads = of_threads.map(|(name, field)| tracepoints::find(host, name, Some(&Names::filter(field))));
         let named = of_threads.into_iter().flatten().map(&mut add).collect();
-        let health = match &victim {
-            Ok(_) => Health::Ok,
-            Err(reason) => Health::Degraded(format!("the kernel does not trace OOM victims: {reason}")),
+        let (victim, health) = match victim {
+            Ok(victim) => (Some(victim), Health::Ok),
+            Err(end) => (None, Health::Degraded(health::health_victims_untraced(end.reason().phrase()).into())),
         };
-        Ok(Self { events: Events::open(watched, PAGES)?, signal, victim: victim.ok(), named, health })
+        Ok(Self { events: Events::open(watched, PAGES)?, signal, victim, named, health })
     }
 
     pub(super) fn run(mut self, worker: &Worker, host: &HostRoot) -> Result<Infallible, End> {

@@ -9,7 +9,7 @@ use nix::{
 };
 
 use super::*;
-use crate::sources::testing::{ContainerCgroup, Running, elsewhere, line_from, node, pid_of, reap};
+use crate::sources::testing::{ContainerCgroup, Running, elsewhere, line_from, node, pid_of, reap, shown};
 
 /// By each of the two ways.
 async fn started() -> [Running; 2] {
@@ -92,7 +92,7 @@ async fn a_sender_that_is_gone_at_once_is_known_by_its_thread() {
 async fn probe() {
     let mut running = Running::new();
     let health = running.start(Source::Signals, |site| spawn(site, node())).await;
-    println!("{health:?}");
+    println!("{}", shown(&health));
     running.stop().await;
 }
 

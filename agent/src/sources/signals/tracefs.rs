@@ -67,11 +67,11 @@ fn fill(mut pipe: &File, pending: &mut Vec<u8>) -> Result<bool, End> {
     pending.truncate(start + *read.as_ref().unwrap_or(&0));
     match read {
         // Tracing was switched off by another process; the instance is recreated.
-        Ok(0) => Err(End::failed("reading trace_pipe")(std::io::ErrorKind::UnexpectedEof)),
+        Ok(0) => Err(End::failed("read trace_pipe")(std::io::ErrorKind::UnexpectedEof)),
         Ok(_) => Ok(true),
         Err(error) => match Errno::from_raw(error.raw_os_error().unwrap_or_default()) {
             Errno::EAGAIN | Errno::EINTR => Ok(false),
-            _ => Err(End::failed("reading trace_pipe")(error)),
+            _ => Err(End::failed("read trace_pipe")(error)),
         },
     }
 }
