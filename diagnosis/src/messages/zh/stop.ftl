@@ -42,16 +42,16 @@ sandbox_exit = 沙箱以退出码 { $code } 退出
 
 ## Who deleted the pod
 
-reason_reason_redefined = 容器的定义已更改
-reason_resized = 调整资源需要重启容器
-reason_announced = kubelet 停止了该容器
-deleted = Pod 被删除
+reason_deleted = Pod 被删除
 reason_owner_deleted = { $kind } { $name } 被删除
 reason_job_failed = Job { $name } 失败（{ $why }）
 reason_job_suspended = Job { $name } 被挂起
 reason_job_complete = Job { $name } 已完成（{ $why }）
 reason_rollout = { $kind } { $name } 滚动更新
 reason_scaled_down = { $kind } { $name } 缩容到 { $replicas }
+reason_redefined = 容器的定义已更改
+reason_resized = 调整资源需要重启容器
+reason_announced = kubelet 停止了该容器
 deleted = Pod 被删除，宽限期为 { $grace }。
 deleted_now = Pod 被删除。
 deleted_of = 该 Pod 属于 { $kind } { $name }，未发现其滚动更新或缩容。

@@ -27,18 +27,19 @@ pub(super) fn findings(case: NodeCase<'_>) -> Vec<Finding> {
 
 fn finding(case: NodeCase<'_>) -> Option<Finding> {
     let daemon = Daemon::Runtime;
-    let is_seen = case.state.daemon(daemon).is_some_and(|file| file.answer.is_some() || file.process.is_some());
+    let is_known = case.state.daemon(daemon).is_some_and(|file| file.answer.is_some() || file.process.is_some());
     let reasons = case.reasons();
     let cause = match () {
         () if reasons.contains(&DOWN) => Cause::RuntimeDown,
         () if reasons.iter().any(|reason| reason.starts_with(HUNG)) => Cause::RuntimeHung,
         () => return None,
     };
-    if is_seen || case.is_shutting_down() {
-        return None;
-    }
     let ready = case.node.objects.node.as_ref()?.condition("Ready")?;
     let at = ready.since.unwrap_or(case.now);
+    // A runtime that is asked and answers, or does not, is judged by that: the kubelet calls one that hangs down, too.
+    if is_known || case.node.covered(Source::Cri, at, case.now) || case.is_shutting_down() {
+        return None;
+    }
     let headline = match cause {
         Cause::RuntimeDown => texts::node_daemon_down(daemon.keyword()),
         _ => texts::node_daemon_hung(daemon.keyword()),
