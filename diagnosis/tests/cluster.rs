@@ -231,9 +231,11 @@ fn expected(model: &Model, service: &Service) -> Option<Cause> {
         };
         return (!model.values().any(leads)).then_some(Cause::ServiceWithoutEndpoints);
     }
-    let ports: Vec<_> = pods.iter().flat_map(|pod| &pod.containers).flat_map(|container| &container.ports).collect();
+    let containers = || pods.iter().flat_map(|pod| &pod.containers);
+    let ports: Vec<_> = containers().flat_map(|container| &container.ports).collect();
+    let each_declares = containers().all(|container| !container.ports.is_empty());
     let mismatched = match &service.ports[0].target {
-        TargetPort::Number(number) => !ports.is_empty() && ports.iter().all(|port| port.number != *number),
+        TargetPort::Number(number) => each_declares && ports.iter().all(|port| port.number != *number),
         TargetPort::Name(name) => ports.iter().all(|port| port.name != *name),
     };
     (mismatched && !service.headless).then_some(Cause::ServicePortMismatch)
