@@ -123,6 +123,12 @@ impl<'a> Cluster<'a> {
                 "/run/containerd" => self.runtime_directory()?,
                 "/var/log/containers" => self.node.kubelet().container_logs().clone(),
                 "/var/lib/coroner" | "/var/log/pods" => made(path)?,
+                // The other two are mounted in it.
+                "/var/log" => {
+                    made(path.join("pods"))?;
+                    made(path.join("containers"))?;
+                    path
+                }
                 // Shared, as mount propagation wants it.
                 "/var/lib/kubelet" | "/var/lib/containerd" => shared(&made(path)?)?,
                 shared => shared.into(),

@@ -63,7 +63,7 @@ pub(super) fn verdict(
         if !kill.signalled {
             verdict = verdict.waiting();
         }
-        if !node.covered(Source::KernelLog, kill.at, kill.at) {
+        if kill.summary.is_none() && !node.covered(Source::KernelLog, kill.at, kill.at) {
             verdict = verdict.without(Source::KernelLog);
         }
     }
