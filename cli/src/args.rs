@@ -84,7 +84,7 @@ pub(crate) enum Command {
     /// Diagnose a recorded case
     #[command(after_help = help::REPLAY)]
     Replay(ReplayArgs),
-    /// Kill five containers on this machine and explain each death; needs root, and no Kubernetes
+    /// Start five containers on this machine and explain how each dies; needs root, and no Kubernetes
     #[command(after_help = help::DEMO)]
     Demo,
     /// Print the completions of a shell

@@ -66,7 +66,7 @@ replay_was_full = The recording ended early, because it had reached its limit of
 
 ## The demo
 
-demo_begins = Five containers really die on this machine. The agent observes them, without Kubernetes or a container runtime; its diagnoses arrive through the aggregator's gRPC feed.
+demo_begins = Five containers of this demo really die on this machine. The agent observes them, without Kubernetes or a container runtime; its diagnoses arrive through the aggregator's gRPC feed.
 demo_sources = Sources:
 demo_no_verdict = no diagnosis within { $seconds } s
 demo_latency = Arrived { $latency } after the death.

@@ -190,7 +190,7 @@ replay_after =
 
 ## demo
 
-demo = 在本机终止五个容器并逐一解释；需要 root，不需要 Kubernetes
+demo = 在本机启动五个容器，并解释每个容器为何终止；需要 root，不需要 Kubernetes
 demo_after =
     示例：
       sudo coroner demo

@@ -60,7 +60,7 @@ replay_was_full = 录制因达到字节数限制而提前结束。
 
 ## The demo
 
-demo_begins = 将在本机上真实地终止五个容器。agent 在没有 Kubernetes 和容器运行时的情况下观测，诊断经聚合器的 gRPC 数据流送达。
+demo_begins = 演示在本机启动五个容器，它们会真实地终止。agent 在没有 Kubernetes 和容器运行时的情况下观测，诊断经聚合器的 gRPC 数据流送达。
 demo_sources = 来源：
 demo_no_verdict = { $seconds } 秒内没有诊断结果
 demo_latency = 在容器终止 { $latency } 后送达。
