@@ -90,7 +90,7 @@ pub(crate) enum Command {
     /// Print the completions of a shell
     #[command(after_help = help::COMPLETION)]
     Completion(CompletionArgs),
-    /// Print the manual page, or write a page for each command
+    /// Print the manual page, or write a page for each command into a directory
     #[command(after_help = help::MAN)]
     Man(ManArgs),
     /// What the demo starts

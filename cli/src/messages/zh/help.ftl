@@ -42,9 +42,9 @@ any_account = 以此 ServiceAccount 的身份查询（为其申请令牌），�
 
 ## Arguments of several commands
 
-any_namespace = 仅限这些命名空间
+any_namespace = 仅限这些命名空间，以逗号分隔
 any_all_namespaces = 所有命名空间（默认）
-any_node = 仅限这些节点
+any_node = 仅限这些节点，以逗号分隔
 any_cause = 仅限这些原因，例如 OOM_NODE；`coroner causes` 可列出全部
 any_severity = 仅限此严重程度及以上
 any_fatal = 仅限导致容器或 Pod 终止的诊断
@@ -208,7 +208,7 @@ completion_after =
 
 ## man
 
-man = 输出手册页，或为每个命令各写一页
+man = 输出手册页，或将每个命令的手册页写入一个目录
 man_directory = 将 coroner.1、coroner-why.1 等写入此目录
 man_after =
     示例：
