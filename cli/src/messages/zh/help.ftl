@@ -133,7 +133,7 @@ ui_after =
 
 ## nodes
 
-nodes = 显示每个节点的状态：agent 最近一次报告、kubelet、容器运行时和运行时间
+nodes = 显示每个节点的状态：agent 最近一次上报、kubelet、容器运行时和开机时长
 nodes_after =
     示例：
       coroner nodes              每个节点一行，并显示存在问题的原因代码
