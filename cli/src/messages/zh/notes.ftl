@@ -18,11 +18,11 @@ reason_unknown_ca = 其证书不是由 --tls-ca 指定的 CA 签发；请提供�
 reason_wrong_name = 其证书属于其他名称；--aggregator 中的主机名应与证书一致
 reason_expired = 其证书已过期或尚未生效；请更新证书，并检查时钟
 reason_certificate = 其证书未被接受（{ $reason }）；--tls-ca 须指定其 CA
-reason_client_certificate_wanted = 聚合器要求客户端证书：--tls-cert 文件 和 --tls-key 文件
+reason_client_certificate_wanted = 聚合器要求客户端证书：--tls-cert FILE 和 --tls-key FILE
 reason_client_certificate_refused = 聚合器不接受 --tls-cert 指定的证书（{ $reason }）；该证书须由客户端 CA 签发
 reason_no_tls = 该端口未使用 TLS；请使用 http://，或改用启用 TLS 的端口
 reason_closed_plain = 连接被对方关闭；如果聚合器启用了 TLS，请使用 https:// 和 --tls-ca 文件
-reason_closed_tls = 连接被对方关闭；如果聚合器要求客户端证书，请使用 --tls-cert 文件 和 --tls-key 文件
+reason_closed_tls = 连接被对方关闭；如果聚合器要求客户端证书，请使用 --tls-cert FILE 和 --tls-key FILE
 reason_closed_with_certificate = 连接被对方关闭；--tls-cert 指定的证书须由聚合器信任的客户端 CA 签发，且未被吊销
 
 ## Nothing found
