@@ -49,7 +49,7 @@ columns_hidden = Hidden for lack of space: { $columns }. -o wide shows all colum
 
 ## Streams
 
-stream_broke = The stream broke ({ $reason }); resuming in { $seconds } s.
+stream_broke = The stream broke ({ $reason }); trying to resume in { $seconds } s.
 stream_idle = no data for { $seconds } s
 stream_closed = closed by the aggregator
 connection_lost = the connection was lost

@@ -43,7 +43,7 @@ columns_hidden = 因宽度不足而隐藏的列：{ $columns }。-o wide 可显�
 
 ## Streams
 
-stream_broke = 数据流中断（{ $reason }）；{ $seconds } 秒后恢复。
+stream_broke = 数据流中断（{ $reason }）；{ $seconds } 秒后尝试恢复。
 stream_idle = 已有 { $seconds } 秒没有数据
 stream_closed = 被聚合器关闭
 connection_lost = 连接已断开
