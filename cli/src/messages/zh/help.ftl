@@ -90,7 +90,7 @@ list_after =
 ## watch
 
 watch = 实时显示新的诊断；数据流中断后自动恢复，不会丢失
-watch_nodes = 仅限节点整体以及通往节点的网络
+watch_nodes = 仅限关于节点本身及其网络连通性的诊断
 watch_since = 从此后记录的诊断开始：时长如 90s、1h30m、2d；日期如 2026-11-20；或时间如 2026-11-20T10:00、10:00、2026-11-20T10:00:00Z [默认值：现在]
 watch_from_oldest = 从保留的最早记录开始
 watch_stop_at_end = 读完已有记录后结束，不再等待；未指定 --since 时从最早的记录开始
@@ -146,7 +146,7 @@ causes = 解释诊断可能给出的原因
 causes_cause = 仅完整解释此原因，例如 OOM_NODE
 causes_after =
     示例：
-      coroner causes             按章节列出所有原因
+      coroner causes             按类别列出所有原因
       coroner causes OOM_NODE    解释其中一个，并给出处理建议
       coroner causes --lang en   使用英文
 
