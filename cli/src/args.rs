@@ -84,13 +84,13 @@ pub(crate) enum Command {
     /// Diagnose a recorded case
     #[command(after_help = help::REPLAY)]
     Replay(ReplayArgs),
-    /// Kill five containers on this machine and explain each death; needs root, and no Kubernetes
+    /// Start five containers on this machine and explain how each dies; needs root, and no Kubernetes
     #[command(after_help = help::DEMO)]
     Demo,
     /// Print the completions of a shell
     #[command(after_help = help::COMPLETION)]
     Completion(CompletionArgs),
-    /// Print the manual page, or write a page for each command
+    /// Print the manual page, or write a page for each command into a directory
     #[command(after_help = help::MAN)]
     Man(ManArgs),
     /// What the demo starts

@@ -6,13 +6,13 @@ use coroner_proto::v1::{Cause, DiagnosisFilter, Severity};
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Filters")]
 pub(crate) struct FilterArgs {
-    /// Only these namespaces
+    /// Only these namespaces, separated by commas
     #[arg(short, long, value_delimiter = ',')]
     pub(crate) namespace: Vec<String>,
     /// All namespaces; the default
     #[arg(short = 'A', long, conflicts_with = "namespace")]
     pub(crate) all_namespaces: bool,
-    /// Only these nodes
+    /// Only these nodes, separated by commas
     #[arg(long, value_delimiter = ',')]
     pub(crate) node: Vec<String>,
     /// Only these causes, such as OOM_NODE; `coroner causes` lists them

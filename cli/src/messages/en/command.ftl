@@ -5,7 +5,11 @@ none_of_container = No diagnosis of container { $container } of { $subject } is 
 none_found = No such diagnosis is recorded.
 none_with_uid = No diagnosis { $uid } is recorded.
 nothing_to_diagnose = Nothing to diagnose.
-only_newest = Only the newest { $limit } are shown; --limit 0 shows all.
+only_newest =
+    { $limit ->
+        [one] Only the newest one is shown
+       *[other] Only the newest { $limit } are shown
+    }; --limit 0 shows all.
 lost =
     { $count ->
         [one] A record of { $source } on { $node } was lost
@@ -122,7 +126,7 @@ url_plain = http:// beyond this machine can be read and changed on its way; use 
 url_needs_ca = https:// needs the certificate of the aggregator's CA: --tls-ca FILE
 url_needs_both = --tls-cert and --tls-key go together
 url_scheme = only http://, https:// and unix:// are supported
-error_tls = TLS cannot be set up: { $reason }
+error_tls = TLS cannot be set up with --tls-ca, --tls-cert and --tls-key: { $reason }
 error_read = cannot read { $path }: { $reason }
 error_output = cannot write the output: { $reason }
 error_format = cannot be written as text: { $reason }

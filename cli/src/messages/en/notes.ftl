@@ -49,7 +49,7 @@ columns_hidden = Hidden for lack of space: { $columns }. -o wide shows all colum
 
 ## Streams
 
-stream_broke = The stream broke ({ $reason }); resuming in { $seconds } s.
+stream_broke = The stream broke ({ $reason }); trying to resume in { $seconds } s.
 stream_idle = no data for { $seconds } s
 stream_closed = closed by the aggregator
 connection_lost = the connection was lost
@@ -66,7 +66,7 @@ replay_was_full = The recording ended early, because it had reached its limit of
 
 ## The demo
 
-demo_begins = Five containers really die on this machine. The agent observes them, without Kubernetes or a container runtime; its diagnoses arrive through the aggregator's gRPC feed.
+demo_begins = Five containers of this demo really die on this machine. The agent observes them, without Kubernetes or a container runtime; its diagnoses arrive through the aggregator's gRPC feed.
 demo_sources = Sources:
 demo_no_verdict = no diagnosis within { $seconds } s
 demo_latency = Arrived { $latency } after the death.

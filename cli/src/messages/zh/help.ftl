@@ -24,9 +24,9 @@ program_after =
 
 ## Options of all commands
 
-any_format = 输出格式 [默认：table；why、get 和 replay 默认为完整解释]
-any_utc = 以 UTC 显示时间 [默认：TZ 或系统的时区]
-any_lang = 文本的语言 [默认：由 LC_ALL、LC_MESSAGES 或 LANG 决定]
+any_format = 输出格式 [默认值：table；why、get 和 replay 默认为完整解释]
+any_utc = 以 UTC 显示时间 [默认值：TZ 或系统的时区]
+any_lang = 文本的语言 [默认值：由 LC_ALL、LC_MESSAGES 或 LANG 决定]
 any_color = 是否使用颜色；auto 表示仅在终端上使用，且未设置 NO_COLOR
 any_no_headers = 不输出列名
 any_url = 聚合器的地址：http://HOST:PORT、https://HOST:PORT 或 unix:///PATH
@@ -36,15 +36,15 @@ any_tls_key = 客户端证书的私钥（PEM）
 any_token_file = 存有令牌（bearer token）的文件，内容如 `kubectl create token` 的输出；每次调用前读取
 any_insecure = 允许对其他主机使用 http://；传输内容可能被窃听和篡改
 any_context = 通过 kubeconfig 中此 context 的集群访问聚合器（端口转发）；以 `kubectl coroner` 运行时默认为当前 context
-any_kubeconfig = 同上，但使用此 kubeconfig [默认：KUBECONFIG 或 ~/.kube/config]
+any_kubeconfig = 同上，但使用此 kubeconfig [默认值：KUBECONFIG 或 ~/.kube/config]
 any_system_namespace = 安装 Coroner 的命名空间
-any_account = 以此 ServiceAccount 的身份查询（为其申请令牌），可见内容取决于它的权限 [默认：该命名空间的 coroner-reader，可查看全部]
+any_account = 以此 ServiceAccount 的身份查询（为其申请令牌），可见内容取决于它的权限 [默认值：该命名空间的 coroner-reader，可查看全部]
 
 ## Arguments of several commands
 
-any_namespace = 仅限这些命名空间
+any_namespace = 仅限这些命名空间，以逗号分隔
 any_all_namespaces = 所有命名空间（默认）
-any_node = 仅限这些节点
+any_node = 仅限这些节点，以逗号分隔
 any_cause = 仅限这些原因，例如 OOM_NODE；`coroner causes` 可列出全部
 any_severity = 仅限此严重程度及以上
 any_fatal = 仅限导致容器或 Pod 终止的诊断
@@ -54,7 +54,7 @@ any_fatal = 仅限导致容器或 Pod 终止的诊断
 why = 解释 Pod、工作负载、节点、Service 或 Ingress 发生了什么
 why_long = 首先完整解释最近一次终止，然后列出其他诊断。
 why_subject = Pod 名称、kubectl 写法的 KIND/NAME（pod、deploy、rs、sts、ds、job、cronjob、node、svc、ing），或诊断编号的开头部分
-why_namespace = 其所在的命名空间 [默认：名称无歧义时，在所有命名空间中查找]
+why_namespace = 其所在的命名空间 [默认值：名称无歧义时，在所有命名空间中查找]
 why_all_namespaces = 在所有命名空间中查找（默认）
 why_container = 仅限此容器
 why_after =
@@ -90,8 +90,8 @@ list_after =
 ## watch
 
 watch = 实时显示新的诊断；数据流中断后自动恢复，不会丢失
-watch_nodes = 仅限节点整体以及通往节点的网络
-watch_since = 从此后记录的诊断开始：时长如 90s、1h30m、2d；日期如 2026-11-20；或时间如 2026-11-20T10:00、10:00、2026-11-20T10:00:00Z [默认：现在]
+watch_nodes = 仅限关于节点本身及其网络连通性的诊断
+watch_since = 从此后记录的诊断开始：时长如 90s、1h30m、2d；日期如 2026-11-20；或时间如 2026-11-20T10:00、10:00、2026-11-20T10:00:00Z [默认值：现在]
 watch_from_oldest = 从保留的最早记录开始
 watch_stop_at_end = 读完已有记录后结束，不再等待；未指定 --since 时从最早的记录开始
 watch_after =
@@ -133,7 +133,7 @@ ui_after =
 
 ## nodes
 
-nodes = 显示每个节点的状态：agent 最近一次报告、kubelet、容器运行时和运行时间
+nodes = 显示每个节点的状态：agent 最近一次上报、kubelet、容器运行时和开机时长
 nodes_after =
     示例：
       coroner nodes              每个节点一行，并显示存在问题的原因代码
@@ -146,7 +146,7 @@ causes = 解释诊断可能给出的原因
 causes_cause = 仅完整解释此原因，例如 OOM_NODE
 causes_after =
     示例：
-      coroner causes             按章节列出所有原因
+      coroner causes             按类别列出所有原因
       coroner causes OOM_NODE    解释其中一个，并给出处理建议
       coroner causes --lang en   使用英文
 
@@ -157,14 +157,14 @@ record_long =
     不指定对象时，使用与 agent 相同的来源观测本节点，不影响正在运行的 agent：内核日志的最近五分钟、容器运行时仍列出的
     容器，以及此后发生的事情。coroner replay 可对该文件进行诊断。指定对象时，文件包含聚合器存储的内容：replay 只能显示，
     不能重新诊断。两种情况下，看起来像敏感信息的内容都会被去除。
-record_subject = 聚合器存储的该 Pod、工作负载或节点的信息，或编号以此开头的诊断 [默认：观测本节点]
+record_subject = 聚合器存储的该 Pod、工作负载或节点的信息，或编号以此开头的诊断 [默认值：观测本节点]
 record_namespace = 仅此命名空间
 record_pods = 仅其中的此 Pod；可重复
 record_duration = 录制时长，例如 90s 或 10m
 record_max_bytes = 在文件未压缩的大小超过此字节数之前结束
 record_no_logs = 不包含失败容器日志的最后几行
-record_file = 要写入的文件，- 表示标准输出 [默认：coroner-NAME-TIME.tar.gz]
-record_agent_flags = coroner-agent 的参数，决定如何观测本节点，例如 --host-root [默认：在 agent 的容器中使用该 agent 的参数]
+record_file = 要写入的文件，- 表示标准输出 [默认值：coroner-NAME-TIME.tar.gz]
+record_agent_flags = coroner-agent 的参数，决定如何观测本节点，例如 --host-root [默认值：在 agent 的容器中使用该 agent 的参数]
 record_after =
     示例：
       sudo coroner record --for 10m                           在节点上
@@ -190,7 +190,7 @@ replay_after =
 
 ## demo
 
-demo = 在本机终止五个容器并逐一解释；需要 root，不需要 Kubernetes
+demo = 在本机启动五个容器，并解释每个容器为何终止；需要 root，不需要 Kubernetes
 demo_after =
     示例：
       sudo coroner demo
@@ -208,7 +208,7 @@ completion_after =
 
 ## man
 
-man = 输出手册页，或为每个命令各写一页
+man = 输出手册页，或将每个命令的手册页写入一个目录
 man_directory = 将 coroner.1、coroner-why.1 等写入此目录
 man_after =
     示例：

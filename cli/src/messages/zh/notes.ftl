@@ -18,11 +18,11 @@ reason_unknown_ca = 其证书不是由 --tls-ca 指定的 CA 签发；请提供�
 reason_wrong_name = 其证书属于其他名称；--aggregator 中的主机名应与证书一致
 reason_expired = 其证书已过期或尚未生效；请更新证书，并检查时钟
 reason_certificate = 其证书未被接受（{ $reason }）；--tls-ca 须指定其 CA
-reason_client_certificate_wanted = 聚合器要求客户端证书：--tls-cert 文件 和 --tls-key 文件
+reason_client_certificate_wanted = 聚合器要求客户端证书：--tls-cert FILE 和 --tls-key FILE
 reason_client_certificate_refused = 聚合器不接受 --tls-cert 指定的证书（{ $reason }）；该证书须由客户端 CA 签发
 reason_no_tls = 该端口未使用 TLS；请使用 http://，或改用启用 TLS 的端口
 reason_closed_plain = 连接被对方关闭；如果聚合器启用了 TLS，请使用 https:// 和 --tls-ca 文件
-reason_closed_tls = 连接被对方关闭；如果聚合器要求客户端证书，请使用 --tls-cert 文件 和 --tls-key 文件
+reason_closed_tls = 连接被对方关闭；如果聚合器要求客户端证书，请使用 --tls-cert FILE 和 --tls-key FILE
 reason_closed_with_certificate = 连接被对方关闭；--tls-cert 指定的证书须由聚合器信任的客户端 CA 签发，且未被吊销
 
 ## Nothing found
@@ -43,7 +43,7 @@ columns_hidden = 因宽度不足而隐藏的列：{ $columns }。-o wide 可显�
 
 ## Streams
 
-stream_broke = 数据流中断（{ $reason }）；{ $seconds } 秒后恢复。
+stream_broke = 数据流中断（{ $reason }）；{ $seconds } 秒后尝试恢复。
 stream_idle = 已有 { $seconds } 秒没有数据
 stream_closed = 被聚合器关闭
 connection_lost = 连接已断开
@@ -60,7 +60,7 @@ replay_was_full = 录制因达到字节数限制而提前结束。
 
 ## The demo
 
-demo_begins = 将在本机上真实地终止五个容器。agent 在没有 Kubernetes 和容器运行时的情况下观测，诊断经聚合器的 gRPC 数据流送达。
+demo_begins = 演示在本机启动五个容器，它们会真实地终止。agent 在没有 Kubernetes 和容器运行时的情况下观测，诊断经聚合器的 gRPC 数据流送达。
 demo_sources = 来源：
 demo_no_verdict = { $seconds } 秒内没有诊断结果
 demo_latency = 在容器终止 { $latency } 后送达。
