@@ -113,7 +113,8 @@ pub(crate) fn brief(page: &mut Page, episode: &Episode, now: Timestamp) {
     let mut spans = Vec::new();
     let container = diagnosis.subject.as_ref().map_or("", |subject| &subject.container);
     if !container.is_empty() {
-        spans.push(span(Look::Plain, &format!("{container}: ")));
+        let colon = if language == Language::Chinese { "：" } else { ": " };
+        spans.push(span(Look::Plain, &format!("{container}{colon}")));
     }
     spans.push(span(labels::look(diagnosis.severity()), &summary(diagnosis, language)));
     spans.push(span(Look::Strong, &format!("  {}", text(&labels::confidence(diagnosis), language))));

@@ -121,6 +121,10 @@ fn parse(args: &[OsString]) -> Result<(Args, bool), clap::Error> {
     if is_plugin {
         command = command.bin_name("kubectl coroner");
     }
+    if args.len() < 2 {
+        // A variable of the environment counts as an argument, and would replace the help by an error.
+        command = command.mut_args(|arg| arg.env(clap::builder::Resettable::Reset));
+    }
     let mut args = args.to_vec();
     if reads_chinese(&args) {
         command = chinese::localized(command);

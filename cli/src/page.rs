@@ -139,16 +139,18 @@ impl Page {
     }
 
     /// Spans one after the other, wrapped; every line begins at column `indent`, but the first, which begins with
-    /// `label` at column `label_at`.
+    /// `label` at column `label_at`, and goes on two blanks behind it if that is longer.
     pub(crate) fn paragraph(&mut self, label: Option<(usize, Span)>, indent: usize, spans: &[Span]) {
         let mut column = 0;
+        let mut first = indent;
         if let Some((label_at, label)) = label {
             self.pad(label_at);
             self.push(label.look, &label.text);
             column = label_at + label.columns();
+            first = first.max(column + 2);
         }
-        self.pad(indent.saturating_sub(column));
-        column = column.max(indent);
+        self.pad(first - column);
+        column = first;
         let mut blanks = 0;
         for span in spans {
             // What stands on one line is styled as one.

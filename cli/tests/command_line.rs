@@ -5,6 +5,7 @@
 use std::{
     net::TcpListener,
     os::unix::process::CommandExt,
+    path::Path,
     process::{Command, Output, Stdio},
 };
 
@@ -84,6 +85,17 @@ fn without_a_command_help_is_shown_and_nothing_hidden() {
     }
     assert!(!help.contains("demo-victim"), "{help}");
     assert!(help.starts_with("Explains why containers, pods and nodes died on Kubernetes\n"), "{help}");
+    // A variable of the environment is no argument.
+    let output = coroner(&[]).env("CORONER_AGGREGATOR", "http://[::1]:1").output().unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), help);
+}
+
+#[test]
+fn the_manual_of_a_command_is_asked_for_by_its_name() {
+    let output = run(&["man", "why"]);
+    let page = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && page.contains(".TH why"), "{page}");
+    assert!(!Path::new("why").exists());
 }
 
 #[test]

@@ -26,6 +26,13 @@ pub(crate) fn man(args: &ManArgs, out: &mut Out) -> Result<Outcome, Failure> {
         out.write(&String::from_utf8_lossy(&page))?;
         return Ok(Outcome::Answered);
     };
+    // The page of one command, as `man` itself would be asked for it.
+    if let Some(command) = directory.to_str().and_then(|name| public().find_subcommand(name).cloned()) {
+        let mut page = Vec::new();
+        clap_mangen::Man::new(command).render(&mut page)?;
+        out.write(&String::from_utf8_lossy(&page))?;
+        return Ok(Outcome::Answered);
+    }
     let written = fs::create_dir_all(directory).and_then(|()| clap_mangen::generate_to(public(), directory));
     written.map_err(|error: io::Error| {
         Failure::error(notes::cannot_write(directory.display().to_string(), error.to_string()))

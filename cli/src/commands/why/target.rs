@@ -18,9 +18,11 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// By any of the names that `kubectl` takes (`kubectl api-resources`).
+    /// By any of the names that `kubectl` takes (`kubectl api-resources`), also with the group that it prints
+    /// (`deployment.apps`).
     fn named(text: &str) -> Option<Self> {
-        Some(match text.to_ascii_lowercase().as_str() {
+        let name = text.split('.').next().unwrap_or(text);
+        Some(match name.to_ascii_lowercase().as_str() {
             "pod" | "pods" | "po" => Self::Pod,
             "deployment" | "deployments" | "deploy" => Self::Workload("Deployment"),
             "replicaset" | "replicasets" | "rs" => Self::Workload("ReplicaSet"),
@@ -118,6 +120,7 @@ mod tests {
             ("shop/web", Some("shop"), of(Kind::Any, Some("shop"))),
             ("pod/web", Some("shop"), of(Kind::Pod, Some("shop"))),
             ("Deployment/web", None, of(deployment, None)),
+            ("deployment.apps/web", None, of(deployment, None)),
             ("shop/deploy/web", None, of(deployment, Some("shop"))),
             ("no/web", None, of(Kind::Node, None)),
         ] {

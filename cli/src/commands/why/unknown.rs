@@ -107,13 +107,14 @@ fn similar(target: &Target, names: BTreeSet<Name>) -> Vec<String> {
 /// workload, or few characters differ.
 fn unlike(wanted: &str, name: &str) -> Option<usize> {
     let distance = distance(wanted, name);
+    let is_short = wanted.chars().count() < 3;
     let begins = name.starts_with(wanted) || (wanted.starts_with(name) && name.len() >= 3);
     if distance == 0 {
         Some(0)
     } else if begins {
         Some(1)
     } else {
-        (distance <= 1 + wanted.chars().count() / 4).then_some(distance)
+        (!is_short && distance <= 1 + wanted.chars().count() / 4).then_some(distance)
     }
 }
 
