@@ -11,6 +11,17 @@ pub enum Error {
     /// Events are of a cluster.
     #[error("--export events: needs an API server: run in a pod, or give --kubeconfig")]
     NoCluster,
+    /// A file of its options cannot be read.
+    #[error("exporter {name}: cannot read {}; correct --export, or create the file", path.display())]
+    Unreadable {
+        /// The exporter.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
     /// It has no place for its cursor.
     #[error("cannot {doing} {}", path.display())]
     File {

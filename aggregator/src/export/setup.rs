@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     fmt,
+    fs::File,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -43,11 +44,35 @@ impl Setup {
 /// Checks what can be known to be wrong before anything is started.
 ///
 /// # Errors
-/// [`Error::SameName`].
+/// [`Error::SameName`], [`Error::Unreadable`].
 pub fn check(targets: &[Target]) -> Result<(), Error> {
     let mut names = BTreeSet::new();
-    match targets.iter().find(|target| !names.insert(&target.name)) {
-        Some(target) => Err(Error::SameName(target.name.clone())),
-        None => Ok(()),
+    if let Some(target) = targets.iter().find(|target| !names.insert(&target.name)) {
+        return Err(Error::SameName(target.name.clone()));
+    }
+    for target in targets {
+        for path in target.destination.files() {
+            let unreadable = |source| Error::Unreadable { name: target.name.clone(), path: path.clone(), source };
+            File::open(path).map_err(unreadable)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_files_are_checked_before_anything_is_started() {
+        let directory = tempfile::tempdir().unwrap();
+        let ca = directory.path().join("ca.pem");
+        let url = |name: &str| format!("otlp+https://collector.example:4317?ca={}&name={name}", ca.display());
+        let target = |name: &str| url(name).parse::<Target>().unwrap();
+        let error = check(&[target("one")]).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("exporter one: cannot read {}", ca.display())), "{error}");
+        std::fs::write(&ca, "").unwrap();
+        check(&[target("one"), target("two")]).unwrap();
+        assert!(matches!(check(&[target("one"), target("one")]), Err(Error::SameName(name)) if name == "one"));
     }
 }

@@ -22,6 +22,11 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
+    /// The files that are read for each connection.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.ca.iter().chain(self.identity.iter().flat_map(|(certificate, key)| [certificate, key]))
+    }
+
     /// Takes `ca`, `cert`, `key` and `insecure` from the options; none where it is not `wanted`. Without it, only this
     /// machine is connected to, unless `insecure` asks for more.
     pub(crate) fn of(options: &mut Options, url: &Url, host: &Host, wanted: bool) -> Result<Option<Self>, InvalidUrl> {

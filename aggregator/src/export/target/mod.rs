@@ -70,6 +70,22 @@ impl Destination {
     }
 }
 
+impl Destination {
+    /// The files with certificates, tokens and headers that it is reached with.
+    pub(super) fn files(&self) -> Vec<&PathBuf> {
+        match self {
+            Self::Events | Self::Lines(_) => Vec::new(),
+            Self::Nats(Nats { server, .. }) => {
+                server.tls.iter().flat_map(Tls::files).chain(&server.token_file).chain(&server.creds_file).collect()
+            }
+            Self::Otlp(Otlp { tls, header_file, .. }) | Self::Webhook(Webhook { tls, header_file, .. }) => {
+                tls.iter().flat_map(Tls::files).chain(header_file).collect()
+            }
+            Self::Syslog(Syslog { tls, .. }) => tls.iter().flat_map(Tls::files).collect(),
+        }
+    }
+}
+
 /// Lines in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Lines {
