@@ -19,7 +19,11 @@ use coroner_runtime::{
     metrics::Metrics,
     tasks::{Group, Supervisor},
 };
-use coroner_tests::{ContainerSpec, MIB, Node, PATIENCE, PodSpec};
+use coroner_tests::{ContainerSpec, MIB, Node, PATIENCE, PodSpec, until_it_handles};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use tokio::sync::mpsc;
 
 /// The sources of a node, and everything that they have reported.
@@ -113,12 +117,16 @@ async fn sources_follow_a_container_from_its_start_to_its_removal() -> Result<()
     let node = Node::start().await?;
     let mut sources = Sources::start(&node, 4096);
     sources.ready().await?;
-    let spec = PodSpec::new("cart", [ContainerSpec::new("app", ["victim", "eat", "200"]).memory_limit(64 * MIB)]);
-    let pod = node.kubelet().run(&spec).await?;
+    let victim = ContainerSpec::new("app", ["victim", "eat-on-usr1", "200"]).memory_limit(64 * MIB);
+    let pod = node.kubelet().run(&PodSpec::new("cart", [victim])).await?;
     let id = pod.only_container().id.as_str();
 
     let started = |kind: &TaskEventKind| matches!(kind, TaskEventKind::Start { pid } if *pid > 1).then_some(());
     sources.expect("task started", task(id, started)).await?;
+    // Before that event, the shim does not watch for OOM kills yet.
+    let pid = Pid::from_raw(node.kubelet().pid(pod.only_container()).await?);
+    until_it_handles(pid, "SigCgt", Signal::SIGUSR1).await?;
+    kill(pid, Signal::SIGUSR1).context("waking the victim")?;
     sources.expect("task out of memory", task(id, |kind| (*kind == TaskEventKind::Oom).then_some(()))).await?;
     let status = |kind: &TaskEventKind| match kind {
         TaskEventKind::Exit { process_id, status, .. } if process_id == id => Some(*status),
