@@ -5,10 +5,10 @@
 //! |---|---:|---|
 //! | connections | 37 % | their number, at 29 KiB each |
 //! | requests that wait, in HTTP/2's windows | 6 % | their number |
-//! | requests that are read and decoded | 8 % | their bytes |
+//! | requests that are read and decoded | 7 % | their bytes |
 //! | answers | 8 % | their bytes until they are sent |
 //! | streams of programs | 5 % | their number |
-//! | streams of browsers | 4 % | their number |
+//! | streams of browsers | 10 %, below 512 MiB 4 % | their number |
 //! | pages of the ledger | 9 % | SQLite's caches |
 //! | answers of the API server | 3 % | their number |
 //!
@@ -26,8 +26,8 @@ const UNLIMITED: u64 = 2 * GIB;
 const CONNECTION: u64 = 29 * KIB;
 /// A stream of the feed: a batch that is read, one that waits decoded, one that waits encoded, and one on its way.
 const STREAM: u64 = 512 * KIB;
-/// The same of a browser's stream, whose batches are small.
-const BROWSER: u64 = 16 * KIB;
+/// The same of a browser's stream, whose batches are small (docs/benchmarks.md).
+const BROWSER: u64 = 44 * KIB;
 /// What a peer may send of one connection's requests before it is read: HTTP/2's own default,
 const WINDOW: u32 = 64 << 10;
 /// and where there is much memory, as much as a usual push.
@@ -73,7 +73,7 @@ impl Budget {
 
     /// Bytes of requests that are read and decoded.
     pub(crate) fn request_bytes(self) -> u64 {
-        self.percent(8).max(16 * MIB)
+        self.percent(7).max(16 * MIB)
     }
 
     /// Bytes of answers that are made or not yet sent.
@@ -93,7 +93,8 @@ impl Budget {
 
     /// The most streams of browsers at once.
     pub(crate) fn browsers(self) -> usize {
-        number(self.percent(4) / BROWSER, 64, 2048)
+        let percent = if self.limit < GIB / 2 { 4 } else { 10 };
+        number(self.percent(percent) / BROWSER, 64, 2048)
     }
 
     /// KiB of the ledger's pages that its writer holds. The indexes are written to all over.

@@ -101,8 +101,9 @@ const LIMIT: u64 = 512 * MIB;
 const USERS: usize = 125;
 const BROWSERS: usize = 1_000;
 const DEATHS: u64 = 20;
-/// What a browser may cost: a connection and a stream, as the aggregator's budget has them.
-const OF_A_BROWSER: u64 = (29 + 16) << 10;
+/// What a browser may cost: a connection and a stream, as the aggregator's budget has them, and a tenth for the
+/// allocator.
+const OF_A_BROWSER: u64 = ((29 + 44) << 10) * 11 / 10;
 
 /// A browser's connection, and its stream of events.
 struct Browser {
