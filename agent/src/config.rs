@@ -294,7 +294,7 @@ impl RecordConfig {
 }
 
 impl Config {
-    /// Reads a command line, the first word of which is the program's name.
+    /// Reads a command line that begins with the program's name.
     ///
     /// # Errors
     /// If it is not valid.
@@ -326,7 +326,7 @@ impl Config {
     }
 }
 
-/// Reads a command line, the first word of which is the program's name.
+/// Reads a command line that begins with the program's name.
 fn parse<F: Parser>(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<F, UsageError> {
     F::try_parse_from(args).map_err(|error| {
         if error.use_stderr() { UsageError::Bad(one_line(&error)) } else { UsageError::Help(error.to_string()) }

@@ -79,6 +79,7 @@ pub async fn client(kubeconfig: Option<&Path>) -> Result<Client, NoCluster> {
         .layer(config.base_uri_layer())
         .layer(RetryLayer::new(RetryPolicy::server_retry()))
         .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
         .map_err(BoxError::from)
         .service(HttpClient::builder(TokioExecutor::new()).build(connector));
     Ok(Client::new(service, config.default_namespace))

@@ -20,23 +20,22 @@ pub(crate) fn completion(args: &CompletionArgs, out: &mut Out) -> Result<Outcome
 }
 
 pub(crate) fn man(args: &ManArgs, out: &mut Out) -> Result<Outcome, Failure> {
-    let Some(directory) = &args.directory else {
-        let mut page = Vec::new();
-        clap_mangen::Man::new(public()).render(&mut page)?;
-        out.write(&String::from_utf8_lossy(&page))?;
-        return Ok(Outcome::Answered);
-    };
+    let Some(directory) = &args.directory else { return page(public(), out) };
     // The page of one command, as `man` itself would be asked for it.
     if let Some(command) = directory.to_str().and_then(|name| public().find_subcommand(name).cloned()) {
-        let mut page = Vec::new();
-        clap_mangen::Man::new(command).render(&mut page)?;
-        out.write(&String::from_utf8_lossy(&page))?;
-        return Ok(Outcome::Answered);
+        return page(command, out);
     }
     let written = fs::create_dir_all(directory).and_then(|()| clap_mangen::generate_to(public(), directory));
     written.map_err(|error: io::Error| {
         Failure::error(notes::cannot_write(directory.display().to_string(), error.to_string()))
     })?;
+    Ok(Outcome::Answered)
+}
+
+fn page(command: Command, out: &mut Out) -> Result<Outcome, Failure> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command).render(&mut page)?;
+    out.write(&String::from_utf8_lossy(&page))?;
     Ok(Outcome::Answered)
 }
 

@@ -230,7 +230,7 @@ fn is_prose(value: &str) -> bool {
         || value.chars().all(|c| !c.is_ascii() || c == ' ')
 }
 
-/// Of a name that does not always mean a secret: no number, no word of a language.
+/// Of a name that does not always mean a secret: no number and no usual word.
 fn could_be_secret(value: &str) -> bool {
     let value = value.trim_matches(['"', '\'']);
     value.len() >= 6
