@@ -39,6 +39,18 @@ pub(crate) fn of_corrupt_records(time: i64, count: u64) -> Gap {
     Gap { start_time: None, ..in_ledger("", time, GapReason::Corrupt, count) }
 }
 
+/// What was acknowledged and not indexed yet in a ledger whose structure was damaged, of which the last record was
+/// stored at `time`; 0 if there was none. How much of it is lost cannot be known.
+pub(crate) fn of_damaged_ledger(time: i64) -> Gap {
+    let gap = Gap {
+        source: LEDGER.into(),
+        reason: GapReason::Corrupt.into(),
+        end_time: (time > 0).then(|| timestamp(time)),
+        ..Gap::default()
+    };
+    messages::worded(gap, gaps::gap_damaged_ledger())
+}
+
 /// `count` records of a node, up to one that was stored at `time`, that retention took before their time.
 pub(crate) fn of_share(node: &str, time: i64, count: u64) -> Gap {
     Gap { start_time: None, ..in_ledger(node, time, GapReason::Retention, count) }

@@ -1,6 +1,6 @@
 //! Records in the ledger, under all that they are found by.
 
-use coroner_proto::v1::GapReason;
+use coroner_proto::v1::{Gap, GapReason};
 use prost::Message;
 use rusqlite::{CachedStatement, OptionalExtension, ToSql, Transaction};
 
@@ -107,18 +107,17 @@ pub(super) fn corrupt(sequence: i64, node: &str, time: i64, lost: i64) -> Entry 
     gap(sequence, node, time, GapReason::Corrupt, lost).0
 }
 
-/// Stores a gap of the log itself, which is of no node and no outbox.
+/// Stores a gap of the log or the ledger itself, which is of no node and no outbox.
 pub(super) fn insert_gap(
     transaction: &Transaction<'_>,
     offset: Offset,
     time: i64,
-    reason: GapReason,
-    lost: i64,
+    gap: &Gap,
 ) -> Result<(), rusqlite::Error> {
-    let (gap, key) = gap(offset, "", time, reason, lost);
+    let entry = Entry { sequence: offset, identity: None, body: gap.encode_to_vec() };
     let place = Place { offset, stream: 0, owner: "", is_latest: false, time };
-    insert_entry(&mut transaction.prepare_cached(INSERT)?, &gap, &key, &place)?;
-    holders::add(transaction, "", 1, length(gap.body.len()))
+    insert_entry(&mut transaction.prepare_cached(INSERT)?, &entry, &Key::of_gap(gap, time), &place)?;
+    holders::add(transaction, "", 1, length(entry.body.len()))
 }
 
 /// Where a record goes.

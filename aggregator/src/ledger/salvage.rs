@@ -9,13 +9,14 @@ use rusqlite::{Connection, OpenFlags, Row, ToSql, types::Value};
 use super::{
     Offset,
     error::Error,
-    records,
+    records::{self, insert_gap},
     row::{self, COLUMNS},
     schema,
 };
+use crate::gap;
 
-/// Offsets that are tried one by one behind one that cannot be read; then ever more are passed over.
-const CLOSE: i64 = 256;
+/// Keys that are tried one by one behind one that cannot be read; then ever more are passed over.
+const CLOSE: u32 = 256;
 /// Places that cannot be read, after which no more is looked for.
 const MAX_FAULTS: u32 = 100_000;
 /// The tables beside records and [inbox](super::inbox), with their columns.
@@ -74,6 +75,9 @@ fn take_over(damaged: &Connection, draft: &Path) -> Result<u64, rusqlite::Error>
                  (SELECT 1 FROM record AS other WHERE other.uid = one.uid AND other.revision > one.revision));
          INSERT INTO holder SELECT owner, count(*), sum(length(body)), 0 FROM record GROUP BY owner;",
     )?;
+    // Pushes that waited have no offsets: what is missing of them leaves no trace.
+    let time = transaction.query_row("SELECT coalesce(max(store_time), 0) FROM record", (), |row| row.get(0))?;
+    insert_gap(&transaction, last + 1, time, &gap::of_damaged_ledger(time))?;
     transaction.commit()?;
     copy.close().map_err(|(_, error)| error)?;
     Ok(count)
@@ -94,35 +98,58 @@ fn take_over_table(damaged: &Connection, copy: &Connection, table: &str, columns
     Ok(())
 }
 
-/// Takes over the pushes that wait, up to the first whose head cannot be read. Where its records cannot, they are left
-/// out: no checksum fits then, so that a gap takes their place when the push is indexed.
+/// Takes over the pushes that wait and whose heads can be read. Where the records of one cannot, they are left out: no
+/// checksum fits then, so that a gap takes their place when the push is indexed.
 fn take_over_inbox(damaged: &Connection, copy: &Connection) -> Result<(), rusqlite::Error> {
     let mut insert = copy
         .prepare(&format!("INSERT OR IGNORE INTO inbox ({HEAD}, parcel, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"))?;
-    let Ok(mut heads) = damaged.prepare(&format!("SELECT {HEAD} FROM inbox")) else { return Ok(()) };
-    let count = heads.column_count();
-    let Ok(mut rows) = heads.query(()) else { return Ok(()) };
-    while let Ok(Some(row)) = rows.next() {
-        let Ok(mut values) = (0..count).map(|column| row.get(column)).collect::<Result<Vec<Value>, _>>() else {
-            continue;
+    let heads = format!("SELECT {HEAD} FROM inbox WHERE id > ? ORDER BY id");
+    if damaged.prepare(&heads).is_err() {
+        return Ok(());
+    }
+    for_each(damaged, &heads, Offset::MAX, |_, row| {
+        let columns = row.as_ref().column_count();
+        let Ok(mut values) = (0..columns).map(|column| row.get(column)).collect::<Result<Vec<Value>, _>>() else {
+            return;
         };
         let rest = damaged.query_row("SELECT parcel, checksum FROM inbox WHERE id = ?", (&values[0],), |row| {
             Ok([row.get(0)?, row.get(1)?])
         });
         values.extend(rest.unwrap_or([Value::Blob(Vec::new()), Value::Integer(0)]));
         let _refused = insert.execute(&*refs(&values));
-    }
-    Ok(())
+    })
 }
 
 /// Takes over every record whose checksum holds. Gives how many, and the offset of the last.
 fn take_over_records(damaged: &Connection, copy: &Connection) -> Result<(u64, Offset), rusqlite::Error> {
     let mut insert = copy.prepare(records::INSERT)?;
-    let sql = format!("SELECT {COLUMNS} FROM record WHERE offset > ? ORDER BY offset");
-    let (mut count, mut at, mut highest, mut faults, mut step) = (0, 0, 0, 0, 1);
+    let records = format!("SELECT {COLUMNS} FROM record WHERE offset > ? ORDER BY offset");
     let end = schema::last_offset(damaged).unwrap_or(Offset::MAX);
+    let (mut count, mut highest) = (0, 0);
+    for_each(damaged, &records, end, |offset, row| {
+        let Ok(Some(values)) = sound(row) else { return };
+        let latest = 0;
+        let values: Vec<&dyn ToSql> = refs(&values).into_iter().chain([&latest as &dyn ToSql]).collect();
+        // One that is there twice, by a damaged index, is taken once.
+        if insert.execute(&*values).is_ok() {
+            count += 1;
+            highest = highest.max(offset);
+        }
+    })?;
+    Ok((count, highest))
+}
+
+/// Calls `take` with each row that can be read, and its key, which is the first column. `rows` selects those behind a
+/// key, in the order of their keys; none is looked for behind `end`.
+fn for_each(
+    damaged: &Connection,
+    rows: &str,
+    end: i64,
+    mut take: impl FnMut(i64, &Row<'_>),
+) -> Result<(), rusqlite::Error> {
+    let (mut at, mut faults, mut step) = (0, 0, 1);
     while faults < MAX_FAULTS && at < end {
-        let mut statement = damaged.prepare_cached(&sql)?;
+        let mut statement = damaged.prepare_cached(rows)?;
         let mut rows = statement.query((at,))?;
         let ended = loop {
             match rows.next() {
@@ -130,18 +157,9 @@ fn take_over_records(damaged: &Connection, copy: &Connection) -> Result<(u64, Of
                 Err(_) => break false,
                 Ok(Some(row)) => {
                     step = 1;
-                    let Ok(offset) = row.get(0) else { break false };
-                    at = at.max(offset);
-                    if let Ok(Some(values)) = sound(row) {
-                        let latest = 0;
-                        let values: Vec<&dyn ToSql> =
-                            refs(&values).into_iter().chain([&latest as &dyn ToSql]).collect();
-                        // One that is there twice, by a damaged index, is taken once.
-                        if insert.execute(&*values).is_ok() {
-                            count += 1;
-                            highest = highest.max(offset);
-                        }
-                    }
+                    let Ok(key) = row.get(0) else { break false };
+                    at = at.max(key);
+                    take(key, row);
                 }
             }
         };
@@ -151,11 +169,11 @@ fn take_over_records(damaged: &Connection, copy: &Connection) -> Result<(u64, Of
         // Behind what cannot be read there may be more.
         faults += 1;
         at = at.saturating_add(step);
-        if faults.is_multiple_of(u32::try_from(CLOSE).unwrap_or(u32::MAX)) || step > 1 {
+        if faults.is_multiple_of(CLOSE) || step > 1 {
             step = step.saturating_mul(2);
         }
     }
-    Ok((count, highest))
+    Ok(())
 }
 
 fn sound(row: &Row<'_>) -> Result<Option<Vec<Value>>, rusqlite::Error> {

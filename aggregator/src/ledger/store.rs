@@ -22,6 +22,7 @@ use super::{
     salvage::{Salvaged, salvage},
     schema,
 };
+use crate::gap;
 
 /// The writer's side of the ledger.
 #[derive(Debug)]
@@ -228,7 +229,8 @@ impl Store {
                 if missing > 1 {
                     holes::add(&transaction, &Hole { first: followed + 1, last: offset - 2, owner: None })?;
                 }
-                insert_gap(&transaction, offset - 1, time, GapReason::Retention, missing)?;
+                let lost = gap::in_ledger("", time, GapReason::Retention, missing.unsigned_abs());
+                insert_gap(&transaction, offset - 1, time, &lost)?;
             }
             match push {
                 Some(push) => {
@@ -243,7 +245,7 @@ impl Store {
                     }
                 }
                 None => {
-                    insert_gap(&transaction, *offset, time, GapReason::Corrupt, 1)?;
+                    insert_gap(&transaction, *offset, time, &gap::of_corrupt_record(time))?;
                 }
             }
             (followed, last_time) = (*offset, time);

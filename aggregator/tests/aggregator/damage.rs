@@ -209,6 +209,47 @@ fn a_push_that_waits_and_cannot_be_read_is_reported_as_lost_and_the_others_are_t
     }
 }
 
+/// Small pushes share pages, and so the heads of some go with one.
+#[test]
+fn waiting_pushes_behind_a_torn_page_are_taken_over_and_a_gap_reports_that_some_may_be_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger.db");
+    let mut store = Store::open(&path).unwrap();
+    let pushes: Vec<Push> = (1..=RECORDS).filter(|n| n % 10 != 0).map(|n| push(n, n)).collect();
+    let all = pushes.len() as u64;
+    for push in pushes {
+        store.receive(vec![push], 1_700_000_000_000_000_000).unwrap();
+    }
+    drop(store);
+    let sound = fs::read(&path).unwrap();
+    let holds_push = |page: &[u8]| page.windows(7).any(|bytes| bytes == b"number ");
+    let pages: Vec<_> =
+        (0..sound.len()).step_by(4096).filter(|start| holds_push(&sound[*start..*start + 4096])).collect();
+    assert!(pages.len() > 10, "{pages:?}");
+    let mut unreachable = 0;
+    for page in pages {
+        let mut damaged = sound.clone();
+        damaged[page..page + 4096].fill(0xA5);
+        fs::write(&path, damaged).unwrap();
+        let mut store = Store::open(&path).unwrap();
+        store.file(i64::MAX, || false).unwrap();
+        drop(store);
+        let (found, _) = read(&path).unwrap();
+        let missing = all - found.len() as u64;
+        assert!((1..40).contains(&missing) || missing == all, "page at {page}: {missing} of {all} are missing");
+        unreachable += u32::from(missing == all);
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        let limits = Limits { scan: 1_000, records: 1_000, bytes: 1 << 20 };
+        let chunk = ledger::read(&connection, Position::default(), None, &Selection::default(), limits).unwrap();
+        let Some(Body::Gap(first)) = chunk.items.into_iter().map(|item| item.body).next() else {
+            panic!("page at {page}: nothing reports that anything may be missing")
+        };
+        let first = Gap::decode(&*first).unwrap();
+        assert_eq!((first.source.as_str(), first.lost_count), ("ledger", None), "page at {page}");
+    }
+    assert!(unreachable <= 1, "only the page that refers to the others takes all with it");
+}
+
 #[tokio::test]
 async fn a_ledger_of_the_version_before_is_brought_up_with_all_that_it_holds() {
     let directory = tempfile::tempdir().unwrap();

@@ -64,8 +64,8 @@ pub struct ContainerFile {
     pub task_ooms: Vec<Timestamp>,
     /// Signals that the runtime reports to have sent to its main process.
     pub runtime_kills: Vec<(Timestamp, i32)>,
-    /// Its processes, by their pids.
-    pub processes: BTreeMap<i32, ProcessFile>,
+    /// Its processes, by their pids; mostly one.
+    pub processes: BTreeMap<i32, Box<ProcessFile>>,
     /// When the OOM killer was reported to have chosen which of its processes.
     kills: BTreeSet<(Timestamp, i32)>,
     /// What was sampled of its cgroup.
@@ -244,7 +244,7 @@ impl ContainerFile {
     /// Forgets processes that ended before `until`, the main one excepted. Gives their pids.
     pub(super) fn forget_processes(&mut self, until: Timestamp) -> Vec<i32> {
         let main = self.main_pid();
-        let over = |(pid, process): &(&i32, &ProcessFile)| {
+        let over = |(pid, process): &(&i32, &Box<ProcessFile>)| {
             Some(**pid) != main && process.ended.is_some_and(|ended| ended < until)
         };
         let over: Vec<i32> = self.processes.iter().filter(over).map(|(pid, _)| *pid).collect();

@@ -99,7 +99,7 @@ pub struct PodFile {
     /// Its containers that have ended and whose files were closed, the newest last.
     pub(super) closed: VecDeque<ContainerId>,
     /// The pod's sandboxes, by their ids.
-    pub sandboxes: BTreeMap<ContainerId, SandboxFile>,
+    pub sandboxes: BTreeMap<ContainerId, Box<SandboxFile>>,
     /// The path of the pod's cgroup.
     pub cgroup: Option<cgroup::Path>,
     /// What was sampled of its cgroup.
@@ -272,7 +272,7 @@ impl PodFile {
 
     /// Whether anything of it runs, as far as is known here.
     pub(super) fn runs(&self) -> bool {
-        !self.containers.is_empty() || self.sandboxes.values().any(SandboxFile::lives)
+        !self.containers.is_empty() || self.sandboxes.values().any(|sandbox| sandbox.lives())
     }
 
     /// Since when nothing of it is left; `None` while a container's file is kept, a sandbox lives, or its object is

@@ -9,6 +9,7 @@ crate::messages! { pub;
     gap_refused(reason: Quote);
     gap_retention();
     gap_corrupt(count: Count);
+    gap_damaged_ledger();
     gap_foreign_uid();
     gap_rejected(count: Count, first: Quote);
     gap_other_ledger();

@@ -19,9 +19,8 @@ static ASSIGNED: LazyLock<Regex> = LazyLock::new(|| {
 /// Between a name and its value in a sentence.
 static IN_WORDS: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r#"^["']? (?:(?:to|is|was|of|with) )?["']?"#).expect("the shape is a constant"));
-/// An element of XML whose name it is.
-static ELEMENT: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r#"^(?:\s[^<>\n]{0,200})?>"#).expect("the shape is a constant"));
+/// The characters of an element's attributes in XML that are looked at, at most.
+const ATTRIBUTES: usize = 200;
 /// The name is itself a value, and its value comes next: lists of environment variables, properties, settings.
 static PAIRED: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
@@ -93,12 +92,25 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     secrets
 }
 
+/// The bytes up to the end of a tag of XML, behind its name: its attributes and what closes it.
+fn rest_of_tag(rest: &str) -> Option<usize> {
+    let mut chars = rest.char_indices().take(ATTRIBUTES + 2);
+    match chars.next()?.1 {
+        '>' => Some(1),
+        first if first.is_whitespace() => {
+            let (at, end) = chars.find(|(_, c)| matches!(c, '<' | '>' | '\n'))?;
+            (end == '>').then_some(at + 1)
+        }
+        _ => None,
+    }
+}
+
 fn value_of(text: &str, key: &Key) -> Option<Range<usize>> {
     let rest = &text[key.end..];
     if is_element(text, key)
-        && let Some(found) = ELEMENT.find(rest)
+        && let Some(length) = rest_of_tag(rest)
     {
-        let start = key.end + found.end();
+        let start = key.end + length;
         let end = text[start..].find('<').map_or(text.len(), |at| start + at);
         return (!is_placeholder(&text[start..end])).then_some(start..end);
     }

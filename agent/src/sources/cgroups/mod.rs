@@ -34,7 +34,7 @@ pub fn spawn(site: &Site, host: HostRoot) {
 }
 
 fn watch(watcher: &mut Watcher, worker: &mut Worker) -> Result<Infallible, End> {
-    watcher.discover("/", worker)?;
+    watcher.discover_all(worker)?;
     loop {
         worker.health(watcher.health())?;
         let wait = watcher.next_look().saturating_duration_since(Instant::now());

@@ -117,8 +117,13 @@ impl Watcher {
         }
     }
 
-    /// Takes a cgroup and all that matter below it.
-    pub(super) fn discover(&mut self, path: &str, worker: &Worker) -> Result<(), End> {
+    /// Takes all cgroups that are there and matter.
+    pub(super) fn discover_all(&mut self, worker: &Worker) -> Result<(), End> {
+        self.discover("/", false, worker)
+    }
+
+    /// Takes a cgroup and all that matter below it; `is_new` if they have just been made.
+    fn discover(&mut self, path: &str, is_new: bool, worker: &Worker) -> Result<(), End> {
         let mut pending = vec![path.to_owned()];
         while let Some(path) = pending.pop() {
             let role = Role::of(&path);
@@ -131,7 +136,7 @@ impl Watcher {
                     self.search_soon();
                     continue;
                 }
-                if !self.add(&path, role) {
+                if !self.add(&path, role, is_new) {
                     continue;
                 }
                 self.look(&path, worker)?;
@@ -147,10 +152,10 @@ impl Watcher {
     }
 
     /// Takes a cgroup; false if it is gone already.
-    fn add(&mut self, path: &str, role: Role) -> bool {
+    fn add(&mut self, path: &str, role: Role, is_new: bool) -> bool {
         let path: Arc<str> = path.into();
         let Some(watches) = self.watch(&path, role) else { return false };
-        self.groups.insert(path.clone(), role, watches);
+        self.groups.insert(path.clone(), role, watches, is_new);
         self.set_alarm(&path);
         true
     }
@@ -318,7 +323,7 @@ impl Watcher {
         } else if notice.mask.contains(AddWatchFlags::IN_ISDIR) {
             let Some(child) = name.and_then(|name| join(&path, name)) else { return Ok(()) };
             if notice.mask.contains(AddWatchFlags::IN_CREATE) {
-                self.discover(&child, worker)?;
+                self.discover(&child, true, worker)?;
             } else if notice.mask.contains(AddWatchFlags::IN_DELETE) {
                 self.remove(&child, worker)?;
             }
@@ -352,7 +357,7 @@ impl Watcher {
                 self.rewatch(&path);
             }
         }
-        self.discover("/", worker)
+        self.discover_all(worker)
     }
 
     fn rewatch(&mut self, path: &Arc<str>) {

@@ -40,8 +40,8 @@ pub(super) type Healthz = watch::Sender<Option<Result<Answer, String>>>;
 const LOOK: Duration = Duration::from_secs(5);
 /// Usage; the kubelet measures every ten seconds.
 const SUMMARY: Duration = Duration::from_secs(15);
-/// Its pods: the API server's watch is the main road to them.
-const PODS: Duration = Duration::from_secs(30);
+/// Its pods, of which the watch of the API server reports every change.
+const PODS: Duration = Duration::from_mins(1);
 /// Its configuration, which changes only with a restart.
 const CONFIG: Duration = Duration::from_mins(10);
 /// The first delay before a client that could not be made is tried again, and the longest.

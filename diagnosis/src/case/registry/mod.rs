@@ -51,12 +51,13 @@ pub(super) enum Reporter {
     ApiLast,
 }
 
-/// The files of a node's containers and pods.
+/// The files of a node's containers and pods. They are large, and half of the places in a B-tree's nodes are empty: so
+/// they lie outside.
 #[derive(Debug)]
 pub struct Registry {
-    containers: BTreeMap<ContainerId, ContainerFile>,
+    containers: BTreeMap<ContainerId, Box<ContainerFile>>,
     /// By uid as the node knows it.
-    pods: BTreeMap<String, PodFile>,
+    pods: BTreeMap<String, Box<PodFile>>,
     /// The container or sandbox of each process, as last known.
     owners: BTreeMap<i32, ContainerId>,
     /// The pod of each sandbox.
@@ -99,22 +100,22 @@ impl Default for Registry {
 impl Registry {
     /// The file of the container with this id, if one is kept.
     pub fn container(&self, id: &ContainerId) -> Option<&ContainerFile> {
-        self.containers.get(id)
+        self.containers.get(id).map(Box::as_ref)
     }
 
     /// The files of all containers that are kept, running or ended.
     pub fn containers(&self) -> impl Iterator<Item = &ContainerFile> {
-        self.containers.values()
+        self.containers.values().map(Box::as_ref)
     }
 
     /// The file of a pod, by uid as the node knows it.
     pub fn pod(&self, uid: &str) -> Option<&PodFile> {
-        self.pods.get(uid)
+        self.pods.get(uid).map(Box::as_ref)
     }
 
     /// The files of the instances of a pod's containers.
     pub fn instances<'a>(&'a self, pod: &'a PodFile) -> impl Iterator<Item = &'a ContainerFile> {
-        pod.containers.iter().filter_map(|id| self.containers.get(id))
+        pod.containers.iter().filter_map(|id| self.container(id))
     }
 
     /// The container or sandbox that a process belongs to, as last known.
@@ -167,7 +168,7 @@ impl Registry {
         change: impl FnOnce(&mut ContainerFile) -> R,
     ) -> Option<R> {
         let is_new = !self.containers.contains_key(id);
-        let file = self.containers.entry(id.clone()).or_insert_with(|| ContainerFile::new(id.clone(), at));
+        let file = self.containers.entry(id.clone()).or_insert_with(|| ContainerFile::new(id.clone(), at).into());
         let before = if is_new { None } else { file.retired() };
         file.first_seen = file.first_seen.min(at);
         file.last_seen = file.last_seen.max(at);
@@ -253,9 +254,9 @@ impl Registry {
         if self.sandbox(id).is_none_or(|known| known != uid) {
             let sandbox = match self.sandboxes.get(id).cloned() {
                 Some(before) => self.pods.get_mut(&before).and_then(|pod| pod.sandboxes.remove(id)),
-                None => self.containers.get(id).map(as_sandbox),
+                None => self.container(id).map(as_sandbox).map(Box::new),
             };
-            let sandbox = sandbox.unwrap_or_else(|| SandboxFile::new(at));
+            let sandbox = sandbox.unwrap_or_else(|| SandboxFile::new(at).into());
             self.close_container(id, Closing::Sandbox);
             let pids = sandbox.pids.clone();
             self.record_pod(uid, at, |pod| pod.sandboxes.insert(id.clone(), sandbox))?;
@@ -292,7 +293,7 @@ impl Registry {
     }
 
     fn sandbox_file(&mut self, id: &ContainerId) -> Option<&mut SandboxFile> {
-        self.pods.get_mut(self.sandboxes.get(id)?)?.sandboxes.get_mut(id)
+        self.pods.get_mut(self.sandboxes.get(id)?)?.sandboxes.get_mut(id).map(Box::as_mut)
     }
 
     /// Records something in a pod's file, which is opened if need be. `None` if it was refused.
@@ -310,7 +311,7 @@ impl Registry {
                 self.refused += 1;
                 return None;
             }
-            self.pods.insert(uid.to_owned(), PodFile::default());
+            self.pods.insert(uid.to_owned(), Box::default());
             self.reviews.wait(&Subject::Pod(uid.to_owned()), self.now + KEEP);
         }
         let pod = self.pods.get_mut(uid)?;

@@ -11,6 +11,7 @@ gap_corrupt =
         [one] A stored record
        *[other] { $count } stored records
     } could not be read back.
+gap_damaged_ledger = The ledger's file was damaged; records that were acknowledged and not yet indexed may be lost.
 gap_foreign_uid = The aggregator refused a diagnosis because its uid belongs to another node.
 gap_rejected =
     The aggregator refused { $count ->

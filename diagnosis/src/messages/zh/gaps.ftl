@@ -7,6 +7,7 @@ gap_outbox_unusable = agent 的 outbox 无法使用（{ $reason }），恢复了
 gap_refused = 聚合器永久拒绝了该记录：{ $reason }
 gap_retention = 记录在被读取之前已因账本的保留期限而删除。
 gap_corrupt = { $count } 条已存储的记录无法读取。
+gap_damaged_ledger = 账本文件已损坏；已确认但尚未建立索引的记录可能丢失。
 gap_foreign_uid = 聚合器拒绝了一条诊断，因为其 uid 属于另一个节点。
 gap_rejected = 聚合器永久拒绝了 { $count } 条记录；首条原因：{ $first }
 gap_other_ledger = 账本已更换，不再是读取位置所属的账本；更早的记录可能缺失。
