@@ -1,6 +1,7 @@
 //! The aggregator by itself, over a ledger on disk.
 
 use std::fs::{self, File};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -17,6 +18,7 @@ const MAX_ANSWER_BYTES: usize = 64 << 20;
 pub(crate) struct Aggregator {
     child: Child,
     endpoint: Endpoint,
+    page: SocketAddr,
     _directory: TempDir,
 }
 
@@ -31,7 +33,7 @@ impl Aggregator {
         let directory = tempfile::tempdir().context("making a directory for the ledger")?;
         let log = directory.path().join("aggregator.log");
         let mut child = Command::new(coroner_tests::coroner::aggregator()?)
-            .args(["--listen", "127.0.0.1:0", "--retain-bytes", "1TiB", "--ledger"])
+            .args(["--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--retain-bytes", "1TiB", "--ledger"])
             .arg(directory.path().join("ledger.db"))
             .args(arguments)
             .stdin(Stdio::null())
@@ -44,16 +46,23 @@ impl Aggregator {
             if let Some(status) = child.try_wait().context("waiting for the aggregator")? {
                 bail!("the aggregator has ended ({status})\n{log_text}");
             }
-            let address = log_text.split_once("listening on ").and_then(|(_, rest)| rest.split_once('\n'));
-            Ok(address.map(|(address, _)| format!("http://{address}")))
+            let address = |before| Some(log_text.split_once(before)?.1.split_once('\n')?.0.to_owned());
+            Ok(address("serving the page on ").zip(address("listening on ")))
         });
         let listening = listening.await;
         if listening.is_err() {
             child.kill().context("ending the aggregator")?;
             child.wait().context("ending the aggregator")?;
         }
-        let endpoint = Endpoint::from_shared(listening?).context("the address of the aggregator")?.tcp_nodelay(true);
-        Ok(Self { child, endpoint, _directory: directory })
+        let (page, listen) = listening?;
+        let page = page.parse().context("the address of the page")?;
+        let endpoint = Endpoint::from_shared(format!("http://{listen}")).context("the address of the aggregator")?;
+        Ok(Self { child, endpoint: endpoint.tcp_nodelay(true), page, _directory: directory })
+    }
+
+    /// Where the page is served.
+    pub(crate) fn page(&self) -> SocketAddr {
+        self.page
     }
 
     pub(crate) fn pid(&self) -> u32 {

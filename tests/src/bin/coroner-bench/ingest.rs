@@ -5,6 +5,7 @@ mod ceiling;
 mod connected;
 mod jetstream;
 mod load;
+mod page;
 mod readers;
 mod stored;
 

@@ -1,5 +1,6 @@
 //! What agents push: diagnoses of about 1 KiB, no two alike, in batches.
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -25,6 +26,8 @@ const BYTES: usize = 1024;
 const OF_A_POD: u64 = 10;
 /// Connections that are made at once.
 const CONNECTING: usize = 64;
+/// Seconds from the first diagnosis to the last, one in each; then they start over.
+const SPREAD: u64 = 1_000_000;
 /// How long an agent waits that is asked to retry.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -143,12 +146,18 @@ pub(super) fn diagnosis(agent: u64, n: u64) -> Diagnosis {
         fatal: true,
         confidence: Confidence::Certain.into(),
         severity: Severity::Error.into(),
-        event_time: Some(Timestamp { seconds: 1_700_000_000 + i64::try_from(n).unwrap_or(0), nanos: 0 }),
+        event_time: Some(Timestamp { seconds: first_second() + i64::try_from(n % SPREAD).unwrap_or(0), nanos: 0 }),
         summary: format!("number {n}"),
         ..Default::default()
     };
     diagnosis.explanation = "x".repeat(BYTES.saturating_sub(diagnosis.encoded_len() + 3));
     diagnosis
+}
+
+/// When the first has happened: twelve days ago, which is a little more than the spread.
+fn first_second() -> i64 {
+    static FIRST: LazyLock<i64> = LazyLock::new(|| jiff::Timestamp::now().as_second() - 12 * 86_400);
+    *FIRST
 }
 
 /// The name of the nth pod.
