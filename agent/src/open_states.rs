@@ -7,7 +7,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -24,7 +24,10 @@ use tokio::{sync::watch, task::spawn_blocking};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::status::{Board, wire_time};
+use crate::{
+    status::{Board, wire_time},
+    whole_file::replace,
+};
 
 /// States that are kept: more than there are parts of a node.
 const STATES: usize = 64;
@@ -212,14 +215,6 @@ fn decode(mut bytes: &[u8]) -> BTreeMap<String, Diagnosis> {
         states.insert(diagnosis.uid.clone(), diagnosis);
     }
     states
-}
-
-/// Writes the file as a whole, so that a power loss leaves the old one or the new one.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let new = path.with_extension("states.new");
-    fs::write(&new, bytes)?;
-    fs::File::open(&new)?.sync_all()?;
-    fs::rename(&new, path)
 }
 
 #[cfg(test)]

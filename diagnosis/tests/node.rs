@@ -324,11 +324,18 @@ fn a_wrong_clock_of_the_aggregator_accuses_no_node_that_sees_another() {
     run.pass(200_000);
     assert_eq!(run.revisions(), []);
     // The node's own is another matter: both show it.
-    for reference in [Reference::ApiServer, Reference::Aggregator] {
+    for reference in [Reference::Aggregator, Reference::ApiServer] {
         run.state(210_000, Reading::Clock(reference, SignedDuration::from_secs(-600)));
     }
     run.pass(225_000);
     assert_eq!(run.revisions(), [(Cause::ClockSkewed, Confidence::Certain, false)]);
+    // Set by more than that, it is wrong in the other direction.
+    for reference in [Reference::Aggregator, Reference::ApiServer] {
+        run.state(300_000, Reading::Clock(reference, SignedDuration::from_secs(600)));
+    }
+    run.pass(330_000);
+    let headlines: Vec<_> = run.reported.iter().map(|of| of.summary.as_str()).collect();
+    assert!(headlines[0].contains("behind") && headlines.last().unwrap().contains("ahead"), "{headlines:?}");
 }
 
 #[test]
