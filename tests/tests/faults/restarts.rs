@@ -95,16 +95,14 @@ async fn each_restart_of_a_machine_is_named_and_a_clock_that_is_set_is_none() ->
         ensure!(named.summary.contains(text), "{what}: {} {}\n{}", named.summary, named.explanation, machine.tail());
     }
 
-    for (by, text) in [(600, "ahead"), (-1200, "behind")] {
-        machine.run(&format!("date -s @$(($(date +%s) + {by}))"))?;
-        let named = until(text, async || {
-            let mut all = diagnoses(&stage).await?.into_iter();
-            Ok(all.find(|of| of.cause() == Cause::ClockSkewed && of.summary.contains(text)))
-        })
-        .await
-        .with_context(|| machine.tail())?;
-        println!("clock set by {by} s: {:?}", named.summary);
-    }
+    machine.run("date -s @$(($(date +%s) + 600))")?;
+    let named = until("the clock is ahead", async || {
+        let mut all = diagnoses(&stage).await?.into_iter();
+        Ok(all.find(|of| of.cause() == Cause::ClockSkewed && of.summary.contains("ahead")))
+    })
+    .await
+    .with_context(|| machine.tail())?;
+    println!("clock set: {:?}", named.summary);
     let expected = [Cause::NodeRebooted, Cause::ClockSkewed, Cause::NodeUnreachable, Cause::KernelFault];
     let all = diagnoses(&stage).await?;
     let others: Vec<_> = all.iter().filter(|of| !expected.contains(&of.cause())).collect();
