@@ -160,7 +160,6 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         examiner,
         continuation,
         states,
-        node_state: state.clone(),
         outbox: keeper.clone(),
         board: board.clone(),
         logs,

@@ -13,7 +13,7 @@ use coroner_diagnosis::{
     continuation::Continuation,
     examiner::Examiner,
     messages::{self, gaps, health},
-    observation::{Fact, Gap, GapReason, Health, Observation},
+    observation::{Fact, Gap, GapReason, Health, Observation, node::Reading},
 };
 use coroner_proto::v1::{self, Diagnosis};
 use jiff::Timestamp;
@@ -25,7 +25,6 @@ use crate::{
     gauges::Gauges,
     open_states::OpenStates,
     outbox::{Closed, Keeper, Record},
-    report::NodeState,
     sources::{logs, readers::Readers},
     status::{Board, CASE_FILES, wire_time},
 };
@@ -74,8 +73,6 @@ pub struct Examination {
     pub continuation: Continuation,
     /// States of the node that are not over.
     pub states: OpenStates,
-    /// The state of the node that its checks fill.
-    pub node_state: NodeState,
     /// The outbox that diagnoses are appended to.
     pub outbox: Keeper,
     /// The board with the health of each source.
@@ -137,7 +134,7 @@ impl Examination {
                 let sizes = self.examiner.sizes();
                 self.gauges.measure(&sizes);
                 capacity.show(sizes.refused, now, &self.board);
-                for over in self.states.over(&self.node_state, &self.board) {
+                for over in self.states.over(&self.board) {
                     self.continuation.remember(&over);
                     records.push(Record::diagnosis(over));
                 }
@@ -160,9 +157,11 @@ impl Examination {
                 self.board.count_gap(gap.source.name());
                 records.push(Record::gap(wire_gap(gap, &self.node)));
             }
+            Fact::Node(Reading::KubeletCertificate(expires)) => self.gauges.set_certificate(*expires),
             _ => {}
         }
         self.logs.follow(&observation.fact);
+        self.states.observe(&observation.fact);
         let reported = self.examiner.observe(observation);
         self.hand_on(reported, records);
     }

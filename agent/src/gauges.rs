@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed, time::Duration
 
 use coroner_diagnosis::{examiner::Sizes, observation::Source};
 use coroner_runtime::metrics::{Counter, Gauge, Histogram, Metrics};
+use jiff::Timestamp;
 use tokio::time::sleep;
 
 use crate::{
@@ -24,6 +25,7 @@ pub struct Gauges {
     kept: [Gauge; 6],
     refused: Counter,
     latency: Histogram,
+    certificate: Gauge,
 }
 
 impl Gauges {
@@ -51,6 +53,10 @@ impl Gauges {
                 "case_files_refused",
                 "Times at which a container or pod got no case file, as too many are running: diagnoses may be missing",
             ),
+            certificate: metrics.gauge(
+                "kubelet_certificate_expire_timestamp_seconds",
+                "When the certificate expires that the kubelet serves with; 0 while that is not known",
+            ),
         }
     }
 
@@ -59,6 +65,11 @@ impl Gauges {
         if let Some(counter) = self.observations.get(&source) {
             counter.inc();
         }
+    }
+
+    /// Sets when the kubelet's certificate expires, in seconds since 1970.
+    pub fn set_certificate(&self, expires: Timestamp) {
+        self.certificate.set(expires.as_second());
     }
 
     /// Counts a first diagnosis of what ended so many seconds before it.

@@ -16,3 +16,4 @@ pub mod report;
 pub mod sources;
 pub mod status;
 pub mod uplink;
+mod whole_file;

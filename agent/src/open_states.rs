@@ -1,18 +1,23 @@
 //! States of the node that were reported and are not over, in a small file beside the outbox: what ends while no agent
 //! runs, the next agent ends.
 //!
-//! A state is over by what shows that it does not hold: the daemon answers, the API server is watched. What leaves no
-//! such trace is over if the checks of the node work and do not find it again.
+//! A state is over by what shows that it does not hold: the daemon answers, the API server is watched. That it has a
+//! process is no such thing: one that hangs has, and so has one that ends again after each start. What leaves no such
+//! trace is over if the checks of the node work and do not find it again.
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use coroner_diagnosis::observation::{Source, kube::Kind};
-use coroner_proto::v1::{Cause, DaemonState, Diagnosis, NodeReport, SourceHealth, SubjectKind};
+use coroner_diagnosis::observation::{
+    Fact, Source,
+    kube::Kind,
+    node::{Answer, Daemon, Process, Reading},
+};
+use coroner_proto::v1::{Cause, Diagnosis, SourceHealth, SubjectKind};
 use jiff::Timestamp;
 use prost::Message as _;
 use tokio::{sync::watch, task::spawn_blocking};
@@ -20,8 +25,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::{
-    report::NodeState,
     status::{Board, wire_time},
+    whole_file::replace,
 };
 
 /// States that are kept: more than there are parts of a node.
@@ -41,7 +46,30 @@ pub struct OpenStates {
     open: BTreeMap<String, Diagnosis>,
     /// Those of the agent before that have not been reported again.
     before: BTreeMap<String, Diagnosis>,
+    /// What this agent has seen of the daemons.
+    daemons: BTreeMap<Daemon, Seen>,
     started: Instant,
+}
+
+/// What this agent has seen of a daemon.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    /// Whether its last answer was that it works; `None` before it was asked.
+    works: Option<bool>,
+    /// Since when it has this process, and whether that is stopped.
+    process: Option<(Instant, Process)>,
+}
+
+impl Seen {
+    /// Whether it works. One that is not asked works if its process stays.
+    fn is_back(self) -> bool {
+        let stays = |(since, process): (Instant, Process)| !process.stopped && since.elapsed() >= FOUND_AGAIN;
+        self.works.unwrap_or_else(|| self.process.is_some_and(stays))
+    }
+
+    fn is_known(self) -> bool {
+        self.works.is_some() || self.process.is_some()
+    }
 }
 
 /// Writes the file, apart from who keeps the states: a disk may not answer for minutes.
@@ -78,13 +106,28 @@ impl OpenStates {
         let before = fs::metadata(&path).ok().filter(|file| file.len() <= BYTES).and_then(|_| fs::read(&path).ok());
         let before = before.map(|bytes| decode(&bytes)).unwrap_or_default();
         let (kept, written) = watch::channel(None);
-        let states = Self { kept, boot_id: boot_id.to_owned(), open: BTreeMap::new(), before, started: Instant::now() };
+        let (boot_id, started) = (boot_id.to_owned(), Instant::now());
+        let states = Self { kept, boot_id, open: BTreeMap::new(), before, daemons: BTreeMap::new(), started };
         (states, Writer { path, kept: written })
     }
 
     /// The states that the previous agent had reported and not ended.
     pub fn earlier(&self) -> impl Iterator<Item = &Diagnosis> {
         self.before.values()
+    }
+
+    /// Takes what a source of this agent observes.
+    pub fn observe(&mut self, fact: &Fact) {
+        match fact {
+            Fact::Node(Reading::Answer(daemon, answer)) => {
+                let works = matches!(answer, Answer::Ok | Answer::Denied(_));
+                self.daemons.entry(*daemon).or_default().works = Some(works);
+            }
+            Fact::Node(Reading::Process(daemon, process)) => {
+                self.daemons.entry(*daemon).or_default().process = process.map(|process| (Instant::now(), process));
+            }
+            _ => {}
+        }
     }
 
     /// Takes what is reported, before it is compared with what was reported earlier.
@@ -109,17 +152,17 @@ impl OpenStates {
     }
 
     /// States of the agent before that are over by now, as they are to be reported.
-    pub fn over(&mut self, state: &NodeState, board: &Board) -> Vec<Diagnosis> {
+    pub fn over(&mut self, board: &Board) -> Vec<Diagnosis> {
         if self.before.is_empty() {
             return Vec::new();
         }
-        let (report, has_waited) = (state.now(), self.started.elapsed() >= FOUND_AGAIN);
+        let has_waited = self.started.elapsed() >= FOUND_AGAIN;
         let works = |source: Source| {
             let sources = board.sources();
             sources.iter().any(|status| status.source == source.name() && status.health() == SourceHealth::Ok)
         };
-        let over =
-            |_: &String, diagnosis: &mut Diagnosis| is_over(diagnosis, &self.boot_id, &report, has_waited, &works);
+        let seen = |daemon| self.daemons.get(&daemon).copied().unwrap_or_default();
+        let over = |_: &String, diagnosis: &mut Diagnosis| is_over(diagnosis, &self.boot_id, &seen, has_waited, &works);
         let over: Vec<_> = self.before.extract_if(.., over).map(|(_, diagnosis)| diagnosis).collect();
         if !over.is_empty() {
             self.keep();
@@ -145,17 +188,16 @@ impl OpenStates {
 fn is_over(
     diagnosis: &Diagnosis,
     boot_id: &str,
-    report: &NodeReport,
+    seen: &impl Fn(Daemon) -> Seen,
     has_waited: bool,
     works: &impl Fn(Source) -> bool,
 ) -> bool {
-    let answers = |part: &Option<coroner_proto::v1::Daemon>| {
-        part.as_ref().is_some_and(|part| part.state() == DaemonState::Running)
-    };
     let api = [Kind::Pods, Kind::Nodes].map(Source::Api);
     match diagnosis.cause() {
-        Cause::KubeletDown | Cause::KubeletHung | Cause::KubeletMisconfigured => answers(&report.kubelet),
-        Cause::RuntimeDown | Cause::RuntimeHung => answers(&report.runtime),
+        Cause::KubeletDown | Cause::KubeletHung | Cause::KubeletMisconfigured => seen(Daemon::Kubelet).is_back(),
+        // A runtime of which the agent sees nothing was reported by the kubelet.
+        Cause::RuntimeDown | Cause::RuntimeHung if !seen(Daemon::Runtime).is_known() => has_waited && works(api[1]),
+        Cause::RuntimeDown | Cause::RuntimeHung => seen(Daemon::Runtime).is_back(),
         Cause::ApiServerUnreachable => api.into_iter().all(works),
         // What the kernel reported once, it does not report again in the same boot.
         Cause::KernelFault => diagnosis.node.as_ref().is_some_and(|node| node.boot_id != boot_id),
@@ -175,18 +217,9 @@ fn decode(mut bytes: &[u8]) -> BTreeMap<String, Diagnosis> {
     states
 }
 
-/// Writes the file as a whole, so that a power loss leaves the old one or the new one.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let new = path.with_extension("states.new");
-    fs::write(&new, bytes)?;
-    fs::File::open(&new)?.sync_all()?;
-    fs::rename(&new, path)
-}
-
 #[cfg(test)]
 mod tests {
-    use coroner_diagnosis::observation::{Health, process::WaitStatus};
-    use coroner_proto::v1::{Daemon, Node, Subject};
+    use coroner_proto::v1::{Node, Subject};
     use coroner_runtime::metrics::Metrics;
 
     use super::*;
@@ -204,11 +237,18 @@ mod tests {
         }
     }
 
+    fn board() -> Board {
+        Board::new(&Metrics::default())
+    }
+
+    fn answered(daemon: Daemon, answer: Answer) -> Fact {
+        Fact::Node(Reading::Answer(daemon, answer))
+    }
+
     #[tokio::test]
     async fn what_ended_while_no_agent_ran_is_ended_by_the_next() {
         let root = tempfile::tempdir().unwrap();
-        let outbox = root.path().join("outbox.db");
-        let (state, board) = (NodeState::default(), Board::new(&Metrics::default()));
+        let (outbox, board) = (root.path().join("outbox.db"), board());
         let (mut first, mut writer) = OpenStates::read(&outbox, "b1");
         for (uid, cause) in [("down", Cause::KubeletDown), ("fault", Cause::KernelFault), ("hung", Cause::RuntimeHung)]
         {
@@ -219,28 +259,56 @@ mod tests {
             resolve_time: Some(wire_time(Timestamp::now())),
             ..diagnosis("over", Cause::ClockSkewed)
         });
-        assert!(first.over(&state, &board).is_empty());
+        assert!(first.over(&board).is_empty());
         writer.write().await;
 
         let (mut second, mut writer) = OpenStates::read(&outbox, "b1");
         assert_eq!(second.earlier().count(), 3);
-        assert!(second.over(&state, &board).is_empty(), "nothing is known yet");
+        assert!(second.over(&board).is_empty(), "nothing is known yet");
         second.found(&diagnosis("hung", Cause::RuntimeHung));
-        let running = Daemon { state: DaemonState::Running.into(), ..Daemon::default() };
-        state.update(|report| (report.kubelet, report.runtime) = (Some(running.clone()), Some(running)));
-        let over = second.over(&state, &board);
+        for daemon in [Daemon::Kubelet, Daemon::Runtime] {
+            second.observe(&answered(daemon, Answer::Ok));
+        }
+        let over = second.over(&board);
         assert_eq!(over.iter().map(|over| (over.uid.as_str(), over.revision)).collect::<Vec<_>>(), [("down", 3)]);
         assert!(over[0].resolve_time.is_some());
         writer.write().await;
 
         let (mut third, mut writer) = OpenStates::read(&outbox, "b2");
         assert_eq!(third.earlier().map(|of| of.uid.as_str()).collect::<Vec<_>>(), ["fault", "hung"]);
-        assert_eq!(third.over(&state, &board).len(), 2, "another boot, and a runtime that answers");
+        third.observe(&answered(Daemon::Runtime, Answer::Denied(String::new())));
+        assert_eq!(third.over(&board).len(), 2, "another boot, and a runtime that answers");
         writer.write().await;
         assert_eq!(OpenStates::read(&outbox, "b2").0.earlier().count(), 0);
-        board.set(Source::NodeChecks.name(), &Health::Ok);
         fs::write(outbox.with_extension("states"), "nonsense").unwrap();
         assert_eq!(OpenStates::read(&outbox, "b2").0.earlier().count(), 0);
-        state.ended(coroner_diagnosis::observation::node::Daemon::Kubelet, WaitStatus::Exited(1));
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_hangs_does_so_until_it_answers() {
+        let root = tempfile::tempdir().unwrap();
+        let (outbox, board) = (root.path().join("outbox.db"), board());
+        let (mut first, mut writer) = OpenStates::read(&outbox, "b1");
+        first.reported(&diagnosis("hung", Cause::KubeletHung));
+        first.reported(&diagnosis("down", Cause::RuntimeDown));
+        writer.write().await;
+        let (mut next, _) = OpenStates::read(&outbox, "b1");
+        for daemon in [Daemon::Kubelet, Daemon::Runtime] {
+            next.observe(&Fact::Node(Reading::Process(daemon, Some(Process { pid: 7, stopped: false }))));
+            assert_eq!(next.over(&board), [], "it has a process, and was not asked yet");
+        }
+        for answer in [Answer::Timeout, Answer::Refused(String::new()), Answer::Unwell("[-]syncloop".to_owned())] {
+            next.observe(&answered(Daemon::Kubelet, answer));
+            assert_eq!(next.over(&board), []);
+        }
+        // However long that lasts.
+        next.started = next.started.checked_sub(FOUND_AGAIN).unwrap();
+        assert_eq!(next.over(&board), []);
+        next.observe(&answered(Daemon::Kubelet, Answer::Ok));
+        assert_eq!(next.over(&board).iter().map(|over| over.uid.as_str()).collect::<Vec<_>>(), ["hung"]);
+        // One that is not asked works if its process stays.
+        let seen = next.daemons.get_mut(&Daemon::Runtime).unwrap();
+        seen.process = seen.process.map(|(since, process)| (since.checked_sub(FOUND_AGAIN).unwrap(), process));
+        assert_eq!(next.over(&board).iter().map(|over| over.uid.as_str()).collect::<Vec<_>>(), ["down"]);
     }
 }

@@ -272,5 +272,11 @@ impl Verdict {
             || self.exit != other.exit
             || self.process.as_ref().map(|p| p.pid) != other.process.as_ref().map(|p| p.pid)
             || self.memory.as_ref().map(|m| m.scope) != other.memory.as_ref().map(|m| m.scope)
+            || self.is_of_another_kind(other)
+    }
+
+    /// Which certificate has expired, and in which direction a clock is wrong, the cause alone does not show.
+    fn is_of_another_kind(&self, other: &Self) -> bool {
+        matches!(self.cause, Cause::CertificateExpired | Cause::ClockSkewed) && self.headline.id != other.headline.id
     }
 }

@@ -82,9 +82,9 @@ fn refused() -> Answer {
 fn a_kubelet_that_ends_is_down_within_a_second_until_it_answers_again() {
     let mut run = Run::new();
     run.process(0, Daemon::Kubelet, 70).answer(10, Daemon::Kubelet, Answer::Ok);
-    run.process(5000, Daemon::Kubelet, 0).pass(5600);
+    run.process(5000, Daemon::Kubelet, 0).pass(5400);
     assert_eq!(run.revisions(), []);
-    run.pass(5900);
+    run.pass(5600);
     assert_eq!(run.revisions(), [(Cause::KubeletDown, Confidence::Certain, false)]);
     let [down] = run.reported.as_slice() else { unreachable!() };
     assert_eq!((down.subject.as_ref().unwrap().kind(), down.fatal), (SubjectKind::Node, false));
@@ -312,6 +312,30 @@ fn a_certificate_expires_when_its_time_has_come_unless_the_clock_is_wrong() {
     run.state(30_000, Reading::Clock(Reference::Aggregator, SignedDuration::ZERO));
     assert!(run.revisions().contains(&(Cause::ClockSkewed, Confidence::Certain, true)));
     assert!(run.revisions().contains(&(Cause::CertificateExpired, Confidence::Certain, false)));
+}
+
+#[test]
+fn a_wrong_clock_of_the_aggregator_accuses_no_node_that_sees_another() {
+    let mut run = Run::new();
+    run.state(0, Reading::Clock(Reference::ApiServer, SignedDuration::from_secs(1)));
+    for second in 0..100 {
+        run.state(1000 * second, Reading::Clock(Reference::Aggregator, SignedDuration::from_hours(1)));
+    }
+    run.pass(200_000);
+    assert_eq!(run.revisions(), []);
+    // The node's own is another matter: both show it.
+    for reference in [Reference::Aggregator, Reference::ApiServer] {
+        run.state(210_000, Reading::Clock(reference, SignedDuration::from_secs(-600)));
+    }
+    run.pass(225_000);
+    assert_eq!(run.revisions(), [(Cause::ClockSkewed, Confidence::Certain, false)]);
+    // Set by more than that, it is wrong in the other direction.
+    for reference in [Reference::Aggregator, Reference::ApiServer] {
+        run.state(300_000, Reading::Clock(reference, SignedDuration::from_secs(600)));
+    }
+    run.pass(330_000);
+    let headlines: Vec<_> = run.reported.iter().map(|of| of.summary.as_str()).collect();
+    assert!(headlines[0].contains("behind") && headlines.last().unwrap().contains("ahead"), "{headlines:?}");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -14,13 +15,16 @@ use futures::stream;
 use http_body_util::BodyExt as _;
 use hyper::body::Bytes;
 use hyper::{Method, Request, Response, StatusCode, Uri};
+use rcgen::KeyPair;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
 use crate::http::{self, Body, Server};
+use crate::kubelet_server::VALID;
 
 /// What its clients show.
-pub(crate) const TOKEN: &str = "a-token-of-the-tests";
+pub const TOKEN: &str = "a-token-of-the-tests";
 /// As the version from which a watch goes on: it has ended.
 const ENDED: usize = usize::MAX;
 
@@ -29,6 +33,8 @@ const ENDED: usize = usize::MAX;
 pub struct ApiServer {
     server: Server,
     shared: Arc<Shared>,
+    /// That of its TLS, PEM.
+    certificate: Option<String>,
 }
 
 #[derive(Debug)]
@@ -94,9 +100,23 @@ impl ApiServer {
     /// # Errors
     /// What the machine refused.
     pub async fn start() -> Result<Self> {
+        Self::start_with(None).await
+    }
+
+    /// The same with TLS, in which it offers HTTP/2 and HTTP/1.1 as the real one does.
+    ///
+    /// # Errors
+    /// What the machine refused.
+    pub async fn start_with_tls() -> Result<Self> {
+        let key = KeyPair::generate().context("making the API server's key")?;
+        Self::start_with(Some(http::certified(&key, VALID, &[b"h2", b"http/1.1"])?)).await
+    }
+
+    async fn start_with(tls: Option<(String, TlsAcceptor)>) -> Result<Self> {
+        let (certificate, tls) = tls.unzip();
         let shared = Arc::new(Shared { store: Mutex::default(), changed: watch::Sender::new(0) });
         let of_handler = shared.clone();
-        let server = Server::start(None, move |request| {
+        let server = Server::start(tls, move |request| {
             let shared = of_handler.clone();
             async move {
                 let (head, body) = request.into_parts();
@@ -104,7 +124,7 @@ impl ApiServer {
                 shared.answer(&Request::from_parts(head, body))
             }
         });
-        let api = Self { server: server.await?, shared };
+        let api = Self { server: server.await?, shared, certificate };
         api.apply("namespaces", json!({"metadata": {"name": "kube-system", "uid": "uid-of-the-cluster"}}));
         Ok(api)
     }
@@ -122,13 +142,25 @@ impl ApiServer {
     /// # Errors
     /// What the file system refused.
     pub fn write_kubeconfig_of(&self, component: &str, path: &Path) -> Result<()> {
+        let scheme = if self.certificate.is_some() { "https" } else { "http" };
+        let mut cluster = json!({"server": format!("{scheme}://{}", self.server.address)});
+        if let Some(certificate) = &self.certificate {
+            let authority = path.with_extension("ca");
+            fs::write(&authority, certificate).with_context(|| format!("writing {authority:?}"))?;
+            cluster["certificate-authority"] = authority.display().to_string().into();
+        }
         let config = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "tests",
-            "clusters": [{"name": "tests", "cluster": {"server": format!("http://{}", self.server.address)}}],
+            "clusters": [{"name": "tests", "cluster": cluster}],
             "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "tests"}}],
             "users": [{"name": "tests", "user": {"token": format!("{TOKEN}{component}")}}],
         });
         fs::write(path, config.to_string()).with_context(|| format!("writing {path:?}"))
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address
     }
 
     /// Creates or changes an object; `metadata` needs a name, and a uid where it matters.

@@ -73,6 +73,22 @@ pub struct Coroner {
     received: watch::Receiver<Received>,
     subscriber: JoinHandle<()>,
     uid_prefix: String,
+    /// How the agent was started.
+    of_agent: AgentStart,
+}
+
+/// How an agent is started.
+#[derive(Debug)]
+struct AgentStart {
+    arguments: Vec<String>,
+    cgroup: Cgroup,
+    log: PathBuf,
+}
+
+impl AgentStart {
+    fn start(&self) -> Result<Daemon> {
+        Daemon::start(&agent()?, &self.arguments, &self.cgroup, self.log.clone())
+    }
 }
 
 /// Where agent and aggregator run, and how they are configured.
@@ -145,9 +161,9 @@ impl Coroner {
         let outbox = path("outbox.db");
         let always = [["--node-name", NODE_NAME], ["--aggregator", &url], ["--outbox", &outbox]];
         arguments.extend(always.concat().into_iter().map(str::to_owned));
-        let agent = Daemon::start(&agent()?, &arguments, daemons, directory.join("agent.log"))?;
-        let uid_prefix = surroundings.uid_prefix;
-        let mut coroner = Self { agent, aggregator, client, received, subscriber, uid_prefix };
+        let of_agent = AgentStart { arguments, cgroup: daemons.clone(), log: directory.join("agent.log") };
+        let (agent, uid_prefix) = (of_agent.start()?, surroundings.uid_prefix);
+        let mut coroner = Self { agent, aggregator, client, received, subscriber, uid_prefix, of_agent };
         coroner.wait_until_it_sees(&surroundings.sources).await?;
         Ok(coroner)
     }
@@ -182,6 +198,16 @@ impl Coroner {
     /// The agent's pid.
     pub fn agent_pid(&self) -> u32 {
         self.agent.pid()
+    }
+
+    /// Kills the agent and starts another over what it left.
+    ///
+    /// # Errors
+    /// That it had ended before, or does not start.
+    pub fn restart_agent(&mut self) -> Result<()> {
+        self.agent.kill()?;
+        self.agent = self.of_agent.start()?;
+        Ok(())
     }
 
     /// The aggregator's pid.

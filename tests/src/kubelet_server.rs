@@ -7,14 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 use hyper::{Request, StatusCode};
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rcgen::KeyPair;
 use serde_json::{Value, json};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::aws_lc_rs;
-use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use crate::http::{Server, answer};
+use crate::http::{self, Server, answer};
+
+/// An end of a certificate that no test reaches.
+pub const VALID: (i32, u8, u8) = (4096, 1, 1);
 
 /// The server.
 #[derive(Debug)]
@@ -48,6 +47,15 @@ impl KubeletServer {
     /// # Errors
     /// What the machine refused.
     pub async fn start() -> Result<Self> {
+        let key = KeyPair::generate().context("making the kubelet's key")?;
+        Self::start_at(0, &key, VALID).await
+    }
+
+    /// The same on this port, with a certificate for this key that expires then.
+    ///
+    /// # Errors
+    /// What the machine refused.
+    pub async fn start_at(port: u16, key: &KeyPair, until: (i32, u8, u8)) -> Result<Self> {
         let script = Arc::new(Mutex::new(Script {
             healthz: Some("ok".to_owned()),
             reviews: true,
@@ -56,15 +64,9 @@ impl KubeletServer {
             summary: json!({"node": {"nodeName": crate::coroner::NODE_NAME}, "pods": []}).to_string(),
             asked: Vec::new(),
         }));
-        let CertifiedKey { cert, signing_key } =
-            generate_simple_self_signed(["127.0.0.1".to_owned()]).context("making the kubelet's certificate")?;
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
-        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(vec![cert.der().clone()], key)?;
+        let (certificate, tls) = http::certified(key, until, &[])?;
         let of_handler = script.clone();
-        let server = Server::start(Some(TlsAcceptor::from(Arc::new(config))), move |request| {
+        let server = Server::start_at(port, Some(tls), move |request| {
             let answered = respond(&of_handler, &request);
             async move {
                 match answered {
@@ -73,7 +75,7 @@ impl KubeletServer {
                 }
             }
         });
-        Ok(Self { server: server.await?, script, certificate: cert.pem() })
+        Ok(Self { server: server.await?, script, certificate })
     }
 
     /// `https://127.0.0.1:PORT`.

@@ -25,6 +25,7 @@ mod scratch;
 pub mod secured;
 pub mod stand_ins;
 mod verdict;
+pub mod virtual_node;
 
 pub use cgroup::{Cgroup, Version};
 pub use daemon::Daemon;

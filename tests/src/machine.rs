@@ -100,12 +100,27 @@ fn outcome(line: &str) -> Option<Outcome> {
     Some(Outcome { test: test.trim_end_matches(" - should panic").to_owned(), passed: result == "ok" })
 }
 
-/// Debian's kernel for virtual machines, downloaded once and unpacked, not installed.
-fn kernel() -> Result<PathBuf> {
-    ensure!(cfg!(target_arch = "x86_64"), "the cgroup v2 machine is an x86_64 one so far");
+/// Debian's kernel for virtual machines.
+pub(crate) fn kernel() -> Result<PathBuf> {
+    let unpacked = unpacked_kernel()?.join("boot");
+    let files = fs::read_dir(&unpacked).with_context(|| format!("reading {unpacked:?}"))?.flatten();
+    let kernel = files.map(|file| file.path()).find(|path| path.to_string_lossy().contains("vmlinuz-"));
+    kernel.with_context(|| format!("no kernel in {unpacked:?}; remove it to have it downloaded again"))
+}
+
+/// The directory of its modules.
+pub(crate) fn modules() -> Result<PathBuf> {
+    let unpacked = unpacked_kernel()?.join("lib/modules");
+    let mut files = fs::read_dir(&unpacked).with_context(|| format!("reading {unpacked:?}"))?.flatten();
+    Ok(files.next().with_context(|| format!("no modules in {unpacked:?}"))?.path().join("kernel"))
+}
+
+/// What Debian's package of the kernel contains, downloaded once and unpacked, not installed.
+fn unpacked_kernel() -> Result<PathBuf> {
+    ensure!(cfg!(target_arch = "x86_64"), "the virtual machine is an x86_64 one so far");
     let cache = target_directory()?.join("coroner-tests");
     fs::create_dir_all(&cache).with_context(|| format!("creating {cache:?}"))?;
-    let unpacked = cache.join("kernel");
+    let unpacked = cache.join("linux");
     if !unpacked.exists() {
         let download = tempfile::tempdir_in(&cache).context("creating a directory for the kernel's download")?;
         let package = download_kernel(download.path()).or_else(|_| {
@@ -114,11 +129,14 @@ fn kernel() -> Result<PathBuf> {
         })?;
         let root = download.path().join("root");
         run(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&root))?;
-        fs::rename(root.join("boot"), &unpacked).context("keeping the kernel")?;
+        // Another test program may have been faster.
+        if let Err(error) = fs::rename(&root, &unpacked)
+            && !unpacked.exists()
+        {
+            return Err(error).context("keeping the kernel");
+        }
     }
-    let files = fs::read_dir(&unpacked).with_context(|| format!("reading {unpacked:?}"))?.flatten();
-    let kernel = files.map(|file| file.path()).find(|path| path.to_string_lossy().contains("vmlinuz-"));
-    kernel.with_context(|| format!("no kernel in {unpacked:?}; remove it to have it downloaded again"))
+    Ok(unpacked)
 }
 
 fn download_kernel(directory: &Path) -> Result<PathBuf> {
@@ -155,22 +173,31 @@ fn initramfs(directory: &Path) -> Result<PathBuf> {
     add_program(&root, &std::env::current_exe().context("finding the test program")?, &tests.join("node"))?;
     let archive = image::archive(directory)?;
     fs::copy(&archive, root.join("tests/image.tar")).context("copying the tests' image")?;
-    for (name, text) in [("init", include_str!("../machine/init")), ("start", include_str!("../machine/start"))] {
-        let path = root.join(name);
-        fs::write(&path, text).with_context(|| format!("writing {path:?}"))?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
-            .with_context(|| format!("making {path:?} executable"))?;
-    }
+    add_script(&root, "init", include_str!("../machine/init"))?;
+    add_script(&root, "start", include_str!("../machine/start"))?;
     let initramfs = directory.join("initramfs");
-    let mut archiver = Command::new("sh");
-    archiver.args(["-c", r#"find . | cpio --create --format=newc --quiet > "$0""#]).arg(&initramfs).current_dir(&root);
-    run(&mut archiver)?;
+    pack(&root, &initramfs)?;
     Ok(initramfs)
+}
+
+/// Writes a script.
+pub(crate) fn add_script(root: &Path, name: &str, text: &str) -> Result<()> {
+    let path = root.join(name);
+    fs::write(&path, text).with_context(|| format!("writing {path:?}"))?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).with_context(|| format!("making {path:?} executable"))
+}
+
+/// Packs a directory as an initramfs.
+pub(crate) fn pack(root: &Path, initramfs: &Path) -> Result<()> {
+    let mut archiver = Command::new("sh");
+    archiver.args(["-c", r#"find . | cpio --create --format=newc --quiet > "$0""#]).arg(initramfs).current_dir(root);
+    run(&mut archiver)?;
+    Ok(())
 }
 
 /// Copies a program without its debug information, and the libraries that it loads, to the places where it expects
 /// them.
-fn add_program(root: &Path, from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn add_program(root: &Path, from: &Path, to: &Path) -> Result<()> {
     run(Command::new("strip").arg("--strip-debug").arg("-o").arg(to).arg(from))?;
     let libraries = run(Command::new("ldd").arg(from))?;
     for library in libraries.split_whitespace().filter(|word| word.starts_with('/')) {

@@ -1,11 +1,12 @@
 //! A cluster without machines: the stand-ins for API server and kubelet, and the real agent and aggregator beside them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
 use crate::api_server::ApiServer;
 use crate::coroner::{Coroner, Surroundings};
+use crate::daemon::Daemon;
 use crate::kubelet_server::KubeletServer;
 use crate::scratch::Scratch;
 
@@ -31,6 +32,14 @@ impl Cluster {
     /// A directory that goes away with the cluster.
     pub fn directory(&self) -> PathBuf {
         self.scratch.directory()
+    }
+
+    /// Starts a program beside it, with its output in `log`.
+    ///
+    /// # Errors
+    /// That it does not start.
+    pub fn daemon(&self, program: &Path, arguments: &[String], log: PathBuf) -> Result<Daemon> {
+        Daemon::start(program, arguments, &self.scratch.daemons(), log)
     }
 
     /// Agent and aggregator, once the agent's sources of these names see.

@@ -10,6 +10,7 @@ mod client;
 mod cluster_pod;
 mod doubt;
 mod reports;
+mod server_clock;
 
 use std::fmt::Debug;
 
@@ -23,6 +24,7 @@ use futures::{Stream, StreamExt as _, stream};
 use kube::{Api, ResourceExt as _};
 pub use reports::{Report, reports};
 use serde::de::DeserializeOwned;
+pub use server_clock::ServerClock;
 
 use changes::Changes;
 

@@ -3,8 +3,7 @@
 
 use std::{
     ffi::OsString,
-    fs::{self, File},
-    io,
+    fs, io,
     ops::RangeInclusive,
     path::{Path, PathBuf},
 };
@@ -21,7 +20,10 @@ use super::{
     Rank, Record,
     disk::{Disk, DiskError, connect, key, rank, read_stream, read_version},
 };
-use crate::status::{OUTBOX, wire_time};
+use crate::{
+    status::{OUTBOX, wire_time},
+    whole_file::sync_directory,
+};
 
 /// Files set aside that are kept; older ones are removed, for the disk is bounded too.
 const KEPT: usize = 2;
@@ -193,11 +195,4 @@ fn suffixed(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()
-}
-
-fn sync_directory(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(directory) if !directory.as_os_str().is_empty() => File::open(directory)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
-    }
 }

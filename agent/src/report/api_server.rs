@@ -1,7 +1,7 @@
 //! The way to the API server, step by step: name, connection, TLS, /readyz. Probed only while the agent's own watches
-//! are broken, so that a healthy API server sees nothing of it.
+//! are broken, so that a healthy API server sees nothing of it. Its clock is known by its answers to those watches.
 
-use std::{convert::Infallible, path::PathBuf, time::Duration};
+use std::{convert::Infallible, error::Error, path::PathBuf, time::Duration};
 
 use coroner_diagnosis::{
     observation::{
@@ -14,6 +14,7 @@ use coroner_diagnosis::{
 use coroner_proto::v1::{ApiServerAccess, ApiServerStep, SourceHealth};
 use coroner_runtime::error::chain;
 use http::{Request, header};
+use hyper_util::client::legacy;
 use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
 use kube::client::Body;
 use tokio::{
@@ -32,6 +33,10 @@ use crate::{
 const INTERVAL: Duration = Duration::from_secs(3);
 /// How long each step may take.
 const DEADLINE: Duration = Duration::from_secs(3);
+/// Offsets between clocks that differ by less are one: the API server's is known to the second.
+const SAME: SignedDuration = SignedDuration::from_secs(2);
+/// One is reported again after so many rounds.
+const REPEATED: u32 = 20;
 /// Bytes of an error.
 const ERROR_MAX: usize = 256;
 
@@ -55,7 +60,12 @@ impl Probe {
     /// Never: what fails is what is reported.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Infallible> {
         let mut failed = false;
+        let mut compared = Compared::default();
         while stop.run_until_cancelled(sleep(INTERVAL)).await.is_some() {
+            let theirs = self.state.api_clock.now();
+            if let Some(offset) = theirs.and_then(|theirs| compared.news(Timestamp::now().duration_since(theirs))) {
+                self.compare_clocks(offset).await;
+            }
             if !failed && !self.is_stale() {
                 continue;
             }
@@ -85,17 +95,20 @@ impl Probe {
         Some(ApiServer { address: text::clean(&format!("{host}:{port}"), ERROR_MAX), failed })
     }
 
-    async fn steps(&self, host: &str, port: u16, config: kube::Config) -> Result<(), (Step, String)> {
+    async fn steps(&self, host: &str, port: u16, mut config: kube::Config) -> Result<(), (Step, String)> {
         let late = || "no answer in time".to_owned();
         let found = timeout(DEADLINE, lookup_host((host, port))).await.map_err(|_| (Step::Dns, late()))?;
         let addresses: Vec<_> = found.map_err(|error| (Step::Dns, error.to_string()))?.collect();
         let connected = timeout(DEADLINE, TcpStream::connect(addresses.as_slice())).await;
         connected.map_err(|_| (Step::Tcp, late()))?.map_err(|error| (Step::Tcp, error.to_string()))?;
+        config.connect_timeout = Some(DEADLINE);
         let client = kube::Client::try_from(config).map_err(|error| (Step::Tls, chain(&error)))?;
         let request = Request::get("/readyz").body(Body::empty()).map_err(|error| (Step::Ready, error.to_string()))?;
         let asked = Timestamp::now();
-        let answer = timeout(DEADLINE, client.send(request)).await.map_err(|_| (Step::Tls, late()))?;
-        let answer = answer.map_err(|error| (Step::Tls, chain(&error)))?;
+        // Connection and TLS have a deadline of their own.
+        let answer = timeout(DEADLINE * 2, client.send(request)).await.map_err(|_| (Step::Ready, late()))?;
+        let step = |error: &kube::Error| if is_of_connection(error) { Step::Tls } else { Step::Ready };
+        let answer = answer.map_err(|error| (step(&error), chain(&error)))?;
         if let Some(theirs) = answer.headers().get(header::DATE).and_then(|date| date.to_str().ok()).and_then(date) {
             self.compare_clocks(asked.duration_since(theirs)).await;
         }
@@ -129,6 +142,38 @@ impl Probe {
     }
 }
 
+/// The offset to the API server's clock that was reported last, and in how many rounds it has not been since.
+#[derive(Debug, Default)]
+struct Compared(Option<(SignedDuration, u32)>);
+
+impl Compared {
+    /// The offset, if it is another, or was not reported for a while.
+    fn news(&mut self, offset: SignedDuration) -> Option<SignedDuration> {
+        match &mut self.0 {
+            Some((last, rounds)) if (*last - offset).abs() < SAME && *rounds < REPEATED => {
+                *rounds += 1;
+                None
+            }
+            known => {
+                *known = Some((offset, 0));
+                Some(offset)
+            }
+        }
+    }
+}
+
+/// Whether a request failed before there was a connection to send it over.
+fn is_of_connection(error: &kube::Error) -> bool {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<legacy::Error>() {
+            return error.is_connect();
+        }
+        next = error.source();
+    }
+    false
+}
+
 /// The time of an HTTP `Date` header.
 fn date(text: &str) -> Option<Timestamp> {
     rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
@@ -146,6 +191,17 @@ fn on_the_wire(step: Step) -> ApiServerStep {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_offset_is_reported_when_it_changes_and_now_and_then() {
+        let mut compared = Compared::default();
+        let seconds = SignedDuration::from_secs;
+        assert_eq!(compared.news(seconds(0)), Some(seconds(0)));
+        assert_eq!(compared.news(seconds(1)), None);
+        assert_eq!(compared.news(seconds(90)), Some(seconds(90)));
+        let again = (0..=REPEATED).filter_map(|_| compared.news(seconds(90))).count();
+        assert_eq!(again, 1);
+    }
 
     #[test]
     fn the_date_header_is_a_time() {

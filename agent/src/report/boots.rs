@@ -1,7 +1,7 @@
 //! How the boot before this one ended: by a small file beside the outbox, and by what the kernel left in pstore.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -9,7 +9,7 @@ use coroner_proto::v1::PreviousEnd;
 use jiff::{SignedDuration, Timestamp};
 use tracing::warn;
 
-use crate::{host::HostRoot, node::uptime};
+use crate::{host::HostRoot, node::uptime, whole_file::replace};
 
 /// A shutdown that is scheduled for so soon has as good as begun.
 const NOW: SignedDuration = SignedDuration::from_secs(5);
@@ -59,18 +59,10 @@ impl Marker {
             return;
         }
         let text = format!("{} {state} {}\n", self.boot_id, i32::from(self.previous));
-        if let Err(error) = replace(&self.path, &text) {
+        if let Err(error) = replace(&self.path, text.as_bytes()) {
             warn!(path = %self.path.display(), %error, "Cannot note the state of this boot");
         }
     }
-}
-
-/// Writes the file as a whole, so that a power loss leaves the old one or the new one.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let new = path.with_extension("boot.new");
-    fs::write(&new, text)?;
-    fs::File::open(&new)?.sync_all()?;
-    fs::rename(&new, path)
 }
 
 /// By what the agent left in the file, and the time from then to the beginning of this boot.

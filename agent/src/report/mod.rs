@@ -21,6 +21,7 @@ use coroner_proto::v1::{
     node_report_service_client::NodeReportServiceClient,
 };
 use coroner_runtime::backoff::{Backoff, jittered};
+use coroner_watch::ServerClock;
 use jiff::{SignedDuration, Timestamp};
 use tokio::{
     select,
@@ -60,18 +61,22 @@ const EXACT: Duration = Duration::from_secs(2);
 
 /// The state of the node, as the checks last saw it. Cloned freely; all clones are one.
 #[derive(Clone, Debug)]
-pub struct NodeState(Arc<watch::Sender<NodeReport>>);
+pub struct NodeState {
+    report: Arc<watch::Sender<NodeReport>>,
+    /// The API server's clock, as answers to the agent's watches show it.
+    pub api_clock: ServerClock,
+}
 
 impl Default for NodeState {
     fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(NodeReport::default())))
+        Self { report: Arc::new(watch::Sender::new(NodeReport::default())), api_clock: ServerClock::default() }
     }
 }
 
 impl NodeState {
     /// Changes the state; it is part of the next report.
     pub fn update(&self, change: impl FnOnce(&mut NodeReport)) {
-        self.0.send_if_modified(|report| {
+        self.report.send_if_modified(|report| {
             change(report);
             false
         });
@@ -79,7 +84,7 @@ impl NodeState {
 
     /// Changes the state; if it is another one then, that is reported at once.
     pub fn change(&self, change: impl FnOnce(&mut NodeReport)) {
-        self.0.send_if_modified(|report| {
+        self.report.send_if_modified(|report| {
             let before = report.clone();
             change(report);
             *report != before
@@ -101,7 +106,7 @@ impl NodeState {
 
     /// The daemon that this process was last known to be.
     pub fn daemon_of(&self, pid: i32) -> Option<Daemon> {
-        let report = self.0.borrow();
+        let report = self.report.borrow();
         let is_it = |part: &Option<wire::Daemon>| part.as_ref().is_some_and(|part| part.pid == pid);
         let daemons = [(Daemon::Kubelet, &report.kubelet), (Daemon::Runtime, &report.runtime)];
         daemons.into_iter().find(|(_, part)| pid > 0 && is_it(part)).map(|(daemon, _)| daemon)
@@ -120,7 +125,7 @@ impl NodeState {
 
     /// The report of the state as it is now.
     pub fn now(&self) -> NodeReport {
-        self.0.borrow().clone()
+        self.report.borrow().clone()
     }
 }
 
@@ -165,7 +170,7 @@ impl Reporter {
     /// # Errors
     /// Never: what the aggregator does is tried again.
     pub async fn run(self, stop: CancellationToken) -> Result<(), std::convert::Infallible> {
-        let mut changes = self.state.0.subscribe();
+        let mut changes = self.state.report.subscribe();
         let mut client = None;
         let delays = Backoff::new(Duration::from_secs(1), LONGEST_DELAY);
         let mut next = Next { at: Instant::now(), delays, is_failing: false, results: Vec::new() };

@@ -92,7 +92,8 @@ const TABLE: [Row; 14] = [
     }),
     (&[Source::Docker], |with| docker::spawn(with.site, with.settings.docker.clone())),
     (&api::SOURCES, |with| {
-        let config = api::Config { kubeconfig: with.settings.kubeconfig.clone(), node: with.node.to_owned() };
+        let (kubeconfig, node) = (with.settings.kubeconfig.clone(), with.node.to_owned());
+        let config = api::Config { kubeconfig, node, clock: with.state.api_clock.clone() };
         api::spawn(with.site, config);
     }),
     (&[Source::Kubelet], |with| kubelet::spawn(with.site, with.settings.kubelet.clone(), &with.healthz)),

@@ -1,7 +1,7 @@
 //! The metrics of the aggregator, read from its parts every few seconds.
 
 use std::{
-    sync::atomic::Ordering::Relaxed,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -21,6 +21,7 @@ use crate::{
     nodes::Nodes,
     status::Status,
     time::now,
+    triage::Hub,
 };
 
 /// How often they are read.
@@ -36,9 +37,11 @@ pub(super) struct Reading {
     status: Status,
     feed: Feed,
     acceptor: Acceptor,
+    hub: Arc<Hub>,
     ledger: OfLedger,
     exporters: OfExporters,
     nodes: Gauge,
+    silent: Gauge,
     connections: Gauge,
     streams: Gauge,
     memory: Gauge,
@@ -70,13 +73,20 @@ struct OfExporters {
 
 impl Reading {
     /// Registers the metrics of these parts. The ledger takes at most `retain_bytes`.
-    pub(super) fn new(metrics: &Metrics, status: Status, feed: Feed, acceptor: Acceptor, retain_bytes: u64) -> Self {
+    pub(super) fn new(
+        metrics: &Metrics,
+        status: Status,
+        feed: Feed,
+        (acceptor, hub): (Acceptor, Arc<Hub>),
+        retain_bytes: u64,
+    ) -> Self {
         metrics.build_info(env!("CARGO_PKG_VERSION"));
         metrics.gauge("ledger_limit_bytes", "Bytes that the ledger may use").set(signed(retain_bytes));
         Self {
             status,
             feed,
             acceptor,
+            hub,
             ledger: OfLedger {
                 records: metrics.gauge("ledger_records", "Records that are kept"),
                 waiting: metrics.gauge("ledger_inbox_records", "Records that are stored and not indexed yet"),
@@ -91,6 +101,7 @@ impl Reading {
                 lost: metrics.counters("exporter_lost", "exporter", "Records removed before they could be sent"),
             },
             nodes: metrics.gauge("nodes", "Nodes whose agents have reported"),
+            silent: metrics.gauge("nodes_silent", "Nodes of which no report comes just now"),
             connections: metrics.gauge("connections", "Connections of agents and readers over TCP"),
             streams: metrics.gauge("streams", "Streams of readers"),
             memory: metrics.gauge("memory_bytes", "Resident memory of the process"),
@@ -163,6 +174,7 @@ impl Reading {
 
     fn read_others(&self, nodes: &Nodes, refusals: &Refusals) {
         self.nodes.set(signed(nodes.count() as u64));
+        self.silent.set(signed(self.hub.silent_count() as u64));
         self.connections.set(signed(self.acceptor.open_count() as u64));
         self.streams.set(signed(self.feed.open_count() as u64));
         if let Some(bytes) = resident_bytes() {

@@ -129,7 +129,7 @@ impl App {
             supervisor: supervisor.clone(),
         };
         let acceptor = guard.acceptor.clone();
-        let reading = Reading::new(&metrics, status.clone(), feed.clone(), acceptor, retention.bytes);
+        let reading = Reading::new(&metrics, status.clone(), feed.clone(), (acceptor, hub), retention.bytes);
         work.restarting("metrics", Need::Optional, move |stop| reading.clone().run(stop));
         let queries = Queries::new(Arc::clone(&ledger), budget);
         let sources = http::Sources { feed: feed.clone(), queries: queries.clone(), status: status.clone() };

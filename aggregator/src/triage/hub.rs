@@ -77,6 +77,11 @@ impl Hub {
         self.state().is_some()
     }
 
+    /// How many nodes have stopped to report; 0 while another aggregator decides.
+    pub fn silent_count(&self) -> usize {
+        self.state().as_ref().map_or(0, |state| state.triage.counts().1)
+    }
+
     /// Whether a node may send a report now, by its rate.
     pub(super) fn may_report(&self, node: &str) -> bool {
         let now = Instant::now();

@@ -49,6 +49,9 @@ pub const NODES: usize = 10_000;
 const PROBERS: usize = 3;
 /// Nodes that one agent is asked to probe at once, beside one that is known to answer.
 const TARGETS: usize = 2;
+/// Time is given at least when it is asked for. If it comes so much later, the aggregator itself was stopped: what it
+/// has not taken in meanwhile is no silence of a node.
+const PAUSE: SignedDuration = SignedDuration::from_secs(5);
 /// A node without a Node object that has given no sign for so long is forgotten.
 const FORGOTTEN: SignedDuration = SignedDuration::from_hours(1);
 
@@ -149,7 +152,7 @@ impl Triage {
 
     /// Takes in what was observed. Gives the diagnoses that are new or better because of it.
     pub fn observe(&mut self, now: Timestamp, fact: Fact) -> Vec<Diagnosis> {
-        self.now = self.now.max(now);
+        self.advance(now);
         let mut diagnoses = Vec::new();
         match fact {
             Fact::Report { node, report } => self.record_report(&node, report, &mut diagnoses),
@@ -176,13 +179,26 @@ impl Triage {
 
     /// Lets time pass to `now`. Gives the diagnoses that are due.
     pub fn tick(&mut self, now: Timestamp) -> Vec<Diagnosis> {
-        self.now = self.now.max(now);
+        self.advance(now);
         let mut diagnoses = Vec::new();
         self.examine_path(&mut diagnoses);
         for name in self.waiting.take_due(self.now) {
             self.examine(&name, &mut diagnoses);
         }
         diagnoses
+    }
+
+    fn advance(&mut self, now: Timestamp) {
+        let was_stopped = self.next_tick().is_some_and(|due| now.duration_since(due.max(self.now)) > PAUSE);
+        self.now = self.now.max(now);
+        if !was_stopped {
+            return;
+        }
+        let reported: BTreeSet<_> = self.silent.iter().filter(|name| self.holds(name, &Aspect::Silence)).collect();
+        for (_, case) in self.nodes.iter_mut().filter(|(name, _)| !reported.contains(name)) {
+            case.since = self.now;
+            case.kubelet_since = self.now;
+        }
     }
 
     /// When [`tick`](Self::tick) should be called next.

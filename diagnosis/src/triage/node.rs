@@ -17,6 +17,9 @@ pub(super) const LEASE: SignedDuration = SignedDuration::from_secs(40);
 pub(super) const SUSPECT: SignedDuration = SignedDuration::from_secs(INTERVAL.as_secs() + 1);
 /// A kubelet that works has given a sign within so long: two renewals.
 pub(super) const RECENT: SignedDuration = SignedDuration::from_secs(25);
+/// A report that took its time is not later than this. One that is was sent by a machine that was set back to a
+/// snapshot of this boot.
+const LATE: SignedDuration = SignedDuration::from_mins(1);
 /// Pods of a node that are kept, while it is silent.
 const PODS: usize = 512;
 /// Results of probes that are kept of a node.
@@ -193,7 +196,8 @@ impl NodeCase {
     pub(super) fn is_late(&self, report: &Report) -> bool {
         let Some((last, _)) = &self.report else { return false };
         let same_boot = last.boot_id == report.boot_id;
-        same_boot && report.uptime < last.uptime || !same_boot && report.boot_id == self.boot_before
+        let behind = last.uptime - report.uptime;
+        same_boot && behind.is_positive() && behind < LATE || !same_boot && report.boot_id == self.boot_before
     }
 
     /// Keeps a report that has arrived `now`.

@@ -5,6 +5,8 @@ use coroner_proto::v1::{Cause, Confidence, PreviousEnd, ProbeOutcome};
 
 use super::*;
 
+mod false_alarms;
+
 /// How a node is.
 #[derive(Clone)]
 struct Machine {

@@ -11,6 +11,7 @@ mod hosts;
 mod network;
 mod pushes;
 mod reader_asleep;
+mod restarts;
 mod small_disk;
 mod stage;
 mod state_directory;

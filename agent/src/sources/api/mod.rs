@@ -17,7 +17,7 @@ use coroner_diagnosis::{
     observation::{Fact, Health, Source, kube::Kind},
 };
 use coroner_runtime::{backoff::Backoff, error::chain};
-use coroner_watch::Update;
+use coroner_watch::{ServerClock, Update};
 use kube::Client;
 use tokio::time::sleep;
 
@@ -36,6 +36,8 @@ pub struct Config {
     pub kubeconfig: Option<PathBuf>,
     /// The name of the node.
     pub node: String,
+    /// The API server's clock, as its answers show it.
+    pub clock: ServerClock,
 }
 
 /// The outlets of the three kinds.
@@ -60,7 +62,7 @@ pub fn spawn(site: &Site, config: Config) {
 async fn run(outlets: Outlets, config: Config) -> Infallible {
     let mut delays = Backoff::new(CLIENT.0, CLIENT.1);
     let client = loop {
-        match coroner_watch::client(config.kubeconfig.as_deref()).await {
+        match coroner_watch::client(config.kubeconfig.as_deref(), &config.clock).await {
             Ok(client) => break client,
             // Its files may be written later than the agent is started.
             Err(error) => {

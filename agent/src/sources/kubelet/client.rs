@@ -22,6 +22,8 @@ use tracing::warn;
 
 /// How long an answer may take.
 pub(super) const DEADLINE: Duration = Duration::from_secs(4);
+/// How long that of /healthz may take.
+pub(in crate::sources) const HEALTH_DEADLINE: Duration = Duration::from_millis(3500);
 /// What it has not answered for so long, it is also asked without credentials.
 const SLOW: Duration = Duration::from_secs(1);
 /// The most that an answer may hold: 500 pods of 30 KiB.
@@ -131,7 +133,7 @@ impl Client {
     /// # Errors
     /// What is wrong with the certificate of who answered: then it is not known who that is.
     pub(in crate::sources) async fn health(&self) -> Result<Answer, String> {
-        let mut asked = pin!(self.bytes("/healthz"));
+        let mut asked = pin!(self.bytes_within(HEALTH_DEADLINE, "/healthz"));
         let (answer, answers) = match timeout(SLOW, &mut asked).await {
             Ok(answer) => (answer, false),
             Err(_) => tokio::join!(asked, self.answers()),
@@ -139,7 +141,7 @@ impl Client {
         match answer {
             // It has the API server review the token, and waits for that.
             Err(Failure::Timeout) if answers => Ok(Answer::Unwell(format!(
-                "no answer within {DEADLINE:?} to this agent's token, and one without: the API server reviews it slowly"
+                "no answer within {HEALTH_DEADLINE:?} to this agent's token, and one without: the API server reviews it slowly"
             ))),
             Ok(body) if body.trim_ascii() == b"ok" => Ok(Answer::Ok),
             Ok(body) => Ok(Answer::Unwell(text::clean(&String::from_utf8_lossy(&body), REASON_MAX))),
@@ -160,7 +162,7 @@ impl Client {
     /// Whether it answers anything to who shows no credentials, as 401: that it does without the API server.
     async fn answers(&self) -> bool {
         let Ok(request) = Request::get("/healthz").body(Body::empty()) else { return false };
-        matches!(timeout(DEADLINE - SLOW, self.nameless.send(request)).await, Ok(Ok(_)))
+        matches!(timeout(HEALTH_DEADLINE - SLOW, self.nameless.send(request)).await, Ok(Ok(_)))
     }
 
     /// The answer at this path, decoded from JSON.
@@ -170,6 +172,10 @@ impl Client {
 
     /// The answer at this path, as bytes.
     pub(super) async fn bytes(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        self.bytes_within(DEADLINE, path).await
+    }
+
+    async fn bytes_within(&self, deadline: Duration, path: &str) -> Result<Vec<u8>, Failure> {
         let asked = async {
             let request = Request::get(path).body(Body::empty()).map_err(|error| Failure::Body(error.into()))?;
             let response = self.known.send(request).await?;
@@ -182,7 +188,7 @@ impl Client {
             }
             if status.is_success() { Ok(bytes) } else { Err(Failure::Status(status)) }
         };
-        timeout(DEADLINE, asked).await.map_err(|_| Failure::Timeout)?
+        timeout(deadline, asked).await.map_err(|_| Failure::Timeout)?
     }
 }
 

@@ -28,8 +28,8 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-pub(super) use self::client::Client;
 pub use self::client::Config;
+pub(super) use self::client::{Client, HEALTH_DEADLINE};
 use self::{endpoint::Endpoint, pod_list::PodList};
 use super::{outlet::Outlet, site::Site};
 
@@ -155,7 +155,7 @@ impl Kubelet {
                 Health::Degraded(health::health_kubelet_unwell(answer).into())
             }
             Some(Answer::Refused(_)) => Health::Degraded(health::health_kubelet_refuses().into()),
-            Some(Answer::Timeout) => Health::Degraded(health::health_kubelet_hangs(client::DEADLINE).into()),
+            Some(Answer::Timeout) => Health::Degraded(health::health_kubelet_hangs(HEALTH_DEADLINE).into()),
             Some(Answer::Ok) => {
                 let endpoints = [&self.configz, &self.pods, &self.summary].into_iter();
                 let failures: Vec<_> = endpoints.filter_map(|endpoint| endpoint.failure.clone()).collect();

@@ -26,8 +26,8 @@ use crate::{
 
 /// Time from one question to the next. With the deadline, a daemon that hangs is known within five seconds.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// How long the runtime may take. That of the kubelet is as long.
-const DEADLINE: Duration = Duration::from_secs(4);
+/// How long an answer may take.
+const DEADLINE: Duration = kubelet::HEALTH_DEADLINE;
 /// A kubelet whose client cannot be made is tried again after this time.
 const CLIENT: Duration = Duration::from_secs(10);
 /// An answer that came so much later than its deadline shows that the agent itself got no processor: it is no statement

@@ -3,11 +3,13 @@
 
 use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
 
-use coroner_diagnosis::observation::node::Reading;
+use coroner_diagnosis::observation::node::{Answer, Reading};
 use jiff::Timestamp;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::{
     net::TcpStream,
+    select,
+    sync::{Notify, watch},
     time::{sleep, timeout},
 };
 use tokio_rustls::{
@@ -23,7 +25,7 @@ use x509_cert::der::Decode as _;
 use super::fact;
 use crate::{
     report::NodeState,
-    sources::{Settings, outlet::Outlet, site::Site},
+    sources::{Settings, kubelet::Healthz, outlet::Outlet, site::Site},
     status::wire_time,
 };
 
@@ -35,12 +37,35 @@ const DEADLINE: Duration = Duration::from_secs(4);
 /// The port of a URL without one.
 const HTTPS: u16 = 443;
 
-pub(super) fn spawn(site: &Site, outlet: &Outlet, settings: &Settings, state: NodeState) {
-    let (url, outlet_of) = (settings.kubelet.url.clone(), outlet.clone());
-    site.task(outlet, move || run(url.clone(), outlet_of.clone(), state.clone()));
+pub(super) fn spawn(
+    site: &Site,
+    outlet: &Outlet,
+    settings: &Settings,
+    state: NodeState,
+    woken: Arc<Notify>,
+    healthz: &Arc<Healthz>,
+) {
+    let (url, outlet_of, healthz) = (settings.kubelet.url.clone(), outlet.clone(), healthz.subscribe());
+    site.task(outlet, move || run(url.clone(), outlet_of.clone(), state.clone(), Arc::clone(&woken), healthz.clone()));
 }
 
-async fn run(url: Option<String>, outlet: Outlet, state: NodeState) -> Infallible {
+/// Waits until the certificate of who answers /healthz is refused.
+async fn refused(healthz: &mut watch::Receiver<Option<Result<Answer, String>>>) {
+    while healthz.changed().await.is_ok() {
+        if matches!(*healthz.borrow_and_update(), Some(Err(_))) {
+            return;
+        }
+    }
+    pending().await
+}
+
+async fn run(
+    url: Option<String>,
+    outlet: Outlet,
+    state: NodeState,
+    woken: Arc<Notify>,
+    mut healthz: watch::Receiver<Option<Result<Answer, String>>>,
+) -> Infallible {
     let address = url.and_then(|url| {
         let uri: http::Uri = url.parse().ok()?;
         let is_tls = uri.scheme_str() == Some("https");
@@ -54,7 +79,12 @@ async fn run(url: Option<String>, outlet: Outlet, state: NodeState) -> Infallibl
             let _going_away = outlet.send(outlet.now(fact(Reading::KubeletCertificate(expires)))).await;
         }
         let is_valid = expires.is_some_and(|expires| expires > Timestamp::now());
-        sleep(if is_valid { INTERVAL } else { SOON }).await;
+        // A kubelet takes up another certificate when it is started, and where it is renewed.
+        select! {
+            () = sleep(if is_valid { INTERVAL } else { SOON }) => {}
+            () = woken.notified() => {}
+            () = refused(&mut healthz) => {}
+        }
     }
 }
 

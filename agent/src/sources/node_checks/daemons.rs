@@ -3,7 +3,7 @@
 //! The kubelet's process is known by its name, outside of pods; the runtime's is the one that listens on its socket
 //! (SO_PEERCRED), or by its name where the agent is in a pid namespace of its own.
 //!
-//! One small file of /proc is read four times a second: a pidfd, by which the kernel would notify of the end, can be
+//! One small file of /proc is read five times a second: a pidfd, by which the kernel would notify of the end, can be
 //! opened only in the node's own pid namespace, and does not show a process that is stopped.
 
 use std::{convert::Infallible, os::fd::AsRawFd as _, sync::Arc, time::Duration};
@@ -34,11 +34,12 @@ use crate::{
 };
 
 /// Time between two looks at a process that is known.
-const LOOK: Duration = Duration::from_millis(250);
-/// Looks between two searches for a process that is not known: soon after it ended, and later.
-const SEARCH: (u32, u32) = (2, 120);
-/// So many looks a process that ended is searched for often.
-const SOON: u32 = 120;
+const LOOK: Duration = Duration::from_millis(200);
+/// When a process that ended is searched for: up to so many looks after its end, at every so many. At first often, so
+/// that one that is started again at once is found before the end is reported.
+const SEARCH: [(u32, u32); 2] = [(4, 1), (150, 4)];
+/// Looks between two searches for one that is gone for longer, or was never there.
+const RARELY: u32 = 150;
 
 /// A daemon, and what its process is called.
 #[derive(Debug)]
@@ -55,6 +56,8 @@ struct Watched {
     reported: Option<Option<Process>>,
     /// Looks since its process was last there.
     absent: u32,
+    /// Its last lines, as they were last reported.
+    lines: Vec<String>,
 }
 
 pub(super) fn spawn(site: &Site, outlet: &Outlet, settings: &Settings, state: NodeState, woken: Arc<Notify>) {
@@ -105,14 +108,28 @@ fn run(
     loop {
         for watched in all.iter_mut() {
             let before = watched.reported.flatten();
-            let Some(process) = watched.look(&processes) else { continue };
             let send = |reading| worker.send(worker.outlet.now(fact(reading)));
+            let Some(process) = watched.look(&processes) else {
+                // One that ends soon after its start may be gone before it is seen.
+                if let Some(lines) = watched.is_searched().then(|| last_words::in_file(host, watched.daemon))
+                    && !lines.is_empty()
+                    && lines != watched.lines
+                {
+                    watched.lines.clone_from(&lines);
+                    state.change(|report| record_lines(report, watched.daemon, &lines));
+                    send(Reading::LastLines(watched.daemon, lines))?;
+                }
+                continue;
+            };
             let has_ended = before.is_some_and(|before| process.is_none_or(|process| process.pid != before.pid));
             let lines = match before.filter(|_| has_ended) {
                 Some(before) => last_words::of(host, watched.daemon, before.pid),
                 None => Vec::new(),
             };
             let started = watched.process.filter(|_| process.is_some()).and_then(|(_, ticks)| started(ticks));
+            if has_ended {
+                watched.lines.clone_from(&lines);
+            }
             state.change(|report| {
                 record_process(report, watched.daemon, process, started);
                 record_lines(report, watched.daemon, &lines);
@@ -145,7 +162,7 @@ fn started(ticks: u64) -> Option<Timestamp> {
 
 impl Watched {
     fn new(daemon: Daemon, names: &'static [&'static str], socket: Socket) -> Self {
-        Self { daemon, names, socket, by_socket: false, process: None, reported: None, absent: 0 }
+        Self { daemon, names, socket, by_socket: false, process: None, reported: None, absent: 0, lines: Vec::new() }
     }
 
     fn find(&mut self, processes: &Processes) -> Option<(i32, u64)> {
@@ -159,12 +176,22 @@ impl Watched {
         }
     }
 
+    /// Whether its process is to be searched for at this look.
+    fn is_due(&self) -> bool {
+        let often = SEARCH.iter().find(|(up_to, _)| self.process.is_some() && self.absent < *up_to);
+        self.absent.is_multiple_of(often.map_or(RARELY, |(_, every)| *every))
+    }
+
+    /// Whether its process has ended and is searched for.
+    fn is_searched(&self) -> bool {
+        self.reported == Some(None) && self.is_due()
+    }
+
     /// What is new of its process. That one that was never there is not there is nothing new: it may have another name.
     fn look(&mut self, processes: &Processes) -> Option<Option<Process>> {
         let mut found = self.process.and_then(|(pid, start)| processes.state_of(pid, start));
         if found.is_none() {
-            let every = if self.absent < SOON && self.process.is_some() { SEARCH.0 } else { SEARCH.1 };
-            if self.absent.is_multiple_of(every) && !self.names.is_empty() {
+            if self.is_due() && !self.names.is_empty() {
                 let daemon = self.find(processes);
                 self.process = daemon.or(self.process);
                 found = daemon.and_then(|(pid, start)| processes.state_of(pid, start));

@@ -39,9 +39,21 @@ pub(super) fn unreadable(host: &HostRoot) -> Vec<String> {
 /// The last lines of a daemon whose process has just ended, with secrets withheld, the oldest first; none where they
 /// cannot be read.
 pub(super) fn of(host: &HostRoot, daemon: Daemon, pid: i32) -> Vec<String> {
-    let name = FILES.iter().find(|(of, _)| *of == daemon).map(|(_, name)| *name);
-    let lines = name.and_then(|name| tail(&host.log.join(name)));
-    let lines = lines.unwrap_or_else(|| journal::messages(host, pid, Timestamp::now() - FRESH, LINES));
+    let lines = logged(host, daemon);
+    clean(&lines.unwrap_or_else(|| journal::messages(host, pid, Timestamp::now() - FRESH, LINES)))
+}
+
+/// The same of a daemon that logs into a file, for a process that was gone before it was seen.
+pub(super) fn in_file(host: &HostRoot, daemon: Daemon) -> Vec<String> {
+    clean(&logged(host, daemon).unwrap_or_default())
+}
+
+fn logged(host: &HostRoot, daemon: Daemon) -> Option<Vec<String>> {
+    let (_, name) = FILES.iter().find(|(of, _)| *of == daemon)?;
+    tail(&host.log.join(name))
+}
+
+fn clean(lines: &[String]) -> Vec<String> {
     lines.iter().map(|line| redact::cut(&redact::clean(line.trim_end()).0, LINE)).collect()
 }
 
@@ -50,6 +62,7 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)
 }
 
+/// The last lines of a file, as far as they are of one process.
 fn tail(path: &Path) -> Option<Vec<String>> {
     let mut file = open(path).ok()?;
     let metadata = file.metadata().ok().filter(|metadata| metadata.is_file())?;
@@ -64,8 +77,21 @@ fn tail(path: &Path) -> Option<Vec<String>> {
     let text = String::from_utf8_lossy(&bytes);
     // The first line is cut off at its beginning, unless the file was read from its start.
     let lines: Vec<_> = text.lines().skip(usize::from(from > 0)).filter(|line| !line.trim().is_empty()).collect();
-    let last = lines.iter().skip(lines.len().saturating_sub(LINES));
+    let last = lines.iter().rev().find_map(|line| klog_pid(line));
+    let earlier = lines.iter().rposition(|line| klog_pid(line).is_some_and(|pid| Some(pid) != last));
+    let own = &lines[earlier.map_or(0, |earlier| earlier + 1)..];
+    let last = own.iter().skip(own.len().saturating_sub(LINES));
     Some(last.map(|line| (*line).to_owned()).collect())
+}
+
+/// The pid in the head of a line of klog, which the kubelet logs with: `E1128 09:12:01.123456    4711 server.go:1] …`
+/// (`k8s.io/klog/v2/internal/buffer`, `FormatHeader`).
+fn klog_pid(line: &str) -> Option<i32> {
+    let date = line.strip_prefix(['I', 'W', 'E', 'F'])?;
+    let mut words = date.split_ascii_whitespace();
+    let is_date = words.next()?.bytes().all(|byte| byte.is_ascii_digit());
+    let is_time = words.next()?.contains(':');
+    words.next().filter(|_| is_date && is_time)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -90,6 +116,12 @@ mod tests {
         assert_eq!(lines.len(), LINES);
         assert_eq!(lines[0], "I1128 line 996");
         assert!(lines[4].contains("swap on"), "{lines:?}");
+        let of =
+            |pid| format!("E1128 09:12:01.123456 {pid:>7} run.go:72] \"command failed\" err=\"…\"\n\tat its place\n");
+        fs::write(&path, of(6) + &of(7)).unwrap();
+        let lines = in_file(&host, Daemon::Kubelet);
+        assert_eq!((lines.len(), &lines), (3, &last()), "one without a head may be of either");
+        assert!(lines[1].contains("      7 run.go"), "{lines:?}");
         fs::write(&path, "started with password=hunter2-hunter2\n").unwrap();
         assert!(!last()[0].contains("hunter2"));
         File::options().write(true).open(&path).unwrap().set_modified(SystemTime::now() - FRESH * 2).unwrap();

@@ -39,8 +39,8 @@ pub(super) fn spawn(site: &Site, settings: &Settings, state: &NodeState, healthz
     state.update(|report| report.unobserved_checks = unobserved(settings));
     let woken = Arc::new(Notify::new());
     daemons::spawn(site, &outlet, settings, state.clone(), Arc::clone(&woken));
-    answers::spawn(site, &outlet, settings, state.clone(), woken, Arc::clone(healthz));
-    certificate::spawn(site, &outlet, settings, state.clone());
+    answers::spawn(site, &outlet, settings, state.clone(), Arc::clone(&woken), Arc::clone(healthz));
+    certificate::spawn(site, &outlet, settings, state.clone(), woken, healthz);
     condition::spawn(site, &outlet, settings, state.clone());
 }
 

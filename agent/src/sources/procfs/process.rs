@@ -10,7 +10,10 @@ use coroner_diagnosis::observation::{
     process::Process,
     trace::SenderProcess,
 };
-use procfs::process::{Process as Entry, Stat, Status, all_processes_with_root};
+use procfs::{
+    FromRead as _,
+    process::{Process as Entry, Stat, Status, all_processes_with_root},
+};
 
 use super::namespace;
 use crate::{
@@ -105,7 +108,7 @@ impl Processes {
 
     /// Whether the process that started then is stopped by a signal; `None` if it has ended.
     pub(crate) fn state_of(&self, pid: i32, start_ticks: u64) -> Option<bool> {
-        let stat = self.entry(pid)?.stat().ok()?;
+        let stat = Stat::from_file(self.proc.join(pid.to_string()).join("stat")).ok()?;
         let is_it = stat.starttime == start_ticks && !has_exited(&stat);
         is_it.then_some(stat.state == 'T')
     }
@@ -119,7 +122,9 @@ impl Processes {
     /// pid and start time of the oldest process with one of these names that is not in a pod, whose programs may call
     /// themselves anything.
     pub(crate) fn find_daemon(&self, names: &[&str]) -> Option<(i32, u64)> {
-        let named = all_processes_with_root(&self.proc).ok()?.flatten().filter_map(|entry| {
+        let named = self.briefly().filter(|brief| names.iter().any(|name| brief.has_name(name.as_bytes())));
+        let named = named.filter_map(|brief| {
+            let entry = self.entry(brief.pid)?;
             let stat = entry.stat().ok()?;
             let is_it = names.contains(&stat.comm.as_str()) && !has_exited(&stat);
             let is_in_pod = || self.cgroup(&entry).is_some_and(|path| path.pod_uid().is_some());
@@ -131,8 +136,9 @@ impl Processes {
     /// The processes that are in uninterruptible sleep now. Only files are read that do not wait for the process'
     /// memory.
     pub(crate) fn in_uninterruptible_sleep(&self) -> Vec<Sleeping> {
-        let entries = all_processes_with_root(&self.proc).into_iter().flatten().flatten();
-        let sleeping = entries.filter_map(|entry| {
+        let entries = self.briefly().filter(|brief| brief.state() == Some(b'D'));
+        let sleeping = entries.filter_map(|brief| {
+            let entry = self.entry(brief.pid)?;
             let stat = entry.stat().ok().filter(|stat| stat.state == 'D')?;
             // "0" where the kernel does not show it.
             let wait_channel = entry.wchan().ok().filter(|channel| channel != "0").unwrap_or_default();
@@ -140,6 +146,15 @@ impl Processes {
             Some(Sleeping { pid: stat.pid, start_ticks: stat.starttime, name: stat.comm, wait_channel, pod_uid })
         });
         sleeping.take(SLEEPING_MAX).collect()
+    }
+
+    /// All processes, with as much of each as is cheap to read.
+    fn briefly(&self) -> impl Iterator<Item = Brief> {
+        let entries = std::fs::read_dir(&self.proc).into_iter().flatten().flatten();
+        entries.filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            Some(Brief { pid, stat: std::fs::read(entry.path().join("stat")).ok()? })
+        })
     }
 
     /// Whether there is no such process any more, not even its zombie.
@@ -154,6 +169,24 @@ impl Processes {
     /// The process' cgroup, of the memory controller on v1, else the one of v2, from the root of the hierarchy.
     fn cgroup(&self, entry: &Entry) -> Option<Path> {
         Some(Path(namespace::resolve(&self.namespace, &shown_cgroup(entry)?)))
+    }
+}
+
+/// A process with its file `stat`: `pid (name) state …`, where the name may contain anything but a NUL.
+struct Brief {
+    pid: i32,
+    stat: Vec<u8>,
+}
+
+impl Brief {
+    fn has_name(&self, name: &[u8]) -> bool {
+        let from = self.stat.iter().position(|byte| *byte == b'(').map_or(0, |at| at + 1);
+        let to = self.stat.iter().rposition(|byte| *byte == b')').unwrap_or(0);
+        self.stat.get(from..to) == Some(name)
+    }
+
+    fn state(&self) -> Option<u8> {
+        self.stat.get(self.stat.iter().rposition(|byte| *byte == b')')? + 2).copied()
     }
 }
 

@@ -44,13 +44,13 @@ node_api_server = { $step ->
     [dns] The node cannot resolve the name of the API server
     [tcp] The node cannot connect to the API server
     [tls] The node cannot establish TLS with the API server
-   *[ready] The API server reports to the node that it is not ready
+   *[ready] The API server is not ready or does not answer
 }
 node_api_server_why = { $step ->
     [dns] The name in { $address } does not resolve: “{ $error }”.
     [tcp] A connection to { $address } fails: “{ $error }”.
     [tls] { $address } accepts connections, but TLS fails: “{ $error }”.
-   *[ready] { $address } answers /readyz with an error: “{ $error }”.
+   *[ready] { $address } accepts connections, but GET /readyz fails: “{ $error }”.
 }
 node_api_server_effect = Containers on the node keep running. Kubernetes sets the node to Unknown once its lease is not renewed, and evicts its pods later.
 node_memory_pressure = The node is short of memory

@@ -41,13 +41,13 @@ node_api_server = { $step ->
     [dns] 节点无法解析 API 服务器的名称
     [tcp] 节点无法连接 API 服务器
     [tls] 节点无法与 API 服务器建立 TLS 连接
-   *[ready] API 服务器向节点报告自身未就绪
+   *[ready] API 服务器未就绪或无响应
 }
 node_api_server_why = { $step ->
     [dns] { $address } 中的名称无法解析：“{ $error }”。
     [tcp] 无法连接 { $address }：“{ $error }”。
     [tls] { $address } 接受连接，但 TLS 握手失败：“{ $error }”。
-   *[ready] { $address } 对 /readyz 返回错误：“{ $error }”。
+   *[ready] { $address } 接受连接，但 GET /readyz 失败：“{ $error }”。
 }
 node_api_server_effect = 节点上的容器继续运行。租约不再续期后，Kubernetes 会将节点标记为 Unknown，随后驱逐其上的 Pod。
 node_memory_pressure = 节点内存不足

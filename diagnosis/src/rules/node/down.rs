@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A service manager starts a daemon again within this time when it is restarted on purpose.
-const RESTART: SignedDuration = SignedDuration::from_millis(700);
+const RESTART: SignedDuration = SignedDuration::from_millis(500);
 /// One that was asked to stop may be about to be upgraded, or its host to be shut down.
 const ASKED: SignedDuration = SignedDuration::from_secs(10);
 /// What refuses connections for so long is not being restarted on purpose.

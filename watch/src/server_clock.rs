@@ -1,0 +1,57 @@
+//! The API server's clock, as the answers show it that are received anyway: nothing is asked for it.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
+
+/// What was read for longer than this is no measurement any more: the two clocks drift. Watches are asked for again
+/// about every five minutes.
+const AGE: Duration = Duration::from_mins(30);
+
+/// The clock. Cloned freely; all clones are one.
+#[derive(Clone, Debug, Default)]
+pub struct ServerClock(Arc<Mutex<Option<(Timestamp, Instant)>>>);
+
+impl ServerClock {
+    /// What it shows now, to the second; `None` if no answer has shown it for half an hour. That the clock of this
+    /// machine is set changes nothing.
+    pub fn now(&self) -> Option<Timestamp> {
+        let (then, at) = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let since = Some(at.elapsed()).filter(|since| *since <= AGE)?;
+        then.checked_add(SignedDuration::try_from(since).ok()?).ok()
+    }
+
+    /// Takes the time of the header `Date` (RFC 9110), if there is one.
+    pub(crate) fn read<B>(&self, answer: http::Response<B>) -> http::Response<B> {
+        let date = answer.headers().get(http::header::DATE).and_then(|date| date.to_str().ok());
+        if let Some(then) = date.and_then(|date| rfc2822::parse(date).ok()) {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((then.timestamp(), Instant::now()));
+        }
+        answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_of_an_answer_shows_the_clock_until_it_is_too_old() {
+        let clock = ServerClock::default();
+        let answer = |date: &str| http::Response::builder().header("date", date).body(()).unwrap();
+        assert_eq!(clock.now(), None);
+        let _answer = clock.read(answer("yesterday"));
+        assert_eq!(clock.now(), None);
+        let _answer = clock.clone().read(answer("Sun, 29 Nov 2026 06:50:17 GMT"));
+        let shown = |clock: &ServerClock| clock.now().map(Timestamp::as_second);
+        assert!(shown(&clock).is_some_and(|shown| (1_795_935_017..1_795_935_047).contains(&shown)));
+        let _answer = clock.read(http::Response::new(()));
+        assert!(shown(&clock).is_some());
+        let old = Instant::now().checked_sub(AGE + Duration::from_secs(1)).unwrap();
+        clock.0.lock().unwrap().as_mut().unwrap().1 = old;
+        assert_eq!(clock.now(), None);
+    }
+}
