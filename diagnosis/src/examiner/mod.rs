@@ -207,6 +207,9 @@ impl Examiner {
         for Finding { aspect, verdict, ripe } in findings {
             holding.insert(aspect.clone());
             let ripe = if verdict.waits { ripe.max(verdict.at + SETTLE) } else { ripe };
+            if let Some(until) = verdict.usual_until {
+                self.waiting.wait(subject, until);
+            }
             // Until then, what was reported before stands.
             if ripe <= self.now {
                 self.report(subject, &aspect, Statement { verdict, named: true }, diagnoses);
@@ -235,22 +238,27 @@ impl Examiner {
 
     fn examine_container(&mut self, id: &ContainerId, subject: &Subject, diagnoses: &mut Vec<Diagnosis>) {
         let end = self.end(id, subject);
+        let runs = end.is_none();
         let Some(file) = self.file.registry.container(id) else { return };
         let named = file.name().is_some();
         let nameless = Nameless::of(&self.file, file.pod_uid.is_some());
-        let children = rules::children(&self.file, file);
+        let mut children = rules::children(&self.file, file);
         if let Some(verdict) = end {
-            let known = self.revisions.get(subject, &Aspect::End).is_some();
+            let begun_by = verdict.begun_by.as_ref().map(|begun| &begun.aspect);
+            children.retain(|child| begun_by != Some(&child.aspect()));
+            let aspect = self.aspect_of_end(subject, &verdict);
+            let known = self.revisions.get(subject, &aspect).is_some();
             // The first report of an end by silence, or of something without a name yet, waits; corrections do not.
             let ready = verdict.at + SETTLE;
             let hold = (verdict.waits || !named) && self.now < ready;
             if hold && !known {
                 let wait = if verdict.waits { Wait::Absence } else { Wait::Name };
-                self.hold(subject, &Aspect::End, verdict.cause, ready, wait);
+                self.hold(subject, &aspect, verdict.cause, ready, wait);
             } else if named || known || nameless.may_be_reported(&verdict) {
-                self.report(subject, &Aspect::End, Statement { verdict, named }, diagnoses);
+                self.report(subject, &aspect, Statement { verdict, named }, diagnoses);
             }
         }
+        let times: Vec<_> = children.iter().map(|child| child.verdict.at).collect();
         for child in children {
             let ready = child.verdict.at + SETTLE;
             // The tracepoint is faster than the log, whose time of the kill is part of the uid. It also reports a
@@ -258,16 +266,19 @@ impl Examiner {
             // (mm/oom_kill.c, oom_kill_process).
             let unwritten = child.boot_micros.is_none();
             let log_read = |from, to| self.file.covered(Source::KernelLog, from, to);
-            // What only the log reports waits for a second source.
+            // What only the log reports waits for a second source; and the kill of one process alone, in case the
+            // container ends by it: then it is part of that.
             let hold = if unwritten { log_read(self.now, self.now) } else { child.verdict.waits };
-            if (hold || !named) && self.now < ready {
+            let together = times.iter().filter(|at| at.duration_since(child.verdict.at).abs() <= SETTLE).count();
+            let may_end = runs && together == 1;
+            if (hold || may_end || !named) && self.now < ready {
                 let wait = match hold {
                     true if unwritten => Wait::KernelLine,
                     true => Wait::Absence,
+                    false if may_end => Wait::End,
                     false => Wait::Name,
                 };
-                let aspect = Aspect::Process { pid: child.pid, boot_micros: child.boot_micros };
-                self.hold(subject, &aspect, child.verdict.cause, ready, wait);
+                self.hold(subject, &child.aspect(), child.verdict.cause, ready, wait);
             } else if unwritten && log_read(child.verdict.at - SETTLE, ready) {
                 continue;
             } else if named || nameless.may_be_reported(&child.verdict) {
@@ -297,12 +308,27 @@ impl Examiner {
 
     /// Reported by the tracepoint alone, a kill stays what it was when its line is read at last.
     fn aspect_of(&self, subject: &Subject, child: &ChildKilled) -> Aspect {
-        let ChildKilled { pid, boot_micros, verdict } = child;
-        let unwritten = Aspect::Process { pid: *pid, boot_micros: None };
-        let is_same = |known: &Verdict| known.at.duration_since(verdict.at).abs() < SETTLE;
+        let unwritten = Aspect::Process { pid: child.pid, boot_micros: None };
+        let is_same = |known: &Verdict| known.at.duration_since(child.verdict.at).abs() < SETTLE;
         let by_tracepoint =
             self.revisions.get(subject, &unwritten).is_some_and(|known| is_same(&known.content.verdict));
-        if by_tracepoint { unwritten } else { Aspect::Process { pid: *pid, boot_micros: *boot_micros } }
+        if by_tracepoint { unwritten } else { child.aspect() }
+    }
+
+    /// An end that follows from the kill of a child, which was reported by then, is the next revision of that.
+    fn aspect_of_end(&self, subject: &Subject, verdict: &Verdict) -> Aspect {
+        let begun = verdict.begun_by.as_ref().filter(|begun| verdict.at.duration_since(begun.at) > SETTLE);
+        let Some(Aspect::Process { pid, .. }) = begun.map(|begun| &begun.aspect) else { return Aspect::End };
+        if self.revisions.get(subject, &Aspect::End).is_some() {
+            return Aspect::End;
+        }
+        let unwritten = Aspect::Process { pid: *pid, boot_micros: None };
+        let by_tracepoint = self.revisions.get(subject, &unwritten).map(|known| known.content.at());
+        match (by_tracepoint, begun) {
+            (Some(at), Some(begun)) if begun.at.duration_since(at).abs() < SETTLE => unwritten,
+            (_, Some(begun)) => begun.aspect.clone(),
+            (_, None) => Aspect::End,
+        }
     }
 
     /// Reports a kill in a container that lives on, or only counts it when there are too many.
@@ -347,8 +373,9 @@ impl Examiner {
         let counted = if whole { kills.count().unwrap_or(0) } else { kills.growth() };
         let unnamed = counted.saturating_sub(known.known);
         // A kill that ended the container is reported with its end.
-        let end = self.revisions.get(subject, &Aspect::End);
-        if known.known == 0 || unnamed == 0 || end.is_some_and(|end| end.content.verdict.memory.is_some()) {
+        let for_memory = |verdict: &Verdict| verdict.fatal && verdict.memory.is_some();
+        let with_end = self.revisions.of(subject).any(|(_, known)| for_memory(&known.content.verdict));
+        if known.known == 0 || unnamed == 0 || with_end {
             return;
         }
         if self.now < grown + SETTLE {
@@ -380,7 +407,9 @@ impl Examiner {
 
     fn report(&mut self, subject: &Subject, aspect: &Aspect, statement: Statement, diagnoses: &mut Vec<Diagnosis>) {
         let occurrences = match (aspect, subject) {
-            (Aspect::End, Subject::Container(id)) => {
+            (Aspect::End | Aspect::Process { .. }, Subject::Container(id))
+                if *aspect == Aspect::End || statement.verdict.fatal =>
+            {
                 let file = self.file.registry.container(id);
                 let file = file.filter(|file| self.file.pod_of(file).is_some());
                 file.map_or(1, |file| self.ends.count(file, statement.verdict.cause))
