@@ -39,6 +39,9 @@ const CRI_SOCKETS: [&str; 6] = [
 /// Docker's socket below the node's root: what /var/run/docker.sock is.
 const DOCKER_SOCKET: &str = "run/docker.sock";
 
+/// Docker's directory of containers below the node's root.
+const DOCKER_LOGS: &str = "var/lib/docker/containers";
+
 /// Coroner's agent: observes one node and reports to the aggregator why containers and pods ended on it.
 #[derive(Debug, Parser)]
 #[command(name = "coroner-agent", version)]
@@ -103,7 +106,7 @@ struct NodeFlags {
     #[arg(long, env = "CORONER_CLUSTER_UID", default_value = "")]
     cluster_uid: String,
 
-    /// Where the node's own file system is: its proc, sys, dev, etc, run and var/log are read
+    /// Where the node's own file system is: its proc, sys, dev, etc, run and var are read
     #[arg(long, env = "CORONER_HOST_ROOT", value_name = "DIR", default_value = "/")]
     host_root: PathBuf,
 
@@ -126,6 +129,10 @@ struct NodeFlags {
     /// Docker's socket, unix:///PATH or none [default: /var/run/docker.sock of the node, if it is there]
     #[arg(long, env = "CORONER_DOCKER_ENDPOINT", value_name = "ENDPOINT", value_parser = parse_socket)]
     docker_endpoint: Option<Socket>,
+
+    /// Docker's directory of containers, with their logs [default: var/lib/docker/containers of the node]
+    #[arg(long, env = "CORONER_DOCKER_LOGS", value_name = "DIR")]
+    docker_logs: Option<PathBuf>,
 
     /// Lines of a failed container's log that are reported, without what looks like a secret. 0 reports none
     #[arg(long, env = "CORONER_LOG_LINES", value_name = "LINES", default_value_t = logs::LINES)]
@@ -353,6 +360,7 @@ impl NodeFlags {
             containerd_endpoint,
             containerd_namespace,
             docker_endpoint,
+            docker_logs,
             log_lines,
             kubeconfig,
             kubelet_url,
@@ -384,6 +392,7 @@ impl NodeFlags {
             cri,
             containerd: containerd::Config { socket: containerd, namespace: containerd_namespace },
             docker,
+            docker_logs: docker_logs.unwrap_or_else(|| host_root.join(DOCKER_LOGS)),
             log_lines,
             kubeconfig,
             kubelet,
@@ -502,6 +511,7 @@ mod tests {
         let sources = config.node.sources;
         assert_eq!(sources.host.proc, root.path().join("proc"));
         assert_eq!(sources.container_logs, root.path().join("var/log/containers"));
+        assert_eq!(sources.docker_logs, root.path().join("var/lib/docker/containers"));
         assert_eq!(sources.cri, Socket::first_of(root.path(), &CRI_SOCKETS));
         assert_eq!(sources.containerd.socket, sources.cri);
         assert_eq!(sources.docker, Socket::FirstOf(vec![root.path().join("run/docker.sock")]));

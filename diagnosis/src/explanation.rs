@@ -59,6 +59,8 @@ pub enum Wait {
     Name,
     /// Only a tracepoint has reported the kill: the line of the kernel log is still to be read.
     KernelLine,
+    /// The container may end by the kill of its process.
+    End,
     /// The state may still pass.
     Ripening,
 }
@@ -144,6 +146,7 @@ impl Step {
                     Wait::Absence => explain::wait_absence(),
                     Wait::Name => explain::wait_name(),
                     Wait::KernelLine => explain::wait_kernel_line(),
+                    Wait::End => explain::wait_end(),
                     Wait::Ripening => explain::wait_ripening(),
                 };
                 vec![(0, explain::step_held(self.at, *cause, *until, why))]

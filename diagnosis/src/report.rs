@@ -185,7 +185,7 @@ pub(crate) fn workloads(from_below: [Option<&Controller>; 2]) -> Vec<Workload> {
 pub(crate) fn diagnosis(subject: Subject, verdict: &Verdict, revision: Revision) -> Diagnosis {
     let row = catalogue::find(verdict.cause);
     let severity = match (row, verdict.fatal) {
-        _ if verdict.usual => Severity::Info,
+        _ if verdict.usual_until.is_some() => Severity::Info,
         (Some(row), true) => row.severity,
         // Nothing ends by it directly, and much may.
         (Some(row), false) if row.chapter == catalogue::Chapter::Node => row.severity,

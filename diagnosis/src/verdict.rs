@@ -6,6 +6,7 @@ use coroner_proto::v1::{Cause, Confidence, Exit, Memory, Message, Process, StopR
 use jiff::Timestamp;
 
 use crate::{
+    aspect::Aspect,
     observation::{Reason, Source, cri::Pod},
     redact,
 };
@@ -105,6 +106,15 @@ impl Related {
     }
 }
 
+/// The kill of one of its processes that a container ended by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Begun {
+    /// The aspect under which the kill is reported while the container runs.
+    pub aspect: Aspect,
+    /// When the process was killed, by the node's clock.
+    pub at: Timestamp,
+}
+
 /// What a rule concludes of a death or state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
@@ -118,6 +128,8 @@ pub struct Verdict {
     pub fatal: bool,
     /// When it happened, by the node's clock.
     pub at: Timestamp,
+    /// The kill of a child that the container then ended by: both are one diagnosis.
+    pub begun_by: Option<Begun>,
     /// How the container or process ended.
     pub exit: Option<Exit>,
     /// The process that was killed or crashed, or the main process.
@@ -146,8 +158,8 @@ pub struct Verdict {
     pub missing: BTreeSet<Source>,
     /// It rests on the absence of reports, so it must wait until that has lasted.
     pub waits: bool,
-    /// It is normal for a while: its severity is INFO.
-    pub usual: bool,
+    /// It is normal until then: so long its severity is INFO.
+    pub usual_until: Option<Timestamp>,
 }
 
 impl Verdict {
@@ -159,6 +171,7 @@ impl Verdict {
             confidence,
             fatal: true,
             at,
+            begun_by: None,
             exit: None,
             process: None,
             other_victims: Vec::new(),
@@ -173,7 +186,7 @@ impl Verdict {
             last_lines: Vec::new(),
             missing: BTreeSet::new(),
             waits: false,
-            usual: false,
+            usual_until: None,
         }
     }
 
@@ -257,17 +270,17 @@ impl Verdict {
         self
     }
 
-    /// Normal for a while, as of a container that starts slowly, if so.
+    /// Normal until then, as of a container that starts slowly.
     #[must_use]
-    pub fn usual_if(mut self, usual: bool) -> Self {
-        self.usual = usual;
+    pub fn usual_until(mut self, until: Option<Timestamp>) -> Self {
+        self.usual_until = until;
         self
     }
 
     /// Whether a reader who knows `other` already needs this one at once.
     pub fn differs_from(&self, other: &Self) -> bool {
-        (self.cause, self.confidence, self.fatal, self.requested_by, self.usual)
-            != (other.cause, other.confidence, other.fatal, other.requested_by, other.usual)
+        (self.cause, self.confidence, self.fatal, self.requested_by, self.usual_until.is_some())
+            != (other.cause, other.confidence, other.fatal, other.requested_by, other.usual_until.is_some())
             || self.contributing != other.contributing
             || self.exit != other.exit
             || self.process.as_ref().map(|p| p.pid) != other.process.as_ref().map(|p| p.pid)

@@ -220,6 +220,23 @@ fn a_stopped_process_is_hung_for_certain_and_a_silent_one_likely() {
 }
 
 #[test]
+fn a_headline_states_what_a_hung_kubelet_does() {
+    let headline = |reading: Reading| {
+        let mut run = Run::new();
+        run.process(0, Daemon::Kubelet, 70).answer(10, Daemon::Kubelet, Answer::Ok).state(5000, reading).pass(60_000);
+        assert_eq!(run.reported[0].cause(), Cause::KubeletHung);
+        run.reported[0].summary.clone()
+    };
+    let silent = headline(Reading::Answer(Daemon::Kubelet, Answer::Timeout));
+    let unwell = "[+]ping ok\n[-]syncloop failed: reason withheld\nhealthz check failed";
+    let unwell = headline(Reading::Answer(Daemon::Kubelet, Answer::Unwell(unwell.to_owned())));
+    let stopped = headline(Reading::Process(Daemon::Kubelet, Some(Process { pid: 70, stopped: true })));
+    assert_eq!(silent, "The kubelet is running but does not answer");
+    assert_eq!(unwell, "The kubelet answers, but has not synchronized its pods for minutes");
+    assert_eq!(stopped, "The kubelet is suspended by a signal");
+}
+
+#[test]
 fn who_never_answered_is_not_accused() {
     let mut run = Run::new();
     for answer in [refused(), Answer::Timeout, Answer::Unwell("status 401".to_owned())] {

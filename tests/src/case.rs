@@ -114,8 +114,7 @@ impl Case {
         let observations = self.recording.observations(files)?;
         let mut diagnoses = replay(Node::from(&self.recording.node), observations, self.recording.end);
         let namespace = rename(&self.recording.namespace);
-        let is_of_case = |s: &Subject| s.namespace == namespace || s.kind() == SubjectKind::Node;
-        diagnoses.retain(|d| d.subject.as_ref().is_some_and(is_of_case));
+        diagnoses.retain(|diagnosis| is_in(diagnosis, &namespace));
         Ok(diagnoses)
     }
 
@@ -136,11 +135,10 @@ impl Case {
         Ok(self.recording.observations(files.map(|(name, text)| (name.as_str(), text.as_str())))?)
     }
 
-    /// The last revisions of what these observations lead to, about the case's own namespace and its node.
+    /// The last revisions of what these observations lead to, about the case's own namespace, nodes and the cluster.
     pub fn diagnoses(&self, observations: Vec<Observation>) -> Vec<Diagnosis> {
         let mut diagnoses = replay(Node::from(&self.recording.node), observations, self.recording.end);
-        let is_of_case = |s: &Subject| s.namespace == self.recording.namespace || s.kind() == SubjectKind::Node;
-        diagnoses.retain(|d| d.subject.as_ref().is_some_and(is_of_case));
+        diagnoses.retain(|diagnosis| is_in(diagnosis, &self.recording.namespace));
         diagnoses
     }
 
@@ -159,11 +157,7 @@ impl Case {
         let node = Node::from(&self.recording.node);
         let mut diagnoses =
             replay_with_guest(node, self.observations()?, self.recording.booted(), guest, self.recording.end);
-        let is_mine = |subject: &Subject| {
-            subject.namespace == self.recording.namespace
-                || matches!(subject.kind(), SubjectKind::Node | SubjectKind::Cluster)
-        };
-        diagnoses.retain(|diagnosis| diagnosis.subject.as_ref().is_some_and(is_mine));
+        diagnoses.retain(|diagnosis| is_in(diagnosis, &self.recording.namespace));
         Ok(diagnoses)
     }
 
@@ -219,6 +213,14 @@ fn other_ids(text: &str) -> String {
     });
     let next = |c: char| c.to_digit(16).map_or(c, |digit| char::from_digit((digit + 1) % 16, 16).unwrap_or(c));
     IDS.replace_all(text, |found: &Captures<'_>| found[0].chars().map(next).collect::<String>()).into_owned()
+}
+
+/// Whether a diagnosis is about this namespace, a node or the cluster.
+fn is_in(diagnosis: &Diagnosis, namespace: &str) -> bool {
+    let is_mine = |subject: &Subject| {
+        subject.namespace == namespace || matches!(subject.kind(), SubjectKind::Node | SubjectKind::Cluster)
+    };
+    diagnosis.subject.as_ref().is_some_and(is_mine)
 }
 
 fn bare(cause: Cause) -> &'static str {

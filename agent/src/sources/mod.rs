@@ -51,6 +51,8 @@ pub struct Settings {
     pub containerd: containerd::Config,
     /// The socket of Docker's API.
     pub docker: Socket,
+    /// Docker's directory of containers, with their logs.
+    pub docker_logs: PathBuf,
     /// Lines of a failed container's log that are reported.
     pub log_lines: usize,
     /// How the API server is reached, if not as in a pod.
@@ -100,8 +102,9 @@ const TABLE: [Row; 14] = [
     (&[Source::NodeChecks], |with| node_checks::spawn(with.site, with.settings, &with.state, &with.healthz)),
     (&[Source::Disk], |with| disk::spawn(with.site, with.settings.disks.clone(), with.state.clone())),
     (&[Source::Logs], |with| {
-        let directory = with.settings.host.log.join("pods");
-        logs::spawn(with.site, directory, with.settings.log_lines, with.logs.clone());
+        let host = &with.settings.host;
+        let directories = logs::Directories { pods: host.log.join("pods"), docker: with.settings.docker_logs.clone() };
+        logs::spawn(with.site, directories, with.settings.log_lines, with.logs.clone());
     }),
     (&[Source::ContainerLogs], |with| container_names::spawn(with.site, with.settings.container_logs.clone())),
     (&[Source::Cgroups], |with| cgroups::spawn(with.site, with.settings.host.clone())),

@@ -27,7 +27,7 @@ pub use node::{DaemonFile, NodeFile, NodeState, TroubleFile};
 pub use objects::Objects;
 pub use oom_kill::{Line, OomKill};
 pub use pod::{Occurrences, PodFile};
-pub use processes::{AuditedEnd, Processes};
+pub use processes::{AuditedEnd, KEPT_FOR, Processes};
 pub use registry::{Closing, KEEP, Registry};
 pub use samples::{Rise, Samples};
 pub use sandbox::SandboxFile;

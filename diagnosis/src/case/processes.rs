@@ -20,8 +20,8 @@ const STATEMENTS: usize = 4608;
 /// Lines that belong to the kill beside them and name no pid, of each kind.
 const BESIDE: usize = 256;
 /// How long a statement is kept at least: longer than a container may take to obey a request to stop, all but the
-/// longest grace periods.
-const AGE: SignedDuration = SignedDuration::from_hours(6);
+/// longest grace periods. That none is on file from before shows nothing.
+pub const KEPT_FOR: SignedDuration = SignedDuration::from_hours(6);
 /// The kernel logs all lines of one kill within this time of one another.
 const SAME_KILL: SignedDuration = SignedDuration::from_secs(1);
 /// The kernel marks a victim within microseconds of its SIGKILL (mm/oom_kill.c, `__oom_kill_process`). More time
@@ -95,12 +95,12 @@ impl Default for Processes {
 }
 
 impl Processes {
-    /// Lets time pass: forgets statements that were recorded [`AGE`] to twice as long ago.
+    /// Lets time pass: forgets statements that were recorded [`KEPT_FOR`] to twice as long ago.
     pub(super) fn expire(&mut self, now: Timestamp) {
         if now < self.ages_at {
             return;
         }
-        self.ages_at = now.saturating_add(AGE).unwrap_or(now);
+        self.ages_at = now.saturating_add(KEPT_FOR).unwrap_or(now);
         self.kills.age();
         self.summaries.age();
         self.victims.age();

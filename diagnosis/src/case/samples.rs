@@ -141,9 +141,10 @@ impl Samples {
 
     /// The newest usage before a moment, and by how much it had grown in the five minutes before.
     pub fn usage_at(&self, at: Timestamp) -> Option<(u64, u64)> {
-        let before: Vec<_> = self.usage.iter().filter(|(t, _)| *t <= at && *t >= at - GROWTH).collect();
-        let (_, last) = before.last()?;
-        let (_, first) = before.first()?;
+        let after = self.usage.partition_point(|(t, _)| *t <= at);
+        let begin = self.usage.partition_point(|(t, _)| *t < at - GROWTH);
+        let (_, last) = self.usage.get(after.checked_sub(1)?)?;
+        let (_, first) = self.usage.get(begin).filter(|_| begin < after)?;
         Some((*last, last.saturating_sub(*first)))
     }
 }

@@ -98,15 +98,15 @@ fn named(refusal: Option<&Refusal<'_>>) -> Option<Message> {
             Some(texts::create_webhook_service(webhook, format!("{namespace}/{name}")))
         }
         Refusal::WebhookFailed { webhook, service: None } => Some(texts::create_webhook_named(webhook)),
-        Refusal::Quota { demanded: Some(demanded) } => Some(texts::create_quota_demanded(demanded)),
+        Refusal::Quota { demanded } if !demanded.is_empty() => Some(texts::create_quota_demanded(demanded.clone())),
         _ => None,
     }
 }
 
 fn headline(refusal: Option<&Refusal<'_>>) -> Message {
     match refusal {
-        Some(Refusal::Quota { demanded: Some(_) }) => texts::create_quota_demands(),
-        Some(Refusal::Quota { demanded: None }) => texts::create_quota(),
+        Some(Refusal::Quota { demanded }) if !demanded.is_empty() => texts::create_quota_demands(),
+        Some(Refusal::Quota { .. }) => texts::create_quota(),
         Some(Refusal::LimitRange) => texts::create_limit_range(),
         Some(Refusal::Denied) => texts::create_denied(),
         Some(Refusal::WebhookFailed { .. }) => texts::create_webhook(),

@@ -1,5 +1,6 @@
 //! The state machine: files what is seen, asks the rules about what it concerns, and reports what is new.
 
+mod children;
 mod ends;
 mod kills;
 mod times;
@@ -9,10 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use coroner_proto::v1::{Cause, Diagnosis, Node};
 use jiff::{SignedDuration, Timestamp};
 
-use self::{
-    ends::Ends,
-    kills::{Kills, ONE_BY_ONE, STORM},
-};
+use self::{children::Children, ends::Ends, kills::Kills};
 use crate::{
     aspect::Aspect,
     case::{NodeFile, Subject},
@@ -21,7 +19,7 @@ use crate::{
     observation::{Fact, Observation, Source, cri::ContainerId},
     report,
     revisions::{Content, Outcome, Revisions},
-    rules::{self, ChildKilled, Finding},
+    rules::{self, Finding},
     verdict::Verdict,
 };
 
@@ -207,6 +205,9 @@ impl Examiner {
         for Finding { aspect, verdict, ripe } in findings {
             holding.insert(aspect.clone());
             let ripe = if verdict.waits { ripe.max(verdict.at + SETTLE) } else { ripe };
+            if let Some(until) = verdict.usual_until {
+                self.waiting.wait(subject, until);
+            }
             // Until then, what was reported before stands.
             if ripe <= self.now {
                 self.report(subject, &aspect, Statement { verdict, named: true }, diagnoses);
@@ -235,45 +236,27 @@ impl Examiner {
 
     fn examine_container(&mut self, id: &ContainerId, subject: &Subject, diagnoses: &mut Vec<Diagnosis>) {
         let end = self.end(id, subject);
+        let runs = end.is_none();
         let Some(file) = self.file.registry.container(id) else { return };
         let named = file.name().is_some();
         let nameless = Nameless::of(&self.file, file.pod_uid.is_some());
-        let children = rules::children(&self.file, file);
+        let mut children = rules::children(&self.file, file);
         if let Some(verdict) = end {
-            let known = self.revisions.get(subject, &Aspect::End).is_some();
+            let begun_by = verdict.begun_by.as_ref().map(|begun| &begun.aspect);
+            children.retain(|child| begun_by != Some(&child.aspect()));
+            let aspect = self.aspect_of_end(subject, &verdict);
+            let known = self.revisions.get(subject, &aspect).is_some();
             // The first report of an end by silence, or of something without a name yet, waits; corrections do not.
             let ready = verdict.at + SETTLE;
             let hold = (verdict.waits || !named) && self.now < ready;
             if hold && !known {
                 let wait = if verdict.waits { Wait::Absence } else { Wait::Name };
-                self.hold(subject, &Aspect::End, verdict.cause, ready, wait);
+                self.hold(subject, &aspect, verdict.cause, ready, wait);
             } else if named || known || nameless.may_be_reported(&verdict) {
-                self.report(subject, &Aspect::End, Statement { verdict, named }, diagnoses);
+                self.report(subject, &aspect, Statement { verdict, named }, diagnoses);
             }
         }
-        for child in children {
-            let ready = child.verdict.at + SETTLE;
-            // The tracepoint is faster than the log, whose time of the kill is part of the uid. It also reports a
-            // process that was found exiting already: of such the kernel writes no line and counts no kill
-            // (mm/oom_kill.c, oom_kill_process).
-            let unwritten = child.boot_micros.is_none();
-            let log_read = |from, to| self.file.covered(Source::KernelLog, from, to);
-            // What only the log reports waits for a second source.
-            let hold = if unwritten { log_read(self.now, self.now) } else { child.verdict.waits };
-            if (hold || !named) && self.now < ready {
-                let wait = match hold {
-                    true if unwritten => Wait::KernelLine,
-                    true => Wait::Absence,
-                    false => Wait::Name,
-                };
-                let aspect = Aspect::Process { pid: child.pid, boot_micros: child.boot_micros };
-                self.hold(subject, &aspect, child.verdict.cause, ready, wait);
-            } else if unwritten && log_read(child.verdict.at - SETTLE, ready) {
-                continue;
-            } else if named || nameless.may_be_reported(&child.verdict) {
-                self.report_child(id, subject, child, named, diagnoses);
-            }
-        }
+        self.report_children(id, subject, Children { killed: children, runs, named, nameless }, diagnoses);
         self.count_unnamed(id, subject);
         self.report_counts(subject, diagnoses);
     }
@@ -295,92 +278,11 @@ impl Examiner {
         rules::end(&self.file, self.file.registry.container(id)?)
     }
 
-    /// Reported by the tracepoint alone, a kill stays what it was when its line is read at last.
-    fn aspect_of(&self, subject: &Subject, child: &ChildKilled) -> Aspect {
-        let ChildKilled { pid, boot_micros, verdict } = child;
-        let unwritten = Aspect::Process { pid: *pid, boot_micros: None };
-        let is_same = |known: &Verdict| known.at.duration_since(verdict.at).abs() < SETTLE;
-        let by_tracepoint =
-            self.revisions.get(subject, &unwritten).is_some_and(|known| is_same(&known.content.verdict));
-        if by_tracepoint { unwritten } else { Aspect::Process { pid: *pid, boot_micros: *boot_micros } }
-    }
-
-    /// Reports a kill in a container that lives on, or only counts it when there are too many.
-    fn report_child(
-        &mut self,
-        id: &ContainerId,
-        subject: &Subject,
-        child: ChildKilled,
-        named: bool,
-        diagnoses: &mut Vec<Diagnosis>,
-    ) {
-        let aspect = self.aspect_of(subject, &child);
-        let ChildKilled { pid, verdict, .. } = child;
-        let statement = Statement { verdict, named };
-        if self.revisions.get(subject, &aspect).is_some() {
-            return self.report(subject, &aspect, statement, diagnoses);
-        }
-        let at = statement.at();
-        let kills = self.kills.entry(id.clone()).or_default();
-        if !kills.is_new(pid, at) {
-            return;
-        }
-        let since = self.now - STORM;
-        let recent =
-            self.revisions.of(subject).filter(|(aspect, known)| is_process(aspect) && known.first_seen() > since);
-        if recent.count() < ONE_BY_ONE {
-            return self.report(subject, &aspect, statement, diagnoses);
-        }
-        kills.count(at);
-        self.count(subject, 1);
-    }
-
-    /// In a storm some victims end before their container is known. The counter of their cgroup knows them:
-    /// what it counted beyond those that were reported is reported with the newest of them, once nothing more comes.
-    fn count_unnamed(&mut self, id: &ContainerId, subject: &Subject) {
-        let Some(file) = self.file.registry.container(id) else { return };
-        let Some(known) = self.kills.get_mut(id) else { return };
-        let kills = &file.samples.oom_kills;
-        let Some((_, grown)) = kills.grown().or_else(|| kills.watched()) else { return };
-        // Of a cgroup that was made under our eyes, every kill is ours to report; else those since the first look.
-        let whole = file.task_started.is_some();
-        let counted = if whole { kills.count().unwrap_or(0) } else { kills.growth() };
-        let unnamed = counted.saturating_sub(known.known);
-        // A kill that ended the container is reported with its end.
-        let end = self.revisions.get(subject, &Aspect::End);
-        if known.known == 0 || unnamed == 0 || end.is_some_and(|end| end.content.verdict.memory.is_some()) {
-            return;
-        }
-        if self.now < grown + SETTLE {
-            return self.waiting.wait(subject, grown + SETTLE);
-        }
-        known.count_unnamed(unnamed, grown);
-        self.count(subject, u32::try_from(unnamed).unwrap_or(u32::MAX));
-    }
-
-    /// Counts more kills into the newest that was reported.
-    fn count(&mut self, subject: &Subject, kills: u32) {
-        let processes = self.revisions.of(subject).filter(|(aspect, _)| is_process(aspect));
-        let newest = processes.max_by_key(|(_, known)| known.first_seen()).map(|(aspect, _)| aspect.clone());
-        if let Some(aspect) = newest {
-            self.revisions.count(subject, &aspect, kills);
-        }
-    }
-
-    /// Reports kills that were only counted, now and then.
-    fn report_counts(&mut self, subject: &Subject, diagnoses: &mut Vec<Diagnosis>) {
-        for (aspect, revised_at) in self.revisions.uncounted(subject) {
-            if revised_at + STORM <= self.now {
-                self.revise(subject, &aspect, Reason::Counted, diagnoses);
-            } else {
-                self.waiting.wait(subject, revised_at + STORM);
-            }
-        }
-    }
-
     fn report(&mut self, subject: &Subject, aspect: &Aspect, statement: Statement, diagnoses: &mut Vec<Diagnosis>) {
         let occurrences = match (aspect, subject) {
-            (Aspect::End, Subject::Container(id)) => {
+            (Aspect::End | Aspect::Process { .. }, Subject::Container(id))
+                if *aspect == Aspect::End || statement.verdict.fatal =>
+            {
                 let file = self.file.registry.container(id);
                 let file = file.filter(|file| self.file.pod_of(file).is_some());
                 file.map_or(1, |file| self.ends.count(file, statement.verdict.cause))

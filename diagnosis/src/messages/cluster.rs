@@ -38,7 +38,7 @@ crate::messages! {
     create_refused(message: Quote);
     create_webhook_named(webhook: Identifier);
     create_webhook_service(webhook: Identifier, service: Identifier);
-    create_quota_demanded(values: Quote);
+    create_quota_demanded(values: Identifiers);
     service_without_pods();
     service_selects(labels: Identifiers);
     service_near(pod: Identifier, labels: Identifiers);

@@ -7,6 +7,7 @@ crate::messages! {
     wait_absence();
     wait_name();
     wait_kernel_line();
+    wait_end();
     wait_ripening();
     revised_first();
     revised_better();

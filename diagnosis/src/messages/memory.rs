@@ -16,6 +16,8 @@ crate::messages! {
     oom_child();
     oom_exec();
     oom_child_node();
+    oom_child_kubepods();
+    oom_beside_kubepods();
     oom_last_child();
     oom_at_start();
     oom_by_runtime_event();

@@ -13,6 +13,8 @@ crate::messages! {
     node_daemon_last_line(line: Quote);
     node_daemon_no_process(daemon: Identifier);
     node_daemon_hung(daemon: Identifier);
+    node_daemon_halted(daemon: Identifier);
+    node_kubelet_stalled();
     node_daemon_stopped(pid: Count);
     node_daemon_silent(daemon: Identifier, since: Time);
     node_daemon_unreachable(pid: Count, error: Quote);

@@ -28,6 +28,8 @@ static PAIRED: LazyLock<Regex> = LazyLock::new(|| {
     )
     .expect("the shape is a constant")
 });
+/// Longest address that a name is the end of, in bytes.
+const URL: usize = 512;
 /// Words that follow the first of a message.
 const VERBS: [&str; 12] =
     ["is", "are", "was", "were", "not", "failed", "cannot", "has", "have", "must", "does", "denied"];
@@ -131,7 +133,7 @@ fn value_of(text: &str, key: &Key) -> Option<Range<usize>> {
     };
     let start = key.end + found.get(0)?.end();
     let sign = found.name("sign")?.as_str();
-    if text[start..].starts_with(MARK) {
+    if text[start..].starts_with(MARK) || found.name("quote").is_some() && is_end_of_url(text, key) {
         return None;
     }
     if let Some(open) = found.name("open") {
@@ -204,6 +206,12 @@ fn is_in_sentence(text: &str, key: &Key) -> bool {
     let before = text[..key.start].strip_suffix(' ').unwrap_or_default();
     let word = before.rsplit([' ', '\n', '\t']).next().unwrap_or_default();
     !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphabetic() || matches!(b, b'\'' | b'"' | b'('))
+}
+
+/// Whether it is the end of a quoted address and no name: `Post "https://auth.example.net/token": EOF`.
+fn is_end_of_url(text: &str, key: &Key) -> bool {
+    let before = &text[text.floor_char_boundary(key.start.saturating_sub(URL))..key.start];
+    before.rsplit(['"', '\'', '`', ' ']).next().is_some_and(|quoted| quoted.contains("://"))
 }
 
 fn is_in_query(text: &str, key: &Key) -> bool {

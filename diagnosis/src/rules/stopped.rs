@@ -9,6 +9,7 @@ use super::{
     stop::{Request, can_have_obeyed, probe::inferred, request},
 };
 use crate::{
+    case::KEPT_FOR,
     messages::{common, memory, stop},
     observation::{
         Source,
@@ -210,7 +211,9 @@ pub(super) fn grace(death: &Death<'_>) -> SignedDuration {
 
 /// SIGKILL from the runtime without a request before it.
 fn killed_at_once(death: &Death<'_>, at: Timestamp, signal: &Signal) -> (Manner, Verdict) {
-    let watched = death.node.covered(Source::Signals, (at - grace(death) - CLOCKS).max(death.file.first_seen), at);
+    // A request from longer ago than signals are kept is not on file any more.
+    let watched = grace(death) <= KEPT_FOR
+        && death.node.covered(Source::Signals, (at - grace(death) - CLOCKS).max(death.file.first_seen), at);
     let (cause, manner, how) = match watched {
         true => (Cause::StoppedByRequest, Manner::AtOnce, stop::stop_without_signal()),
         false => (Cause::GracePeriodExceeded, Manner::Killed, stop::stop_before_unknown()),

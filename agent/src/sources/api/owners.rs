@@ -1,10 +1,11 @@
-//! The owners of pods that are being deleted: queried to distinguish a rollout, or a Job's deadline, from a deletion.
+//! The owners of pods that are being deleted: queried to distinguish a rollout, or a Job's deadline, from a deletion;
+//! and the Deployments of pods that are not ready yet, for how long a rollout waits for them.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use coroner_diagnosis::observation::{
     Fact,
-    kube::{Change, Controller, Object, Pod, Workload, WorkloadKind},
+    kube::{Change, Controller, Object, Pod, State, Workload, WorkloadKind},
 };
 use k8s_openapi::api::{apps::v1 as apps, batch::v1 as batch};
 use kube::{Api, Client};
@@ -18,6 +19,8 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const FRESH: Duration = Duration::from_secs(5);
 /// How long that of a Job does that names no reason yet: its controller deletes pods and then states why.
 const SILENT: Duration = Duration::from_millis(500);
+/// How long it does for a pod that is not ready: only settings are of interest then.
+const SETTINGS: Duration = Duration::from_mins(10);
 /// Controllers whose state counts as known. While there are so many, no further one is asked for.
 const CAPACITY: usize = 256;
 
@@ -26,22 +29,31 @@ pub(super) struct Owners {
     client: Client,
     /// By uid, until when its state counts as known.
     known: BTreeMap<String, Instant>,
+    /// The same of settings.
+    settings: BTreeMap<String, Instant>,
 }
 
 impl Owners {
     pub(super) fn new(client: Client) -> Self {
-        Self { client, known: BTreeMap::new() }
+        Self { client, known: BTreeMap::new(), settings: BTreeMap::new() }
     }
 
-    /// Reports the controller of a pod that is being deleted, and the controller's own.
-    pub(super) async fn report(&mut self, pod: &Pod, outlet: &Outlet) {
+    /// Reports the controller of a pod, and the controller's own, if the pod is being deleted or not ready yet.
+    pub(super) async fn report_if_needed(&mut self, pod: &Pod, outlet: &Outlet) {
         let Some(controller) = &pod.meta.controller else { return };
+        let (known, fresh) = match pod.deletion {
+            Some(_) => (&mut self.known, FRESH),
+            None if controller.kind == WorkloadKind::ReplicaSet.name() && is_unready(pod) => {
+                (&mut self.settings, SETTINGS)
+            }
+            None => return,
+        };
         let now = Instant::now();
-        self.known.retain(|_, until| now < *until);
-        if self.known.len() >= CAPACITY || self.known.contains_key(&controller.uid) {
+        known.retain(|_, until| now < *until);
+        if known.len() >= CAPACITY || known.contains_key(&controller.uid) {
             return;
         }
-        self.known.insert(controller.uid.clone(), now + FRESH);
+        known.insert(controller.uid.clone(), now + fresh);
         // Without permission, or without an answer in time, the requester stays unknown; nothing else depends on it.
         let Ok(Some(workload)) = timeout(DEADLINE, self.ask(&pod.meta.namespace, controller)).await else { return };
         if workload.kind == WorkloadKind::Job && workload.conditions.is_empty() {
@@ -82,4 +94,9 @@ impl Owners {
         };
         Some(workload)
     }
+}
+
+/// Whether a container runs and is not ready.
+fn is_unready(pod: &Pod) -> bool {
+    pod.statuses.iter().any(|status| !status.ready && matches!(status.state, State::Running { .. }))
 }

@@ -22,9 +22,7 @@ pub(super) async fn watch(client: Client, outlet: &Outlet, node: &str, troubles:
         let Some(update) = update.next().await else { continue };
         if let Update::Object(change, Object::Pod(pod)) = &update {
             troubles.set(&pod.meta.uid, trouble::of(*change, pod, Timestamp::now()));
-            if pod.deletion.is_some() {
-                owners.report(pod, outlet).await;
-            }
+            owners.report_if_needed(pod, outlet).await;
         }
         report(outlet, update).await;
     }

@@ -6,7 +6,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::NodeFile;
+use super::{CLOCKS, NodeFile};
 use crate::{
     case::{ContainerFile, OomKill, ProcessFile, Samples},
     observation::{
@@ -17,8 +17,6 @@ use crate::{
     },
 };
 
-/// How far the clocks of two sources may differ on the same moment.
-const CLOCKS: SignedDuration = SignedDuration::from_secs(2);
 /// A process that was killed has ended within this time: it may have to wait for a device.
 const SLOW_END: SignedDuration = SignedDuration::from_mins(1);
 /// The unit of a process' start time (`USER_HZ`), in microseconds.

@@ -11,7 +11,7 @@ pub use state::{DaemonFile, NodeState, TroubleFile};
 use std::collections::{BTreeMap, BTreeSet};
 
 use coroner_proto::v1::Node;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Closing, container::ContainerFile, coverage::Coverage, objects::Objects, pod::PodFile, processes::Processes,
@@ -53,6 +53,9 @@ pub struct NodeFile {
     /// Its daemons, its way to the API server, and what its kernel reports.
     pub state: NodeState,
 }
+
+/// How far the clocks of two sources may differ on the same moment.
+const CLOCKS: SignedDuration = SignedDuration::from_secs(2);
 
 /// The containers and pods that an observation may concern.
 type Concerned = BTreeSet<Subject>;
@@ -114,7 +117,10 @@ impl NodeFile {
             Fact::Pids(table) => self.pids = Some(Statement { at, what: table }),
             Fact::Health(source, health) => self.coverage.record_health(at, source, health),
             Fact::ReadUpTo(source) => self.coverage.record_read(at, source),
-            Fact::Gap(gap) => self.coverage.record_gap(at, &gap),
+            Fact::Gap(gap) => {
+                self.coverage.record_gap(at, &gap);
+                self.concern_ended(gap.from, gap.to, &mut concerned);
+            }
         }
         concerned
     }
@@ -152,6 +158,15 @@ impl NodeFile {
         if let Some(id) = self.registry.owner(pid) {
             self.concern(id, concerned);
         }
+    }
+
+    /// Between these moments a source has lost something: verdicts on what ended then may rest on its silence.
+    fn concern_ended(&self, from: Timestamp, to: Timestamp, concerned: &mut Concerned) {
+        let from = from.saturating_sub(CLOCKS).unwrap_or(from);
+        let to = to.saturating_add(CLOCKS).unwrap_or(to);
+        let is_within = |file: &&ContainerFile| file.reported_exit().is_some_and(|end| (from..=to).contains(&end.at));
+        let ended = self.registry.containers().filter(is_within);
+        concerned.extend(ended.map(|file| Subject::Container(file.id.clone())));
     }
 
     /// Something was reported of a pod as a whole: it concerns all its containers.

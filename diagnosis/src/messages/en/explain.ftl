@@ -8,6 +8,7 @@ step_closed = { $at }: the file was closed: { $why }.
 wait_absence = it rests on the absence of reports, and one may arrive late
 wait_name = the name of its container was not known yet
 wait_kernel_line = only the tracepoint had reported the kill, and the kernel log was still to be read
+wait_end = the container could end by it
 wait_ripening = the state could still pass
 revised_first = the first report
 revised_better = more was known than before

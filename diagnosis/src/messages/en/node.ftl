@@ -26,9 +26,14 @@ node_daemon_no_process = { $daemon ->
    *[runtime] no process of the host serves the runtime's socket
 }
 node_daemon_hung = { $daemon ->
-    [kubelet] The kubelet is running but does not work
-   *[runtime] The container runtime is running but does not work
+    [kubelet] The kubelet is running but does not answer
+   *[runtime] The container runtime is running but does not answer
 }
+node_daemon_halted = { $daemon ->
+    [kubelet] The kubelet is suspended by a signal
+   *[runtime] The container runtime is suspended by a signal
+}
+node_kubelet_stalled = The kubelet answers, but has not synchronized its pods for minutes
 node_daemon_stopped = A signal has stopped its process (pid { $pid }, state T): it does nothing until it receives SIGCONT.
 node_daemon_silent = { $daemon ->
     [kubelet] It has not answered GET /healthz since { $since }.

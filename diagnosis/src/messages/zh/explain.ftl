@@ -8,6 +8,7 @@ step_closed = { $at }：案卷已关闭：{ $why }。
 wait_absence = 该结论依据的是没有相关报告，而报告可能迟到
 wait_name = 尚不知道容器的名称
 wait_kernel_line = 只有跟踪点报告了终止，内核日志尚未读取
+wait_end = 容器可能因此结束
 wait_ripening = 该状态仍可能自行消失
 revised_first = 首次报告
 revised_better = 掌握的信息比之前更多

@@ -23,9 +23,14 @@ node_daemon_no_process = { $daemon ->
    *[runtime] 主机上没有进程监听容器运行时的套接字
 }
 node_daemon_hung = { $daemon ->
-    [kubelet] kubelet 正在运行，但无法正常工作
-   *[runtime] 容器运行时正在运行，但无法正常工作
+    [kubelet] kubelet 正在运行，但没有应答
+   *[runtime] 容器运行时正在运行，但没有应答
 }
+node_daemon_halted = { $daemon ->
+    [kubelet] kubelet 被信号暂停
+   *[runtime] 容器运行时被信号暂停
+}
+node_kubelet_stalled = kubelet 仍有应答，但已有数分钟没有同步 Pod
 node_daemon_stopped = 其进程（PID { $pid }）被信号暂停（状态 T），在收到 SIGCONT 之前不会执行任何操作。
 node_daemon_silent = { $daemon ->
     [kubelet] 自 { $since } 起，它没有应答 GET /healthz。

@@ -30,6 +30,9 @@ pub struct Workload {
     pub revision: Option<u64>,
     /// The label, with its value, by which pods of the newest revision of a StatefulSet or DaemonSet are known.
     pub newest: Option<(Cow<'static, str>, String)>,
+    /// How long its controller waits for progress of a rollout, in seconds (`progressDeadlineSeconds` of a Deployment).
+    #[serde(default)]
+    pub progress_deadline_seconds: Option<i32>,
     /// The conditions of its status, such as `ReplicaFailure`.
     pub conditions: Vec<Condition>,
 }
@@ -106,6 +109,7 @@ impl Workload {
             labels: BTreeMap::new(),
             revision: revision.and_then(|number| number.parse().ok()),
             newest: None,
+            progress_deadline_seconds: None,
             conditions: Vec::new(),
         }
     }
@@ -123,6 +127,7 @@ impl From<&apps::Deployment> for Workload {
             there: status.and_then(|status| status.replicas).unwrap_or_default(),
             ready: status.and_then(|status| status.ready_replicas).unwrap_or_default(),
             labels: labels(object.spec.as_ref().map(|spec| &spec.template)),
+            progress_deadline_seconds: object.spec.as_ref().and_then(|spec| spec.progress_deadline_seconds),
             conditions: conditions!(status),
             ..Self::new(WorkloadKind::Deployment, &object.metadata)
         }

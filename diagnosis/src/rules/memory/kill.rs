@@ -1,5 +1,7 @@
 //! The verdict on one kill: its evidence, the process, and the memory at that time.
 
+use std::cmp::Reverse;
+
 use coroner_proto::v1::{Cause, Confidence, Memory, Message, OomScope, Process};
 use jiff::{SignedDuration, Timestamp};
 
@@ -18,6 +20,8 @@ use crate::{
 
 /// The kernel rounds limits down to whole pages, of at most 64 KiB.
 const ROUNDING: u64 = 64 << 10;
+/// Containers that are named for the memory that they took.
+const CONSUMERS: usize = 3;
 /// A reading of the node's memory this long before or after a kill still describes it.
 const AVAILABLE: SignedDuration = SignedDuration::from_secs(30);
 
@@ -35,6 +39,7 @@ pub(super) fn verdict(
         (_, true) if kill.confirmed => Confidence::Certain,
         _ => Confidence::Likely,
     };
+    let consumers = if shortage.cause == Cause::OomNode { consumers(node, kill.at) } else { Vec::new() };
     let memory = memory(node, file, Some(kill), shortage.scope);
     let process = process(file, node.main_pid(file), kill);
     let limit = memory.limit_bytes.filter(|_| matches!(shortage.scope, OomScope::Container | OomScope::Pod));
@@ -42,7 +47,7 @@ pub(super) fn verdict(
         .headed(headline(role, shortage, limit))
         .explained(killed(role, &process));
     verdict = match shortage.cause {
-        Cause::OomNode => by_node(node, file, kill, shortage, &process, verdict),
+        Cause::OomNode => by_node(file, kill, shortage, (&process, &consumers), verdict),
         _ => {
             let at_kill = kill.cgroup_memory.is_some() && shortage.scope == OomScope::Container;
             let explained = verdict.explained(shortage.because.clone()).explained(composition(&memory, at_kill));
@@ -68,7 +73,7 @@ pub(super) fn verdict(
         }
     }
     verdict = match shortage.cause {
-        Cause::OomNode => by_consumers(node, file, kill.at, verdict),
+        Cause::OomNode => by_consumers(&consumers, file, kill.at, verdict),
         _ if kill.scope == Some(KillScope::Memcg) || kill.summary.is_some() => verdict
             .against(Source::KernelLog, kill.at, messages::memory::oom_not_the_node())
             .explained(available(node, kill.at)),
@@ -110,11 +115,10 @@ fn of_limit(node: &NodeFile, file: &ContainerFile, memory: &Memory, mut verdict:
 
 /// What explains that a shortage of the node hit this container.
 fn by_node(
-    node: &NodeFile,
     file: &ContainerFile,
     kill: &OomKill<'_>,
     shortage: &Shortage,
-    process: &Process,
+    (process, consumers): (&Process, &[Consumer<'_>]),
     verdict: Verdict,
 ) -> Verdict {
     let used = file.samples.usage_at(kill.at + CLOCKS).map(|(usage, _)| usage).filter(|usage| *usage > 0);
@@ -124,7 +128,7 @@ fn by_node(
         None => Some(messages::memory::oom_without_limit(used)),
     });
     let score = process.oom_score_adj.filter(|score| *score > 0).map(messages::memory::oom_score);
-    let most = consumers(node, kill.at).into_iter().find(|consumer| consumer.growth > 0);
+    let most = consumers.iter().find(|consumer| consumer.growth > 0);
     let most = most.map(|most| match most.file.id == file.id {
         true => messages::memory::oom_grew_most_itself(most.growth),
         false => messages::memory::oom_grew_most(most.growth),
@@ -145,19 +149,34 @@ struct Consumer<'a> {
     growth: u64,
 }
 
+impl Consumer<'_> {
+    /// The lower, the more it took.
+    fn rank(&self) -> impl Ord {
+        (Reverse(self.growth), Reverse(self.usage), &self.file.id)
+    }
+}
+
 /// The three containers whose memory grew most, then those that used most: the victim need not be the one that used it
-/// up.
+/// up. One pass over the containers on file, of which there are at most as many as files are kept.
 fn consumers(node: &NodeFile, at: Timestamp) -> Vec<Consumer<'_>> {
-    let mut users: Vec<_> =
-        node.registry.containers().filter_map(|file| Some((file, file.samples.usage_at(at + CLOCKS)?))).collect();
-    users.sort_by_key(|(file, (usage, growth))| (std::cmp::Reverse(*growth), std::cmp::Reverse(*usage), &file.id));
-    let users = users.into_iter().take(3).filter(|(_, (usage, _))| *usage > 0);
-    users.map(|(file, (usage, growth))| Consumer { file, usage, growth }).collect()
+    let mut most: Vec<Consumer<'_>> = Vec::with_capacity(CONSUMERS + 1);
+    for file in node.registry.containers() {
+        let Some((usage, growth)) = file.samples.usage_at(at + CLOCKS).filter(|(usage, _)| *usage > 0) else {
+            continue;
+        };
+        let consumer = Consumer { file, usage, growth };
+        let place = most.partition_point(|known| known.rank() <= consumer.rank());
+        if place < CONSUMERS {
+            most.insert(place, consumer);
+            most.truncate(CONSUMERS);
+        }
+    }
+    most
 }
 
 /// Who used the node's memory: containers of the victim's pod as evidence, those of other pods as related.
-fn by_consumers(node: &NodeFile, victim: &ContainerFile, at: Timestamp, mut verdict: Verdict) -> Verdict {
-    for Consumer { file, usage, growth } in consumers(node, at) {
+fn by_consumers(consumers: &[Consumer<'_>], victim: &ContainerFile, at: Timestamp, mut verdict: Verdict) -> Verdict {
+    for &Consumer { file, usage, growth } in consumers {
         let pod = file.pod();
         verdict = if pod.is_some() && pod == victim.pod() {
             let used = match growth {

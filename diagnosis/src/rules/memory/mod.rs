@@ -19,10 +19,11 @@ use self::{
 };
 use super::death::{CLOCKS, Death, Ending, MOMENT};
 use crate::{
+    aspect::Aspect,
     case::{ContainerFile, NodeFile, OomKill},
     messages::{common, memory as texts},
     observation::Source,
-    verdict::Verdict,
+    verdict::{Begun, Verdict},
 };
 
 /// A main process that ends by itself within this time of its child's kill died of it.
@@ -52,6 +53,13 @@ pub struct ChildKilled {
     pub boot_micros: Option<u64>,
     /// The verdict on the kill.
     pub verdict: Verdict,
+}
+
+impl ChildKilled {
+    /// What a diagnosis of it is about.
+    pub fn aspect(&self) -> Aspect {
+        Aspect::Process { pid: self.pid, boot_micros: self.boot_micros }
+    }
 }
 
 /// The kills for memory in a container that did not end it, in order of time.
@@ -165,6 +173,8 @@ fn child_killed(death: &Death<'_>) -> Option<Verdict> {
     };
     let mut verdict = verdict(death.node, death.file, &kill, &shortage, role);
     verdict.at = death.at;
+    let aspect = Aspect::Process { pid: kill.pid, boot_micros: kill.killed.map(|line| line.boot_micros) };
+    verdict.begun_by = Some(Begun { aspect, at: kill.at });
     verdict.exit = death.exit(0);
     if death.ending() == Ending::Unknown {
         verdict.confidence = verdict.confidence.min(Confidence::Likely);

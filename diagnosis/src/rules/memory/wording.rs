@@ -34,6 +34,9 @@ pub(super) fn headline(role: Role, shortage: &Shortage, limit: Option<u64>) -> M
         (Role::Child | Role::Exec, Cause::OomNestedLimit) => memory::oom_nested_child(),
         (Role::LastChild(_), Cause::OomNestedLimit) => memory::oom_last_child(),
         (_, Cause::OomNestedLimit) => memory::oom_nested(),
+        (Role::Child | Role::Exec, Cause::OomNode) if shortage.scope == OomScope::Kubepods => {
+            memory::oom_child_kubepods()
+        }
         (Role::Child | Role::Exec, Cause::OomNode) => memory::oom_child_node(),
         (Role::Exec, _) => memory::oom_exec(),
         (Role::Child, _) => memory::oom_child(),

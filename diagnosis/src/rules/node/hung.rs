@@ -35,8 +35,7 @@ fn finding(case: NodeCase<'_>, daemon: Daemon) -> Option<Finding> {
         .or_else(|| silent(case, daemon, file))
         .or_else(|| unreachable(daemon, file))
         .or_else(|| unwell(daemon, file))?;
-    let verdict = verdict.not_fatal().headed(texts::node_daemon_hung(daemon.keyword()));
-    let verdict = verdict.explained(texts::node_daemon_effect(daemon.keyword()));
+    let verdict = verdict.not_fatal().explained(texts::node_daemon_effect(daemon.keyword()));
     Some(Finding { aspect: Aspect::Node(daemon.into()), verdict, ripe })
 }
 
@@ -53,6 +52,7 @@ fn stopped(daemon: Daemon, file: &DaemonFile) -> Option<(Verdict, Timestamp)> {
     let process = file.process.as_ref()?;
     let pid = process.what.filter(|process| process.stopped)?.pid;
     let mut verdict = verdict(daemon, Confidence::Certain, process.at)
+        .headed(texts::node_daemon_halted(daemon.keyword()))
         .explained(texts::node_daemon_stopped(pid))
         .supported_by(Source::Procfs, process.at, format!("/proc/{pid}/stat: state T"));
     if let Some(answer) = file.answer.as_ref().filter(|answer| answer.what == Answer::Timeout) {
@@ -80,6 +80,7 @@ fn silent(case: NodeCase<'_>, daemon: Daemon, file: &DaemonFile) -> Option<(Verd
     let ripe = if both { ripe.max(answer.at + BOTH) } else { ripe };
     let ripe = case.state.stalled_last.map_or(ripe, |stalled| ripe.max(stalled + BOTH));
     let mut verdict = verdict(daemon, Confidence::Likely, answer.at)
+        .headed(texts::node_daemon_hung(daemon.keyword()))
         .explained(texts::node_daemon_silent(daemon.keyword(), answered))
         .supported_by(daemon.interface(), answer.at, texts::node_daemon_no_answer());
     if let Some(process) = file.running() {
@@ -98,6 +99,7 @@ fn unreachable(daemon: Daemon, file: &DaemonFile) -> Option<(Verdict, Timestamp)
     let has_answered = file.answered.is_some_and(|answered| answered >= process.at);
     let ripe = since + if has_answered { REFUSES } else { START };
     let verdict = verdict(daemon, Confidence::Certain, since)
+        .headed(texts::node_daemon_hung(daemon.keyword()))
         .explained(texts::node_daemon_unreachable(pid, error))
         .supported_by(daemon.interface(), answer.at, error)
         .supported_by(Source::Procfs, answer.at, format!("/proc/{pid}"));
@@ -113,6 +115,7 @@ fn unwell(daemon: Daemon, file: &DaemonFile) -> Option<(Verdict, Timestamp)> {
         return None;
     }
     let verdict = verdict(daemon, Confidence::Certain, answer.at)
+        .headed(texts::node_kubelet_stalled())
         .explained(texts::node_daemon_unwell(message))
         .supported_by(daemon.interface(), answer.at, message);
     Some((verdict, answer.at))

@@ -55,7 +55,11 @@ fn finding(kill: &OomKill<'_>) -> Option<Finding> {
     let confidence = if kill.confirmed { Confidence::Certain } else { Confidence::Likely };
     let mut verdict = Verdict::new(cause, confidence, kill.at)
         .not_fatal()
-        .headed(if cause == Cause::OomPodLimit { texts::oom_beside_pod() } else { texts::oom_beside_node() })
+        .headed(match scope {
+            OomScope::Pod => texts::oom_beside_pod(),
+            OomScope::Kubepods => texts::oom_beside_kubepods(),
+            _ => texts::oom_beside_node(),
+        })
         .explained(texts::oom_beside(name.clone(), kill.pid))
         .supported(kill.summary.map(|line| crate::verdict::Evidence::new(Source::KernelLog, kill.at, &line.text)))
         .supported_by(Source::KernelLog, kill.at, &line.text);

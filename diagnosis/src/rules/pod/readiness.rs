@@ -10,7 +10,7 @@ use crate::{
     observation::{
         Source,
         kube::{
-            ContainerStatus, State,
+            ContainerStatus, Probe, Probes, State,
             message::probe::{Which, timed_out},
         },
     },
@@ -21,7 +21,7 @@ use crate::{
 /// A container may take so long after its start to become ready.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(10);
 /// How long a rollout may wait for a pod that starts: the default of `progressDeadlineSeconds`.
-const START: SignedDuration = SignedDuration::from_secs(600);
+const START: i32 = 600;
 
 pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
     if case.pod.deletion.is_some() || case.file.has_ended() {
@@ -41,9 +41,7 @@ fn finding(case: PodCase<'_>, status: &ContainerStatus) -> Option<Finding> {
     let began = since.unwrap_or(case.file.last_report);
     let failures = probe::results(case.file, &status.name, Which::Readiness);
     let last = failures.last().and_then(|known| Some((*known, known.last_between(began, Timestamp::MAX)?)));
-    let in_a_row = i64::from(readiness.failure_threshold.max(1)) * i64::from(readiness.period_seconds.max(1));
-    let delay = i64::from(readiness.initial_delay_seconds.max(0)) + in_a_row;
-    let ripe = began + PATIENCE.max(SignedDuration::from_secs(delay.min(86_400)));
+    let ripe = began + PATIENCE.max(allowance(readiness));
     let answer = last.map(|(known, _)| probe::answer(&known.event.message));
     let confidence = if answer.is_some() { Confidence::Certain } else { Confidence::Likely };
     let throttled = answer
@@ -55,7 +53,7 @@ fn finding(case: PodCase<'_>, status: &ContainerStatus) -> Option<Finding> {
         .and_then(|_| probe::stall(case.instance(&status.name)?, began, case.now));
     let mut verdict = Verdict::new(Cause::ReadinessProbeFailed, confidence, began)
         .not_fatal()
-        .usual_if(is_starting(case, status, began))
+        .usual_until(usual_until(case, status, &wanted.probes, began))
         .headed(unwell::unready())
         .explained(probe::asks(readiness))
         .explained(probe::got(answer))
@@ -74,10 +72,27 @@ fn finding(case: PodCase<'_>, status: &ContainerStatus) -> Option<Finding> {
     Some(Finding { aspect: Aspect::Ready { container: status.name.clone() }, verdict, ripe })
 }
 
-/// Whether the first instance of a container has not become ready since its start, and a rollout would still wait for
-/// it.
-fn is_starting(case: PodCase<'_>, status: &ContainerStatus, began: Timestamp) -> bool {
+/// How long after it may begin a probe may fail until that counts; at most a day.
+fn allowance(probe: &Probe) -> SignedDuration {
+    let in_a_row = i64::from(probe.failure_threshold.max(1)) * i64::from(probe.period_seconds.max(1));
+    SignedDuration::from_secs((i64::from(probe.initial_delay_seconds.max(0)) + in_a_row).min(86_400))
+}
+
+/// Until when a rollout waits for the first instance of a container, which has not become ready since its start.
+fn usual_until(case: PodCase<'_>, status: &ContainerStatus, probes: &Probes, began: Timestamp) -> Option<Timestamp> {
     // The pod was ready once if it has ceased to be since.
     let never = case.pod.condition("Ready").and_then(|ready| ready.since).is_none_or(|since| since <= began);
-    status.restarts == 0 && never && case.now < began + START
+    let wait = progress_deadline(case).unwrap_or(START).max(0);
+    // The readiness probe begins when the startup probe has succeeded.
+    let allowed = [&probes.startup, &probes.readiness].into_iter().flatten().map(allowance);
+    let allowed = allowed.fold(SignedDuration::ZERO, |sum, more| sum.saturating_add(more));
+    let until = began.saturating_add(allowed.max(SignedDuration::from_secs(i64::from(wait)))).ok()?;
+    (status.restarts == 0 && never && case.now < until).then_some(until)
+}
+
+/// How long the Deployment that the pod belongs to waits for progress, in seconds.
+fn progress_deadline(case: PodCase<'_>) -> Option<i32> {
+    let nearest = case.node.objects.workload(&case.pod.meta.controller.as_ref()?.uid)?;
+    let above = nearest.meta.controller.as_ref().and_then(|above| case.node.objects.workload(&above.uid));
+    above.unwrap_or(nearest).progress_deadline_seconds
 }

@@ -12,7 +12,7 @@ pub enum Refusal<'m> {
     /// Over the namespace's quota, or without the requests that it demands.
     Quota {
         /// What the quota demands and the pod leaves out, as `limits.cpu`; empty if the quota is used up.
-        demanded: Option<&'m str>,
+        demanded: Vec<&'m str>,
     },
     /// Outside the namespace's LimitRange.
     LimitRange,
@@ -121,15 +121,9 @@ const SERVER: &[&str] = &[
 fn forbidden<'m>(rest: &[&'m str]) -> Refusal<'m> {
     match rest {
         [first, ..] if is_any(first, &["exceeded quota", "insufficient quota to match these scopes"]) => {
-            Refusal::Quota { demanded: None }
+            Refusal::Quota { demanded: Vec::new() }
         }
-        [first, quota, ..] if *first == "failed quota" => {
-            let demanded = rest.get(2).and_then(|link| names(link, "must specify {*}"));
-            let demanded = demanded.or_else(|| names(quota, "{}, must specify {*}"));
-            Refusal::Quota {
-                demanded: demanded.and_then(|found| found.last().map(|named| named.trim_end_matches(" for"))),
-            }
-        }
+        [first, quota, behind @ ..] if *first == "failed quota" => Refusal::Quota { demanded: demanded(quota, behind) },
         [first, ..] if is(first, "status unknown for quota") => Refusal::Server,
         [first, ..] => {
             let inner = first.strip_prefix('[').map_or(*first, |inner| inner.trim_end_matches(']'));
@@ -138,6 +132,16 @@ fn forbidden<'m>(rest: &[&'m str]) -> Refusal<'m> {
         }
         [] => Refusal::Denied,
     }
+}
+
+/// `must specify limits.cpu for: a,b; limits.memory for: a`; before 1.23 `must specify limits.cpu,limits.memory`.
+fn demanded<'m>(quota: &'m str, behind: &[&'m str]) -> Vec<&'m str> {
+    let first = behind.first().and_then(|link| names(link, "must specify {*}"));
+    let first = first.or_else(|| names(quota, "{}, must specify {*}")).and_then(|found| found.last().copied());
+    let Some(first) = first else { return Vec::new() };
+    let Some(first) = first.strip_suffix(" for") else { return first.split(',').collect() };
+    let others = behind.iter().filter_map(|link| link.rsplit_once("; ")?.1.strip_suffix(" for"));
+    [first].into_iter().chain(others).collect()
 }
 
 const RANGE: &[&str] = &[
@@ -167,11 +171,20 @@ mod tests {
         for (message, expected) in [
             (
                 "pods \"a\" is forbidden: exceeded quota: q, requested: cpu=1, used: cpu=1, limited: cpu=1",
-                Some(Quota { demanded: None }),
+                Some(Quota { demanded: vec![] }),
             ),
             (
                 "Error creating: pods \"a\" is forbidden: failed quota: q: must specify limits.cpu for: c",
-                Some(Quota { demanded: Some("limits.cpu") }),
+                Some(Quota { demanded: vec!["limits.cpu"] }),
+            ),
+            (
+                "Error creating: pods \"a\" is forbidden: failed quota: q: must specify limits.cpu for: a,b; limits.memory \
+                 for: a; requests.cpu for: b",
+                Some(Quota { demanded: vec!["limits.cpu", "limits.memory", "requests.cpu"] }),
+            ),
+            (
+                "pods \"a\" is forbidden: failed quota: q: must specify limits.cpu,limits.memory",
+                Some(Quota { demanded: vec!["limits.cpu", "limits.memory"] }),
             ),
             ("pods \"a\" is forbidden: minimum cpu usage per Pod is 100m, but request is 50m", Some(LimitRange)),
             (
@@ -217,7 +230,7 @@ mod tests {
                 "create Claim d-web-0 for Pod web-0 in StatefulSet web failed error: persistentvolumeclaims \"d-web-0\" \
                  is forbidden: exceeded quota: q, requested: requests.storage=10Gi, used: requests.storage=95Gi, \
                  limited: requests.storage=100Gi",
-                Some(Quota { demanded: None }),
+                Some(Quota { demanded: vec![] }),
             ),
             (
                 "create Claim d-web-0 for Pod web-0 in StatefulSet web failed error: persistentvolumeclaims \"d-web-0\" \
@@ -233,18 +246,18 @@ mod tests {
                 "create Pod web-0 in StatefulSet web failed error: Failed to create PVC d-web-0: \
                  persistentvolumeclaims \"d-web-0\" is forbidden: exceeded quota: dev, requested: \
                  requests.storage=10Gi, used: requests.storage=150Gi, limited: requests.storage=150Gi",
-                Some(Quota { demanded: None }),
+                Some(Quota { demanded: vec![] }),
             ),
             (
                 "Error creating job: jobs.batch \"web-1\" is forbidden: exceeded quota: q, requested: \
                  count/jobs.batch=1, used: count/jobs.batch=5, limited: count/jobs.batch=5",
-                Some(Quota { demanded: None }),
+                Some(Quota { demanded: vec![] }),
             ),
             (
                 "Failed to create new replica set \"web-1\": replicasets.apps \"web-1\" is forbidden: exceeded quota: q, \
                  requested: count/replicasets.apps=1, used: count/replicasets.apps=5, limited: \
                  count/replicasets.apps=5",
-                Some(Quota { demanded: None }),
+                Some(Quota { demanded: vec![] }),
             ),
             (
                 "pods is forbidden: User \"system:serviceaccount:kube-system:replicaset-controller\" cannot create \

@@ -63,6 +63,7 @@ const PLUGIN: &[&str] = &[
 const CREATE: &[&str] = &[
     "failed to get sandbox image {}",
     "failed to get sandbox runtime",
+    "unable to get OCI runtime for sandbox {}",
     "no runtime for {} is configured",
     "RuntimeHandler {} not supported",
     "failed to find runtime handler {} from runtime list {*}",

@@ -1,0 +1,91 @@
+//! What is reported late, or is of long ago: it changes what was concluded, and nothing is concluded from what is
+//! forgotten.
+
+mod one_container;
+
+use std::collections::BTreeSet;
+
+use coroner_diagnosis::{
+    examiner::Examiner,
+    observation::{
+        Fact, Gap, GapReason, Source,
+        cri::{Container, State},
+    },
+};
+use coroner_proto::v1::{Cause, Confidence, Diagnosis, Node};
+use one_container::*;
+
+/// All revisions of what these observations lead to.
+fn revisions(observations: Vec<coroner_diagnosis::observation::Observation>, end: i64) -> Vec<Diagnosis> {
+    let mut examiner = Examiner::new(Node { name: "n1".to_owned(), ..Node::default() });
+    let mut revisions = Vec::new();
+    for observation in observations {
+        revisions.extend(examiner.tick(observation.seen_at));
+        revisions.extend(examiner.observe(observation));
+    }
+    while let Some(next) = examiner.next_tick().filter(|next| *next <= at(end)) {
+        revisions.extend(examiner.tick(next));
+    }
+    revisions
+}
+
+#[test]
+fn the_kill_of_a_child_that_ends_the_container_is_one_diagnosis() {
+    for apart in [100, 4_000] {
+        let mut observations = node(EVERYBODY);
+        observations.extend([process(1_000, 150, 1), counter(2_000, 0)]);
+        observations.extend(oom(5_000, 0, &format!("{POD}/{}", id()), 150));
+        observations.extend([counter(5_010, 1), exit(5_010 + apart, id(), MAIN, 3)]);
+        let revisions = revisions(observations.clone(), 60_000);
+        let uids: BTreeSet<_> = revisions.iter().map(|diagnosis| &diagnosis.uid).collect();
+        assert_eq!(uids.len(), 1, "{revisions:#?}");
+        assert_eq!(revisions[0].fatal, apart < 1_500, "what runs on is reported before it ends");
+        let last = revisions.last().unwrap();
+        assert_eq!((last.cause(), last.fatal), (Cause::OomContainerLimit, true));
+        assert_eq!(last.exit.as_ref().unwrap().code, 3);
+        // Examined again from the beginning, as after a restart of the agent.
+        assert_eq!(only(observations).uid, last.uid);
+    }
+}
+
+#[test]
+fn a_child_that_is_killed_long_before_the_end_is_another_diagnosis() {
+    let mut observations = node(EVERYBODY);
+    observations.extend([process(1_000, 150, 1), counter(2_000, 0)]);
+    observations.extend(oom(5_000, 0, &format!("{POD}/{}", id()), 150));
+    observations.extend([counter(5_010, 1), exit(40_000, id(), MAIN, 3)]);
+    let causes: Vec<_> = run(observations).iter().map(|diagnosis| (diagnosis.cause(), diagnosis.fatal)).collect();
+    assert_eq!(causes, [(Cause::OomContainerLimit, false), (Cause::ApplicationExit, true)]);
+}
+
+#[test]
+fn a_loss_that_is_reported_minutes_later_revises_what_rested_on_silence() {
+    let lost = |from, to| {
+        let (from, to) = (at(from), at(to));
+        Fact::Gap(Gap { source: Source::Signals, reason: GapReason::Overrun, from, to, lost: None })
+    };
+    let ended = || node(EVERYBODY).into_iter().chain([exit(5_000, id(), MAIN, 137)]);
+    let cause = |loss: Option<Fact>| only(ended().chain(loss.map(|loss| seen(200_000, loss))).collect()).cause();
+    assert_eq!(cause(None), Cause::ApplicationExit, "no signal was sent");
+    assert_eq!(cause(Some(lost(60_000, 61_000))), Cause::ApplicationExit, "nothing ended then");
+    assert_eq!(cause(Some(lost(4_000, 6_000))), Cause::Unattributed);
+}
+
+#[test]
+fn a_request_that_is_forgotten_is_not_missing() {
+    const HOUR: i64 = 3_600_000;
+    let mut examiner = Examiner::new(Node { name: "n1".to_owned(), ..Node::default() });
+    let patient = Container { grace_period_seconds: Some(14 * 3_600), ..container(State::Running) };
+    for observation in node(EVERYBODY).into_iter().chain([seen(30, Fact::Container(patient))]) {
+        examiner.observe(observation);
+    }
+    examiner.observe(signal(60_000, 15, 0, (SHIM, "runc"), MAIN));
+    for hour in 1..14 {
+        examiner.tick(at(hour * HOUR));
+    }
+    examiner.observe(signal(14 * HOUR + 60_000, 9, 0, (SHIM, "runc"), MAIN));
+    let mut reported = examiner.observe(exit(14 * HOUR + 60_100, id(), MAIN, 137));
+    reported.extend(examiner.tick(at(14 * HOUR + 70_000)));
+    let last = reported.last().unwrap();
+    assert_eq!((last.cause(), last.confidence()), (Cause::GracePeriodExceeded, Confidence::Likely), "{last:#?}");
+}
