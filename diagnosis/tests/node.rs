@@ -3,7 +3,7 @@
 use coroner_diagnosis::{
     examiner::Examiner,
     observation::{
-        Fact, Observation,
+        Fact, Observation, Reason,
         kernel_log::Record,
         kube::{self, Change, Condition, Object},
         node::{Answer, ApiServer, BlockedProcess, Daemon, Fill, Pressure, Process, Reading, Reference, Step, Table},
@@ -75,7 +75,7 @@ impl Run {
 const REFUSED: &str = "connection refused";
 
 fn refused() -> Answer {
-    Answer::Refused(REFUSED.to_owned())
+    Answer::Refused(Reason::quote(REFUSED))
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn a_daemon_that_was_asked_to_stop_may_be_started_again_or_go_with_its_host() {
 #[test]
 fn a_kubelet_that_denies_the_agent_is_alive() {
     let mut run = Run::new();
-    run.process(0, Daemon::Kubelet, 70).answer(10, Daemon::Kubelet, Answer::Denied("status 401".to_owned()));
+    run.process(0, Daemon::Kubelet, 70).answer(10, Daemon::Kubelet, Answer::Denied(Reason::quote("status 401")));
     run.pass(100_000);
     assert_eq!(run.revisions(), []);
     run.answer(100_000, Daemon::Kubelet, Answer::Timeout).pass(101_000);
@@ -222,7 +222,7 @@ fn a_stopped_process_is_hung_for_certain_and_a_silent_one_likely() {
 #[test]
 fn who_never_answered_is_not_accused() {
     let mut run = Run::new();
-    for answer in [refused(), Answer::Timeout, Answer::Unwell("status 401".to_owned())] {
+    for answer in [refused(), Answer::Timeout, Answer::Unwell(Reason::quote("status 401"))] {
         run.answer(1000, Daemon::Kubelet, answer).pass(600_000);
     }
     run.process(700_000, Daemon::Runtime, 0).pass(800_000);
@@ -250,7 +250,7 @@ fn a_node_short_of_memory_is_not_two_hung_daemons() {
 fn a_socket_that_is_gone_under_a_running_process_is_no_dead_runtime() {
     let mut run = Run::new();
     run.process(0, Daemon::Runtime, 70).answer(10, Daemon::Runtime, Answer::Ok);
-    run.answer(5000, Daemon::Runtime, Answer::Refused("no such file".to_owned())).pass(9000);
+    run.answer(5000, Daemon::Runtime, Answer::Refused(Reason::quote("no such file"))).pass(9000);
     assert_eq!(run.revisions(), [(Cause::RuntimeHung, Confidence::Certain, false)]);
     assert!(run.reported[0].explanation.contains("no such file"), "{}", run.reported[0].explanation);
 }

@@ -4,7 +4,7 @@ use std::{error::Error, fmt::Display, io, path::PathBuf, pin::pin, time::Duratio
 
 use coroner_diagnosis::{
     messages::{Message, health},
-    observation::node::Answer,
+    observation::{Reason, node::Answer},
     text,
 };
 use coroner_runtime::error::chain;
@@ -58,9 +58,15 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// The failure with its causes, in one line, fit to be shown: some of it are the kubelet's own words.
-    pub(super) fn reason(&self) -> String {
-        text::clean(&chain(self), REASON_MAX)
+    /// The failure with its causes, for people in each language.
+    pub(super) fn reason(&self) -> Reason {
+        match self {
+            Self::Timeout => health::health_silent(DEADLINE).into(),
+            Self::Client(error) => Reason::quote(text::clean(&chain(error), REASON_MAX)),
+            Self::Status(status) => health::health_status(status.to_string()).into(),
+            Self::Body(error) => health::health_answer_unreadable(error.to_string()).into(),
+            Self::Json(error) => health::health_answer_unexpected(error.to_string()).into(),
+        }
     }
 
     /// The failure of this endpoint, for people in each language.
@@ -138,11 +144,9 @@ impl Client {
         };
         match answer {
             // It has the API server review the token, and waits for that.
-            Err(Failure::Timeout) if answers => Ok(Answer::Unwell(format!(
-                "no answer within {DEADLINE:?} to this agent's token, and one without: the API server reviews it slowly"
-            ))),
+            Err(Failure::Timeout) if answers => Ok(Answer::Unwell(health::health_kubelet_token_slow(DEADLINE).into())),
             Ok(body) if body.trim_ascii() == b"ok" => Ok(Answer::Ok),
-            Ok(body) => Ok(Answer::Unwell(text::clean(&String::from_utf8_lossy(&body), REASON_MAX))),
+            Ok(body) => Ok(Answer::Unwell(Reason::quote(text::clean(&String::from_utf8_lossy(&body), REASON_MAX)))),
             Err(Failure::Timeout) => Ok(Answer::Timeout),
             Err(failure) => match failure.certificate_error() {
                 Some(why) => Err(why),
