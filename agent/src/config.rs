@@ -101,7 +101,7 @@ struct NodeFlags {
     node_name: Option<String>,
 
     /// The uid of the cluster: that of its namespace kube-system
-    #[arg(long, env = "CORONER_CLUSTER_UID", value_name = "UID", default_value = "")]
+    #[arg(long, env = "CORONER_CLUSTER_UID", value_name = "UID", default_value = "", hide_default_value = true)]
     cluster_uid: String,
 
     /// The directory below which the node's proc, sys, dev, etc, run and var/log are mounted

@@ -105,10 +105,10 @@ pub(crate) const DEMO_VICTIM: &str = "demo-victim";
 pub(crate) struct WhyArgs {
     /// A pod, KIND/NAME as kubectl writes it (pod, deploy, rs, sts, ds, job, cronjob, node, svc, ing), or the beginning
     /// of a diagnosis' uid
-    #[arg(value_name = "[NAMESPACE/][KIND/]NAME")]
+    #[arg(value_name = "[NAMESPACE/][KIND/]NAME", display_order = 0)]
     pub(crate) subject: String,
-    /// The name, if the kind stands before it as a word of its own: pod web-1
-    #[arg(value_name = "NAME")]
+    /// The name, if its kind is the word before, as in: coroner why pod web-1
+    #[arg(value_name = "NAME", display_order = 1)]
     pub(crate) name: Option<String>,
     /// Its namespace [default: any, if the name is unambiguous]
     #[arg(short, long)]

@@ -4,7 +4,6 @@ mod files;
 mod peer;
 mod reason;
 
-use self::peer::Peer;
 pub(crate) use self::reason::chain;
 
 use std::{error::Error as _, net::IpAddr, path::PathBuf, time::Duration};
@@ -44,11 +43,10 @@ pub(crate) async fn connect(args: &AggregatorArgs) -> Result<Client, Failure> {
     let channel = match endpoint(args)?.connect().await {
         Ok(channel) => channel,
         Err(error) => {
-            let reason = reason::of_handshake(args, &error);
-            return Err(Failure::unavailable(match (reason, Peer::at(&args.url).await) {
-                (Some(_), Peer::Http) => notes::no_connection(&args.url, notes::reason_http()),
-                (Some(reason), _) => notes::no_connection(&args.url, reason),
-                (None, _) => notes::no_aggregator(&args.url, reason::of_absence(&error)),
+            return Err(Failure::unavailable(match reason::of_handshake(args, &error) {
+                Some(_) if peer::is_http(&args.url).await => notes::no_connection(&args.url, notes::reason_http()),
+                Some(reason) => notes::no_connection(&args.url, reason),
+                None => notes::no_aggregator(&args.url, reason::of_absence(&error)),
             }));
         }
     };

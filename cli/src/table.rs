@@ -164,7 +164,7 @@ mod tests {
     fn what_is_hidden_or_cut_is_noted_once() {
         let note = |table: &mut Table, width| table.fit(&testing::out(width)).map(|note| testing::out(80).text(&note));
         let mut wide = table();
-        assert_eq!(note(&mut wide, 93), None);
+        assert_eq!(note(&mut wide, 94), None);
         assert_eq!(note(&mut wide, 90).as_deref(), Some("Cut for lack of space: SUMMARY. -o wide shows it in full."));
         assert_eq!(note(&mut wide, 90), None);
         let hidden = note(&mut wide, 75);

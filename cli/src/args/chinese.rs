@@ -134,8 +134,11 @@ pub(crate) fn error(error: &clap::Error) -> Option<String> {
     }?;
     let suggested = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue];
     let suggested = suggested.into_iter().find_map(of).and_then(|other| text("error_similar", &[("other", other)]));
-    let valid = of(ContextKind::ValidValue).and_then(|values| text("error_valid", &[("values", values)]));
+    let valid = of(ContextKind::ValidValue).filter(|values| !values.is_empty());
+    let valid = valid.and_then(|values| text("error_valid", &[("values", values)]));
+    let is_value = matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation);
     let forms = match argument() {
+        _ if !is_value => None,
         of if of.starts_with("--since") || of.starts_with("--until") => text("error_moment", &[]),
         of if of.contains("cause") || of.contains("CAUSE") => text("error_cause", &[]),
         of if of.contains("<DURATION>") => text("error_duration", &[]),

@@ -13,61 +13,51 @@ use tonic::transport::Uri;
 const DEADLINE: Duration = Duration::from_secs(2);
 /// What HTTP/1.1 answers, and HTTP/2 and TLS refuse.
 const QUESTION: &[u8] = b"GET / HTTP/1.1\r\nHost: aggregator\r\nConnection: close\r\n\r\n";
+/// How every answer of HTTP/1.1 begins.
+const ANSWER: &[u8] = b"HTTP/1.";
 
-/// The protocol that a peer uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Peer {
-    /// HTTP/1.1: the aggregator's page, or a port for health and metrics.
-    Http,
-    /// TLS.
-    Tls,
-    /// Neither, as HTTP/2 without TLS; or it did not answer.
-    Other,
+/// Whether a server of HTTP/1.1 without TLS listens at this URL: a page, or a port for health and metrics.
+pub(super) async fn is_http(url: &str) -> bool {
+    timeout(DEADLINE, ask(url)).await.ok().flatten().unwrap_or(false)
 }
 
-impl Peer {
-    /// Asks what listens at this URL.
-    pub(super) async fn at(url: &str) -> Self {
-        timeout(DEADLINE, ask(url)).await.ok().flatten().unwrap_or(Self::Other)
-    }
-
-    fn of(answer: &[u8]) -> Self {
-        match answer {
-            // An alert (21) of any version of TLS (3.x).
-            [21, 3, ..] => Self::Tls,
-            answer if answer.starts_with(b"HTTP/1.") => Self::Http,
-            _ => Self::Other,
-        }
-    }
-}
-
-async fn ask(url: &str) -> Option<Peer> {
+async fn ask(url: &str) -> Option<bool> {
     let uri: Uri = url.parse().ok()?;
     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
     let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
     let mut stream = TcpStream::connect((host, port)).await.ok()?;
     stream.write_all(QUESTION).await.ok()?;
-    let mut answer = [0; 7];
-    let mut read = 0;
-    while let Some(rest) = answer.get_mut(read..).filter(|rest| !rest.is_empty()) {
-        match stream.read(rest).await {
-            Ok(0) | Err(_) => break,
-            Ok(more) => read += more,
-        }
-    }
-    Some(Peer::of(answer.get(..read)?))
+    let mut answer = [0; ANSWER.len()];
+    stream.read_exact(&mut answer).await.ok()?;
+    Some(answer == ANSWER)
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpListener;
+
     use super::*;
 
-    #[test]
-    fn a_peer_is_known_by_the_beginning_of_its_answer() {
-        assert_eq!(Peer::of(b"HTTP/1.1"), Peer::Http);
-        assert_eq!(Peer::of(&[21, 3, 3, 0, 2, 2, 70]), Peer::Tls);
-        // The settings of HTTP/2.
-        assert_eq!(Peer::of(&[0, 0, 24, 4, 0, 0, 0]), Peer::Other);
-        assert_eq!(Peer::of(b""), Peer::Other);
+    /// Whether a server that answers this is one of HTTP.
+    async fn answers(answer: &'static [u8]) -> bool {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut question = [0; QUESTION.len()];
+            stream.read_exact(&mut question).await.unwrap();
+            stream.write_all(answer).await.unwrap();
+        };
+        tokio::join!(is_http(&url), serve).0
+    }
+
+    #[tokio::test]
+    async fn a_server_is_known_by_the_beginning_of_its_answer() {
+        assert!(answers(b"HTTP/1.1 404 Not Found\r\n\r\n").await);
+        // An alert of TLS, and the settings of HTTP/2.
+        assert!(!answers(&[21, 3, 3, 0, 2, 2, 70]).await);
+        assert!(!answers(&[0, 0, 24, 4, 0, 0, 0]).await);
+        assert!(!answers(b"").await);
+        assert!(!is_http("unix:///run/coroner.sock").await);
     }
 }

@@ -55,6 +55,7 @@ coroner_diagnosis::messages! {
     demo_latency(latency: Identifier);
     demo_all_explained();
     demo_not_explained(pods: Identifiers, sources: Quote);
+    demo_no_source();
     demo_nothing();
     scene_oom_main();
     scene_oom_child();

@@ -24,6 +24,8 @@ crate::messages! { pub;
     health_containers_beyond(capacity: Count);
     health_containers_beyond_count(count: Count, capacity: Count);
     health_containers_uninspected(count: Count);
+    health_no_cluster();
+    health_no_kubeconfig(path: Identifier, error: Quote);
     health_no_client(error: Quote);
     health_watch_refused(resource: Identifier, error: Quote);
     health_watch_unknown(resource: Identifier);

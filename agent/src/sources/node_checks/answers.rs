@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use super::{fact, record_answer, was_observed};
+use super::{fact, record_answer};
 use crate::{
     report::NodeState,
     sources::{
@@ -95,11 +95,11 @@ async fn ask_runtime(socket: Socket, results: Results) -> Infallible {
     if socket == Socket::Off {
         return pending().await;
     }
-    let mut last = None;
+    let (mut last, mut was_there) = (None, false);
     loop {
         let asked = Instant::now();
         let answer = timeout(DEADLINE, version(&socket)).await;
-        let is_absent = matches!(answer, Ok(Err(RuntimeError::NoSocket(_))));
+        was_there |= !matches!(answer, Ok(Err(RuntimeError::NoSocket(_))));
         let answer = match answer {
             Ok(Ok(())) => Some(Answer::Ok),
             Err(_) | Ok(Err(RuntimeError::Deadline { .. })) => Some(Answer::Timeout),
@@ -113,7 +113,7 @@ async fn ask_runtime(socket: Socket, results: Results) -> Infallible {
             Ok(Err(error)) => Some(Answer::Unwell(error.reason())),
         };
         if let Some(answer) = answer {
-            results.answered(Daemon::Runtime, answer, is_absent, asked, &mut last).await;
+            results.answered(Daemon::Runtime, answer, !was_there, asked, &mut last).await;
         }
         results.wait(asked).await;
     }
@@ -129,7 +129,7 @@ async fn version(socket: &Socket) -> Result<(), RuntimeError> {
 
 impl Results {
     /// Reports an answer that is another than before, and that all is well also after a process has changed. The report
-    /// of the node leaves out a daemon that is absent, if nothing was ever observed of it.
+    /// of the node leaves out a daemon that is absent: a node may be without one.
     async fn answered(
         &self,
         daemon: Daemon,
@@ -142,7 +142,7 @@ impl Results {
             return;
         }
         self.state.change(|report| {
-            if !is_absent || was_observed(report, daemon) {
+            if !is_absent {
                 record_answer(report, daemon, &answer);
             }
         });

@@ -86,11 +86,6 @@ fn record_process(report: &mut NodeReport, daemon: Daemon, process: Option<Proce
     }
 }
 
-/// Whether anything of this daemon was ever observed.
-fn was_observed(report: &mut NodeReport, daemon: Daemon) -> bool {
-    part(report, daemon).state() != DaemonState::Unspecified
-}
-
 /// Takes the last lines of a process that ended into the report, where they are known.
 fn record_lines(report: &mut NodeReport, daemon: Daemon, lines: &[String]) {
     if !lines.is_empty() {
@@ -128,9 +123,9 @@ mod tests {
     fn a_daemon_that_was_never_there_is_not_observed_and_one_that_has_gone_is_down() {
         let mut report = NodeReport::default();
         record_process(&mut report, Daemon::Runtime, None, None);
-        assert!(!was_observed(&mut report, Daemon::Runtime));
+        assert_eq!(part(&mut report, Daemon::Runtime).state(), DaemonState::Unspecified);
         record_process(&mut report, Daemon::Runtime, Some(Process { pid: 7, stopped: false }), None);
-        assert!(was_observed(&mut report, Daemon::Runtime));
+        assert_eq!(part(&mut report, Daemon::Runtime).state(), DaemonState::Running);
         record_process(&mut report, Daemon::Runtime, None, None);
         assert_eq!(part(&mut report, Daemon::Runtime).state(), DaemonState::Down);
     }

@@ -23,7 +23,7 @@ reason_client_certificate_refused = it does not accept the certificate of --tls-
 reason_no_tls = it does not use TLS on this port; use http://, or the port that uses TLS
 reason_http = an HTTP server answers there, such as the aggregator's page or a health port; give --aggregator the port of its --listen, by default 7070
 reason_no_service = a server answers there, such as a health port, but it is not the aggregator; give --aggregator the port of its --listen, by default 7070
-reason_closed_plain = it closed the connection; if it uses TLS: https:// and --tls-ca FILE
+reason_closed_plain = it closed the connection; if it uses TLS: https:// and --tls-ca FILE; if it is not the aggregator: the port of its --listen, by default 7070
 reason_closed_tls = it closed the connection; if it requires a client certificate: --tls-cert FILE and --tls-key FILE
 reason_closed_with_certificate = it closed the connection; the certificate of --tls-cert must be signed by the CA that it trusts for clients, and not be revoked
 
@@ -84,6 +84,7 @@ demo_no_verdict = no diagnosis within { $seconds } s
 demo_latency = Arrived { $latency } after the death.
 demo_all_explained = All five deaths were explained.
 demo_not_explained = Not explained: { $pods }. Sources that do not see everything here: { $sources }.
+demo_no_source = none
 demo_nothing = no diagnosis
 scene_oom_main = the main process of the container uses more memory than its limit of 32 MiB
 scene_oom_child = a child process uses more memory than the limit; the main process keeps running

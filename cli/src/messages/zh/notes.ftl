@@ -23,7 +23,7 @@ reason_client_certificate_refused = 聚合器不接受 --tls-cert 指定的证�
 reason_no_tls = 该端口未使用 TLS；请使用 http://，或改用启用 TLS 的端口
 reason_http = 该地址是 HTTP 服务（例如聚合器的页面或健康检查端口）；--aggregator 应使用聚合器 --listen 的端口，默认为 7070
 reason_no_service = 该地址有服务（例如健康检查端口），但不是聚合器；--aggregator 应使用聚合器 --listen 的端口，默认为 7070
-reason_closed_plain = 连接被对方关闭；如果聚合器启用了 TLS，请使用 https:// 和 --tls-ca 文件
+reason_closed_plain = 连接被对方关闭；如果聚合器启用了 TLS，请使用 https:// 和 --tls-ca FILE；如果对方不是聚合器，请改用聚合器 --listen 的端口，默认为 7070
 reason_closed_tls = 连接被对方关闭；如果聚合器要求客户端证书，请使用 --tls-cert FILE 和 --tls-key FILE
 reason_closed_with_certificate = 连接被对方关闭；--tls-cert 指定的证书须由聚合器信任的客户端 CA 签发，且未被吊销
 
@@ -78,6 +78,7 @@ demo_no_verdict = { $seconds } 秒内没有诊断结果
 demo_latency = 在容器终止 { $latency } 后送达。
 demo_all_explained = 五次终止均已得到解释。
 demo_not_explained = 未能解释：{ $pods }。在本机上无法完整观测的来源：{ $sources }。
+demo_no_source = 无
 demo_nothing = 没有诊断结果
 scene_oom_main = 容器主进程的内存用量超过 32 MiB 的限制
 scene_oom_child = 子进程的内存用量超过限制，主进程继续运行

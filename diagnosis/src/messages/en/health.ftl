@@ -36,6 +36,8 @@ health_containers_uninspected =
 
 ## The API server
 
+health_no_cluster = the agent does not run in a cluster, and was given no --kubeconfig
+health_no_kubeconfig = the kubeconfig { $path } cannot be used: { $error }
 health_no_client = the API server cannot be used: { $error }
 health_watch_refused = not allowed to list and watch { $resource }: { $error }
 health_watch_unknown = the API server has no { $resource }

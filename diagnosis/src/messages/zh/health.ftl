@@ -32,6 +32,8 @@ health_containers_uninspected = 有 { $count } 个容器无法查询详情
 
 ## The API server
 
+health_no_cluster = agent 不在集群中运行，也没有设置 --kubeconfig
+health_no_kubeconfig = 无法使用 kubeconfig { $path }：{ $error }
 health_no_client = 无法使用 API 服务器：{ $error }
 health_watch_refused = 没有 list 和 watch { $resource } 的权限：{ $error }
 health_watch_unknown = API 服务器没有 { $resource }
