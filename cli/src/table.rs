@@ -89,7 +89,7 @@ impl Table {
         let is_news = hides || cuts && !std::mem::replace(&mut self.cut_noted, cuts);
         let names = self.names.iter().zip(&self.hidden).filter(|(_, hidden)| **hidden);
         let hidden: Vec<String> = names.map(|(name, _)| out.text(name)).collect();
-        let last = || out.text(self.names.last().unwrap_or(&Message::default()));
+        let last = || self.names.last().map_or_else(String::new, |name| out.text(name));
         is_news.then(|| match (hidden.is_empty(), cuts) {
             (true, _) => notes::column_cut(last()),
             (false, false) => notes::columns_hidden(hidden),

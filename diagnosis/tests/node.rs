@@ -2,6 +2,8 @@
 
 use coroner_diagnosis::{
     examiner::Examiner,
+    localized,
+    messages::{Language, health::health_no_socket},
     observation::{
         Fact, Observation, Reason,
         kernel_log::Record,
@@ -252,13 +254,24 @@ fn a_socket_that_is_gone_under_a_running_process_is_no_dead_runtime() {
     run.process(0, Daemon::Runtime, 70).answer(10, Daemon::Runtime, Answer::Ok);
     run.answer(5000, Daemon::Runtime, Answer::Refused(Reason::quote("no such file"))).pass(9000);
     assert_eq!(run.revisions(), [(Cause::RuntimeHung, Confidence::Certain, false)]);
-    assert!(run.reported[0].explanation.contains("no such file"), "{}", run.reported[0].explanation);
+    assert!(run.reported[0].explanation.contains("“no such file”"), "{}", run.reported[0].explanation);
+}
+
+#[test]
+fn what_a_daemon_answered_is_in_the_language_of_the_reader_and_quoted_only_if_others_wrote_it() {
+    let mut run = Run::new();
+    run.process(0, Daemon::Runtime, 70).answer(10, Daemon::Runtime, Answer::Ok);
+    run.answer(5000, Daemon::Runtime, Answer::Refused(health_no_socket("CRI").into())).pass(9000);
+    let diagnosis = &run.reported[0];
+    assert!(diagnosis.explanation.contains("reached: this node has no CRI socket."), "{}", diagnosis.explanation);
+    let chinese = localized::explanation(diagnosis, Language::Chinese);
+    assert!(chinese.contains("无法连接其接口：该节点没有 CRI 的套接字。"), "{chinese}");
 }
 
 #[test]
 fn the_way_to_the_api_server_names_its_broken_step_and_ends_with_it() {
     let reached = |failed: Option<(Step, &str)>| {
-        let failed = failed.map(|(step, error)| (step, error.to_owned()));
+        let failed = failed.map(|(step, error)| (step, Reason::quote(error)));
         Reading::ApiServer(ApiServer { address: "10.0.0.1:443".to_owned(), failed })
     };
     let mut run = Run::new();
@@ -365,7 +378,7 @@ fn reading() -> impl Strategy<Value = Reading> {
         Just(Answer::Ok),
         Just(Answer::Timeout),
         Just(refused()),
-        "[a-z\\[\\]-]{0,20}".prop_map(Answer::Unwell)
+        "[a-z\\[\\]-]{0,20}".prop_map(|text| Answer::Unwell(Reason::quote(text)))
     ];
     let process = (1..5, any::<bool>()).prop_map(|(pid, stopped)| Process { pid, stopped });
     prop_oneof![

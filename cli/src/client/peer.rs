@@ -23,7 +23,7 @@ pub(super) async fn is_http(url: &str) -> bool {
 
 async fn ask(url: &str) -> Option<bool> {
     let uri: Uri = url.parse().ok()?;
-    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+    let port = uri.port_u16().unwrap_or_else(|| if uri.scheme_str() == Some("https") { 443 } else { 80 });
     let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
     let mut stream = TcpStream::connect((host, port)).await.ok()?;
     stream.write_all(QUESTION).await.ok()?;
