@@ -43,6 +43,7 @@ crate::messages! { pub;
     health_kubelet_token_slow(limit: Duration);
     health_silent(limit: Duration);
     health_status(status: Identifier);
+    health_status_body(status: Identifier, body: Quote);
     health_answer_unreadable(error: Quote);
     health_answer_unexpected(error: Quote);
     health_endpoint_failed(path: Identifier, error: Quote);

@@ -50,7 +50,7 @@ pub(super) enum Failure {
     #[error("{0}")]
     Client(#[from] kube::Error),
     #[error("status {0}")]
-    Status(StatusCode),
+    Status(StatusCode, String),
     #[error("the answer cannot be read: {0}")]
     Body(Box<dyn Error + Send + Sync>),
     #[error("the answer is not what it should be: {0}")]
@@ -63,7 +63,11 @@ impl Failure {
         match self {
             Self::Timeout => health::health_silent(DEADLINE).into(),
             Self::Client(error) => Reason::quote(text::clean(&chain(error), REASON_MAX)),
-            Self::Status(status) => health::health_status(status.to_string()).into(),
+            // The checks that failed are in the body.
+            Self::Status(status, body) if status.is_server_error() && !body.is_empty() => {
+                health::health_status_body(status.to_string(), body).into()
+            }
+            Self::Status(status, _) => health::health_status(status.to_string()).into(),
             Self::Body(error) => health::health_answer_unreadable(error.to_string()).into(),
             Self::Json(error) => health::health_answer_unexpected(error.to_string()).into(),
         }
@@ -74,7 +78,7 @@ impl Failure {
         match self {
             Self::Timeout => health::health_endpoint_silent(path, DEADLINE),
             Self::Client(error) => health::health_endpoint_failed(path, chain(error)),
-            Self::Status(status) => health::health_endpoint_status(path, status.to_string()),
+            Self::Status(status, _) => health::health_endpoint_status(path, status.to_string()),
             Self::Body(error) => health::health_endpoint_unreadable(path, error.to_string()),
             Self::Json(error) => health::health_endpoint_unexpected(path, error.to_string()),
         }
@@ -153,7 +157,7 @@ impl Client {
                 None if matches!(failure, Failure::Client(kube::Error::HyperError(_) | kube::Error::Service(_))) => {
                     Ok(Answer::Refused(failure.reason()))
                 }
-                None if matches!(failure, Failure::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)) => {
+                None if matches!(failure, Failure::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _)) => {
                     Ok(Answer::Denied(failure.reason()))
                 }
                 None => Ok(Answer::Unwell(failure.reason())),
@@ -184,7 +188,10 @@ impl Client {
             while let Some(frame) = body.frame().await {
                 bytes.extend(frame.map_err(Failure::Body)?.into_data().unwrap_or_default());
             }
-            if status.is_success() { Ok(bytes) } else { Err(Failure::Status(status)) }
+            if status.is_success() {
+                return Ok(bytes);
+            }
+            Err(Failure::Status(status, text::clean(String::from_utf8_lossy(&bytes).trim(), REASON_MAX)))
         };
         timeout(DEADLINE, asked).await.map_err(|_| Failure::Timeout)?
     }

@@ -62,6 +62,7 @@ health_kubelet_partly = it is well, but { $failures }
 health_kubelet_token_slow = no answer within { $limit } to a request with the agent's token, but an answer to one without: the API server reviews the token slowly
 health_silent = no answer within { $limit }
 health_status = HTTP status { $status }
+health_status_body = HTTP status { $status }: { $body }
 health_answer_unreadable = the answer cannot be read: { $error }
 health_answer_unexpected = the answer is not what it should be: { $error }
 health_endpoint_failed = { $path }: { $error }

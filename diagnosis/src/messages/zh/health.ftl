@@ -54,6 +54,7 @@ health_kubelet_partly = 它运行正常，但以下接口不可用：{ $failures
 health_kubelet_token_slow = 使用 agent 的令牌时，在 { $limit }内没有应答，不使用令牌时则有应答：API 服务器审核该令牌较慢
 health_silent = 在 { $limit }内没有应答
 health_status = HTTP 状态码 { $status }
+health_status_body = HTTP 状态码 { $status }：{ $body }
 health_answer_unreadable = 无法读取应答：{ $error }
 health_answer_unexpected = 应答的内容不符合预期：{ $error }
 health_endpoint_failed = { $path }：{ $error }
