@@ -13,7 +13,7 @@ ENV RUSTUP_TOOLCHAIN=1.95.0
 RUN apt-get update && apt-get install -y --no-install-recommends protobuf-compiler && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-# The commit, as `coroner --version` shows it: --build-arg REVISION=$(git rev-parse --short=12 HEAD)
+# The commit, as --version of the programs shows it: --build-arg REVISION=$(git rev-parse --short=12 HEAD)
 ARG REVISION=
 ENV CORONER_REVISION=$REVISION
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \

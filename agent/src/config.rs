@@ -10,7 +10,7 @@ use std::{
 
 use clap::Parser;
 use coroner_diagnosis::recording::Scope;
-use coroner_runtime::logging;
+use coroner_runtime::{logging, version::version};
 use thiserror::Error;
 use tonic::transport::Uri;
 
@@ -36,61 +36,62 @@ const CRI_SOCKETS: [&str; 6] = [
     "run/cri-dockerd.sock",
 ];
 
-/// Docker's socket below the node's root: what /var/run/docker.sock is.
+/// Docker's socket below the node's root. /var/run, where clients look for it, is a link to /run on the node, and may
+/// not be mounted into the agent's container.
 const DOCKER_SOCKET: &str = "run/docker.sock";
 
 /// Docker's directory of containers below the node's root.
 const DOCKER_LOGS: &str = "var/lib/docker/containers";
 
-/// Coroner's agent: observes one node and reports to the aggregator why containers and pods ended on it.
+/// Observes one node, and reports to the aggregator why its containers and pods ended
 #[derive(Debug, Parser)]
-#[command(name = "coroner-agent", version)]
+#[command(name = "coroner-agent", version = version())]
 struct Flags {
     #[command(flatten)]
     node: NodeFlags,
 
-    /// The aggregator: https://HOST:PORT, http://HOST:PORT or unix:///PATH
+    /// The address of the aggregator: https://HOST:PORT, http://HOST:PORT or unix:///PATH
     #[arg(long, env = "CORONER_AGGREGATOR", value_name = "URL")]
     aggregator: String,
 
-    /// Certificate authority of the aggregator, PEM
+    /// The CA certificates that sign the aggregator's certificate (PEM); required for https://
     #[arg(long, env = "CORONER_TLS_CA", value_name = "FILE")]
     tls_ca: Option<PathBuf>,
 
-    /// The agent's own certificate, PEM
+    /// The agent's client certificate (PEM)
     #[arg(long, env = "CORONER_TLS_CERT", value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
 
-    /// The key of the agent's own certificate, PEM
+    /// The private key of the client certificate (PEM)
     #[arg(long, env = "CORONER_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
 
-    /// A token that authenticates this agent, as the kubelet projects it; read for each push
+    /// A file with a bearer token, as the kubelet projects it; read for each push
     #[arg(long, env = "CORONER_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
 
-    /// Allow http:// to another machine: every host on the path can read and forge
+    /// Allow http:// to another machine, where records can be read and changed on their way
     #[arg(long, env = "CORONER_INSECURE")]
     insecure: bool,
 
-    /// Keeps what the aggregator has not yet made durable
+    /// The outbox: the file that keeps records until the aggregator has stored them
     #[arg(long, env = "CORONER_OUTBOX", value_name = "FILE", default_value = "/var/lib/coroner/outbox.db")]
     outbox: PathBuf,
 
-    /// How large the outbox may grow
+    /// The maximum size of the outbox
     #[arg(long, env = "CORONER_OUTBOX_MAX_BYTES", value_name = "BYTES", default_value_t = 64 << 20,
           value_parser = clap::value_parser!(u64).range(OUTBOX_MIN_BYTES..))]
     outbox_max_bytes: u64,
 
-    /// Serve grpc.health.v1 (liveness and readiness) and GET /metrics there, in plain text
-    #[arg(long, env = "CORONER_HEALTH_LISTEN", value_name = "ADDR")]
+    /// The address for health probes (grpc.health.v1, services `liveness` and `readiness`) and GET /metrics; no TLS
+    #[arg(long, env = "CORONER_HEALTH_LISTEN", value_name = "IP:PORT")]
     health_listen: Option<SocketAddr>,
 
-    /// The address of the agent's own pod, at which peers may probe its health [default: none]
-    #[arg(long, env = "POD_IP", value_name = "ADDR")]
+    /// The address of the agent's pod, at which other agents probe its health port [default: none]
+    #[arg(long, env = "POD_IP", value_name = "IP")]
     pod_ip: Option<IpAddr>,
 
-    /// How log lines look
+    /// The format of the log on stderr
     #[arg(long, env = "CORONER_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     log_format: logging::Format,
 }
@@ -98,35 +99,35 @@ struct Flags {
 /// How the node is observed.
 #[derive(Debug, clap::Args)]
 struct NodeFlags {
-    /// The node's Kubernetes name [default: the hostname]
-    #[arg(long, env = "NODE_NAME")]
+    /// The name of the Node object [default: the hostname]
+    #[arg(long, env = "NODE_NAME", value_name = "NAME")]
     node_name: Option<String>,
 
-    /// The cluster's uid: that of its namespace kube-system
-    #[arg(long, env = "CORONER_CLUSTER_UID", default_value = "")]
+    /// The uid of the cluster: that of its namespace kube-system
+    #[arg(long, env = "CORONER_CLUSTER_UID", value_name = "UID", default_value = "", hide_default_value = true)]
     cluster_uid: String,
 
-    /// Where the node's own file system is: its proc, sys, dev, etc, run and var are read
+    /// The directory below which the node's proc, sys, dev, etc, run and var/log are mounted
     #[arg(long, env = "CORONER_HOST_ROOT", value_name = "DIR", default_value = "/")]
     host_root: PathBuf,
 
-    /// Where the kubelet links the containers' logs [default: var/log/containers of the node]
+    /// The directory in which the kubelet links the logs of containers [default: var/log/containers of the node]
     #[arg(long, env = "CORONER_CONTAINER_LOGS", value_name = "DIR")]
     container_logs: Option<PathBuf>,
 
-    /// The runtime's CRI socket, unix:///PATH or none [default: the first known one that exists]
+    /// The CRI socket of the container runtime: unix:///PATH or none [default: the first known one that exists]
     #[arg(long, env = "CORONER_CRI_ENDPOINT", value_name = "ENDPOINT", value_parser = parse_socket)]
     cri_endpoint: Option<Socket>,
 
-    /// containerd's own socket, unix:///PATH or none [default: the CRI socket]
+    /// The socket of containerd: unix:///PATH or none [default: the CRI socket]
     #[arg(long, env = "CORONER_CONTAINERD_ENDPOINT", value_name = "ENDPOINT", value_parser = parse_socket)]
     containerd_endpoint: Option<Socket>,
 
-    /// The containerd namespace in which the CRI keeps its containers
+    /// The namespace of containerd in which the CRI keeps its containers
     #[arg(long, env = "CORONER_CONTAINERD_NAMESPACE", value_name = "NAME", default_value = "k8s.io")]
     containerd_namespace: String,
 
-    /// Docker's socket, unix:///PATH or none [default: /var/run/docker.sock of the node, if it is there]
+    /// The socket of Docker: unix:///PATH or none [default: /run/docker.sock of the node, if it exists]
     #[arg(long, env = "CORONER_DOCKER_ENDPOINT", value_name = "ENDPOINT", value_parser = parse_socket)]
     docker_endpoint: Option<Socket>,
 
@@ -134,34 +135,34 @@ struct NodeFlags {
     #[arg(long, env = "CORONER_DOCKER_LOGS", value_name = "DIR")]
     docker_logs: Option<PathBuf>,
 
-    /// Lines of a failed container's log that are reported, without what looks like a secret. 0 reports none
+    /// How many of the last log lines of a failed container are reported, with secrets removed; 0 for none
     #[arg(long, env = "CORONER_LOG_LINES", value_name = "LINES", default_value_t = logs::LINES)]
     log_lines: usize,
 
-    /// Reach the API server by this file [default: as in a pod, by its ServiceAccount]
+    /// The kubeconfig to reach the API server with [default: the ServiceAccount of the pod]
     #[arg(long, env = "CORONER_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
 
-    /// The kubelet: https://HOST:10250 or none [default: https://NODE_IP:10250]
+    /// The address of the kubelet: https://HOST:10250 or none [default: https://NODE_IP:10250]
     #[arg(long, env = "CORONER_KUBELET_URL", value_name = "URL")]
     kubelet_url: Option<String>,
 
-    /// The node's address, by which the kubelet is reached
-    #[arg(long, env = "NODE_IP", value_name = "ADDR")]
+    /// The address of the node, at which the kubelet is reached
+    #[arg(long, env = "NODE_IP", value_name = "IP")]
     node_ip: Option<IpAddr>,
 
-    /// Certificate authority of the kubelet, PEM [default: the cluster's]
+    /// The CA certificates that sign the kubelet's certificate (PEM) [default: those of the cluster]
     #[arg(long, env = "CORONER_KUBELET_CA", value_name = "FILE")]
     kubelet_ca: Option<PathBuf>,
 
-    /// Do not check the kubelet's certificate, which is self-signed on many nodes
+    /// Do not verify the kubelet's certificate, which is self-signed on many nodes
     #[arg(long, env = "CORONER_KUBELET_INSECURE_TLS")]
     kubelet_insecure_tls: bool,
 }
 
 /// Writes what the sources of one node observe to stdout, for `coroner record`
 #[derive(Debug, Parser)]
-#[command(name = "coroner-agent record", version)]
+#[command(name = "coroner-agent record", version = version())]
 struct RecordFlags {
     #[command(flatten)]
     node: NodeFlags,

@@ -219,6 +219,7 @@ fn decode(mut bytes: &[u8]) -> BTreeMap<String, Diagnosis> {
 
 #[cfg(test)]
 mod tests {
+    use coroner_diagnosis::observation::Reason;
     use coroner_proto::v1::{Node, Subject};
     use coroner_runtime::metrics::Metrics;
 
@@ -276,7 +277,7 @@ mod tests {
 
         let (mut third, mut writer) = OpenStates::read(&outbox, "b2");
         assert_eq!(third.earlier().map(|of| of.uid.as_str()).collect::<Vec<_>>(), ["fault", "hung"]);
-        third.observe(&answered(Daemon::Runtime, Answer::Denied(String::new())));
+        third.observe(&answered(Daemon::Runtime, Answer::Denied(Reason::quote(""))));
         assert_eq!(third.over(&board).len(), 2, "another boot, and a runtime that answers");
         writer.write().await;
         assert_eq!(OpenStates::read(&outbox, "b2").0.earlier().count(), 0);
@@ -297,7 +298,9 @@ mod tests {
             next.observe(&Fact::Node(Reading::Process(daemon, Some(Process { pid: 7, stopped: false }))));
             assert_eq!(next.over(&board), [], "it has a process, and was not asked yet");
         }
-        for answer in [Answer::Timeout, Answer::Refused(String::new()), Answer::Unwell("[-]syncloop".to_owned())] {
+        for answer in
+            [Answer::Timeout, Answer::Refused(Reason::quote("")), Answer::Unwell(Reason::quote("[-]syncloop"))]
+        {
             next.observe(&answered(Daemon::Kubelet, answer));
             assert_eq!(next.over(&board), []);
         }

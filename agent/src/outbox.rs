@@ -80,7 +80,7 @@ pub struct Sizes {
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// Another process has it.
-    #[error("another agent is using the outbox {0}")]
+    #[error("{}", messages::english(&in_use(_0)))]
     Locked(PathBuf),
     /// It is another program's database.
     #[error("{path} is not an outbox but another program's database (application id {application_id:#x})")]
@@ -100,6 +100,10 @@ pub enum OpenError {
     },
 }
 
+fn in_use(path: &Path) -> Message {
+    stores::outbox_in_use(path.display().to_string())
+}
+
 fn later(path: &Path, found: i32) -> Message {
     stores::outbox_is_later(path.display().to_string(), found, disk::VERSION)
 }
@@ -109,7 +113,8 @@ impl OpenError {
     pub fn message(&self) -> Option<Message> {
         match self {
             Self::Later { path, found } => Some(later(path, *found)),
-            Self::Locked(_) | Self::Foreign { .. } => None,
+            Self::Locked(path) => Some(in_use(path)),
+            Self::Foreign { .. } => None,
         }
     }
 }

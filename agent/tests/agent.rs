@@ -153,7 +153,7 @@ fn a_second_agent_on_the_same_outbox_fails_with_one_line() {
     let (code, log) = Agent::start(directory.path(), &["--log-format", "json"]).end();
     assert_eq!(code, Some(69), "{log}");
     let errors: Vec<_> = log.lines().filter(|line| line.contains("ERROR")).collect();
-    assert!(matches!(errors.as_slice(), [one] if one.contains("another agent is using the outbox")), "{log}");
+    assert!(matches!(errors.as_slice(), [one] if one.contains("is in use by another process")), "{log}");
 }
 
 #[test]

@@ -4,13 +4,13 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use coroner_runtime::logging;
+use coroner_runtime::{logging, version::version};
 
 use crate::{config::Config, ledger, program};
 
-/// Stores what the agents report, and serves it to readers.
+/// Stores the diagnoses that agents push, and serves them to readers
 #[derive(Clone, Debug, Parser)]
-#[command(name = "coroner-aggregator", version, args_conflicts_with_subcommands = true)]
+#[command(name = "coroner-aggregator", version = version(), args_conflicts_with_subcommands = true)]
 pub struct CommandLine {
     /// The subcommand; `None` to run the aggregator.
     #[command(subcommand)]
@@ -23,19 +23,19 @@ pub struct CommandLine {
 /// What to do with a ledger, and then end.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Copy the ledger as it is now, while the aggregator runs
+    /// Copy the ledger to a file; the aggregator may be running
     Backup {
         /// The aggregator's ledger
         #[arg(long, env = "CORONER_LEDGER", value_name = "PATH", default_value = "/var/lib/coroner/ledger.db")]
         ledger: PathBuf,
-        /// The file to make
+        /// The backup file to write
         #[arg(long, value_name = "PATH")]
         to: PathBuf,
-        /// Replace that file if it is there already
+        /// Overwrite an existing backup file
         #[arg(long)]
         force: bool,
     },
-    /// Put a copy of a backup into the ledger's place, while no aggregator runs; what is there is kept beside it
+    /// Replace the ledger by a backup; no aggregator may be running, and the previous ledger is kept beside it
     Restore {
         /// The backup
         #[arg(long, value_name = "PATH")]

@@ -11,43 +11,49 @@ use crate::{
     net::{Endpoint, TlsFiles},
 };
 
-/// Stores what the agents report, and serves it to readers.
+/// Stores the diagnoses that agents push, and serves them to readers
 #[derive(Clone, Debug, Parser)]
-#[command(name = "coroner-aggregator", version)]
+#[command(name = "coroner-aggregator")]
 pub struct Config {
-    /// Where to accept agents and clients: IP:PORT or unix:///PATH; may be given more than once
-    #[arg(long, env = "CORONER_LISTEN", value_delimiter = ',', default_value = "127.0.0.1:7070")]
+    /// The address for agents and clients (gRPC): IP:PORT or unix:///PATH; can be repeated
+    #[arg(
+        long,
+        env = "CORONER_LISTEN",
+        value_name = "ENDPOINT",
+        value_delimiter = ',',
+        default_value = "127.0.0.1:7070"
+    )]
     pub listen: Vec<Endpoint>,
-    /// The file that keeps everything; made where there is none
+    /// The ledger: the file that stores all records; created if it does not exist
     #[arg(long, env = "CORONER_LEDGER", value_name = "PATH", default_value = "/var/lib/coroner/ledger.db")]
     pub ledger: PathBuf,
-    /// Share the ledger with other aggregators: keep it in this stream of NATS JetStream, nats+tls://HOST:PORT/NAME, of
-    /// which an index lies beside --ledger; see docs/operating.md
+    /// Share the ledger with other aggregators in a stream of NATS JetStream, nats+tls://HOST:PORT/STREAM; --ledger is
+    /// then the local index of the stream; see docs/operating.md
     #[arg(long, env = "CORONER_JETSTREAM", value_name = "URL")]
     pub jetstream: Option<StreamTarget>,
-    /// Make and renew the certificate for TLS of the Service of this name, by an authority in the Secret
-    /// coroner-authority that the ConfigMap coroner-ca publishes, both in the namespace of the pod
+    /// Issue and renew the TLS certificate for the Service of this name. The CA is kept in the Secret coroner-authority
+    /// and published in the ConfigMap coroner-ca, both in the namespace of the pod
     #[arg(long, env = "CORONER_ISSUE_TLS", value_name = "SERVICE", group = "server_certificate")]
     pub issue_tls: Option<String>,
-    /// Where that certificate lies, with its key
+    /// The file for the issued certificate and its key
     #[arg(long, env = "CORONER_ISSUE_TLS_FILE", value_name = "PATH", default_value = "/run/coroner/tls.pem")]
     pub issue_tls_file: PathBuf,
-    /// Certificate chain for TLS, PEM
+    /// The TLS certificate chain (PEM)
     #[arg(long, env = "CORONER_TLS_CERT", value_name = "PATH", requires = "tls_key", group = "server_certificate")]
     pub tls_cert: Option<PathBuf>,
-    /// Private key of that certificate, PEM
+    /// The private key of that certificate (PEM)
     #[arg(long, env = "CORONER_TLS_KEY", value_name = "PATH", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
-    /// Know clients by certificates of this CA, PEM; where tokens are reviewed they may have one of these instead
+    /// The CA of client certificates (PEM); if tokens are accepted too, a client needs either a certificate or a token
     #[arg(long, env = "CORONER_TLS_CLIENT_CA", value_name = "PATH", requires = "server_certificate")]
     pub tls_client_ca: Option<PathBuf>,
-    /// What that CA has revoked, PEM
+    /// The revocation list of that CA (PEM)
     #[arg(long, env = "CORONER_TLS_CLIENT_CRL", value_name = "PATH", requires = "tls_client_ca")]
     pub tls_client_crl: Option<PathBuf>,
-    /// The audience that tokens must be for; where there is an API server, it reviews them
+    /// The audience that bearer tokens must have; the API server reviews them
     #[arg(long, env = "CORONER_TOKEN_AUDIENCE", value_name = "NAME", default_value = "coroner")]
     pub token_audience: String,
-    /// The user whose tokens are the agents': each may push for the node that its token is bound to
+    /// The user whose tokens agents use; each may push for the node that its token is bound to
     #[arg(
         long,
         env = "CORONER_AGENT_ACCOUNT",
@@ -55,46 +61,46 @@ pub struct Config {
         default_value = "system:serviceaccount:coroner:coroner-agent"
     )]
     pub agent_account: String,
-    /// Accept every client from other machines, without TLS or without credentials
+    /// Accept clients from other machines without TLS, or without credentials
     #[arg(long, env = "CORONER_INSECURE")]
     pub insecure: bool,
-    /// Days to keep a record
-    #[arg(long, env = "CORONER_RETAIN_DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    /// How long records are kept, in days
+    #[arg(long, env = "CORONER_RETAIN_DAYS", value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub retain_days: u32,
-    /// Bytes that the ledger may use on disk, as 1073741824 or 1GiB
-    #[arg(long, env = "CORONER_RETAIN_BYTES", default_value = "1GiB", value_parser = parse_bytes)]
+    /// The maximum size of the ledger on disk, for example 1073741824 or 1GiB
+    #[arg(long, env = "CORONER_RETAIN_BYTES", value_name = "SIZE", default_value = "1GiB", value_parser = parse_bytes)]
     pub retain_bytes: u64,
-    /// Where to answer grpc.health.v1, services `liveness` and `readiness`, and GET /metrics, in plain text
+    /// The address for health probes (grpc.health.v1, services `liveness` and `readiness`) and GET /metrics; no TLS
     #[arg(long, env = "CORONER_HEALTH_LISTEN", value_name = "IP:PORT")]
     pub health_listen: Option<SocketAddr>,
-    /// Where to serve the page for people: IP:PORT or unix:///PATH, over TLS as --listen; see docs/page.md
+    /// The address of the web page: IP:PORT or unix:///PATH, with the TLS of --listen; see docs/page.md
     #[arg(long, env = "CORONER_HTTP_LISTEN", value_name = "ENDPOINT")]
     pub http_listen: Option<Endpoint>,
     /// Do not serve grpc.reflection, which lists services and messages
     #[arg(long, env = "CORONER_NO_REFLECTION")]
     pub no_reflection: bool,
-    /// Reach the API server by this file [default: as in a pod, by its ServiceAccount]
+    /// The kubeconfig to reach the API server with [default: the ServiceAccount of the pod]
     #[arg(long, env = "CORONER_KUBECONFIG", value_name = "PATH")]
     pub kubeconfig: Option<PathBuf>,
-    /// Whether to watch the cluster for what no agent sees: unschedulable pods, refused ones, Services that lead
-    /// nowhere
-    #[arg(long, env = "CORONER_CLUSTER_WATCH", value_enum, default_value_t = ClusterWatch::Auto)]
+    /// Whether to watch the cluster for what no agent observes: unschedulable and refused pods, Services without
+    /// backends
+    #[arg(long, env = "CORONER_CLUSTER_WATCH", value_name = "MODE", value_enum, default_value_t = ClusterWatch::Auto)]
     pub cluster_watch: ClusterWatch,
-    /// Where to carry everything else: otlp+https://HOST:PORT, file:///PATH …; may be given more than once, see
-    /// docs/exporters.md
+    /// A destination that all records are exported to, for example otlp+https://HOST:PORT or file:///PATH; can be
+    /// repeated; see docs/exporters.md
     #[arg(long, env = "CORONER_EXPORT", value_name = "URL", value_delimiter = ' ')]
     pub export: Vec<Target>,
-    /// How to write the log to stderr
-    #[arg(long, env = "CORONER_LOG_FORMAT", value_enum, default_value_t = logging::Format::Text)]
+    /// The format of the log on stderr
+    #[arg(long, env = "CORONER_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = logging::Format::Text)]
     pub log_format: logging::Format,
 }
 
 /// Whether to watch the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ClusterWatch {
-    /// Where there is one.
+    /// If an API server is configured
     Auto,
-    /// Not at all.
+    /// Never
     Off,
 }
 

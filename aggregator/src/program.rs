@@ -19,6 +19,9 @@ const USAGE: u8 = 2;
 /// Exit code for stored data that cannot be used; `EX_DATAERR` of sysexits.h.
 const DATA: u8 = 65;
 
+/// Exit code for a ledger that another process uses; `EX_UNAVAILABLE` of sysexits.h.
+const IN_USE: u8 = 69;
+
 /// Runs the whole program, up to its exit code.
 pub fn main(config: Config) -> ExitCode {
     logging::start(config.log_format);
@@ -45,7 +48,11 @@ pub(crate) fn exit(result: anyhow::Result<()>) -> ExitCode {
                 Some(message) => tracing::error!("{}", text(&message, Language::of_locale(logging::locale()))),
                 None => tracing::error!("{error:#}"),
             }
-            if known.is_some_and(ledger::Error::is_about_data) { ExitCode::from(DATA) } else { ExitCode::FAILURE }
+            match known {
+                Some(ledger::Error::InUse { .. }) => ExitCode::from(IN_USE),
+                Some(error) if error.is_about_data() => ExitCode::from(DATA),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

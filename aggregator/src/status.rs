@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use coroner_diagnosis::{messages::operation, observation::Reason};
 use coroner_proto::v1::{CertificateStatus, ExporterState, ExporterStatus, GetStatusResponse, NodeStatus, TaskStatus};
-use coroner_runtime::tasks::{Supervisor, TaskState};
+use coroner_runtime::tasks::{End, Supervisor, TaskState};
 use prost_types::Timestamp;
 
 use crate::{
@@ -86,11 +87,16 @@ impl Status {
 
     fn tasks(&self) -> Vec<TaskStatus> {
         let tasks = self.supervisor.tasks().into_iter().map(|task| {
-            let (is_running, reason) = match task.state {
-                TaskState::Running => (true, String::new()),
-                TaskState::Down { reason } => (false, reason),
+            let message = match &task.state {
+                TaskState::Running => None,
+                TaskState::Down { end: End::Ended } => Some(operation::task_ended()),
+                TaskState::Down { end: End::Failed(error) } => Some(operation::task_failed(error)),
+                TaskState::Down { end: End::Panicked(fault) } => Some(operation::task_panicked(fault)),
             };
-            TaskStatus { name: task.name, is_running, reason, restart_count: task.restarts }
+            let is_running = message.is_none();
+            let (reason, reason_message) =
+                message.map(|message| Reason::from(message).on_the_wire()).unwrap_or_default();
+            TaskStatus { name: task.name, is_running, reason, restart_count: task.restarts, reason_message }
         });
         tasks.collect()
     }
@@ -102,9 +108,10 @@ impl Status {
             let name = task_name(target);
             match tasks.iter().find(|task| task.name == name && !task.is_running) {
                 None => status,
-                Some(task) => ExporterStatus {
+                Some(TaskStatus { reason, reason_message, .. }) => ExporterStatus {
                     state: ExporterState::Failed.into(),
-                    reason: format!("it is started again: {}", task.reason),
+                    reason: reason.clone(),
+                    reason_message: reason_message.clone(),
                     ..status
                 },
             }

@@ -6,12 +6,16 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use anyhow::{Context, Result, ensure};
-use coroner_diagnosis::recording::OBSERVED;
+use coroner_diagnosis::{messages::Message, recording::OBSERVED};
 use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
 use jiff::Timestamp;
 use tar::{Archive, Builder, EntryType, Header};
 use tempfile::TempDir;
+
+use crate::{
+    case_dir::{Unusable, shown},
+    messages::case,
+};
 
 /// Rows are collected up to so many bytes, because a tar names the size of a file before its contents.
 const PART: usize = 1 << 20;
@@ -76,30 +80,38 @@ impl<W: Write> Packer<W> {
 ///
 /// # Errors
 /// It is no such archive, or holds too much.
-pub(crate) fn unpack(path: &Path, max_bytes: u64) -> Result<(TempDir, PathBuf)> {
-    let reading = || format!("reading {}", path.display());
-    let directory = tempfile::tempdir().context("making a directory to unpack into")?;
-    let file = File::open(path).with_context(reading)?;
+pub(crate) fn unpack(path: &Path, max_bytes: u64) -> Result<(TempDir, PathBuf), Unusable> {
+    let failed = |message: Message| Unusable::new(message);
+    let reading = |error: io::Error| failed(case::archive_unreadable(shown(path), error.to_string()));
+    let unpacking = |error: io::Error| failed(case::archive_not_unpacked(shown(path), error.to_string()));
+    let directory = tempfile::tempdir().map_err(unpacking)?;
+    let file = File::open(path).map_err(|error| failed(case::case_unreadable(shown(path), error.to_string())))?;
     let mut archive = Archive::new(MultiGzDecoder::new(io::BufReader::new(file)));
     let (mut left, mut folder) = (max_bytes, directory.path().to_owned());
-    for (index, entry) in archive.entries().with_context(reading)?.enumerate() {
-        let mut entry = entry.with_context(reading)?;
-        ensure!(index < FILES, "{} holds more than {FILES} files", path.display());
+    for (index, entry) in archive.entries().map_err(reading)?.enumerate() {
+        let mut entry = entry.map_err(reading)?;
+        if index >= FILES {
+            return Err(failed(case::archive_too_many(shown(path), FILES)));
+        }
         if entry.header().entry_type() != EntryType::Regular {
             continue;
         }
-        let name = entry.path().with_context(reading)?.into_owned();
+        let name = entry.path().map_err(reading)?.into_owned();
         let is_below = name.components().all(|part| matches!(part, Component::Normal(_)));
-        ensure!(is_below, "{} names a file outside of its folder: {}", path.display(), name.display());
+        if !is_below {
+            return Err(failed(case::archive_outside(shown(path), shown(&name))));
+        }
         let target = directory.path().join(&name);
         let parent = target.parent().unwrap_or_else(|| directory.path());
-        fs::create_dir_all(parent).with_context(|| format!("unpacking {}", name.display()))?;
+        fs::create_dir_all(parent).map_err(unpacking)?;
         if name.file_name().is_some_and(|name| name == "case.json") {
             parent.clone_into(&mut folder);
         }
-        let mut out = File::create_new(&target).with_context(|| format!("unpacking {}", name.display()))?;
-        let copied = io::copy(&mut entry.by_ref().take(left + 1), &mut out).with_context(reading)?;
-        ensure!(copied <= left, "{} holds more than {} GiB", path.display(), max_bytes >> 30);
+        let mut out = File::create_new(&target).map_err(unpacking)?;
+        let copied = io::copy(&mut entry.by_ref().take(left + 1), &mut out).map_err(reading)?;
+        if copied > left {
+            return Err(failed(case::archive_too_large(shown(path), max_bytes)));
+        }
         left -= copied;
     }
     Ok((directory, folder))
@@ -145,7 +157,7 @@ mod tests {
         assert_eq!((size("observed.000001.ndjson"), size("observed.000002.ndjson")), (900_003, 600_002));
         assert_eq!((size("case.json"), size("status.json")), (3, 2));
         let error = unpack(archive.path(), 1_500_000).unwrap_err().to_string();
-        assert!(error.contains("holds more"), "{error}");
+        assert!(error.contains("contains more"), "{error}");
     }
 
     #[test]

@@ -105,8 +105,11 @@ pub(crate) const DEMO_VICTIM: &str = "demo-victim";
 pub(crate) struct WhyArgs {
     /// A pod, KIND/NAME as kubectl writes it (pod, deploy, rs, sts, ds, job, cronjob, node, svc, ing), or the beginning
     /// of a diagnosis' uid
-    #[arg(value_name = "[NAMESPACE/][KIND/]NAME")]
+    #[arg(value_name = "[NAMESPACE/][KIND/]NAME", display_order = 0)]
     pub(crate) subject: String,
+    /// The name, if its kind is the word before, as in: coroner why pod web-1
+    #[arg(value_name = "NAME", display_order = 1)]
+    pub(crate) name: Option<String>,
     /// Its namespace [default: any, if the name is unambiguous]
     #[arg(short, long)]
     pub(crate) namespace: Option<String>,
@@ -116,6 +119,13 @@ pub(crate) struct WhyArgs {
     /// Only this container
     #[arg(short, long)]
     pub(crate) container: Option<String>,
+}
+
+impl WhyArgs {
+    /// The subject as one word: a name that stands behind its kind is joined to it.
+    pub(crate) fn whole_subject(&self) -> String {
+        self.name.as_ref().map_or_else(|| self.subject.clone(), |name| format!("{}/{name}", self.subject))
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -220,7 +230,7 @@ pub(crate) struct UiArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct CausesArgs {
     /// Only this cause, in full, such as OOM_NODE
-    #[arg(value_parser = filter::parse_cause)]
+    #[arg(value_parser = filter::Causes, hide_possible_values = true)]
     pub(crate) cause: Option<Cause>,
 }
 

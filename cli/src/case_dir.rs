@@ -3,6 +3,8 @@
 //!
 //! Files are read line by line, so that a recording of days may be larger than memory.
 
+mod error;
+
 use std::{
     cell::Cell,
     collections::BTreeMap,
@@ -12,12 +14,14 @@ use std::{
     rc::Rc,
 };
 
-use anyhow::{Context, Result, bail, ensure};
 use coroner_diagnosis::recording::GUEST;
 use flate2::read::MultiGzDecoder;
 use tempfile::TempDir;
 
-use crate::archive::unpack;
+use self::error::LineFault;
+pub use self::error::Unusable;
+pub(crate) use self::error::{fault, shown};
+use crate::{archive::unpack, messages::case};
 
 /// The most that all files of a case may hold when they are unpacked: some hundred times a day of a busy node.
 const CASE_MAX: u64 = 4 << 30;
@@ -47,22 +51,31 @@ impl CaseDir {
     /// # Errors
     /// If there is no `case.json`, or it or the folder cannot be read, or a file is there in both forms, or is none.
     /// The error names the file.
-    pub fn read(path: &Path) -> Result<Self> {
+    pub fn read(path: &Path) -> Result<Self, Unusable> {
+        if let Err(error) = fs::metadata(path) {
+            return Err(match error.kind() {
+                io::ErrorKind::NotFound => Unusable::new(case::case_missing(shown(path))),
+                _ => Unusable::io(path, &error),
+            });
+        }
         if !path.is_file() {
-            return Self::in_folder(path);
+            return Self::in_folder(path, path);
         }
         let (unpacked, folder) = unpack(path, CASE_MAX)?;
-        let unnamed = || format!("{} holds no recording", path.display());
-        let case = Self::in_folder(&folder).with_context(unnamed)?;
+        let case = Self::in_folder(&folder, path)?;
         Ok(Self { _unpacked: Some(Rc::new(unpacked)), ..case })
     }
 
-    fn in_folder(dir: &Path) -> Result<Self> {
+    /// The case in this folder, named as the caller has named it.
+    fn in_folder(dir: &Path, named: &Path) -> Result<Self, Unusable> {
         let path = dir.join("case.json");
-        let reading = || format!("reading {}", path.display());
+        if !path.exists() {
+            return Err(Unusable::new(case::case_without_json(shown(named))));
+        }
         let mut case_json = String::new();
         is_file(&path)?;
-        File::open(&path).with_context(reading)?.take(JSON_MAX).read_to_string(&mut case_json).with_context(reading)?;
+        let read = File::open(&path).and_then(|file| file.take(JSON_MAX).read_to_string(&mut case_json));
+        read.map_err(|error| Unusable::io(&path, &error))?;
         let mut files = BTreeMap::new();
         collect(dir, "", ".ndjson", &mut files)?;
         let guest = dir.join(GUEST);
@@ -139,12 +152,10 @@ impl Lines {
         let read = file.take(most + 1).read_until(b'\n', &mut line)?;
         let read = u64::try_from(read).unwrap_or(u64::MAX);
         if read > LINE_MAX {
-            return Err(io::Error::other("the line is longer than 64 MiB"));
+            return Err(io::Error::other(LineFault::TooLong));
         }
         if read > most {
-            let message =
-                "the case holds more than 4 GiB: replay a shorter recording, or leave files out of the folder";
-            return Err(io::Error::other(message));
+            return Err(io::Error::other(LineFault::TooMuch));
         }
         self.left.set(self.left.get() - read);
         if read == 0 {
@@ -156,8 +167,7 @@ impl Lines {
         if self.has_ending("log") {
             return Ok(Some(String::from_utf8_lossy(text).into_owned()));
         }
-        let text =
-            std::str::from_utf8(text).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not text"))?;
+        let text = std::str::from_utf8(text).map_err(|_| io::Error::other(LineFault::NotText))?;
         Ok(Some(text.to_owned()))
     }
 }
@@ -175,7 +185,7 @@ impl Iterator for Lines {
 }
 
 /// The files of a folder that have this ending.
-fn collect(dir: &Path, prefix: &str, ending: &str, files: &mut BTreeMap<String, PathBuf>) -> Result<()> {
+fn collect(dir: &Path, prefix: &str, ending: &str, files: &mut BTreeMap<String, PathBuf>) -> Result<(), Unusable> {
     for name in names(dir)? {
         let plain = name.strip_suffix(".gz").unwrap_or(&name);
         if !plain.ends_with(ending) {
@@ -184,32 +194,31 @@ fn collect(dir: &Path, prefix: &str, ending: &str, files: &mut BTreeMap<String, 
         let path = dir.join(&name);
         is_file(&path)?;
         if files.insert(format!("{prefix}{plain}"), path).is_some() {
-            bail!("{} is there both plain and compressed", dir.join(plain).display());
+            return Err(Unusable::new(case::case_twice(shown(&dir.join(plain)))));
         }
     }
     Ok(())
 }
 
 /// A pipe would be waited for.
-fn is_file(path: &Path) -> Result<()> {
-    let reading = || format!("reading {}", path.display());
-    ensure!(fs::metadata(path).with_context(reading)?.is_file(), "{} is not a file", path.display());
-    Ok(())
+fn is_file(path: &Path) -> Result<(), Unusable> {
+    let metadata = fs::metadata(path).map_err(|error| Unusable::io(path, &error))?;
+    if metadata.is_file() { Ok(()) } else { Err(Unusable::new(case::case_not_a_file(shown(path)))) }
 }
 
 /// The folders in a folder; none where it does not exist.
-fn folders(dir: &Path) -> Result<Vec<String>> {
+fn folders(dir: &Path) -> Result<Vec<String>, Unusable> {
     if !dir.exists() {
         return Ok(Vec::new());
     }
     Ok(names(dir)?.into_iter().filter(|name| dir.join(name).is_dir()).collect())
 }
 
-fn names(dir: &Path) -> Result<Vec<String>> {
-    let listing = || format!("listing {}", dir.display());
+fn names(dir: &Path) -> Result<Vec<String>, Unusable> {
+    let failed = |error| Unusable::io(dir, &error);
     let mut names = Vec::new();
-    for entry in fs::read_dir(dir).with_context(listing)? {
-        names.extend(entry.with_context(listing)?.file_name().into_string());
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        names.extend(entry.map_err(failed)?.file_name().into_string());
     }
     names.sort();
     Ok(names)

@@ -1,23 +1,17 @@
 //! The way to the aggregator.
 
+mod files;
+mod peer;
 mod reason;
 
 pub(crate) use self::reason::chain;
 
-use std::{
-    error::Error as _,
-    fmt::Display,
-    fs,
-    net::IpAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{error::Error as _, net::IpAddr, path::PathBuf, time::Duration};
 
 use coroner_diagnosis::messages::Message;
 use coroner_proto::v1::diagnosis_service_client::DiagnosisServiceClient;
 use tonic::{
     Code, Status,
-    metadata::AsciiMetadataValue,
     service::{Interceptor, interceptor::InterceptedService},
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Uri},
 };
@@ -25,7 +19,7 @@ use tonic::{
 use crate::{
     args::AggregatorArgs,
     exit::Failure,
-    messages::{command, notes},
+    messages::{command, english, notes},
 };
 
 /// A client of the aggregator's queries.
@@ -43,10 +37,19 @@ const MAX_ANSWER_BYTES: usize = 64 << 20;
 /// # Errors
 /// A URL or TLS file that cannot be used, or no aggregator there.
 pub(crate) async fn connect(args: &AggregatorArgs) -> Result<Client, Failure> {
-    let channel = endpoint(args)?.connect().await.map_err(|error| match reason::of_handshake(args, &error) {
-        Some(reason) => Failure::unavailable(notes::no_connection(&args.url, reason)),
-        None => Failure::unavailable(notes::no_aggregator(&args.url, reason::of_absence(&error))),
-    })?;
+    if let Some(path) = &args.token_file {
+        files::token(path).map_err(Failure::usage)?;
+    }
+    let channel = match endpoint(args)?.connect().await {
+        Ok(channel) => channel,
+        Err(error) => {
+            return Err(Failure::unavailable(match reason::of_handshake(args, &error) {
+                Some(_) if peer::is_http(&args.url).await => notes::no_connection(&args.url, notes::reason_http()),
+                Some(reason) => notes::no_connection(&args.url, reason),
+                None => notes::no_aggregator(&args.url, reason::of_absence(&error)),
+            }));
+        }
+    };
     let bearer = Bearer(args.token_file.clone());
     Ok(DiagnosisServiceClient::with_interceptor(channel, bearer).max_decoding_message_size(MAX_ANSWER_BYTES))
 }
@@ -58,13 +61,8 @@ pub(crate) struct Bearer(Option<PathBuf>);
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, Status> {
         if let Some(path) = &self.0 {
-            let cannot =
-                |why: &dyn Display| Status::unauthenticated(format!("cannot use the token {}: {why}", path.display()));
-            let token = fs::read_to_string(path).map_err(|error| cannot(&error))?;
-            let mut value: AsciiMetadataValue =
-                format!("Bearer {}", token.trim()).parse().map_err(|_| cannot(&"it holds more than a token"))?;
-            value.set_sensitive(true);
-            request.metadata_mut().insert("authorization", value);
+            let token = files::token(path).map_err(|message| Status::unauthenticated(english(&message)))?;
+            request.metadata_mut().insert("authorization", token);
         }
         Ok(request)
     }
@@ -86,7 +84,18 @@ pub(crate) fn refused(args: &AggregatorArgs, status: &Status) -> Failure {
     let reason = if status.message().is_empty() { status.code().description() } else { status.message() };
     match status.code() {
         Code::InvalidArgument => Failure::usage(command::error_question(reason)),
+        Code::Unauthenticated if args.token_file.is_some() => {
+            Failure::error(command::error_credentials_refused(url, "--token-file", reason))
+        }
+        Code::Unauthenticated if args.tls_cert.is_some() => {
+            Failure::error(command::error_credentials_refused(url, "--tls-cert", reason))
+        }
         Code::Unauthenticated => Failure::error(command::error_credentials(url, reason)),
+        // The answers of another server: its status is derived from one of HTTP, or it has no such service.
+        _ if status.message().starts_with("grpc-status header missing") => {
+            Failure::unavailable(notes::no_connection(url, notes::reason_http()))
+        }
+        Code::Unimplemented => Failure::unavailable(notes::no_connection(url, notes::reason_no_service())),
         Code::PermissionDenied => Failure::error(notes::not_allowed(url, reason)),
         Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => {
             Failure::unavailable(command::error_no_answer(url, reason))
@@ -124,13 +133,17 @@ fn endpoint(args: &AggregatorArgs) -> Result<Endpoint, Failure> {
         "http" => Err(unusable(command::url_plain())),
         "https" => {
             let Some(ca) = tls_ca else { return Err(unusable(command::url_needs_ca())) };
-            let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(ca)?));
+            let mut tls =
+                ClientTlsConfig::new().ca_certificate(Certificate::from_pem(files::certificates("--tls-ca", ca)?));
             tls = match (tls_cert, tls_key) {
-                (Some(cert), Some(key)) => tls.identity(Identity::from_pem(read(cert)?, read(key)?)),
+                (Some(cert), Some(key)) => {
+                    let certificate = files::certificates("--tls-cert", cert)?;
+                    tls.identity(Identity::from_pem(certificate, files::key("--tls-key", key)?))
+                }
                 (None, None) => tls,
                 _ => return Err(unusable(command::url_needs_both())),
             };
-            endpoint.tls_config(tls).map_err(|error| Failure::usage(command::error_tls(reason::chain(&error))))
+            endpoint.tls_config(tls).map_err(|error| Failure::usage(reason::of_setup(&error)))
         }
         _ => Err(unusable(command::url_scheme())),
     }
@@ -140,10 +153,6 @@ fn is_loopback(uri: &Uri) -> bool {
     let host = uri.host().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path).map_err(|error| Failure::usage(command::error_read(path.display().to_string(), error.to_string())))
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use crate::{
     args::{AggregatorArgs, Args, ClusterArgs, Command, chinese},
     cluster::Cluster,
-    commands::{causes, completion, get, list, nodes, record, replay, status, ui, watch, why},
+    commands::{candidates, causes, completion, get, list, nodes, record, replay, status, ui, watch, why},
     exit::{Failure, Outcome},
     messages::command,
     out::Out,
@@ -44,6 +44,11 @@ use crate::{
 /// Runs the program with these arguments, the first of which is its own name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
+    if let [_, first, words @ ..] = args.as_slice()
+        && first == candidates::NAME
+    {
+        return out::print(&candidates::answer(words));
+    }
     let (Args { command, output, aggregator, cluster }, by_cluster) = match parse(&args) {
         Ok(parsed) => parsed,
         // Usage (2), or --help and --version (0).
@@ -134,7 +139,14 @@ fn parse(args: &[OsString]) -> Result<(Args, bool), clap::Error> {
             args.push("--help".into());
         }
     }
-    let matches = command.try_get_matches_from(args)?;
+    let matches = match command.clone().try_get_matches_from(&args) {
+        Ok(matches) => matches,
+        Err(error) => {
+            // The usage within an error shows what is given as if it were required, also by the environment.
+            let bare = command.mut_args(|arg| arg.env(clap::builder::Resettable::Reset));
+            return Err(bare.try_get_matches_from(args).err().unwrap_or(error));
+        }
+    };
     let is_named = matches.value_source("url").is_some_and(|source| source != ValueSource::DefaultValue);
     let parsed = Args::from_arg_matches(&matches)?;
     let ClusterArgs { context, kubeconfig, account, .. } = &parsed.cluster;

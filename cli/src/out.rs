@@ -3,6 +3,7 @@
 use std::{
     env,
     io::{self, IsTerminal, Write},
+    process::ExitCode,
 };
 
 use coroner_diagnosis::{
@@ -68,7 +69,7 @@ impl Out {
             format: args.format,
             headers: !args.no_headers,
             width: width.unwrap_or(DEFAULT_WIDTH).max(MIN_WIDTH),
-            cut: terminal,
+            cut: terminal && args.format != Some(Format::Wide),
             colour,
             reader: Reader {
                 language: language(args.lang),
@@ -114,6 +115,13 @@ impl Out {
     pub(crate) fn text(&self, message: &Message) -> String {
         messages::text(message, self.reader.language)
     }
+}
+
+/// Writes a text to stdout, where no more is known of the reader.
+pub(crate) fn print(text: &str) -> ExitCode {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Writes a text to stderr, where no more is known of the reader than the language.

@@ -170,7 +170,12 @@ impl Page {
                     {
                         ("", word)
                     } else {
-                        split(word, width_left.max(1))
+                        match split(word, width_left.max(1)) {
+                            Ok(parts) => parts,
+                            // Closing punctuation does not begin a line: the word before goes with it.
+                            Err(_) if !at_start && is_wide(word) => ("", word),
+                            Err(parts) => parts,
+                        }
                     };
                     if !head.is_empty() {
                         if run.is_empty() {
@@ -217,8 +222,8 @@ fn is_wide(word: &str) -> bool {
 }
 
 /// Cuts a word that does not fit: at the last place that fits of those behind a comma or slash and beside a Chinese
-/// character, but not before closing punctuation, else where the line ends.
-fn split(word: &str, width_left: usize) -> (&str, &str) {
+/// character, but not before closing punctuation; `Err` if there is none, with the parts cut where the line ends.
+fn split(word: &str, width_left: usize) -> Result<(&str, &str), (&str, &str)> {
     let mut head = fitting(word, width_left);
     if head.is_empty() {
         // Wider than the line: a line holds one character at least.
@@ -232,8 +237,9 @@ fn split(word: &str, width_left: usize) -> (&str, &str) {
         let between = after.is_none_or(|after| !closes(after) && (is_wide(*before) || is_wide(after)));
         [',', '/'].contains(before) || between && !opens(*before)
     });
-    let cut = cuts.map(|((at, _), _)| at).last().unwrap_or(head.len());
-    word.split_at_checked(cut).unwrap_or((word, ""))
+    let cut = cuts.map(|((at, _), _)| at).last();
+    let parts = |at: usize| word.split_at_checked(at).unwrap_or((word, ""));
+    cut.map_or_else(|| Err(parts(head.len())), |at| Ok(parts(at)))
 }
 
 #[cfg(test)]
@@ -263,6 +269,12 @@ mod tests {
             wrapped(24, "oom:a=1,b=2,cpuset=pod,task=eat"),
             "  Next  oom:a=1,b=2,\n        cpuset=pod,\n        task=eat\n"
         );
+    }
+
+    #[test]
+    fn closing_punctuation_does_not_begin_a_line() {
+        assert_eq!(wrapped(23, "内存限制（限制 32 MiB）"), "  Next  内存限制（限制\n        32 MiB）\n");
+        assert_eq!(wrapped(22, "aaaaaaaaaa MiB）"), "  Next  aaaaaaaaaa\n        MiB）\n");
     }
 
     #[test]

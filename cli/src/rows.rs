@@ -154,8 +154,7 @@ impl Rows {
 
     /// The rows that were added since the last time.
     pub(crate) fn take(&mut self, out: &Out, headers: bool) -> String {
-        let out = Out { cut: out.cut && !self.wide, reader: out.reader.clone(), ..*out };
-        self.table.take(&out, headers)
+        self.table.take(out, headers)
     }
 }
 
@@ -207,7 +206,7 @@ mod tests {
             assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
             assert!(text.contains("OOM_CONTAINER_LIMIT"), "{text}");
         }
-        let text = rendered(Kind::Each, &Out { cut: true, ..wide(80) });
+        let text = rendered(Kind::Each, &wide(80));
         assert!(text.contains(&testing::oom_child().uid) && text.contains(&testing::oom_child().summary), "{text}");
     }
 

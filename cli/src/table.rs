@@ -24,12 +24,14 @@ pub(crate) struct Table {
     widths: Vec<usize>,
     /// Which columns are hidden.
     hidden: Vec<bool>,
+    /// Whether it was noted that the last column is cut.
+    cut_noted: bool,
 }
 
 impl Table {
     pub(crate) fn new(names: Vec<Message>) -> Self {
         let (widths, hidden) = (vec![0; names.len()], vec![false; names.len()]);
-        Self { names, optional: &[], rows: Vec::new(), widths, hidden }
+        Self { names, optional: &[], rows: Vec::new(), widths, hidden, cut_noted: false }
     }
 
     /// Lets these columns be hidden where they do not fit.
@@ -63,10 +65,10 @@ impl Table {
         for (name, width) in self.names.iter().zip(&mut self.widths) {
             *width = (*width).max(if out.headers { heading(name, out).columns() } else { 1 });
         }
-        if out.cut && self.hide(out.width) {
-            let names = self.names.iter().zip(&self.hidden).filter(|(_, hidden)| **hidden);
-            let hidden: Vec<String> = names.map(|(name, _)| out.text(name)).collect();
-            out.note(&notes::columns_hidden(hidden));
+        if out.cut
+            && let Some(note) = self.fit(out)
+        {
+            out.note(&note);
         }
         let mut page = out.page();
         let header = headers.then(|| self.names.iter().map(|name| heading(name, out)).collect());
@@ -77,6 +79,22 @@ impl Table {
         }
         self.rows.clear();
         page.into_text()
+    }
+
+    /// Hides what does not fit. The note if that hides a column that was shown, or first cuts the last one.
+    fn fit(&mut self, out: &Out) -> Option<Message> {
+        let hides = self.hide(out.width);
+        let last = self.widths.last().copied().unwrap_or_default();
+        let cuts = self.hidden.last() == Some(&false) && self.needed_beside(last) > out.width;
+        let is_news = hides || cuts && !std::mem::replace(&mut self.cut_noted, cuts);
+        let names = self.names.iter().zip(&self.hidden).filter(|(_, hidden)| **hidden);
+        let hidden: Vec<String> = names.map(|(name, _)| out.text(name)).collect();
+        let last = || self.names.last().map_or_else(String::new, |name| out.text(name));
+        is_news.then(|| match (hidden.is_empty(), cuts) {
+            (true, _) => notes::column_cut(last()),
+            (false, false) => notes::columns_hidden(hidden),
+            (false, true) => notes::columns_hidden_and_cut(hidden, last()),
+        })
     }
 
     /// Hides optional columns until the rest fits; true if that hides any that were shown.
@@ -95,9 +113,14 @@ impl Table {
 
     /// Columns that it takes, with two blanks between its columns, and no more of the last than it takes to be of use.
     fn needed(&self) -> usize {
+        self.needed_beside(LEAST_TEXT)
+    }
+
+    /// The same with so many columns of the last one, or fewer if it is narrower.
+    fn needed_beside(&self, of_last: usize) -> usize {
         let last = self.widths.len().saturating_sub(1);
         let shown = self.widths.iter().zip(&self.hidden).enumerate().filter(|(_, (_, hidden))| !**hidden);
-        let widths = shown.map(|(index, (width, _))| if index == last { LEAST_TEXT.min(*width) } else { *width });
+        let widths = shown.map(|(index, (width, _))| if index == last { of_last.min(*width) } else { *width });
         widths.map(|width| width + 2).sum::<usize>().saturating_sub(2)
     }
 }
@@ -135,6 +158,19 @@ mod tests {
         assert_eq!(header(100), "NAME CAUSE NODE SUMMARY");
         assert_eq!(header(75), "NAME CAUSE SUMMARY");
         assert_eq!(header(60), "NAME CAUSE");
+    }
+
+    #[test]
+    fn what_is_hidden_or_cut_is_noted_once() {
+        let note = |table: &mut Table, width| table.fit(&testing::out(width)).map(|note| testing::out(80).text(&note));
+        let mut wide = table();
+        assert_eq!(note(&mut wide, 94), None);
+        assert_eq!(note(&mut wide, 90).as_deref(), Some("Cut for lack of space: SUMMARY. -o wide shows it in full."));
+        assert_eq!(note(&mut wide, 90), None);
+        let hidden = note(&mut wide, 75);
+        assert_eq!(hidden.as_deref(), Some("Hidden for lack of space: NODE; cut: SUMMARY. -o wide shows everything."));
+        let hidden = note(&mut wide, 60);
+        assert_eq!(hidden.as_deref(), Some("Hidden for lack of space: NODE and SUMMARY. -o wide shows all columns."));
     }
 
     #[test]

@@ -40,6 +40,9 @@ fn a_wrong_command_line_is_usage() {
         &["list", "--cause", "OLD_AGE"],
         &["list", "--severity", "high"],
         &["list", "--since", "yesteryear"],
+        &["list", "--since", "1h", "--until", "2h"],
+        &["why", "cm/settings"],
+        &["why", "shop", "web"],
         &["list", "-A", "-n", "shop"],
         &["list", "-o", "xml"],
         &["watch", "--since", "1h", "--from-oldest"],
@@ -60,6 +63,23 @@ fn help_and_version_are_answers() {
     }
     let version = String::from_utf8(run(&["--version"]).stdout).unwrap();
     assert!(version.starts_with(concat!("coroner ", env!("CARGO_PKG_VERSION"))), "{version}");
+}
+
+#[test]
+fn completions_contain_the_causes_and_other_values() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = String::from_utf8(run(&["completion", shell]).stdout).unwrap();
+        assert!(script.contains("OOM_NODE") && script.contains("critical"), "{shell}");
+    }
+    let output = run(&["__complete", "list", "--cause", "OOM_NOD"]);
+    assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"OOM_NODE\n:4\n"[..]));
+}
+
+#[test]
+fn a_variable_of_the_environment_is_not_shown_as_required() {
+    let output = coroner(&["why"]).env("CORONER_AGGREGATOR", "http://127.0.0.1:7070").output().unwrap();
+    let printed = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && printed.contains("Usage: coroner why <"), "{printed}");
 }
 
 /// The commands that help shows, except help itself.

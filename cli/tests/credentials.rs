@@ -4,6 +4,7 @@
 
 use std::{
     io::{BufRead, BufReader},
+    net::TcpListener,
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -49,7 +50,11 @@ fn an_error_names_what_is_wanted_and_the_flag_that_gives_it() {
     certificates(directory);
     let server = ["--tls-cert", "one/aggregator/tls.crt", "--tls-key", "one/aggregator/tls.key"];
     let with_tls = Aggregator::start(directory, "with.db", &[&server[..], &["--tls-client-ca", "one/ca.crt"]].concat());
-    let without_tls = Aggregator::start(directory, "without.db", &[]);
+    let [health, page] = [(), ()].map(|()| TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+    let others_ports = [format!("127.0.0.1:{health}"), format!("127.0.0.1:{page}")];
+    let ports = ["--health-listen", &others_ports[0], "--http-listen", &others_ports[1]];
+    let without_tls = Aggregator::start(directory, "without.db", &ports);
+    std::fs::write(directory.join("token"), "a-token\n").unwrap();
     let https = format!("https://localhost:{}", with_tls.1);
     let ca = ["--tls-ca", "one/ca.crt"];
     let client = |of: &str| {
@@ -74,6 +79,18 @@ fn an_error_names_what_is_wanted_and_the_flag_that_gives_it() {
         (&https, &[&ca[..], &mine].concat(), 3, "No such diagnosis"),
         (&format!("http://localhost:{}", with_tls.1), &[], 69, "if it uses TLS: https:// and --tls-ca FILE"),
         (&format!("https://localhost:{}", without_tls.1), &ca, 69, "it does not use TLS on this port"),
+        (&https, &["--tls-ca", "token"], 2, "--tls-ca: token contains no certificate (PEM)"),
+        (
+            &https,
+            &[&ca[..], &["--tls-cert", mine[1], "--tls-key", mine[1]]].concat(),
+            2,
+            "contains no private key (PEM)",
+        ),
+        (&https, &[&ca[..], &["--tls-cert", mine[1], "--tls-key", others[3]]].concat(), 2, "does not belong to"),
+        (&https, &[&ca[..], &["--token-file", "ca.srl"]].concat(), 2, "--token-file: cannot read ca.srl"),
+        (&format!("http://localhost:{health}"), &[], 69, "such as a health port"),
+        (&format!("http://localhost:{page}"), &[], 69, "such as the aggregator's page"),
+        (&format!("https://localhost:{health}"), &ca, 69, "an HTTP server answers there"),
     ] {
         let (found, error) = run(url, args);
         assert!(found == code && error.contains(wanted), "{url} {args:?}: {found} {error}");

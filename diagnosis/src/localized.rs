@@ -3,7 +3,10 @@
 //! The messages of a diagnosis are rendered by the catalogues of this version. Where a message is missing, as in an old
 //! record, or not known, as in the record of a later version, the English text of the record stands in its place.
 
-use coroner_proto::v1::{Candidate, Diagnosis, Evidence, Gap, Message, SourceStatus, UnobservedCheck};
+use coroner_proto::v1::{
+    ApiServerAccess, Candidate, Daemon, Diagnosis, Evidence, ExporterStatus, Gap, Message, SourceStatus, TaskStatus,
+    UnobservedCheck,
+};
 
 use crate::{
     catalogue::{self, Place},
@@ -78,6 +81,26 @@ pub fn source_reason(status: &SourceStatus, language: Language) -> String {
 /// Why a check of the node is not made.
 pub fn check_reason(check: &UnobservedCheck, language: Language) -> String {
     rendered(check.reason_message.as_ref(), &check.reason, language)
+}
+
+/// Why a task of an aggregator does not run; empty while it does.
+pub fn task_reason(status: &TaskStatus, language: Language) -> String {
+    rendered(status.reason_message.as_ref(), &status.reason, language)
+}
+
+/// Why an exporter does not deliver; empty while it does.
+pub fn exporter_reason(status: &ExporterStatus, language: Language) -> String {
+    rendered(status.reason_message.as_ref(), &status.reason, language)
+}
+
+/// What the last failed check of a daemon got; empty if none failed.
+pub fn daemon_error(daemon: &Daemon, language: Language) -> String {
+    rendered(daemon.error_message.as_ref(), &daemon.error, language)
+}
+
+/// Why the API server is not reached; empty while it is.
+pub fn api_server_error(access: &ApiServerAccess, language: Language) -> String {
+    rendered(access.error_message.as_ref(), &access.error, language)
 }
 
 /// A message of this crate, as those of the catalogue of causes.

@@ -2,8 +2,10 @@
 
 use coroner_diagnosis::{
     examiner::Examiner,
+    localized,
+    messages::{Language, health::health_no_socket},
     observation::{
-        Fact, Observation,
+        Fact, Observation, Reason,
         kernel_log::Record,
         kube::{self, Change, Condition, Object},
         node::{Answer, ApiServer, BlockedProcess, Daemon, Fill, Pressure, Process, Reading, Reference, Step, Table},
@@ -75,7 +77,7 @@ impl Run {
 const REFUSED: &str = "connection refused";
 
 fn refused() -> Answer {
-    Answer::Refused(REFUSED.to_owned())
+    Answer::Refused(Reason::quote(REFUSED))
 }
 
 #[test]
@@ -177,7 +179,7 @@ fn a_daemon_that_was_asked_to_stop_may_be_started_again_or_go_with_its_host() {
 #[test]
 fn a_kubelet_that_denies_the_agent_is_alive() {
     let mut run = Run::new();
-    run.process(0, Daemon::Kubelet, 70).answer(10, Daemon::Kubelet, Answer::Denied("status 401".to_owned()));
+    run.process(0, Daemon::Kubelet, 70).answer(10, Daemon::Kubelet, Answer::Denied(Reason::quote("status 401")));
     run.pass(100_000);
     assert_eq!(run.revisions(), []);
     run.answer(100_000, Daemon::Kubelet, Answer::Timeout).pass(101_000);
@@ -229,7 +231,7 @@ fn a_headline_states_what_a_hung_kubelet_does() {
     };
     let silent = headline(Reading::Answer(Daemon::Kubelet, Answer::Timeout));
     let unwell = "[+]ping ok\n[-]syncloop failed: reason withheld\nhealthz check failed";
-    let unwell = headline(Reading::Answer(Daemon::Kubelet, Answer::Unwell(unwell.to_owned())));
+    let unwell = headline(Reading::Answer(Daemon::Kubelet, Answer::Unwell(Reason::quote(unwell))));
     let stopped = headline(Reading::Process(Daemon::Kubelet, Some(Process { pid: 70, stopped: true })));
     assert_eq!(silent, "The kubelet is running but does not answer");
     assert_eq!(unwell, "The kubelet answers, but has not synchronized its pods for minutes");
@@ -239,7 +241,7 @@ fn a_headline_states_what_a_hung_kubelet_does() {
 #[test]
 fn who_never_answered_is_not_accused() {
     let mut run = Run::new();
-    for answer in [refused(), Answer::Timeout, Answer::Unwell("status 401".to_owned())] {
+    for answer in [refused(), Answer::Timeout, Answer::Unwell(Reason::quote("status 401"))] {
         run.answer(1000, Daemon::Kubelet, answer).pass(600_000);
     }
     run.process(700_000, Daemon::Runtime, 0).pass(800_000);
@@ -267,15 +269,26 @@ fn a_node_short_of_memory_is_not_two_hung_daemons() {
 fn a_socket_that_is_gone_under_a_running_process_is_no_dead_runtime() {
     let mut run = Run::new();
     run.process(0, Daemon::Runtime, 70).answer(10, Daemon::Runtime, Answer::Ok);
-    run.answer(5000, Daemon::Runtime, Answer::Refused("no such file".to_owned())).pass(9000);
+    run.answer(5000, Daemon::Runtime, Answer::Refused(Reason::quote("no such file"))).pass(9000);
     assert_eq!(run.revisions(), [(Cause::RuntimeHung, Confidence::Certain, false)]);
-    assert!(run.reported[0].explanation.contains("no such file"), "{}", run.reported[0].explanation);
+    assert!(run.reported[0].explanation.contains("“no such file”"), "{}", run.reported[0].explanation);
+}
+
+#[test]
+fn what_a_daemon_answered_is_in_the_language_of_the_reader_and_quoted_only_if_others_wrote_it() {
+    let mut run = Run::new();
+    run.process(0, Daemon::Runtime, 70).answer(10, Daemon::Runtime, Answer::Ok);
+    run.answer(5000, Daemon::Runtime, Answer::Refused(health_no_socket("CRI").into())).pass(9000);
+    let diagnosis = &run.reported[0];
+    assert!(diagnosis.explanation.contains("reached: this node has no CRI socket."), "{}", diagnosis.explanation);
+    let chinese = localized::explanation(diagnosis, Language::Chinese);
+    assert!(chinese.contains("无法连接其接口：该节点没有 CRI 的套接字。"), "{chinese}");
 }
 
 #[test]
 fn the_way_to_the_api_server_names_its_broken_step_and_ends_with_it() {
     let reached = |failed: Option<(Step, &str)>| {
-        let failed = failed.map(|(step, error)| (step, error.to_owned()));
+        let failed = failed.map(|(step, error)| (step, Reason::quote(error)));
         Reading::ApiServer(ApiServer { address: "10.0.0.1:443".to_owned(), failed })
     };
     let mut run = Run::new();
@@ -406,7 +419,7 @@ fn reading() -> impl Strategy<Value = Reading> {
         Just(Answer::Ok),
         Just(Answer::Timeout),
         Just(refused()),
-        "[a-z\\[\\]-]{0,20}".prop_map(Answer::Unwell)
+        "[a-z\\[\\]-]{0,20}".prop_map(|text| Answer::Unwell(Reason::quote(text)))
     ];
     let process = (1..5, any::<bool>()).prop_map(|(pid, stopped)| Process { pid, stopped });
     prop_oneof![

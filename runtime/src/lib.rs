@@ -8,3 +8,4 @@ pub mod logging;
 pub mod metrics;
 pub mod signals;
 pub mod tasks;
+pub mod version;

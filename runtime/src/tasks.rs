@@ -34,7 +34,7 @@ use tracing::{Instrument as _, error, info_span, warn};
 use self::table::{Row, Table};
 pub use self::{
     caught::{Panicked, caught},
-    table::{Need, TaskState, TaskStatus},
+    table::{End, Need, TaskState, TaskStatus},
     thread::{NoThread, on_thread},
 };
 use crate::{backoff::Backoff, error::chain, metrics::Metrics};
@@ -174,8 +174,8 @@ impl Group {
                 // Within the block, so that a panic before the future is made is caught too.
                 let failure = failure_of(async { Box::pin(run(stop.clone())).await }).await;
                 if stop.is_cancelled() {
-                    if let Some(reason) = failure {
-                        warn!(reason, "A task failed while it stopped");
+                    if let Some(end) = failure {
+                        warn!(reason = %end, "A task failed while it stopped");
                     }
                     return;
                 }
@@ -183,9 +183,9 @@ impl Group {
                     backoff.reset();
                 }
                 let delay = backoff.next();
-                let reason = failure.unwrap_or_else(|| "it ended".to_owned());
-                warn!(reason, ?delay, "A task ended and is started again");
-                row.fell(reason);
+                let end = failure.unwrap_or(End::Ended);
+                warn!(reason = %end, ?delay, "A task ended and is started again");
+                row.fell(end);
                 if stop.run_until_cancelled(sleep(delay)).await.is_none() {
                     return;
                 }
@@ -206,9 +206,10 @@ impl Group {
         let (supervisor, stop) = (self.supervisor.clone(), self.stop.clone());
         self.spawn(row, |row| async move {
             let failure = failure_of(async { Box::pin(run(stop.clone())).await }).await;
-            let failure = failure.or_else(|| (!stop.is_cancelled()).then(|| "it ended by itself".to_owned()));
-            if let Some(reason) = failure {
-                row.fell(reason.clone());
+            let failure = failure.or_else(|| (!stop.is_cancelled()).then_some(End::Ended));
+            if let Some(end) = failure {
+                let reason = end.to_string();
+                row.fell(end);
                 supervisor.fail(row.name().to_owned(), reason);
                 // Shown as down for as long as the program still lives.
                 stop.cancelled().await;
@@ -259,8 +260,11 @@ impl Group {
 }
 
 /// Why a run of a task failed, if it did.
-async fn failure_of<R: Future<Output: Ending>>(run: R) -> Option<String> {
-    caught(run).await.map_or_else(|panicked| Some(panicked.to_string()), Ending::failure)
+async fn failure_of<R: Future<Output: Ending>>(run: R) -> Option<End> {
+    match caught(run).await {
+        Ok(ending) => ending.failure().map(End::Failed),
+        Err(panicked) => Some(End::Panicked(panicked.message().to_owned())),
+    }
 }
 
 #[cfg(test)]

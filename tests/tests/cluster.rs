@@ -439,12 +439,13 @@ async fn a_kubelet_that_hangs_fails_or_recovers_is_reported_as_such() -> Result<
     // A real kubelet has the API server review tokens, and refuses at once what has none.
     cluster.kubelet.script().reviews = false;
     let reason = until_source_is(&coroner, NODE_NAME, "kubelet", SourceHealth::Degraded).await?;
-    ensure!(reason.contains("and one without"), "{reason}");
+    ensure!(reason.contains("reviews the token slowly"), "{reason}");
     cluster.kubelet.script().reviews = true;
     until_source_is(&coroner, NODE_NAME, "kubelet", SourceHealth::Ok).await?;
     cluster.kubelet.script().healthz = Some("[-]syncloop failed: sync loop\u{1b}[2J stuck".to_owned());
     let reason = until_source_is(&coroner, NODE_NAME, "kubelet", SourceHealth::Degraded).await?;
-    ensure!(reason.contains("500") && !reason.contains('\u{1b}'), "{reason}");
+    ensure!(reason.contains("500") && reason.contains("[-]syncloop failed: sync loop"), "{reason}");
+    ensure!(!reason.contains('\u{1b}'), "{reason}");
 
     // Bytes that are no answer at all, as soon as it is asked for them.
     cluster.kubelet.script().summary = "{\"node\": ".repeat(4096);

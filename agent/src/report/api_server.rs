@@ -4,8 +4,9 @@
 use std::{convert::Infallible, error::Error, path::PathBuf, time::Duration};
 
 use coroner_diagnosis::{
+    messages::health,
     observation::{
-        Fact,
+        Fact, Reason,
         kube::Kind,
         node::{ApiServer, Reading, Reference, Step},
     },
@@ -91,29 +92,29 @@ impl Probe {
         let host = config.cluster_url.host()?.trim_matches(['[', ']']).to_owned();
         let port = config.cluster_url.port_u16().unwrap_or(443);
         let failed = self.steps(&host, port, config).await.err();
-        let failed = failed.map(|(step, error)| (step, text::clean(&error, ERROR_MAX)));
         Some(ApiServer { address: text::clean(&format!("{host}:{port}"), ERROR_MAX), failed })
     }
 
-    async fn steps(&self, host: &str, port: u16, mut config: kube::Config) -> Result<(), (Step, String)> {
-        let late = || "no answer in time".to_owned();
+    async fn steps(&self, host: &str, port: u16, mut config: kube::Config) -> Result<(), (Step, Reason)> {
+        let late = || Reason::from(health::health_silent(DEADLINE));
+        let quote = |error: &dyn Error| Reason::quote(text::clean(&chain(error), ERROR_MAX));
         let found = timeout(DEADLINE, lookup_host((host, port))).await.map_err(|_| (Step::Dns, late()))?;
-        let addresses: Vec<_> = found.map_err(|error| (Step::Dns, error.to_string()))?.collect();
+        let addresses: Vec<_> = found.map_err(|error| (Step::Dns, quote(&error)))?.collect();
         let connected = timeout(DEADLINE, TcpStream::connect(addresses.as_slice())).await;
-        connected.map_err(|_| (Step::Tcp, late()))?.map_err(|error| (Step::Tcp, error.to_string()))?;
+        connected.map_err(|_| (Step::Tcp, late()))?.map_err(|error| (Step::Tcp, quote(&error)))?;
         config.connect_timeout = Some(DEADLINE);
-        let client = kube::Client::try_from(config).map_err(|error| (Step::Tls, chain(&error)))?;
-        let request = Request::get("/readyz").body(Body::empty()).map_err(|error| (Step::Ready, error.to_string()))?;
+        let client = kube::Client::try_from(config).map_err(|error| (Step::Tls, quote(&error)))?;
+        let request = Request::get("/readyz").body(Body::empty()).map_err(|error| (Step::Ready, quote(&error)))?;
         let asked = Timestamp::now();
         // Connection and TLS have a deadline of their own.
         let answer = timeout(DEADLINE * 2, client.send(request)).await.map_err(|_| (Step::Ready, late()))?;
         let step = |error: &kube::Error| if is_of_connection(error) { Step::Tls } else { Step::Ready };
-        let answer = answer.map_err(|error| (step(&error), chain(&error)))?;
+        let answer = answer.map_err(|error| (step(&error), quote(&error)))?;
         if let Some(theirs) = answer.headers().get(header::DATE).and_then(|date| date.to_str().ok()).and_then(date) {
             self.compare_clocks(asked.duration_since(theirs)).await;
         }
         if answer.status().is_server_error() {
-            Err((Step::Ready, format!("status {}", answer.status())))
+            Err((Step::Ready, health::health_status(answer.status().to_string()).into()))
         } else {
             Ok(())
         }
@@ -130,10 +131,13 @@ impl Probe {
         self.state.change(|report| {
             let before = report.api_server.take().unwrap_or_default();
             let step = reached.failed.as_ref().map_or(ApiServerStep::Unspecified, |(step, _)| on_the_wire(*step));
+            let error = reached.failed.as_ref().map(|(_, error)| error.on_the_wire());
+            let (error, error_message) = error.unwrap_or_default();
             report.api_server = Some(ApiServerAccess {
                 address: reached.address.clone(),
                 failed_step: step.into(),
-                error: reached.failed.as_ref().map(|(_, error)| error.clone()).unwrap_or_default(),
+                error,
+                error_message,
                 unreachable_since_time: reached.failed.as_ref().map(|_| before.unreachable_since_time.unwrap_or(now)),
             });
         });

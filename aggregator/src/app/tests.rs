@@ -82,7 +82,7 @@ async fn a_listener_that_fails_makes_the_program_unready_until_another_stands_in
     let other = std::net::TcpListener::bind(address).unwrap();
     until("it is down", || !supervisor.is_ready()).await;
     let reason = |task: TaskStatus| match task.state {
-        TaskState::Down { reason } => Some(reason),
+        TaskState::Down { end } => Some(end.to_string()),
         TaskState::Running => None,
     };
     until("it has a reason", || reason(task(&supervisor)).is_some_and(|reason| reason.contains("cannot listen on")))

@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicI32, AtomicI64, AtomicU64, Ordering::Relaxed},
 };
 
+use coroner_diagnosis::observation::Reason;
 use coroner_proto::v1::{ExporterState, ExporterStatus};
 
 use super::target::Target;
@@ -29,8 +30,8 @@ pub struct Counters {
     caught_up: AtomicI64,
     /// Its state: an [`ExporterState`] by its number.
     state: AtomicI32,
-    /// Why it does not deliver; empty while it does.
-    reason: Mutex<String>,
+    /// Why it does not deliver; `None` while it does.
+    reason: Mutex<Option<Reason>>,
 }
 
 impl Counters {
@@ -43,12 +44,14 @@ impl Counters {
         self.state.store(state.into(), Relaxed);
     }
 
-    pub(super) fn set_reason(&self, reason: &str) {
-        reason.clone_into(&mut self.reason.lock().unwrap_or_else(PoisonError::into_inner));
+    pub(super) fn set_reason(&self, reason: Option<Reason>) {
+        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = reason;
     }
 
     /// The status of the exporter of this target while the ledger ends at `committed`.
     pub fn status(&self, target: &Target, committed: Offset) -> ExporterStatus {
+        let reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (reason, reason_message) = reason.map(|reason| reason.on_the_wire()).unwrap_or_default();
         ExporterStatus {
             name: target.name.clone(),
             url: target.shown.clone(),
@@ -58,7 +61,8 @@ impl Counters {
             dead_letter_count: self.dead_lettered.load(Relaxed),
             lost_count: self.lost.load(Relaxed),
             lag_count: self.lag(committed),
-            reason: self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            reason,
+            reason_message,
         }
     }
 

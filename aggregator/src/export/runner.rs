@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use coroner_diagnosis::text;
+use coroner_diagnosis::{messages::operation, observation::Reason, text};
 use coroner_proto::v1::{ExporterState, Gap};
 use coroner_runtime::{
     backoff::{Backoff, Pace},
@@ -245,7 +245,8 @@ impl<S: Sink> Runner<S> {
             answer = timeout(SEND_DEADLINE, self.sink.send(batch)) => answer,
             () = async { self.stop.cancelled().await; sleep(LAST_ANSWER).await } => return Err(End::Stopped),
         };
-        let answer = answer.unwrap_or_else(|_| Err(Refused::new(Remedy::RETRY, "no answer in time")));
+        let answer =
+            answer.unwrap_or_else(|_| Err(Refused::new(Remedy::RETRY, operation::export_no_answer(SEND_DEADLINE))));
         match answer {
             Ok(Taken { rejected: None }) => {
                 self.limit = (self.limit * 2).min(LIMITS.records);
@@ -290,29 +291,34 @@ impl<S: Sink> Runner<S> {
         self.refused_in_a_row = 0;
         if self.counters.state() != ExporterState::Delivering {
             self.counters.set_state(ExporterState::Delivering);
-            self.counters.set_reason("");
+            self.counters.set_reason(None);
             tracing::info!(exporter = self.target.name, "The receiver takes records");
         }
     }
 
     /// The receiver will never take these: they become dead letters before the cursor moves on.
-    async fn bury(&mut self, items: &[Item], why: &str) -> Result<(), End> {
+    async fn bury(&mut self, items: &[Item], why: &Reason) -> Result<(), End> {
         let Some(last) = items.last() else { return Ok(()) };
         loop {
             let mut letters = self.dead_letters.take().expect("it is put back below");
-            let (owned, reason) = (items.to_vec(), why.to_owned());
+            let (owned, reason) = (items.to_vec(), why.text());
             let work = spawn_blocking(move || (letters.bury(&owned, &reason), letters));
             let (buried, letters) = work.await.map_err(|error| End::Failed(error.to_string()))?;
             self.dead_letters = Some(letters);
             match buried {
                 Ok(()) => break,
                 Err(error) => {
-                    let why = format!("cannot keep what the receiver refuses: {error}");
-                    self.failed(&Remedy::Hold, &why).await?;
+                    let why = match error.kind() {
+                        io::ErrorKind::StorageFull if error.raw_os_error().is_none() => {
+                            operation::export_letters_full()
+                        }
+                        _ => operation::export_letters_failed(error.to_string()),
+                    };
+                    self.failed(&Remedy::Hold, &why.into()).await?;
                 }
             }
         }
-        let reason = text::clean(why, 512);
+        let reason = text::clean(&why.text(), 512);
         tracing::error!(
             exporter = self.target.name,
             count = items.len(),
@@ -325,15 +331,15 @@ impl<S: Sink> Runner<S> {
         self.advance(last.position);
         self.save().await;
         if self.refused_in_a_row >= REFUSED_IN_A_ROW {
-            self.failed(&Remedy::Hold, "it refuses one record after the other").await?;
+            self.failed(&Remedy::Hold, &operation::export_each_refused().into()).await?;
         }
         Ok(())
     }
 
     /// Logs it if that is news, and waits.
-    async fn failed(&mut self, remedy: &Remedy, why: &str) -> Result<(), End> {
+    async fn failed(&mut self, remedy: &Remedy, reason: &Reason) -> Result<(), End> {
         self.counters.retries.fetch_add(1, Relaxed);
-        let (exporter, why) = (&self.target.name, text::clean(why, 512));
+        let (exporter, why) = (&self.target.name, text::clean(&reason.text(), 512));
         let holds = *remedy == Remedy::Hold;
         let state = if holds { ExporterState::Holding } else { ExporterState::Retrying };
         if self.counters.state() != state {
@@ -345,7 +351,7 @@ impl<S: Sink> Runner<S> {
                 _ => tracing::warn!(exporter, why, "The receiver does not take records: trying again"),
             }
         }
-        self.counters.set_reason(&why);
+        self.counters.set_reason(Some(reason.clone()));
         let delay = delay(self.pace, remedy, &mut self.backoff);
         self.wait(delay).await
     }

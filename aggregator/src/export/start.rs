@@ -196,7 +196,9 @@ mod tests {
             supervisor: supervisor.clone(),
         };
         let shown = status_when(&status, ExporterState::Failed).await;
-        assert!(shown.exporters[0].reason.contains("a fault of the sink"), "{shown:?}");
+        assert_eq!(shown.exporters[0].reason, "it panicked: a fault of the sink");
+        let ids = [&shown.exporters[0].reason_message, &shown.tasks[0].reason_message];
+        assert!(ids.iter().all(|message| message.as_ref().is_some_and(|of| of.id == "task_panicked")), "{shown:?}");
         assert!(!shown.tasks[0].is_running && supervisor.is_ready(), "agents can push all the same");
         is_broken.store(false, Relaxed);
         let shown = status_when(&status, ExporterState::Delivering).await;

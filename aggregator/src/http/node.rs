@@ -214,7 +214,11 @@ fn draw_report(report: &NodeReport, view: &View) -> Markup {
         (
             label(texts::api_server()),
             report.api_server.as_ref().map_or_else(String::new, |access| {
-                if access.unreachable_since_time.is_none() { label(texts::reachable()) } else { access.error.clone() }
+                if access.unreachable_since_time.is_none() {
+                    label(texts::reachable())
+                } else {
+                    localized::api_server_error(access, view.language)
+                }
             }),
         ),
         (label(texts::lease_age()), span(&report.lease_age)),
@@ -292,7 +296,9 @@ fn daemon(daemon: Option<&Daemon>, view: &View) -> String {
         DaemonState::Unhealthy => texts::daemon_unhealthy(),
         DaemonState::Restarting => texts::daemon_restarting(),
     };
-    format!("{} {}", view.text(&state), daemon.error).trim_end().to_owned()
+    let (state, error) = (view.text(&state), localized::daemon_error(daemon, view.language));
+    // A state that is followed by its reason ends with a colon.
+    if error.is_empty() { state.trim_end_matches([':', '：']).to_owned() } else { format!("{state} {error}") }
 }
 
 fn sources(status: &NodeStatus, view: &View) -> Markup {

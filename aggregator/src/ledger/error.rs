@@ -42,7 +42,7 @@ pub enum Error {
         detail: String,
     },
     /// Another process writes to it.
-    #[error("ledger {} is in use by another process", path.display())]
+    #[error("{}", messages::english(&stores::ledger_in_use(path.display().to_string())))]
     InUse {
         /// The file.
         path: PathBuf,
@@ -112,6 +112,7 @@ impl Error {
     pub fn message(&self) -> Option<Message> {
         match self {
             Self::OtherVersion { path, found, expected } => Some(other_version(path, *found, *expected)),
+            Self::InUse { path } => Some(stores::ledger_in_use(path.display().to_string())),
             _ => None,
         }
     }

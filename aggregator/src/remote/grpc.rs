@@ -1,10 +1,10 @@
 //! Connections of gRPC.
 
-use std::{path::Path, time::Duration};
+use std::{io, path::Path, time::Duration};
 
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
-use super::tls::Tls;
+use super::{file::UnusableFile, tls::Tls};
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 /// A silent connection is asked whether it is alive so often,
@@ -16,10 +16,9 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// What an operator has to put right.
-pub(crate) fn channel(url: &str, tls: Option<&Tls>, call_deadline: Duration) -> Result<Channel, String> {
-    let wrong = |error: tonic::transport::Error| format!("{url}: {error}");
+pub(crate) fn channel(url: &str, tls: Option<&Tls>, call_deadline: Duration) -> io::Result<Channel> {
     let mut endpoint = Endpoint::from_shared(url.to_owned())
-        .map_err(wrong)?
+        .map_err(io::Error::other)?
         .connect_timeout(CONNECT_DEADLINE)
         .timeout(call_deadline)
         .tcp_nodelay(true)
@@ -33,11 +32,11 @@ pub(crate) fn channel(url: &str, tls: Option<&Tls>, call_deadline: Duration) -> 
         if let Some((certificate, key)) = identity {
             config = config.identity(Identity::from_pem(read(certificate)?, read(key)?));
         }
-        endpoint = endpoint.tls_config(config).map_err(wrong)?;
+        endpoint = endpoint.tls_config(config).map_err(io::Error::other)?;
     }
     Ok(endpoint.connect_lazy())
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| UnusableFile::failed(path, error))
 }

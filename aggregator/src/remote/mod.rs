@@ -1,6 +1,7 @@
 //! Outgoing connections: everything that this program connects to by itself, and the URLs and files that configure it.
 
 pub(crate) mod api_server;
+mod file;
 pub(crate) mod grpc;
 pub(crate) mod nats;
 pub(crate) mod tcp;
@@ -9,6 +10,7 @@ mod url;
 
 pub(crate) use self::url::InvalidUrl;
 pub(crate) use self::{
+    file::UnusableFile,
     tls::Tls,
     url::{Host, Options},
 };

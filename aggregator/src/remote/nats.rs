@@ -1,15 +1,12 @@
 //! Connections to NATS.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{io, path::PathBuf, time::Duration};
 
 use async_nats::ConnectOptions;
 use url::Url;
 
 use super::{
+    file::UnusableFile,
     tls::Tls,
     url::{Host, InvalidUrl, Options},
 };
@@ -48,15 +45,11 @@ pub(crate) async fn options(server: &NatsServer) -> io::Result<ConnectOptions> {
         options = options.require_tls(true).tls_client_config(tls.config()?);
     }
     if let Some(path) = &server.token_file {
-        let token = std::fs::read_to_string(path).map_err(|error| unusable(path, &error))?;
+        let token = std::fs::read_to_string(path).map_err(|error| UnusableFile::failed(path, &error))?;
         options = options.token(token.trim().to_owned());
     }
     if let Some(path) = &server.creds_file {
-        options = options.credentials_file(path).await.map_err(|error| unusable(path, &error))?;
+        options = options.credentials_file(path).await.map_err(|error| UnusableFile::failed(path, &error))?;
     }
     Ok(options)
-}
-
-fn unusable(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot use {}: {error}", path.display()))
 }

@@ -10,7 +10,10 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use url::Url;
 
-use super::url::{Host, InvalidUrl, Options};
+use super::{
+    file::UnusableFile,
+    url::{Host, InvalidUrl, Options},
+};
 
 /// The files of a TLS client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,7 +70,7 @@ impl Tls {
         match &self.ca {
             Some(ca) => {
                 for certificate in certificates(ca)? {
-                    roots.add(certificate).map_err(|error| unusable(ca, error))?;
+                    roots.add(certificate).map_err(|error| UnusableFile::failed(ca, error))?;
                 }
             }
             None => {
@@ -83,8 +86,8 @@ impl Tls {
             None => Ok(builder.with_no_client_auth()),
             Some((certificate, key)) => {
                 let chain = certificates(certificate)?;
-                let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, error))?;
-                builder.with_client_auth_cert(chain, key_der).map_err(|error| unusable(certificate, error))
+                let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| UnusableFile::failed(key, error))?;
+                builder.with_client_auth_cert(chain, key_der).map_err(|error| UnusableFile::failed(certificate, error))
             }
         }
     }
@@ -93,11 +96,9 @@ impl Tls {
 fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     match read {
-        Ok(certificates) if certificates.is_empty() => Err(unusable(path, "it holds no certificate")),
-        read => read.map_err(|error| unusable(path, error)),
+        Ok(certificates) if certificates.is_empty() => {
+            Err(UnusableFile::NoCertificate { path: path.to_owned() }.into())
+        }
+        read => read.map_err(|error| UnusableFile::failed(path, error)),
     }
-}
-
-fn unusable(path: &Path, error: impl std::fmt::Display) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, format!("cannot use {}: {error}", path.display()))
 }

@@ -211,8 +211,8 @@ async fn a_ledger_in_use_is_not_replaced() {
     let paths = || files(aggregator.directory.path()).into_iter().map(|(path, _)| path).collect::<Vec<_>>();
     let state = || (paths(), fs::metadata(&ledger).unwrap().ino());
     let before = state();
-    assert_fails(1, "in use", &restore(&copy, &ledger));
-    assert_fails(1, "in use", &backup(&copy, &ledger, &["--force"]));
+    assert_fails(69, "in use", &restore(&copy, &ledger));
+    assert_fails(69, "in use", &backup(&copy, &ledger, &["--force"]));
     assert_eq!(state(), before, "it was replaced");
     push_numbers(&mut aggregator.ingest().await, 1001..=1001).await;
     assert_eq!(items(&replay(&mut aggregator.feed().await, from_oldest()).await), numbers(1..=1001));

@@ -98,7 +98,7 @@ async fn what_is_rejected_in_part_is_not_sent_again_but_kept() {
     receiver.reject_part_of_next(1, "too old");
     let exporting = Exporting::start_behind(&[&receiver.url()], QUICK, 1..=2).await;
     support::until(|| exporting.dead_letters().len() == 2).await;
-    assert_eq!(exporting.dead_letters()[0]["reason"], "1 of 2 were rejected: too old");
+    assert_eq!(exporting.dead_letters()[0]["reason"], "the receiver rejected 1 of 2 records: too old");
     exporting.append(3..=3).await;
     receiver.until(|records| records.len() == 3).await;
     assert_eq!(receiver.bodies(), numbers(1..=3));

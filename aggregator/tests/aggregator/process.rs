@@ -202,8 +202,8 @@ fn schema_is_sound(ledger: &Path) {
 async fn second_aggregator_on_the_same_ledger_is_refused() {
     let aggregator = Aggregator::start().await;
     let (code, output) = refusal(&aggregator.directory.path().join("ledger.db"), &[]);
-    assert_eq!(code, 1, "{output}");
-    assert!(output.contains("in use"), "{output}");
+    assert_eq!(code, 69, "{output}");
+    assert!(output.contains("in use by another process"), "{output}");
 }
 
 #[test]

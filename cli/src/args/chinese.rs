@@ -94,7 +94,9 @@ fn of_argument(argument: Arg, command: &str) -> Arg {
     };
     let list = |items: Vec<String>| items.join("、");
     let takes_value = argument.get_action().takes_values();
-    let values = argument.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect::<Vec<_>>();
+    let values = argument.get_possible_values();
+    let values = values.iter().filter(|_| !argument.is_hide_possible_values_set());
+    let values = values.map(|value| value.get_name().to_owned()).collect::<Vec<_>>();
     let defaults = argument.get_default_values().iter().map(|value| value.to_string_lossy().into_owned());
     let beside = [
         Some(list(values)).filter(|values| takes_value && !values.is_empty()).map(|values| format!("可选值：{values}")),
@@ -132,10 +134,16 @@ pub(crate) fn error(error: &clap::Error) -> Option<String> {
     }?;
     let suggested = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue];
     let suggested = suggested.into_iter().find_map(of).and_then(|other| text("error_similar", &[("other", other)]));
-    let valid = of(ContextKind::ValidValue).and_then(|values| text("error_valid", &[("values", values)]));
+    let valid = of(ContextKind::ValidValue).filter(|values| !values.is_empty());
+    let valid = valid.and_then(|values| text("error_valid", &[("values", values)]));
+    let is_value = matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation);
     let forms = match argument() {
+        _ if !is_value => None,
         of if of.starts_with("--since") || of.starts_with("--until") => text("error_moment", &[]),
         of if of.contains("cause") || of.contains("CAUSE") => text("error_cause", &[]),
+        of if of.contains("<DURATION>") => text("error_duration", &[]),
+        of if of.contains("<PORT>") => text("error_port", &[]),
+        of if of.contains("<COUNT>") || of.contains("<BYTES>") => text("error_number", &[]),
         _ => None,
     };
     let usage = of(ContextKind::Usage).map(|usage| usage.trim().trim_start_matches("Usage:").trim().to_owned());
@@ -213,6 +221,11 @@ mod tests {
             (vec!["coroner", "list", "--since", "soon"], "1h30m"),
             (vec!["coroner", "list", "--severity", "high"], "critical"),
             (vec!["coroner", "list", "--cause", "NOPE"], "coroner causes"),
+            (vec!["coroner", "list", "--since"], "1h30m"),
+            (vec!["coroner", "list", "--limit", "many"], "非负整数"),
+            (vec!["coroner", "record", "--for", "long"], "90s"),
+            (vec!["coroner", "record", "--max-bytes", "1GiB"], "非负整数"),
+            (vec!["coroner", "ui", "--port", "70000"], "65535"),
         ] {
             let refused = localized(Args::command()).try_get_matches_from(&arguments).unwrap_err();
             let worded = error(&refused).unwrap_or_default();

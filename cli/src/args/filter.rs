@@ -1,6 +1,11 @@
 //! Which diagnoses are shown.
 
-use clap::ValueEnum;
+use std::ffi::OsStr;
+
+use clap::{
+    ValueEnum,
+    builder::{PossibleValue, StringValueParser, TypedValueParser},
+};
 use coroner_proto::v1::{Cause, DiagnosisFilter, Severity};
 
 #[derive(Debug, Default, clap::Args)]
@@ -16,7 +21,7 @@ pub(crate) struct FilterArgs {
     #[arg(long, value_delimiter = ',')]
     pub(crate) node: Vec<String>,
     /// Only these causes, such as OOM_NODE; `coroner causes` lists them
-    #[arg(long, value_name = "CAUSE", value_delimiter = ',', value_parser = parse_cause)]
+    #[arg(long, value_name = "CAUSE", value_delimiter = ',', value_parser = Causes, hide_possible_values = true)]
     pub(crate) cause: Vec<Cause>,
     /// Only this severity and above
     #[arg(long, value_name = "SEVERITY")]
@@ -59,8 +64,30 @@ impl From<AtLeast> for Severity {
     }
 }
 
+/// Parses causes in any of their spellings, and lists them for completions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Causes;
+
+impl TypedValueParser for Causes {
+    type Value = Cause;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Cause, clap::Error> {
+        StringValueParser::new().try_map(|text| parse_cause(&text)).parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let codes = coroner_diagnosis::catalogue::rows().map(|row| row.cause.as_str_name());
+        Some(Box::new(codes.map(|code| PossibleValue::new(code.trim_start_matches("CAUSE_")))))
+    }
+}
+
 /// A cause in any of its spellings: `OOM_NODE` as it is shown, `CAUSE_OOM_NODE` as in JSON, `OomNode`, `oom-node`.
-pub(super) fn parse_cause(text: &str) -> Result<Cause, String> {
+fn parse_cause(text: &str) -> Result<Cause, String> {
     let code = |text: &str| -> String {
         text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect()
     };

@@ -21,6 +21,7 @@ Examples:
   coroner why web-5d9c-x7k2               a pod, in whatever namespace it is
   coroner why shop/web-5d9c-x7k2 -c app   one of its containers
   coroner why deploy/web -n shop          all pods of a workload
+  coroner why pod web-5d9c-x7k2 -n shop   as kubectl writes it
   coroner why node/worker-3               the node itself; its pods: coroner list --node worker-3
   coroner why svc/web -n shop             a Service or Ingress without a backend
   coroner why 5b0c3a5e                    one diagnosis, by the beginning of its uid

@@ -7,7 +7,10 @@ use coroner_diagnosis::messages::Message;
 use tokio_rustls::rustls::{self, AlertDescription, CertificateError, InvalidMessage};
 use tonic::{Code, Status};
 
-use crate::{args::AggregatorArgs, messages::notes};
+use crate::{
+    args::AggregatorArgs,
+    messages::{command, notes},
+};
 
 /// Why nothing listens at the URL, as far as that is known.
 pub(super) fn of_absence(error: &(dyn Error + 'static)) -> Message {
@@ -17,6 +20,15 @@ pub(super) fn of_absence(error: &(dyn Error + 'static)) -> Message {
         Some(io::ErrorKind::NotFound) => notes::reason_no_socket(),
         Some(io::ErrorKind::TimedOut) => notes::reason_timeout(),
         _ => notes::reason_other(chain(error)),
+    }
+}
+
+/// What is wrong with the files of TLS.
+pub(super) fn of_setup(error: &(dyn Error + 'static)) -> Message {
+    let mut errors = Chain(Some(error)).filter_map(|error| error.downcast_ref::<rustls::Error>());
+    match errors.next() {
+        Some(rustls::Error::InconsistentKeys(_)) => command::error_tls_pair(),
+        _ => command::error_tls(chain(error)),
     }
 }
 
@@ -79,6 +91,7 @@ fn of_tls(error: &rustls::Error) -> Message {
             | AlertDescription::DecryptError
             | AlertDescription::UnknownCA),
         ) => notes::reason_client_certificate_refused(format!("{alert:?}")),
+        rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol) => notes::reason_http(),
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => notes::reason_no_tls(),
         error => notes::reason_other(error.to_string()),
     }

@@ -40,7 +40,7 @@ fn page(command: Command, out: &mut Out) -> Result<Outcome, Failure> {
 }
 
 /// The command line without what the demo starts.
-fn public() -> Command {
+pub(super) fn public() -> Command {
     let whole = Args::command().disable_help_subcommand(true);
     let commands: Vec<Command> =
         whole.get_subcommands().filter(|command| command.get_name() != DEMO_VICTIM).cloned().collect();

@@ -1,5 +1,6 @@
 //! The commands, one a file.
 
+pub(crate) mod candidates;
 pub(crate) mod causes;
 pub(crate) mod completion;
 pub(crate) mod get;

@@ -1,6 +1,7 @@
 //! `coroner replay`: the verdicts that a recorded case leads to, by this version, and how they come about.
 
-use anyhow::Context;
+use std::{error::Error, path::Path};
+
 use coroner_diagnosis::{
     explanation::{Step, of_diagnosis, withheld},
     messages::{CATALOGUE, Language, Message},
@@ -14,11 +15,11 @@ use serde_json::json;
 use super::present::{in_full, present};
 use crate::{
     args::{Format, ReplayArgs},
-    case_dir::CaseDir,
+    case_dir::{CaseDir, Unusable, fault, shown},
     data,
     exit::{Failure, Outcome},
     explain,
-    messages::{command, notes, page as texts, text},
+    messages::{case as texts_of_case, command, notes, page as texts, text},
     out::Out,
     page::{Look, Page, span},
 };
@@ -27,14 +28,14 @@ use crate::{
 const STORED: &str = "diagnoses.ndjson";
 
 pub(crate) fn run(args: &ReplayArgs, out: &mut Out) -> Result<Outcome, Failure> {
-    let unreadable = |error: anyhow::Error| Failure::unreadable(command::error_plain(format!("{error:#}")));
+    let unreadable = |error: Unusable| Failure::unreadable(error.into_message());
     let case = CaseDir::read(&args.case).map_err(unreadable)?;
-    let in_case = |error: anyhow::Error| unreadable(error.context(args.case.display().to_string()));
-    let recording = Recording::new(&case.case_json).map_err(|error| in_case(error.into()))?;
+    let recording =
+        Recording::new(&case.case_json).map_err(|error| unreadable(Unusable::of_case(&args.case, &error)))?;
     if recording.full {
         out.note(&notes::replay_was_full());
     }
-    if let Some(stored) = stored(&case).map_err(in_case)? {
+    if let Some(stored) = stored(&case, &args.case).map_err(unreadable)? {
         out.note(&notes::replay_of_stored());
         present(&stored, out, in_full)?;
         return Ok(Outcome::Answered);
@@ -54,7 +55,7 @@ pub(crate) fn run(args: &ReplayArgs, out: &mut Out) -> Result<Outcome, Failure> 
         (false, None) => Replayed { diagnoses: replay(node, observations, end), steps: vec![] },
     };
     if let Some(error) = unusable.or(unusable_of_guest) {
-        return Err(in_case(error.into()));
+        return Err(unreadable(Unusable::of_line(&args.case, &error)));
     }
     if args.explain {
         return explained(&replayed, out);
@@ -68,13 +69,15 @@ pub(crate) fn run(args: &ReplayArgs, out: &mut Out) -> Result<Outcome, Failure> 
 }
 
 /// The last revisions that an aggregator had stored; `None` if the case holds observations.
-fn stored(case: &CaseDir) -> anyhow::Result<Option<Vec<Diagnosis>>> {
+fn stored(case: &CaseDir, path: &Path) -> Result<Option<Vec<Diagnosis>>, Unusable> {
     let Some(lines) = case.file(STORED) else { return Ok(None) };
     let mut diagnoses: Vec<Diagnosis> = Vec::new();
     for (index, line) in lines.enumerate() {
-        let read = || format!("{STORED}, line {}", index + 1);
-        let value = serde_json::from_str(&line.with_context(read)?).with_context(read)?;
-        let diagnosis: Diagnosis = coroner_proto::json::from_value(value).with_context(read)?;
+        let failed = |fault: Message| Unusable::new(texts_of_case::case_line(shown(path), STORED, index + 1, fault));
+        let line = line.map_err(|error| failed(fault(&error)))?;
+        let of_json = |error: &dyn Error| failed(texts_of_case::line_not_json(error.to_string()));
+        let value = serde_json::from_str(&line).map_err(|error| of_json(&error))?;
+        let diagnosis: Diagnosis = coroner_proto::json::from_value(value).map_err(|error| of_json(&error))?;
         // Of each, the newest revision comes first.
         if diagnoses.iter().all(|known| known.uid != diagnosis.uid) {
             diagnoses.push(diagnosis);

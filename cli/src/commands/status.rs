@@ -51,10 +51,11 @@ pub(crate) async fn run(aggregator: &AggregatorArgs, out: &mut Out) -> Result<Ou
     }
     if !status.exporters.is_empty() {
         let text = exporters(&status, out.reader.language).render(out);
-        out.write(&format!("\n{text}"))?;
+        let blank = if status.nodes.is_empty() { "" } else { "\n" };
+        out.write(&format!("{blank}{text}"))?;
     }
     for task in &status.tasks {
-        if let Some(message) = down(task) {
+        if let Some(message) = down(task, out.reader.language) {
             out.note(&message);
         }
     }
@@ -75,9 +76,9 @@ pub(crate) async fn run(aggregator: &AggregatorArgs, out: &mut Out) -> Result<Ou
 }
 
 /// A line for a task of the aggregator that does not run.
-fn down(task: &TaskStatus) -> Option<Message> {
-    let TaskStatus { name, is_running, reason, restart_count } = task;
-    (!is_running).then(|| command::status_task_down(name, *restart_count, reason))
+fn down(task: &TaskStatus, language: Language) -> Option<Message> {
+    let reason = localized::task_reason(task, language);
+    (!task.is_running).then(|| command::status_task_down(&task.name, task.restart_count, reason))
 }
 
 /// A line for certificates of the aggregator.
@@ -111,7 +112,8 @@ fn sources(status: &GetStatusResponse, now: Timestamp, language: Language) -> Ta
         command::column_since(),
         command::column_gaps(),
         command::column_reason(),
-    ]);
+    ])
+    .hiding(&[command::column_gaps, command::column_since]);
     for node in &status.nodes {
         let reported = [span(Look::Strong, &node.node), age(node.last_seen_time.as_ref())];
         if node.sources.is_empty() {
@@ -144,7 +146,8 @@ fn exporters(status: &GetStatusResponse, language: Language) -> Table {
         command::column_lost(),
         command::column_to(),
         command::column_reason(),
-    ]);
+    ])
+    .hiding(&[command::column_lost, command::column_retries, command::column_dead_letters, command::column_to]);
     for exporter in &status.exporters {
         let state = match exporter.state() {
             ExporterState::Unspecified => plain(&text(&command::exporter_waiting(), language)),
@@ -157,7 +160,13 @@ fn exporters(status: &GetStatusResponse, language: Language) -> Table {
         let counts = [sent_count, lag_count, retry_count, dead_letter_count, lost_count];
         let counts = counts.map(|count| plain(&count.to_string()));
         let named = [span(Look::Strong, &exporter.name), state];
-        table.push(named.into_iter().chain(counts).chain([plain(&exporter.url), plain(&exporter.reason)]).collect());
+        table.push(
+            named
+                .into_iter()
+                .chain(counts)
+                .chain([plain(&exporter.url), plain(&localized::exporter_reason(exporter, language))])
+                .collect(),
+        );
     }
     table
 }
@@ -175,7 +184,7 @@ pub(crate) fn health(health: SourceHealth, language: Language) -> Span {
 
 #[cfg(test)]
 mod tests {
-    use coroner_diagnosis::messages::health::health_no_socket;
+    use coroner_diagnosis::messages::{health::health_no_socket, operation};
     use coroner_proto::v1::SourceStatus;
 
     use super::*;
@@ -229,11 +238,17 @@ mod tests {
             dead_letter_count: 1,
             ..ExporterStatus::default()
         };
-        let held =
-            ExporterStatus { reason: "Unauthenticated: no token".into(), ..exporter("second", ExporterState::Holding) };
+        let held = ExporterStatus {
+            reason: "gRPC status Unauthenticated: no token".into(),
+            ..exporter("second", ExporterState::Holding)
+        };
         let exporters = vec![exporter("siem", ExporterState::Delivering), held];
         let status = GetStatusResponse { exporters, ..GetStatusResponse::default() };
         golden("status-exporters.txt", &super::exporters(&status, Language::English).render(&testing::out(120)));
+        let mut status = status;
+        status.exporters[1].reason_message = Some(operation::export_grpc("Unauthenticated", "no token"));
+        let chinese = super::exporters(&status, Language::Chinese).render(&testing::out(120));
+        assert!(chinese.contains("gRPC 状态 Unauthenticated：no token"), "{chinese}");
     }
 
     #[test]
@@ -249,19 +264,22 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_is_down_has_its_line() {
-        let task = |is_running, reason: &str| TaskStatus {
+    fn a_task_that_is_down_has_its_line_in_the_language_of_the_reader() {
+        let message = operation::task_panicked("a fault");
+        let task = |is_running, reason_message: Option<Message>| TaskStatus {
             name: "cluster".into(),
             is_running,
-            reason: reason.into(),
+            reason: "it panicked: a fault".into(),
             restart_count: 2,
+            reason_message,
         };
-        assert_eq!(down(&task(true, "")), None);
-        let line = down(&task(false, "it panicked: a fault")).unwrap();
-        assert_eq!(
-            super::text(&line, Language::English),
-            "Task cluster is down, restarted 2 times so far: it panicked: a fault."
-        );
+        assert_eq!(down(&task(true, None), Language::English), None);
+        let line = |message, language| super::text(&down(&task(false, message), language).unwrap(), language);
+        let english = "Task cluster is down, restarted 2 times so far: it panicked: a fault.";
+        assert_eq!(line(Some(message.clone()), Language::English), english);
+        assert_eq!(line(None, Language::English), english, "of an earlier version");
+        let chinese = line(Some(message), Language::Chinese);
+        assert_eq!(chinese, "任务 cluster 未在运行，已重启 2 次：任务发生 panic：a fault。");
     }
 
     #[test]

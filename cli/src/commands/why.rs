@@ -1,7 +1,7 @@
 //! `coroner why`: what happened to one pod, workload, node, Service or Ingress.
 
 mod target;
-mod unknown;
+pub(super) mod unknown;
 
 use std::collections::BTreeSet;
 

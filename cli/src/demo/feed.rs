@@ -13,7 +13,7 @@ use super::pods::NAMESPACE;
 use crate::{
     args::AggregatorArgs,
     client::{self, Client},
-    messages,
+    messages::{self, notes},
 };
 
 /// The sources that see deaths where there is no container runtime.
@@ -99,5 +99,9 @@ pub(crate) fn blind(sources: &[SourceStatus], language: Language) -> String {
     let blind = sources.iter().filter(|source| source.health() != SourceHealth::Ok);
     let worded = |source: &SourceStatus| format!("{} ({})", source.source, localized::source_reason(source, language));
     let blind_sources: Vec<String> = blind.map(worded).collect();
-    if blind_sources.is_empty() { "none".to_owned() } else { blind_sources.join(", ") }
+    match (blind_sources.is_empty(), language) {
+        (true, _) => messages::text(&notes::demo_no_source(), language),
+        (false, Language::English) => blind_sources.join(", "),
+        (false, Language::Chinese) => blind_sources.join("，"),
+    }
 }

@@ -15,6 +15,7 @@ pub(crate) mod victim;
 use std::{io, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
+use coroner_diagnosis::messages::Language;
 use coroner_proto::v1::{Diagnosis, SourceStatus};
 use jiff::Timestamp;
 use nix::unistd::{Uid, gethostname};
@@ -105,7 +106,11 @@ async fn play(stage: &mut Stage, out: &mut Out) -> Result<Outcome> {
     narrate(out, |page| {
         let mut spans = Vec::new();
         for source in &sources {
-            let comma = if spans.is_empty() { "" } else { ", " };
+            let comma = match page.language() {
+                _ if spans.is_empty() => "",
+                Language::English => ", ",
+                Language::Chinese => "，",
+            };
             spans.extend([
                 span(Look::Plain, &format!("{comma}{} ", source.source)),
                 status::health(source.health(), page.language()),
@@ -147,9 +152,11 @@ fn take(played: &mut Played, arrival: &Arrival) {
     }
     if !played.explained {
         let death = labels::time(arrival.diagnosis.event_time.as_ref());
-        let millis = death.map(|death| arrival.at.duration_since(death).as_micros().max(0));
-        played.latency =
-            millis.map_or_else(String::new, |micros| format!("{}.{} ms", micros / 1000, micros % 1000 / 100));
+        let micros = death.map(|death| arrival.at.duration_since(death).as_micros().max(0));
+        played.latency = micros.map_or_else(String::new, |micros| match micros {
+            ..1_000_000 => format!("{}.{} ms", micros / 1000, micros % 1000 / 100),
+            _ => format!("{}.{} s", micros / 1_000_000, micros % 1_000_000 / 100_000),
+        });
     }
     played.explained = explains;
     played.verdict = Some(arrival.diagnosis.clone());

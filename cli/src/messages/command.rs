@@ -78,9 +78,13 @@ coroner_diagnosis::messages! {
     error_ambiguous(name: Quote, namespaces: Identifiers);
     error_subject(subject: Quote);
     error_namespace(subject: Quote, namespace: Quote);
+    error_kind(kind: Quote, name: Quote);
+    error_kind_before_name(kind: Quote);
+    error_period(since: Identifier, until: Identifier);
     error_no_answer(url: Quote, reason: Quote);
     error_question(reason: Quote);
     error_credentials(url: Quote, reason: Quote);
+    error_credentials_refused(url: Quote, flag: Identifier, reason: Quote);
     error_status(url: Quote, code: Identifier, reason: Quote);
     error_url(url: Quote, reason: Phrase);
     url_malformed();
@@ -90,7 +94,7 @@ coroner_diagnosis::messages! {
     url_needs_both();
     url_scheme();
     error_tls(reason: Quote);
-    error_read(path: Quote, reason: Quote);
+    error_tls_pair();
     error_output(reason: Quote);
     error_format(reason: Quote);
     error_runtime(reason: Quote);

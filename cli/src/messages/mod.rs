@@ -2,6 +2,7 @@
 
 use coroner_diagnosis::messages::{Catalogue, Language, Message};
 
+pub(crate) mod case;
 pub(crate) mod cluster;
 pub(crate) mod command;
 pub(crate) mod notes;
@@ -10,12 +11,14 @@ pub(crate) mod page;
 /// The catalogues of this program.
 static CATALOGUE: Catalogue = Catalogue::new(
     &[
+        include_str!("en/case.ftl"),
         include_str!("en/cluster.ftl"),
         include_str!("en/command.ftl"),
         include_str!("en/notes.ftl"),
         include_str!("en/page.ftl"),
     ],
     &[
+        include_str!("zh/case.ftl"),
         include_str!("zh/cluster.ftl"),
         include_str!("zh/command.ftl"),
         include_str!("zh/notes.ftl"),
@@ -46,16 +49,17 @@ pub(crate) fn joined(messages: &[Message], language: Language) -> String {
 mod tests {
     use std::{fs, path::Path};
 
-    use coroner_diagnosis::messages::faults;
+    use coroner_diagnosis::messages::{Declared, faults};
 
     use super::*;
 
+    fn declared() -> Vec<Declared> {
+        [case::DECLARED, cluster::DECLARED, command::DECLARED, notes::DECLARED, page::DECLARED].concat()
+    }
+
     #[test]
     fn both_catalogues_contain_exactly_the_declared_messages_and_arguments() {
-        assert_eq!(
-            faults(&CATALOGUE, &[cluster::DECLARED, command::DECLARED, notes::DECLARED, page::DECLARED].concat()),
-            Vec::<String>::new()
-        );
+        assert_eq!(faults(&CATALOGUE, &declared()), Vec::<String>::new());
     }
 
     /// The Rust files below a folder but those of messages, one after the other.
@@ -73,7 +77,7 @@ mod tests {
     fn every_message_is_used() {
         let mut text = String::new();
         sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut text);
-        for (id, _) in [cluster::DECLARED, command::DECLARED, notes::DECLARED, page::DECLARED].concat() {
+        for (id, _) in declared() {
             assert!(text.contains(&format!("::{id}")), "{id} is not used");
         }
     }

@@ -16,9 +16,15 @@ coroner_diagnosis::messages! {
     reason_client_certificate_wanted();
     reason_client_certificate_refused(reason: Quote);
     reason_no_tls();
+    reason_http();
+    reason_no_service();
     reason_closed_plain();
     reason_closed_tls();
     reason_closed_with_certificate();
+    file_unreadable(flag: Identifier, path: Identifier, error: Quote);
+    file_without_certificate(flag: Identifier, path: Identifier);
+    file_without_key(flag: Identifier, path: Identifier);
+    file_without_token(path: Identifier);
     none_of_node(node: Identifier);
     uid_form(uid: Identifier);
     node_has_pods(node: Identifier);
@@ -26,9 +32,12 @@ coroner_diagnosis::messages! {
     ledger_is_empty();
     ledger_waits(count: Count);
     similar(names: Identifiers);
+    other_containers(names: Identifiers);
     unreadable(count: Count);
     scan_ended(count: Count, moment: Identifier);
     columns_hidden(columns: Identifiers);
+    columns_hidden_and_cut(columns: Identifiers, last: Identifier);
+    column_cut(column: Identifier);
     stream_broke(reason: Phrase, seconds: Identifier);
     stream_idle(seconds: Count);
     stream_closed();
@@ -46,6 +55,7 @@ coroner_diagnosis::messages! {
     demo_latency(latency: Identifier);
     demo_all_explained();
     demo_not_explained(pods: Identifiers, sources: Quote);
+    demo_no_source();
     demo_nothing();
     scene_oom_main();
     scene_oom_child();

@@ -23,6 +23,7 @@ pub(crate) mod lost;
 pub(crate) mod memory;
 pub(crate) mod next;
 pub(crate) mod node;
+pub mod operation;
 pub(crate) mod removal;
 pub(crate) mod start;
 pub(crate) mod stop;
@@ -51,8 +52,26 @@ macro_rules! catalogue {
 
 /// The catalogues of this crate.
 pub static CATALOGUE: Catalogue = catalogue![
-    "causes", "cluster", "common", "crash", "eviction", "exit", "explain", "gaps", "health", "lost", "memory", "next",
-    "node", "removal", "start", "stop", "stores", "triage", "unwell",
+    "causes",
+    "cluster",
+    "common",
+    "crash",
+    "eviction",
+    "exit",
+    "explain",
+    "gaps",
+    "health",
+    "lost",
+    "memory",
+    "next",
+    "node",
+    "operation",
+    "removal",
+    "start",
+    "stop",
+    "stores",
+    "triage",
+    "unwell",
 ];
 
 /// The text of a message. An id that the catalogue lacks is the text itself.
@@ -112,6 +131,7 @@ mod tests {
             memory::DECLARED,
             next::DECLARED,
             node::DECLARED,
+            operation::DECLARED,
             removal::DECLARED,
             start::DECLARED,
             stop::DECLARED,

@@ -6,7 +6,7 @@ crate::messages! {
     node_daemon_ended(pid: Count);
     node_daemon_ended_signal(pid: Count, signal: SignalName);
     node_daemon_exited(pid: Count, code: Count);
-    node_daemon_refuses(error: Quote);
+    node_daemon_refuses(error: Phrase);
     node_daemon_effect(daemon: Identifier);
     node_daemon_loops(daemon: Identifier);
     node_daemon_loops_why(count: Count);
@@ -17,14 +17,15 @@ crate::messages! {
     node_kubelet_stalled();
     node_daemon_stopped(pid: Count);
     node_daemon_silent(daemon: Identifier, since: Time);
-    node_daemon_unreachable(pid: Count, error: Quote);
-    node_daemon_unwell(message: Quote);
+    node_daemon_unreachable(pid: Count, error: Phrase);
+    node_daemon_unwell(message: Phrase);
+    node_quoted(text: Quote);
     node_daemon_no_answer();
     node_daemon_unseen();
     node_kubelet_misconfigured();
     node_kubelet_misconfigured_why(line: Quote);
     node_api_server(step: Identifier);
-    node_api_server_why(address: Identifier, step: Identifier, error: Quote);
+    node_api_server_why(address: Identifier, step: Identifier, error: Phrase);
     node_api_server_effect();
     node_memory_pressure();
     node_disk_pressure();

@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::Source;
+use super::{Reason, Source};
 use crate::parse::decimal;
 
 /// What one check reports. Each replaces the one before of the same kind and object.
@@ -63,28 +63,28 @@ pub struct Process {
 }
 
 /// How a daemon's interface answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// All is well.
     Ok,
-    /// It answers, but not the agent (status 401 or 403): in one line. It is alive.
-    Denied(String),
-    /// It answers, and what it answers is not that all is well: in one line.
-    Unwell(String),
+    /// It answers, but not the agent (status 401 or 403). It is alive.
+    Denied(Reason),
+    /// It answers, and what it answers is not that all is well.
+    Unwell(Reason),
     /// Nothing listens where it should: the operating system's error.
-    Refused(String),
+    Refused(Reason),
     /// It did not answer in time.
     Timeout,
 }
 
 /// How far a probe of the API server got.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ApiServer {
     /// The address that was probed, as HOST:PORT.
     pub address: String,
     /// The step that failed, and its error; `None` while it is reached.
-    pub failed: Option<(Step, String)>,
+    pub failed: Option<(Step, Reason)>,
 }
 
 /// One step on the way to the API server.

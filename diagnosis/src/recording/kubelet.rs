@@ -5,9 +5,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Context, Facts, Problem};
-use crate::observation::Fact;
 use crate::observation::kubelet::{Configz, Summary};
 use crate::observation::node::{Answer, Daemon, Reading};
+use crate::observation::{Fact, Reason};
 
 #[derive(Deserialize)]
 pub(super) struct Row {
@@ -23,10 +23,10 @@ pub(super) fn healthz(_: &Context<'_>, row: Row) -> Result<Facts, Problem> {
     let body = row.body.as_str().unwrap_or_default();
     let answer = match (row.ok, body) {
         (true, "ok") => Answer::Ok,
-        (true, body) => Answer::Unwell(body.to_owned()),
-        (false, _) if row.error.contains("refused") => Answer::Refused(row.error),
+        (true, body) => Answer::Unwell(Reason::quote(body)),
+        (false, _) if row.error.contains("refused") => Answer::Refused(Reason::quote(row.error)),
         (false, _) if row.error.contains("timed out") || row.error.contains("timeout") => Answer::Timeout,
-        (false, _) => Answer::Unwell(row.error),
+        (false, _) => Answer::Unwell(Reason::quote(row.error)),
     };
     Ok(vec![(None, Fact::Node(Reading::Answer(Daemon::Kubelet, answer)))])
 }

@@ -20,8 +20,9 @@ use crate::{
     aspect::Aspect,
     case::{DaemonFile, NodeFile, NodeState},
     explanation::{self, Considered},
-    messages::explain,
+    messages::{Message, explain, node as texts},
     observation::{
+        Reason,
         kube::Condition,
         node::{Answer, Daemon, Process},
     },
@@ -36,6 +37,14 @@ struct NodeCase<'a> {
     state: &'a NodeState,
     /// Now.
     now: Timestamp,
+}
+
+/// An error as a part of a sentence: what others wrote is in quotation marks.
+fn worded(error: &Reason) -> Message {
+    match error {
+        Reason::Quote(text) => texts::node_quoted(text),
+        Reason::Message(message) => message.clone(),
+    }
 }
 
 /// A rule about the node: it looks at it and gives what holds now.

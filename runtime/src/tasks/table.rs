@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -23,9 +24,30 @@ pub enum TaskState {
     Running,
     /// It has ended, and runs again soon if it is one that restarts.
     Down {
-        /// Why it ended.
-        reason: String,
+        /// How it ended.
+        end: End,
     },
+}
+
+/// How a run of a task ended before it was asked to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Without an error.
+    Ended,
+    /// With this error, in one line.
+    Failed(String),
+    /// It panicked, with this message.
+    Panicked(String),
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended => formatter.write_str("it ended"),
+            Self::Failed(error) => formatter.write_str(error),
+            Self::Panicked(fault) => write!(formatter, "it panicked: {fault}"),
+        }
+    }
 }
 
 /// A task and its present state.
@@ -103,9 +125,9 @@ impl Row {
         &self.name
     }
 
-    pub(super) fn fell(&self, reason: String) {
+    pub(super) fn fell(&self, end: End) {
         self.table.up.set(&self.name, 0);
-        self.update(|task| task.state = TaskState::Down { reason });
+        self.update(|task| task.state = TaskState::Down { end });
     }
 
     pub(super) fn restarted(&self) {

@@ -37,12 +37,13 @@ async fn a_task_that_panics_fails_or_ends_is_started_again_and_meanwhile_shown_a
             }
         }
     });
-    for (run, reason) in [(0, "it panicked: a fault"), (1, "broken"), (2, "it ended")] {
+    let ends = [End::Panicked("a fault".to_owned()), End::Failed("broken".to_owned()), End::Ended];
+    for (run, end) in (0..).zip(ends) {
         assert_eq!(run_begins.recv().await, Some(run));
         // Time is paused: it passes only when every task waits, so the task is in its delay now.
         tokio::task::yield_now().await;
         let task = only(&supervisor);
-        assert_eq!(task.state, TaskState::Down { reason: reason.to_owned() });
+        assert_eq!(task.state, TaskState::Down { end });
         assert_eq!(task.restarts, u64::from(run));
         assert!(!supervisor.is_ready());
         assert!(metrics.text().contains("coroner_task_up{task=\"worker\"} 0"));
@@ -108,7 +109,7 @@ async fn a_fatal_task_that_ends_is_the_programs_failure() {
     tokio::task::yield_now().await;
     assert_eq!(supervisor.failure(), Some(failure), "the first one counts");
     let ended = supervisor.tasks().into_iter().find(|task| task.name == "ends").unwrap();
-    assert_eq!(ended.state, TaskState::Down { reason: "it ended by itself".to_owned() });
+    assert_eq!(ended.state, TaskState::Down { end: End::Ended });
     assert_eq!(group.stop(Duration::from_secs(1)).await, [""; 0]);
 }
 

@@ -83,7 +83,7 @@ impl Reaction {
     fn buried(self) -> (Vec<u64>, &'static str) {
         match self {
             Buries => (vec![POISON], "not this"),
-            BuriesAll => ((1..=FIRST).collect(), "2 of 9 were rejected: too old"),
+            BuriesAll => ((1..=FIRST).collect(), "the receiver rejected 2 of 9 records: too old"),
             _ => (vec![], ""),
         }
     }

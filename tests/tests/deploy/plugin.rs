@@ -23,7 +23,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Message, handshake::derive_accept_key, protocol::Role};
 
-use super::program;
+use super::{program, repository};
 
 const NAMESPACE: &str = "coroner";
 const TOKEN: &str = "a-token-of-the-reader";
@@ -217,6 +217,24 @@ async fn a_user_who_may_request_no_token_is_shown_which_permission_is_missing() 
     ensure!(output.status.code() == Some(1), "{}: {output_text}\n{}", output.status, stage.log());
     for part in ["coroner/coroner-reader", "serviceaccounts/token", "--account NAMESPACE/NAME"] {
         ensure!(output_text.contains(part), "{part}: {output_text}");
+    }
+    Ok(())
+}
+
+#[test]
+fn kubectl_gets_completions_of_the_plugin_through_its_script() -> Result<()> {
+    let directory = TempDir::new()?;
+    symlink(program("coroner")?, directory.path().join("kubectl-coroner"))?;
+    let script = repository().join("deploy/plugins/kubectl_complete-coroner");
+    let path = std::env::join_paths([directory.path(), Path::new("/usr/bin"), Path::new("/bin")])?;
+    for (words, wanted) in [
+        (&["wh"][..], "why\tExplain what happened to a pod, workload, node, Service or Ingress\n:4\n"),
+        (&["list", "--cause", "OOM_NOD"], "OOM_NODE\n:4\n"),
+        (&["replay", ""], ":0\n"),
+    ] {
+        let output = Command::new(&script).args(words).env("PATH", &path).output()?;
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        ensure!(output.status.success() && printed == wanted, "{words:?}: {printed:?} {output:?}");
     }
     Ok(())
 }

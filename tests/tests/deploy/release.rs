@@ -27,9 +27,10 @@ fn a_release_has_archives_chart_sbom_and_checksums_and_is_reproducible() -> Resu
 
     let krew = fs::read_to_string(first.path().join("krew.yaml"))?;
     let archive = sums.lines().find_map(|line| line.strip_suffix("  coroner-linux-amd64.tar.gz")).context("its sum")?;
+    ensure!(krew.contains("from: kubectl_complete-coroner"), "{krew}");
     ensure!(krew.contains(archive) && !krew.contains("SHA256_") && !krew.contains("darwin"), "{krew}");
     let listed = run(Command::new("tar").arg("-tzf").arg(first.path().join("coroner-linux-amd64.tar.gz")))?;
-    ensure!(listed.lines().collect::<Vec<_>>() == ["coroner", "LICENSE"], "{listed}");
+    ensure!(listed.lines().collect::<Vec<_>>() == ["coroner", "kubectl_complete-coroner", "LICENSE"], "{listed}");
     let chart = run(Command::new("tar").arg("-tzf").arg(first.path().join(format!("coroner-{version}.tgz"))))?;
     ensure!(chart.lines().any(|line| line == "coroner/Chart.yaml"), "{chart}");
 

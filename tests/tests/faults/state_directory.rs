@@ -23,7 +23,7 @@ async fn a_second_agent_on_the_same_directory_fails_with_one_line_and_the_first_
     ensure!(status.code() == Some(69), "{status}\n{}", second.tail());
     let log = second.output();
     ensure!(log.lines().filter(|line| line.contains("ERROR")).count() == 1, "{log}");
-    ensure!(log.contains("another agent is using the outbox"), "{log}");
+    ensure!(log.contains("is in use by another process"), "{log}");
     let last = first.push_next(100).await?;
     let received = subscriber.until_all(1, last).await?;
     ensure!(received.gaps.is_empty() && received.others.is_empty(), "{received:?}");

@@ -13,12 +13,12 @@ mod turns;
 use std::{convert::Infallible, path::PathBuf, sync::Arc, time::Duration};
 
 use coroner_diagnosis::{
-    messages::health,
+    messages::{Message, health},
     observation::{Fact, Health, Source, kube::Kind},
 };
 use coroner_runtime::{backoff::Backoff, error::chain};
-use coroner_watch::{ServerClock, Update};
-use kube::Client;
+use coroner_watch::{NoCluster, ServerClock, Update};
+use kube::{Client, config::InClusterError};
 use tokio::time::sleep;
 
 use self::events::Troubles;
@@ -67,13 +67,23 @@ async fn run(outlets: Outlets, config: Config) -> Infallible {
             // Its files may be written later than the agent is started.
             Err(error) => {
                 for outlet in [&outlets.pods, &outlets.events, &outlets.nodes] {
-                    outlet.health(Health::Absent(health::health_no_client(chain(&error)).into())).await;
+                    outlet.health(Health::Absent(unusable(&error).into())).await;
                 }
             }
         }
         sleep(delays.next()).await;
     };
     watch_all(client, &outlets, &config.node).await
+}
+
+/// Why there is no client for the API server.
+fn unusable(error: &NoCluster) -> Message {
+    match error {
+        NoCluster::NotInside(InClusterError::ReadEnvironmentVariable(_)) => health::health_no_cluster(),
+        NoCluster::NotInside(error) => health::health_no_client(chain(error)),
+        NoCluster::Kubeconfig { path, error } => health::health_no_kubeconfig(path, chain(error)),
+        NoCluster::Client(error) => health::health_no_client(chain(error)),
+    }
 }
 
 async fn watch_all(client: Client, outlets: &Outlets, node: &str) -> Infallible {

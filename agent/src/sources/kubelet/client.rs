@@ -4,7 +4,7 @@ use std::{error::Error, fmt::Display, io, path::PathBuf, pin::pin, time::Duratio
 
 use coroner_diagnosis::{
     messages::{Message, health},
-    observation::node::Answer,
+    observation::{Reason, node::Answer},
     text,
 };
 use coroner_runtime::error::chain;
@@ -52,7 +52,7 @@ pub(super) enum Failure {
     #[error("{0}")]
     Client(#[from] kube::Error),
     #[error("status {0}")]
-    Status(StatusCode),
+    Status(StatusCode, String),
     #[error("the answer cannot be read: {0}")]
     Body(Box<dyn Error + Send + Sync>),
     #[error("the answer is not what it should be: {0}")]
@@ -60,9 +60,19 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// The failure with its causes, in one line, fit to be shown: some of it are the kubelet's own words.
-    pub(super) fn reason(&self) -> String {
-        text::clean(&chain(self), REASON_MAX)
+    /// The failure with its causes, for people in each language.
+    pub(super) fn reason(&self) -> Reason {
+        match self {
+            Self::Timeout => health::health_silent(DEADLINE).into(),
+            Self::Client(error) => Reason::quote(text::clean(&chain(error), REASON_MAX)),
+            // The checks that failed are in the body.
+            Self::Status(status, body) if status.is_server_error() && !body.is_empty() => {
+                health::health_status_body(status.to_string(), body).into()
+            }
+            Self::Status(status, _) => health::health_status(status.to_string()).into(),
+            Self::Body(error) => health::health_answer_unreadable(error.to_string()).into(),
+            Self::Json(error) => health::health_answer_unexpected(error.to_string()).into(),
+        }
     }
 
     /// The failure of this endpoint, for people in each language.
@@ -70,7 +80,7 @@ impl Failure {
         match self {
             Self::Timeout => health::health_endpoint_silent(path, DEADLINE),
             Self::Client(error) => health::health_endpoint_failed(path, chain(error)),
-            Self::Status(status) => health::health_endpoint_status(path, status.to_string()),
+            Self::Status(status, _) => health::health_endpoint_status(path, status.to_string()),
             Self::Body(error) => health::health_endpoint_unreadable(path, error.to_string()),
             Self::Json(error) => health::health_endpoint_unexpected(path, error.to_string()),
         }
@@ -140,18 +150,18 @@ impl Client {
         };
         match answer {
             // It has the API server review the token, and waits for that.
-            Err(Failure::Timeout) if answers => Ok(Answer::Unwell(format!(
-                "no answer within {HEALTH_DEADLINE:?} to this agent's token, and one without: the API server reviews it slowly"
-            ))),
+            Err(Failure::Timeout) if answers => {
+                Ok(Answer::Unwell(health::health_kubelet_token_slow(HEALTH_DEADLINE).into()))
+            }
             Ok(body) if body.trim_ascii() == b"ok" => Ok(Answer::Ok),
-            Ok(body) => Ok(Answer::Unwell(text::clean(&String::from_utf8_lossy(&body), REASON_MAX))),
+            Ok(body) => Ok(Answer::Unwell(Reason::quote(text::clean(&String::from_utf8_lossy(&body), REASON_MAX)))),
             Err(Failure::Timeout) => Ok(Answer::Timeout),
             Err(failure) => match failure.certificate_error() {
                 Some(why) => Err(why),
                 None if matches!(failure, Failure::Client(kube::Error::HyperError(_) | kube::Error::Service(_))) => {
                     Ok(Answer::Refused(failure.reason()))
                 }
-                None if matches!(failure, Failure::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)) => {
+                None if matches!(failure, Failure::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _)) => {
                     Ok(Answer::Denied(failure.reason()))
                 }
                 None => Ok(Answer::Unwell(failure.reason())),
@@ -186,7 +196,10 @@ impl Client {
             while let Some(frame) = body.frame().await {
                 bytes.extend(frame.map_err(Failure::Body)?.into_data().unwrap_or_default());
             }
-            if status.is_success() { Ok(bytes) } else { Err(Failure::Status(status)) }
+            if status.is_success() {
+                return Ok(bytes);
+            }
+            Err(Failure::Status(status, text::clean(String::from_utf8_lossy(&bytes).trim(), REASON_MAX)))
         };
         timeout(deadline, asked).await.map_err(|_| Failure::Timeout)?
     }

@@ -152,7 +152,7 @@ impl Kubelet {
         match &self.answer {
             None => Health::Absent(health::health_kubelet_not_asked().into()),
             Some(Answer::Denied(answer) | Answer::Unwell(answer)) => {
-                Health::Degraded(health::health_kubelet_unwell(answer).into())
+                Health::Degraded(health::health_kubelet_unwell(answer.clone().phrase()).into())
             }
             Some(Answer::Refused(_)) => Health::Degraded(health::health_kubelet_refuses().into()),
             Some(Answer::Timeout) => Health::Degraded(health::health_kubelet_hangs(HEALTH_DEADLINE).into()),

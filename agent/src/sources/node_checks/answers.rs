@@ -2,8 +2,10 @@
 
 use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
 
-use coroner_diagnosis::observation::node::{Answer, Daemon, Reading};
-use coroner_runtime::error::chain;
+use coroner_diagnosis::observation::{
+    Reason,
+    node::{Answer, Daemon, Reading},
+};
 use k8s_cri::v1::{VersionRequest, runtime_service_client::RuntimeServiceClient};
 use tokio::{
     select,
@@ -27,7 +29,7 @@ use crate::{
 /// Time from one question to the next. With the deadline, a daemon that hangs is known within five seconds.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How long an answer may take.
-const DEADLINE: Duration = kubelet::HEALTH_DEADLINE;
+pub(super) const DEADLINE: Duration = kubelet::HEALTH_DEADLINE;
 /// A kubelet whose client cannot be made is tried again after this time.
 const CLIENT: Duration = Duration::from_secs(10);
 /// An answer that came so much later than its deadline shows that the agent itself got no processor: it is no statement
@@ -83,7 +85,7 @@ async fn ask_kubelet(config: kubelet::Config, results: Results) -> Infallible {
             is_new
         });
         if let Ok(answer) = health {
-            results.answered(Daemon::Kubelet, answer, asked, &mut last).await;
+            results.answered(Daemon::Kubelet, answer, false, asked, &mut last).await;
         }
         results.wait(asked).await;
     }
@@ -93,23 +95,25 @@ async fn ask_runtime(socket: Socket, results: Results) -> Infallible {
     if socket == Socket::Off {
         return pending().await;
     }
-    let mut last = None;
+    let (mut last, mut was_there) = (None, false);
     loop {
         let asked = Instant::now();
-        let answer = match timeout(DEADLINE, version(&socket)).await {
+        let answer = timeout(DEADLINE, version(&socket)).await;
+        was_there |= !matches!(answer, Ok(Err(RuntimeError::NoSocket(_))));
+        let answer = match answer {
             Ok(Ok(())) => Some(Answer::Ok),
             Err(_) | Ok(Err(RuntimeError::Deadline { .. })) => Some(Answer::Timeout),
             // Never having had a socket is no fault of a runtime.
             Ok(Err(error @ (RuntimeError::Connect { .. } | RuntimeError::NoSocket(_)))) => {
-                Some(Answer::Refused(chain(&error)))
+                Some(Answer::Refused(error.reason()))
             }
             Ok(Err(RuntimeError::Call { status, .. })) if status.code() == tonic::Code::Unavailable => {
-                Some(Answer::Refused(status.message().to_owned()))
+                Some(Answer::Refused(Reason::quote(status.message())))
             }
-            Ok(Err(error)) => Some(Answer::Unwell(chain(&error))),
+            Ok(Err(error)) => Some(Answer::Unwell(error.reason())),
         };
         if let Some(answer) = answer {
-            results.answered(Daemon::Runtime, answer, asked, &mut last).await;
+            results.answered(Daemon::Runtime, answer, !was_there, asked, &mut last).await;
         }
         results.wait(asked).await;
     }
@@ -124,12 +128,24 @@ async fn version(socket: &Socket) -> Result<(), RuntimeError> {
 }
 
 impl Results {
-    /// Reports an answer that is another than before, and that all is well also after a process has changed.
-    async fn answered(&self, daemon: Daemon, answer: Answer, asked: Instant, last: &mut Option<Answer>) {
+    /// Reports an answer that is another than before, and that all is well also after a process has changed. The report
+    /// of the node leaves out a daemon that is absent: a node may be without one.
+    async fn answered(
+        &self,
+        daemon: Daemon,
+        answer: Answer,
+        is_absent: bool,
+        asked: Instant,
+        last: &mut Option<Answer>,
+    ) {
         if answer == Answer::Timeout && asked.elapsed() > DEADLINE + LATE {
             return;
         }
-        self.state.change(|report| record_answer(report, daemon, &answer));
+        self.state.change(|report| {
+            if !is_absent {
+                record_answer(report, daemon, &answer);
+            }
+        });
         let is_new = last.as_ref() != Some(&answer);
         *last = Some(answer.clone());
         if is_new || matches!(answer, Answer::Ok | Answer::Denied(_)) {

@@ -22,6 +22,7 @@ use coroner_diagnosis::{
         Fact, Reason, Source,
         node::{Answer, Daemon, Process, Reading},
     },
+    text,
 };
 use coroner_proto::v1::{Daemon as WireDaemon, DaemonState, NodeReport, UnobservedCheck};
 use jiff::Timestamp;
@@ -32,6 +33,9 @@ use crate::{
     report::{NodeState, part},
     status::wire_time,
 };
+
+/// Bytes of an error in the report.
+const ERROR_MAX: usize = 256;
 
 /// Starts the checks of the node, each in a task or thread of its own.
 pub(super) fn spawn(site: &Site, settings: &Settings, state: &NodeState, healthz: &Arc<Healthz>) {
@@ -73,6 +77,8 @@ fn record_process(report: &mut NodeReport, daemon: Daemon, process: Option<Proce
         part.start_time = started.map(wire_time);
     }
     match process {
+        // A node may be without it, or it has another name here.
+        None if part.state() == DaemonState::Unspecified => {}
         None => set(part, DaemonState::Down),
         Some(Process { stopped: true, .. }) => set(part, DaemonState::Hung),
         Some(_) if part.state() == DaemonState::Unspecified => set(part, DaemonState::Running),
@@ -91,13 +97,14 @@ fn record_lines(report: &mut NodeReport, daemon: Daemon, lines: &[String]) {
 fn record_answer(report: &mut NodeReport, daemon: Daemon, answer: &Answer) {
     let part = part(report, daemon);
     let (state, error) = match answer {
-        Answer::Ok => (DaemonState::Running, String::new()),
-        Answer::Denied(text) => (DaemonState::Running, text.clone()),
-        Answer::Unwell(text) => (DaemonState::Unhealthy, text.clone()),
-        Answer::Refused(text) => (DaemonState::Down, text.clone()),
-        Answer::Timeout => (DaemonState::Hung, "no answer within the deadline".to_owned()),
+        Answer::Ok => (DaemonState::Running, None),
+        Answer::Denied(reason) => (DaemonState::Running, Some(reason.clone())),
+        Answer::Unwell(reason) => (DaemonState::Unhealthy, Some(reason.clone())),
+        Answer::Refused(reason) => (DaemonState::Down, Some(reason.clone())),
+        Answer::Timeout => (DaemonState::Hung, Some(health::health_silent(answers::DEADLINE).into())),
     };
-    part.error = error;
+    let (error, message) = error.map(|error: Reason| error.on_the_wire()).unwrap_or_default();
+    (part.error, part.error_message) = (text::clean(&error, ERROR_MAX), message);
     set(part, state);
 }
 
@@ -105,5 +112,33 @@ fn set(part: &mut WireDaemon, state: DaemonState) {
     if part.state() != state {
         part.set_state(state);
         part.since_time = Some(wire_time(Timestamp::now()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_daemon_that_was_never_there_is_not_observed_and_one_that_has_gone_is_down() {
+        let mut report = NodeReport::default();
+        record_process(&mut report, Daemon::Runtime, None, None);
+        assert_eq!(part(&mut report, Daemon::Runtime).state(), DaemonState::Unspecified);
+        record_process(&mut report, Daemon::Runtime, Some(Process { pid: 7, stopped: false }), None);
+        assert_eq!(part(&mut report, Daemon::Runtime).state(), DaemonState::Running);
+        record_process(&mut report, Daemon::Runtime, None, None);
+        assert_eq!(part(&mut report, Daemon::Runtime).state(), DaemonState::Down);
+    }
+
+    #[test]
+    fn what_a_daemon_answers_is_text_and_message() {
+        let mut report = NodeReport::default();
+        record_answer(&mut report, Daemon::Kubelet, &Answer::Timeout);
+        let daemon = part(&mut report, Daemon::Kubelet).clone();
+        assert_eq!((daemon.state(), &*daemon.error), (DaemonState::Hung, "no answer within 4 s"));
+        assert_eq!(daemon.error_message.map(|message| message.id), Some("health_silent".to_owned()));
+        record_answer(&mut report, Daemon::Kubelet, &Answer::Unwell(Reason::quote("[-]syncloop failed\n")));
+        let daemon = part(&mut report, Daemon::Kubelet).clone();
+        assert_eq!((&*daemon.error, daemon.error_message), ("[-]syncloop failed\\n", None));
     }
 }

@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use coroner_diagnosis::text;
+use coroner_diagnosis::{
+    messages::{Message, operation},
+    text,
+};
 use coroner_proto::v1::{Diagnosis, Severity, SubjectKind};
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -94,24 +97,25 @@ impl Sink for Events {
         let now = Timestamp::now();
         for (done, item) in batch.iter().enumerate() {
             let Some((event, occurrences)) = event_of(item, now) else { continue };
-            let refused = |remedy, why: String| Err(Refused { done, remedy, why });
+            let refused = |remedy, why: Message| Err(Refused { done, remedy, why: why.into() });
+            let failed = |error: &dyn std::fmt::Display| operation::export_failed(error.to_string());
             if !self.spend() {
-                let why = format!("more than {BURST} events at once, and then one a second, are not made");
-                return refused(Remedy::Retry { after: Some(Duration::from_secs(1)) }, why);
+                let after = Some(Duration::from_secs(1));
+                return refused(Remedy::Retry { after }, operation::export_events_spaced(BURST));
             }
             match self.make(event, occurrences).await {
                 Ok(()) => {}
                 Err(Error::Api(status)) => match status.code {
                     // It is there; or its namespace is gone or going.
                     404 | 409 => {}
-                    400 | 422 => return refused(Remedy::Bisect, status.to_string()),
+                    400 | 422 => return refused(Remedy::Bisect, failed(&status)),
                     401 | 403 if !status.message.contains("being terminated") => {
-                        return refused(Remedy::Hold, status.to_string());
+                        return refused(Remedy::Hold, failed(&status));
                     }
                     403 => {}
-                    _ => return refused(Remedy::RETRY, status.to_string()),
+                    _ => return refused(Remedy::RETRY, failed(&status)),
                 },
-                Err(error) => return refused(Remedy::RETRY, error.to_string()),
+                Err(error) => return refused(Remedy::RETRY, failed(&error)),
             }
         }
         Ok(Taken::default())

@@ -6,6 +6,7 @@ use std::{
     thread,
 };
 
+use coroner_diagnosis::messages::operation;
 use tokio::sync::oneshot;
 
 use super::{
@@ -71,8 +72,15 @@ impl Sink for Lines {
             Err(error) => Err(error),
         };
         written.map(|()| Taken::default()).map_err(|error| {
-            let path = self.target.path.as_ref().map_or_else(|| "stdout".into(), |path| path.display().to_string());
-            Refused::new(Remedy::RETRY, format!("cannot write to {path}: {error}"))
+            let path = self.target.path.as_ref().map(|path| path.display().to_string());
+            let why = match path {
+                None => operation::export_stdout_failed(error.to_string()),
+                Some(path) if error.kind() == io::ErrorKind::InvalidInput && error.raw_os_error().is_none() => {
+                    operation::export_not_a_file(path)
+                }
+                Some(path) => operation::export_write_failed(path, error.to_string()),
+            };
+            Refused::new(Remedy::RETRY, why)
         })
     }
 }

@@ -9,9 +9,13 @@ mod proxied;
 mod syslog;
 mod webhook;
 
-use std::{fmt::Display, time::Duration};
+use std::{error::Error, io, time::Duration};
+
+use coroner_diagnosis::{messages::operation, observation::Reason};
+use coroner_runtime::error::chain;
 
 use super::item::Item;
+use crate::remote::UnusableFile;
 
 pub(super) use self::{events::Events, lines::Lines, nats::Nats, otlp::Otlp, syslog::Syslog, webhook::Webhook};
 
@@ -32,7 +36,7 @@ pub(super) struct Taken {
 #[derive(Debug)]
 pub(super) struct Rejected {
     pub(super) count: usize,
-    pub(super) why: String,
+    pub(super) why: Reason,
 }
 
 /// The receiver has not all of the batch.
@@ -41,12 +45,25 @@ pub(super) struct Refused {
     /// So many of its first records it has for certain.
     pub(super) done: usize,
     pub(super) remedy: Remedy,
-    pub(super) why: String,
+    pub(super) why: Reason,
 }
 
 impl Refused {
-    pub(super) fn new(remedy: Remedy, why: impl Display) -> Self {
-        Self { done: 0, remedy, why: why.to_string() }
+    pub(super) fn new(remedy: Remedy, why: impl Into<Reason>) -> Self {
+        Self { done: 0, remedy, why: why.into() }
+    }
+
+    /// With the error of a library or of the system.
+    pub(super) fn failed(remedy: Remedy, error: &dyn Error) -> Self {
+        Self::new(remedy, operation::export_failed(chain(error)))
+    }
+
+    /// With an error of I/O: one of the files of the configuration has to be corrected, anything else is tried again.
+    pub(super) fn io(error: &io::Error) -> Self {
+        match UnusableFile::within(error) {
+            Some(file) => Self::new(Remedy::Hold, file.message()),
+            None => Self::failed(Remedy::RETRY, error),
+        }
     }
 }
 

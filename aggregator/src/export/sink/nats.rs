@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use async_nats::{Client, ConnectErrorKind, HeaderMap, RequestErrorKind, header};
+use coroner_diagnosis::messages::operation;
 use serde_json::Value;
 
 use super::{
@@ -45,14 +46,14 @@ impl Nats {
         let payload = format::line(item, self.target.format);
         let most = client.server_info().max_payload;
         if most > 0 && payload.len() > most {
-            return Err(Refused::new(Remedy::Bisect, format!("{} bytes, and the server takes {most}", payload.len())));
+            return Err(Refused::new(Remedy::Bisect, operation::export_too_large(payload.len() as u64, most as u64)));
         }
         let asked = client.request_with_headers(self.target.subject.clone(), headers, payload.into()).await;
         let answer = asked.map_err(|error| match error.kind() {
             RequestErrorKind::NoResponders => {
-                Refused::new(Remedy::Hold, format!("no stream listens to {}", self.target.subject))
+                Refused::new(Remedy::Hold, operation::export_no_stream(&self.target.subject))
             }
-            _ => Refused::new(Remedy::RETRY, error),
+            _ => Refused::failed(Remedy::RETRY, &error),
         })?;
         acknowledged(&answer.payload)
     }
@@ -65,7 +66,10 @@ fn acknowledged(answer: &[u8]) -> Result<(), Refused> {
         return Ok(());
     }
     let error = &answer["error"];
-    let why = format!("the stream answers {}", error["description"].as_str().unwrap_or("nothing that is known"));
+    let why = match error["description"].as_str() {
+        Some(description) => operation::export_stream_refused(description),
+        None => operation::export_stream_unclear(),
+    };
     let remedy = match error["code"].as_u64() {
         // The message itself: too large for the stream.
         Some(400) if error["err_code"] == 10_054 => Remedy::Bisect,
@@ -92,11 +96,12 @@ impl Sink for Nats {
 }
 
 async fn connect(target: &target::Nats) -> Result<Client, Refused> {
-    let hold = |error: &dyn std::fmt::Display| Refused::new(Remedy::Hold, error);
-    let options = nats::options(&target.server).await.map_err(|error| hold(&error))?;
+    let options = nats::options(&target.server).await.map_err(|error| Refused::io(&error))?;
     let options = options.request_timeout(Some(ACKNOWLEDGE_DEADLINE)).max_reconnects(1);
     options.connect(target.server.host.authority()).await.map_err(|error| match error.kind() {
-        ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => hold(&error),
-        _ => Refused::new(Remedy::RETRY, error),
+        ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
+            Refused::failed(Remedy::Hold, &error)
+        }
+        _ => Refused::failed(Remedy::RETRY, &error),
     })
 }

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use coroner_diagnosis::messages::{Message, operation};
 use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsPartialSuccess, logs_service_client::LogsServiceClient,
 };
@@ -43,11 +44,7 @@ impl Otlp {
         Self { target, connection: None }
     }
 
-    async fn try_send(&mut self, batch: &[Item]) -> Result<Option<ExportLogsPartialSuccess>, Status> {
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
-            none => none.insert(connect(&self.target)?),
-        };
+    async fn try_send(connection: &mut Connection, batch: &[Item]) -> Result<Option<ExportLogsPartialSuccess>, Status> {
         let mut request = Request::new(format::otlp::request(batch));
         *request.metadata_mut() = connection.metadata.clone();
         request.set_timeout(CALL_DEADLINE);
@@ -57,12 +54,16 @@ impl Otlp {
 
 impl Sink for Otlp {
     async fn send(&mut self, batch: &[Item]) -> Result<Taken, Refused> {
-        match self.try_send(batch).await {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => none.insert(connect(&self.target)?),
+        };
+        match Self::try_send(connection, batch).await {
             Ok(Some(partial)) if partial.rejected_log_records > 0 => {
                 let ExportLogsPartialSuccess { rejected_log_records: count, error_message } = partial;
                 let count = usize::try_from(count).unwrap_or(batch.len()).min(batch.len());
-                let why = format!("{count} of {} were rejected: {error_message}", batch.len());
-                Ok(Taken { rejected: Some(Rejected { count, why }) })
+                let why = operation::export_rejected(count, batch.len(), error_message);
+                Ok(Taken { rejected: Some(Rejected { count, why: why.into() }) })
             }
             Ok(_) => Ok(Taken::default()),
             Err(status) => {
@@ -103,39 +104,42 @@ fn remedy(status: &Status, alone: bool) -> Remedy {
 }
 
 /// A connection that is made when it is first used.
-fn connect(target: &target::Otlp) -> Result<Connection, Status> {
-    let channel =
-        grpc::channel(&target.url, target.tls.as_ref(), CALL_DEADLINE).map_err(Status::failed_precondition)?;
-    let metadata = target.header_file.as_deref().map_or_else(|| Ok(MetadataMap::new()), metadata)?;
+fn connect(target: &target::Otlp) -> Result<Connection, Refused> {
+    let channel = grpc::channel(&target.url, target.tls.as_ref(), CALL_DEADLINE);
+    let channel = channel.map_err(|error| Refused { remedy: Remedy::Hold, ..Refused::io(&error) })?;
+    let metadata = target.header_file.as_deref().map_or_else(|| Ok(MetadataMap::new()), metadata);
+    let metadata = metadata.map_err(|why| Refused::new(Remedy::Hold, why))?;
     Ok(Connection { client: LogsServiceClient::new(Proxied(channel)), metadata })
 }
 
 /// Of a file of lines `name: value`. No error contains their values.
-fn metadata(path: &std::path::Path) -> Result<MetadataMap, Status> {
-    let headers = headers::read(path).map_err(Status::failed_precondition)?;
+fn metadata(path: &std::path::Path) -> Result<MetadataMap, Message> {
     let mut metadata = MetadataMap::new();
-    for (name, value) in headers {
-        let wrong = || Status::failed_precondition(format!("{} holds what is no header", path.display()));
-        let name = AsciiMetadataKey::from_bytes(name.to_lowercase().as_bytes()).map_err(|_| wrong())?;
+    for (name, value) in headers::read(path)? {
+        let wrong = || operation::export_not_a_header(path.display().to_string(), &name);
+        let key = AsciiMetadataKey::from_bytes(name.to_lowercase().as_bytes()).map_err(|_| wrong())?;
         let mut value = AsciiMetadataValue::try_from(value).map_err(|_| wrong())?;
         value.set_sensitive(true);
-        metadata.append(name, value);
+        metadata.append(key, value);
     }
     Ok(metadata)
 }
 
-/// The status and its sources as one text.
-fn describe(status: &Status) -> String {
-    let mut text = format!("{:?}: {}", status.code(), status.message());
+/// The status and its sources.
+fn describe(status: &Status) -> Message {
+    let code = format!("{:?}", status.code());
+    let mut text = status.message().to_owned();
     let mut source = std::error::Error::source(status);
     while let Some(cause) = source {
         let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
+        if text.is_empty() {
+            text = cause_text;
+        } else if !text.contains(&cause_text) {
             text = format!("{text}: {cause_text}");
         }
         source = cause.source();
     }
-    text
+    if text.is_empty() { operation::export_grpc_code(code) } else { operation::export_grpc(code, text) }
 }
 
 #[cfg(test)]

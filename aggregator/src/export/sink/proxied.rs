@@ -54,5 +54,5 @@ fn in_grpc(response: Response<Body>) -> Response<Body> {
         | StatusCode::GATEWAY_TIMEOUT => Code::Unavailable,
         _ => Code::Unknown,
     };
-    Status::new(code, format!("HTTP {status}, from a proxy it seems")).into_http()
+    Status::new(code, format!("HTTP {status}")).into_http()
 }

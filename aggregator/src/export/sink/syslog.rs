@@ -6,6 +6,7 @@
 
 use std::{io, time::Duration};
 
+use coroner_diagnosis::messages::operation;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
@@ -30,22 +31,27 @@ impl Syslog {
         Self { target }
     }
 
-    async fn try_send(&self, batch: &[Item]) -> io::Result<()> {
+    async fn try_send(&self, batch: &[Item]) -> Result<(), Refused> {
         let mut frames = Vec::new();
         for item in batch {
             let frame = format::rfc5424::frame(item, &self.target.layout);
             frames.extend_from_slice(format!("{} ", frame.len()).as_bytes());
             frames.extend_from_slice(&frame);
         }
-        let mut stream = connect(&self.target.host, self.target.tls.as_ref()).await?;
-        stream.write_all(&frames).await?;
-        stream.shutdown().await?;
+        let mut stream =
+            connect(&self.target.host, self.target.tls.as_ref()).await.map_err(|error| Refused::io(&error))?;
+        let written = async {
+            stream.write_all(&frames).await?;
+            stream.shutdown().await
+        };
+        written.await.map_err(|error| Refused::io(&error))?;
         if !self.target.confirm {
             return Ok(());
         }
-        timeout(CLOSE_DEADLINE, closed(&mut stream)).await.unwrap_or_else(|_| {
-            Err(io::Error::new(io::ErrorKind::TimedOut, "it does not close the connection behind what it has read"))
-        })
+        match timeout(CLOSE_DEADLINE, closed(&mut stream)).await {
+            Ok(closed) => closed.map_err(|error| Refused::io(&error)),
+            Err(_) => Err(Refused::new(Remedy::RETRY, operation::export_not_read())),
+        }
     }
 }
 
@@ -65,9 +71,6 @@ async fn closed(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> io::Result<
 
 impl Sink for Syslog {
     async fn send(&mut self, batch: &[Item]) -> Result<Taken, Refused> {
-        self.try_send(batch).await.map(|()| Taken::default()).map_err(|error| {
-            let remedy = if error.kind() == io::ErrorKind::InvalidInput { Remedy::Hold } else { Remedy::RETRY };
-            Refused::new(remedy, error)
-        })
+        self.try_send(batch).await.map(|()| Taken::default())
     }
 }

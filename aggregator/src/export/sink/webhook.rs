@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use coroner_diagnosis::messages::operation;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     Request, Response, StatusCode,
@@ -40,15 +41,13 @@ impl Webhook {
 
     /// One request and the beginning of its answer's body.
     async fn post(&mut self, body: Vec<u8>) -> Result<(Response<()>, String), Refused> {
-        let retry = |error: &dyn fmt::Display| Refused::new(Remedy::RETRY, error);
+        let retry = |error: &hyper::Error| Refused::failed(Remedy::RETRY, error);
         let request = self.request(body)?;
         let mut connection = match self.connection.take().filter(|connection| !connection.is_closed()) {
             Some(connection) => connection,
             None => {
-                let stream = connect(&self.target.host, self.target.tls.as_ref()).await.map_err(|error| {
-                    let is_file = error.kind() == std::io::ErrorKind::InvalidInput;
-                    Refused::new(if is_file { Remedy::Hold } else { Remedy::RETRY }, error)
-                })?;
+                let stream =
+                    connect(&self.target.host, self.target.tls.as_ref()).await.map_err(|error| Refused::io(&error))?;
                 let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| retry(&e))?;
                 // It ends when the sender is dropped.
                 tokio::spawn(connection);
@@ -75,7 +74,7 @@ impl Webhook {
             request = request.header(name, value);
         }
         // The error of a header does not repeat it.
-        request.body(Full::new(body.into())).map_err(|error| Refused::new(Remedy::Hold, error))
+        request.body(Full::new(body.into())).map_err(|error| Refused::failed(Remedy::Hold, &error))
     }
 }
 
@@ -94,7 +93,14 @@ impl Sink for Webhook {
         let (answer, text) = self.post(body).await?;
         match remedy(&answer) {
             None => Ok(Taken::default()),
-            Some(remedy) => Err(Refused::new(remedy, format!("{} {text}", answer.status()))),
+            Some(remedy) => {
+                let status = answer.status().to_string();
+                let why = match text.trim() {
+                    "" => operation::export_http_status(status),
+                    text => operation::export_http(status, text),
+                };
+                Err(Refused::new(remedy, why))
+            }
         }
     }
 }

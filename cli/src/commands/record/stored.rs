@@ -28,6 +28,7 @@ pub(crate) async fn run(
 ) -> Result<Outcome, Failure> {
     let mut client = client::connect(aggregator).await?;
     let asked = WhyArgs {
+        name: None,
         subject: subject.to_owned(),
         namespace: args.namespace.clone(),
         all_namespaces: false,

@@ -38,6 +38,57 @@ impl Kind {
     }
 }
 
+/// Kinds that `kubectl` knows and `why` does not explain, by their names there: what stands before a slash is a
+/// namespace only if it is none of them.
+const UNEXPLAINED: [&str; 46] = [
+    "clusterrole",
+    "clusterrolebinding",
+    "clusterrolebindings",
+    "clusterroles",
+    "cm",
+    "configmap",
+    "configmaps",
+    "crd",
+    "crds",
+    "endpoints",
+    "endpointslice",
+    "endpointslices",
+    "ep",
+    "ev",
+    "event",
+    "events",
+    "hpa",
+    "lease",
+    "leases",
+    "limits",
+    "namespace",
+    "namespaces",
+    "netpol",
+    "networkpolicies",
+    "networkpolicy",
+    "ns",
+    "pdb",
+    "persistentvolume",
+    "persistentvolumeclaim",
+    "persistentvolumeclaims",
+    "persistentvolumes",
+    "pv",
+    "pvc",
+    "quota",
+    "rc",
+    "replicationcontroller",
+    "replicationcontrollers",
+    "role",
+    "rolebinding",
+    "rolebindings",
+    "roles",
+    "sa",
+    "sc",
+    "secret",
+    "secrets",
+    "serviceaccount",
+];
+
 /// The object that `why` is asked about.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Target {
@@ -48,9 +99,21 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// NAME, KIND/NAME, NAMESPACE/NAME or NAMESPACE/KIND/NAME. Of two parts the first is a kind if it can be one.
+    /// NAME, KIND/NAME, NAMESPACE/NAME or NAMESPACE/KIND/NAME. Of two parts the first is a kind if it can be one. The
+    /// name may also be a word of its own, behind its kind.
     pub(crate) fn of(args: &WhyArgs) -> Result<Self, Failure> {
-        let parts: Vec<&str> = args.subject.split('/').collect();
+        let subject = args.whole_subject();
+        let parts: Vec<&str> = subject.split('/').collect();
+        let before = parts.len().checked_sub(2).and_then(|place| parts.get(place)).copied().unwrap_or_default();
+        if args.name.is_some() && Kind::named(before).is_none() {
+            return Err(Failure::usage(command::error_kind_before_name(&args.subject)));
+        }
+        if parts.len() == 2 && args.namespace.as_deref() != Some(before) {
+            let name = before.split('.').next().unwrap_or_default().to_ascii_lowercase();
+            if UNEXPLAINED.contains(&&*name) {
+                return Err(Failure::usage(command::error_kind(before, parts.last().copied().unwrap_or_default())));
+            }
+        }
         let (inline, kind, name) = match parts.as_slice() {
             [name] => (None, Some(Kind::Any), *name),
             [kind, name] if Kind::named(kind).is_some() => (None, Kind::named(kind), *name),
@@ -59,11 +122,11 @@ impl Target {
             _ => (None, None, ""),
         };
         let Some(kind) = kind.filter(|_| !name.is_empty() && inline != Some("")) else {
-            return Err(Failure::usage(command::error_subject(&args.subject)));
+            return Err(Failure::usage(command::error_subject(&subject)));
         };
         let namespace = match (inline, args.namespace.as_deref()) {
             (Some(inline), Some(flag)) if inline != flag => {
-                return Err(Failure::usage(command::error_namespace(&args.subject, flag)));
+                return Err(Failure::usage(command::error_namespace(&subject, flag)));
             }
             (inline, flag) => inline.or(flag).map(str::to_owned),
         };
@@ -102,7 +165,9 @@ mod tests {
 
     fn target(subject: &str, namespace: Option<&str>) -> Result<Target, Failure> {
         let namespace = namespace.map(str::to_owned);
-        Target::of(&WhyArgs { subject: subject.to_owned(), container: None, namespace, all_namespaces: false })
+        let (subject, name) = subject.split_once(' ').map_or((subject, None), |(kind, name)| (kind, Some(name)));
+        let (subject, name) = (subject.to_owned(), name.map(str::to_owned));
+        Target::of(&WhyArgs { subject, name, container: None, namespace, all_namespaces: false })
     }
 
     #[test]
@@ -123,6 +188,10 @@ mod tests {
             ("deployment.apps/web", None, of(deployment, None)),
             ("shop/deploy/web", None, of(deployment, Some("shop"))),
             ("no/web", None, of(Kind::Node, None)),
+            ("pod web", Some("shop"), of(Kind::Pod, Some("shop"))),
+            ("deploy web", None, of(deployment, None)),
+            ("shop/deploy web", None, of(deployment, Some("shop"))),
+            ("cm/web", Some("cm"), of(Kind::Any, Some("cm"))),
         ] {
             assert_eq!(target(subject, flag).unwrap(), wanted, "{subject}");
         }
@@ -134,6 +203,11 @@ mod tests {
             ("pod/", None),
             ("a/b/c", None),
             ("a/pod/b/c", None),
+            ("cm/web", None),
+            ("ConfigMap/web", None),
+            ("secrets/web", Some("shop")),
+            ("shop web", None),
+            ("shop/web app", None),
         ] {
             assert!(target(subject, flag).is_err(), "{subject}");
         }

@@ -37,8 +37,8 @@ pub(super) async fn explain(
 ) -> Result<(), Failure> {
     let mut lines = vec![match (&args.container, target.kind) {
         (_, Kind::Node) => notes::none_of_node(&target.name),
-        (Some(container), _) => command::none_of_container(container, &args.subject),
-        (None, _) => command::none_of(&args.subject),
+        (Some(container), _) => command::none_of_container(container, args.whole_subject()),
+        (None, _) => command::none_of(args.whole_subject()),
     }];
     let status = client.get_status(client::request(GetStatusRequest {})).await;
     let status = status.map_err(|status| client::refused(aggregator, &status))?.into_inner();
@@ -47,6 +47,13 @@ pub(super) async fn explain(
     if target.kind == Kind::Node {
         out.note(&notes::node_has_pods(&target.name));
         return Ok(());
+    }
+    if args.container.is_some() {
+        let containers = containers(&super::find(target, None, client, aggregator, out).await?);
+        if !containers.is_empty() {
+            out.note(&notes::other_containers(containers));
+            return Ok(());
+        }
     }
     let read_mask = prost_types::FieldMask { paths: vec!["subject".to_owned(), "workloads".to_owned()] };
     let request = ListDiagnosesRequest { read_mask: Some(read_mask), ..ListDiagnosesRequest::default() };
@@ -62,8 +69,15 @@ pub(super) async fn explain(
     Ok(())
 }
 
+/// The containers that these diagnoses are about.
+fn containers(diagnoses: &[Diagnosis]) -> Vec<String> {
+    let subjects = diagnoses.iter().filter_map(|diagnosis| diagnosis.subject.as_ref());
+    let names: BTreeSet<&str> = subjects.map(|subject| subject.container.as_str()).collect();
+    names.into_iter().filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
 /// How far back the records go, and how many cannot be found yet.
-pub(super) fn extent(status: &GetStatusResponse, reader: &Reader, now: Timestamp) -> Vec<Message> {
+pub(crate) fn extent(status: &GetStatusResponse, reader: &Reader, now: Timestamp) -> Vec<Message> {
     let mut lines = vec![match labels::time(status.oldest_time.as_ref()) {
         Some(oldest) => notes::ledger_reaches(reader.moment(oldest), labels::elapsed(oldest, now)),
         None => notes::ledger_is_empty(),
@@ -137,6 +151,8 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use coroner_proto::v1::Subject;
+
     use super::*;
 
     #[test]
@@ -153,6 +169,15 @@ mod tests {
         let name = |namespace: &str, name: &str| (namespace.to_owned(), format!("{namespace}/{name}"), name.to_owned());
         let names = [name("shop", "wep"), name("shop", "web-1"), name("test", "web"), name("shop", "database")];
         assert_eq!(similar(&target, names.into_iter().collect()), ["test/web", "shop/web-1", "shop/wep"]);
+    }
+
+    #[test]
+    fn the_other_containers_are_named_once_each() {
+        let of = |container: &str| Diagnosis {
+            subject: Some(Subject { container: container.to_owned(), ..Subject::default() }),
+            ..Diagnosis::default()
+        };
+        assert_eq!(containers(&[of("web"), of(""), of("app"), of("web")]), ["app", "web"]);
     }
 
     #[test]

@@ -21,9 +21,18 @@ reason_certificate = its certificate is not accepted ({ $reason }); --tls-ca mus
 reason_client_certificate_wanted = it requires a client certificate: --tls-cert FILE and --tls-key FILE
 reason_client_certificate_refused = it does not accept the certificate of --tls-cert ({ $reason }); it must be signed by the CA for clients
 reason_no_tls = it does not use TLS on this port; use http://, or the port that uses TLS
-reason_closed_plain = it closed the connection; if it uses TLS: https:// and --tls-ca FILE
+reason_http = an HTTP server answers there, such as the aggregator's page or a health port; give --aggregator the port of its --listen, by default 7070
+reason_no_service = a server answers there, such as a health port, but it is not the aggregator; give --aggregator the port of its --listen, by default 7070
+reason_closed_plain = it closed the connection; if it uses TLS: https:// and --tls-ca FILE; if it is not the aggregator: the port of its --listen, by default 7070
 reason_closed_tls = it closed the connection; if it requires a client certificate: --tls-cert FILE and --tls-key FILE
 reason_closed_with_certificate = it closed the connection; the certificate of --tls-cert must be signed by the CA that it trusts for clients, and not be revoked
+
+## Files of credentials
+
+file_unreadable = { $flag }: cannot read { $path }: { $error }
+file_without_certificate = { $flag }: { $path } contains no certificate (PEM)
+file_without_key = { $flag }: { $path } contains no private key (PEM)
+file_without_token = --token-file: { $path } contains no token, or more than one
 
 ## Nothing found
 
@@ -40,12 +49,15 @@ unreadable = { $count ->
     [one] One diagnosis can no longer be read from the ledger
    *[other] { $count } diagnoses can no longer be read from the ledger
 }; the answer lacks what they contain.
+other_containers = Diagnoses of other containers are recorded: { $names }.
 similar = Recorded under similar names: { $names }.
 
 ## Tables
 
 scan_ended = The newest { $count } diagnoses were read, back to { $moment }; --since, --until and --limit 0 reach further.
 columns_hidden = Hidden for lack of space: { $columns }. -o wide shows all columns.
+columns_hidden_and_cut = Hidden for lack of space: { $columns }; cut: { $last }. -o wide shows everything.
+column_cut = Cut for lack of space: { $column }. -o wide shows it in full.
 
 ## Streams
 
@@ -72,6 +84,7 @@ demo_no_verdict = no diagnosis within { $seconds } s
 demo_latency = Arrived { $latency } after the death.
 demo_all_explained = All five deaths were explained.
 demo_not_explained = Not explained: { $pods }. Sources that do not see everything here: { $sources }.
+demo_no_source = none
 demo_nothing = no diagnosis
 scene_oom_main = the main process of the container uses more memory than its limit of 32 MiB
 scene_oom_child = a child process uses more memory than the limit; the main process keeps running

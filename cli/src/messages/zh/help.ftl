@@ -54,6 +54,7 @@ any_fatal = 仅限导致容器或 Pod 终止的诊断
 why = 解释 Pod、工作负载、节点、Service 或 Ingress 发生了什么
 why_long = 首先完整解释最近一次终止，然后列出其他诊断。
 why_subject = Pod 名称、kubectl 写法的 KIND/NAME（pod、deploy、rs、sts、ds、job、cronjob、node、svc、ing），或诊断编号的开头部分
+why_name = 对象的名称（前一个参数为其类型时），例如 coroner why pod web-1
 why_namespace = 其所在的命名空间 [默认值：名称无歧义时，在所有命名空间中查找]
 why_all_namespaces = 在所有命名空间中查找（默认）
 why_container = 仅限此容器
@@ -62,6 +63,7 @@ why_after =
       coroner why web-5d9c-x7k2               一个 Pod，无论在哪个命名空间
       coroner why shop/web-5d9c-x7k2 -c app   该 Pod 中的一个容器
       coroner why deploy/web -n shop          某个工作负载的所有 Pod
+      coroner why pod web-5d9c-x7k2 -n shop   kubectl 的写法
       coroner why node/worker-3               节点本身；其 Pod：coroner list --node worker-3
       coroner why svc/web -n shop             没有后端的 Service 或 Ingress
       coroner why 5b0c3a5e                    按编号的开头部分查找一条诊断
@@ -105,12 +107,12 @@ watch_after =
 
 get = 完整显示一条诊断
 get_uid = 诊断的编号，或其开头的至少八个字符
-get_revisions = 同时显示早期版本，最新的在前
+get_revisions = 同时显示此前的修订版本，最新的在前
 get_after =
     示例：
       coroner get 5b0c3a5e-6a0f-5d2e-9e55-0a4f6c1d2e3f
       coroner get 5b0c3a5e                   开头至少八个字符，且无歧义
-      coroner get 5b0c3a5e --revisions       包括早期版本
+      coroner get 5b0c3a5e --revisions       包括此前的修订版本
 
 ## status
 
@@ -227,6 +229,9 @@ error_too_many = coroner：{ $argument } 不接受多余的值 { $value }
 error_similar = 是否想用：{ $other }
 error_valid = 可选值：{ $values }
 error_moment = 可用写法：时长如 90s、1h30m、2d；日期如 2026-11-20；或时间如 2026-11-20T10:00、10:00、2026-11-20T10:00:00Z
+error_duration = 应为时长，例如 90s、10m 或 1h30m
+error_port = 应为 0 到 65535 之间的整数
+error_number = 应为非负整数
 error_cause = 用 `coroner causes` 列出所有原因
 error_usage = 用法：{ $usage }
 error_help = 详细说明请使用 --help

@@ -21,9 +21,18 @@ reason_certificate = 其证书未被接受（{ $reason }）；--tls-ca 须指定
 reason_client_certificate_wanted = 聚合器要求客户端证书：--tls-cert FILE 和 --tls-key FILE
 reason_client_certificate_refused = 聚合器不接受 --tls-cert 指定的证书（{ $reason }）；该证书须由客户端 CA 签发
 reason_no_tls = 该端口未使用 TLS；请使用 http://，或改用启用 TLS 的端口
-reason_closed_plain = 连接被对方关闭；如果聚合器启用了 TLS，请使用 https:// 和 --tls-ca 文件
+reason_http = 该地址是 HTTP 服务（例如聚合器的页面或健康检查端口）；--aggregator 应使用聚合器 --listen 的端口，默认为 7070
+reason_no_service = 该地址有服务（例如健康检查端口），但不是聚合器；--aggregator 应使用聚合器 --listen 的端口，默认为 7070
+reason_closed_plain = 连接被对方关闭；如果聚合器启用了 TLS，请使用 https:// 和 --tls-ca FILE；如果对方不是聚合器，请改用聚合器 --listen 的端口，默认为 7070
 reason_closed_tls = 连接被对方关闭；如果聚合器要求客户端证书，请使用 --tls-cert FILE 和 --tls-key FILE
 reason_closed_with_certificate = 连接被对方关闭；--tls-cert 指定的证书须由聚合器信任的客户端 CA 签发，且未被吊销
+
+## Files of credentials
+
+file_unreadable = { $flag }：无法读取 { $path }：{ $error }
+file_without_certificate = { $flag }：{ $path } 中没有证书（PEM）
+file_without_key = { $flag }：{ $path } 中没有私钥（PEM）
+file_without_token = --token-file：{ $path } 中没有令牌，或多于一个
 
 ## Nothing found
 
@@ -34,12 +43,15 @@ ledger_reaches = 记录最早可追溯到 { $moment }，即 { $age }前。
 ledger_is_empty = 目前还没有任何记录；`coroner status` 可查看哪些节点在上报。
 ledger_waits = 有 { $count } 条记录正在等待写入，暂时无法查到；如果持续如此，请检查聚合器的存储卷。
 unreadable = 有 { $count } 条诊断已无法从账本中读取，因此未包含在结果中。
+other_containers = 有诊断记录的其他容器：{ $names }。
 similar = 名称相近且有记录的对象：{ $names }。
 
 ## Tables
 
 scan_ended = 已读取最新的 { $count } 条诊断，最早到 { $moment }；用 --since、--until 或 --limit 0 可查看更早的记录。
 columns_hidden = 因宽度不足而隐藏的列：{ $columns }。-o wide 可显示所有列。
+columns_hidden_and_cut = 因宽度不足而隐藏的列：{ $columns }；被截断的列：{ $last }。-o wide 可显示全部内容。
+column_cut = 因宽度不足，{ $column }列被截断。-o wide 可显示完整内容。
 
 ## Streams
 
@@ -66,6 +78,7 @@ demo_no_verdict = { $seconds } 秒内没有诊断结果
 demo_latency = 在容器终止 { $latency } 后送达。
 demo_all_explained = 五次终止均已得到解释。
 demo_not_explained = 未能解释：{ $pods }。在本机上无法完整观测的来源：{ $sources }。
+demo_no_source = 无
 demo_nothing = 没有诊断结果
 scene_oom_main = 容器主进程的内存用量超过 32 MiB 的限制
 scene_oom_child = 子进程的内存用量超过限制，主进程继续运行

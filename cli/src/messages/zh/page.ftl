@@ -59,7 +59,7 @@ exit_process_only = 容器并未结束
 ## The cause
 
 cause_contributing = { $cause }，促成因素：{ $contributing }
-id_revision = { $uid }，第 { $revision } 版
+id_revision = { $uid }，修订版本 { $revision }
 label_steps = 判定过程
 label_held = 未报告
 steps_elsewhere = 并非由该节点的规则得出，而是依据集群对象或其他节点的信息。

@@ -36,6 +36,8 @@ health_containers_uninspected =
 
 ## The API server
 
+health_no_cluster = the agent does not run in a cluster, and was given no --kubeconfig
+health_no_kubeconfig = the kubeconfig { $path } cannot be used: { $error }
 health_no_client = the API server cannot be used: { $error }
 health_watch_refused = not allowed to list and watch { $resource }: { $error }
 health_watch_unknown = the API server has no { $resource }
@@ -57,6 +59,12 @@ health_kubelet_unwell = /healthz: { $answer }
 health_kubelet_refuses = it refuses connections
 health_kubelet_hangs = it hangs: /healthz: no answer within { $limit }
 health_kubelet_partly = it is well, but { $failures }
+health_kubelet_token_slow = no answer within { $limit } to a request with the agent's token, but an answer to one without: the API server reviews the token slowly
+health_silent = no answer within { $limit }
+health_status = HTTP status { $status }
+health_status_body = HTTP status { $status }: { $body }
+health_answer_unreadable = the answer cannot be read: { $error }
+health_answer_unexpected = the answer is not what it should be: { $error }
 health_endpoint_failed = { $path }: { $error }
 health_endpoint_silent = { $path }: no answer within { $limit }
 health_endpoint_status = { $path }: status { $status }

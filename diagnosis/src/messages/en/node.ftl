@@ -7,7 +7,7 @@ node_daemon_ended = Its process (pid { $pid }) ended, and no other has taken its
 node_daemon_ended_asked = Its process (pid { $pid }) was asked to stop by SIGTERM and ended; no other has taken its place.
 node_daemon_ended_signal = Its process (pid { $pid }) was ended by { $signal }, and no other has taken its place.
 node_daemon_exited = Its process (pid { $pid }) exited with status { $code }, and no other has taken its place.
-node_daemon_refuses = It answered before and now refuses connections: “{ $error }”.
+node_daemon_refuses = It answered before and now refuses connections: { $error }.
 node_daemon_effect = { $daemon ->
     [kubelet] Running containers continue, but nothing on the node is started, stopped, probed or reported until it runs again.
    *[runtime] Running containers continue, but none on the node can be started, stopped or inspected until it runs again.
@@ -39,8 +39,9 @@ node_daemon_silent = { $daemon ->
     [kubelet] It has not answered GET /healthz since { $since }.
    *[runtime] It has not answered the CRI call Version since { $since }.
 }
-node_daemon_unreachable = Its process (pid { $pid }) is running, but its interface cannot be reached: “{ $error }”.
-node_daemon_unwell = It reports that it is not healthy: “{ $message }”.
+node_daemon_unreachable = Its process (pid { $pid }) is running, but its interface cannot be reached: { $error }.
+node_daemon_unwell = It reports that it is not healthy: { $message }.
+node_quoted = “{ $text }”
 node_daemon_unseen = its process and its socket show whether it runs
 node_daemon_no_answer = no answer within the deadline
 node_kubelet_misconfigured = The kubelet does not start: its configuration is not accepted
@@ -52,22 +53,22 @@ node_api_server = { $step ->
    *[ready] The API server is not ready or does not answer
 }
 node_api_server_why = { $step ->
-    [dns] The name in { $address } does not resolve: “{ $error }”.
-    [tcp] A connection to { $address } fails: “{ $error }”.
-    [tls] { $address } accepts connections, but TLS fails: “{ $error }”.
-   *[ready] { $address } accepts connections, but GET /readyz fails: “{ $error }”.
+    [dns] The name in { $address } does not resolve: { $error }.
+    [tcp] A connection to { $address } fails: { $error }.
+    [tls] { $address } accepts connections, but TLS fails: { $error }.
+   *[ready] { $address } accepts connections, but GET /readyz fails: { $error }.
 }
 node_api_server_effect = Containers on the node keep running. Kubernetes sets the node to Unknown once its lease is not renewed, and evicts its pods later.
 node_memory_pressure = The node is short of memory
 node_disk_pressure = The node is short of disk space
 node_pid_pressure = The node is short of process IDs
-node_pressure_reported = The kubelet has set { $condition }: “{ $message }”. It evicts pods until the pressure is over; meanwhile only pods that tolerate its taint are scheduled to the node.
+node_pressure_reported = The kubelet has set { $condition }: { $message }. It evicts pods until the pressure is over; meanwhile only pods that tolerate its taint are scheduled to the node.
 node_memory_left = Of { $total } of memory, { $available } are available.
 node_memory_stalled = Tasks waited for memory for { $percent } % of the last ten seconds, so daemons of the node may not answer in time.
 node_disk_left = { $path } has { $available } of { $size } left.
 node_pids_left = { $current } of { $max } process IDs are in use.
 node_network = The network plugin of the node is not ready
-node_network_why = The container runtime reports: “{ $message }”. Pods without the host's network cannot start here until the plugin is installed and initialized.
+node_network_why = The container runtime reports: { $message }. Pods without the host's network cannot start here until the plugin is installed and initialized.
 node_certificate_expired = The kubelet's serving certificate has expired
 node_certificate_why = It was valid until { $expired }. Clients that verify it can no longer use the kubelet: then kubectl logs and exec fail, and metrics are missing.
 node_client_certificate_expired = The kubelet's client certificate has expired

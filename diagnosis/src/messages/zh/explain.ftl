@@ -3,7 +3,7 @@
 ## Steps
 
 step_held = { $at }：{ $cause } 在 { $until } 之前未报告：{ $why }。
-step_reported = { $at }：{ $cause }，修订 { $revision }：{ $why }。
+step_reported = { $at }：{ $cause }，修订版本 { $revision }：{ $why }。
 step_closed = { $at }：案卷已关闭：{ $why }。
 wait_absence = 该结论依据的是没有相关报告，而报告可能迟到
 wait_name = 尚不知道容器的名称

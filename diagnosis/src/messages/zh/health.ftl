@@ -32,6 +32,8 @@ health_containers_uninspected = 有 { $count } 个容器无法查询详情
 
 ## The API server
 
+health_no_cluster = agent 不在集群中运行，也没有设置 --kubeconfig
+health_no_kubeconfig = 无法使用 kubeconfig { $path }：{ $error }
 health_no_client = 无法使用 API 服务器：{ $error }
 health_watch_refused = 没有 list 和 watch { $resource } 的权限：{ $error }
 health_watch_unknown = API 服务器没有 { $resource }
@@ -49,6 +51,12 @@ health_kubelet_unwell = /healthz：{ $answer }
 health_kubelet_refuses = 它拒绝连接
 health_kubelet_hangs = 它没有响应：/healthz 在 { $limit }内没有应答
 health_kubelet_partly = 它运行正常，但以下接口不可用：{ $failures }
+health_kubelet_token_slow = 使用 agent 的令牌时，在 { $limit }内没有应答，不使用令牌时则有应答：API 服务器审核该令牌较慢
+health_silent = 在 { $limit }内没有应答
+health_status = HTTP 状态码 { $status }
+health_status_body = HTTP 状态码 { $status }：{ $body }
+health_answer_unreadable = 无法读取应答：{ $error }
+health_answer_unexpected = 应答的内容不符合预期：{ $error }
 health_endpoint_failed = { $path }：{ $error }
 health_endpoint_silent = { $path }：在 { $limit }内没有应答
 health_endpoint_status = { $path }：状态码 { $status }

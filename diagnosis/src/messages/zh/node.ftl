@@ -7,7 +7,7 @@ node_daemon_ended = 其进程（PID { $pid }）已结束，且没有新进程接
 node_daemon_ended_asked = 其进程（PID { $pid }）收到 SIGTERM 停止请求后结束，且没有新进程接替。
 node_daemon_ended_signal = 其进程（PID { $pid }）被 { $signal } 终止，且没有新进程接替。
 node_daemon_exited = 其进程（PID { $pid }）以退出码 { $code } 退出，且没有新进程接替。
-node_daemon_refuses = 它此前可以应答，现在拒绝连接：“{ $error }”。
+node_daemon_refuses = 它此前可以应答，现在拒绝连接：{ $error }。
 node_daemon_effect = { $daemon ->
     [kubelet] 已运行的容器不受影响，但在 kubelet 恢复之前，该节点无法启动、停止、探测或上报任何容器。
    *[runtime] 已运行的容器不受影响，但在容器运行时恢复之前，该节点无法启动、停止或查询任何容器。
@@ -36,8 +36,9 @@ node_daemon_silent = { $daemon ->
     [kubelet] 自 { $since } 起，它没有应答 GET /healthz。
    *[runtime] 自 { $since } 起，它没有应答 CRI 的 Version 调用。
 }
-node_daemon_unreachable = 其进程（PID { $pid }）正在运行，但无法连接其接口：“{ $error }”。
-node_daemon_unwell = 它报告自身状态不正常：“{ $message }”。
+node_daemon_unreachable = 其进程（PID { $pid }）正在运行，但无法连接其接口：{ $error }。
+node_daemon_unwell = 它报告自身状态不正常：{ $message }。
+node_quoted = “{ $text }”
 node_daemon_unseen = 其进程和套接字可表明它是否在运行
 node_daemon_no_answer = 在期限内没有应答
 node_kubelet_misconfigured = kubelet 无法启动：其配置未被接受
@@ -49,22 +50,22 @@ node_api_server = { $step ->
    *[ready] API 服务器未就绪或无响应
 }
 node_api_server_why = { $step ->
-    [dns] { $address } 中的名称无法解析：“{ $error }”。
-    [tcp] 无法连接 { $address }：“{ $error }”。
-    [tls] { $address } 接受连接，但 TLS 握手失败：“{ $error }”。
-   *[ready] { $address } 接受连接，但 GET /readyz 失败：“{ $error }”。
+    [dns] { $address } 中的名称无法解析：{ $error }。
+    [tcp] 无法连接 { $address }：{ $error }。
+    [tls] { $address } 接受连接，但 TLS 握手失败：{ $error }。
+   *[ready] { $address } 接受连接，但 GET /readyz 失败：{ $error }。
 }
 node_api_server_effect = 节点上的容器继续运行。租约不再续期后，Kubernetes 会将节点标记为 Unknown，随后驱逐其上的 Pod。
 node_memory_pressure = 节点内存不足
 node_disk_pressure = 节点磁盘空间不足
 node_pid_pressure = 节点的进程 ID 不足
-node_pressure_reported = kubelet 设置了状况 { $condition }：“{ $message }”。在压力消除之前，它会驱逐 Pod，且只有容忍相应污点的 Pod 才会被调度到该节点。
+node_pressure_reported = kubelet 设置了状况 { $condition }：{ $message }。在压力消除之前，它会驱逐 Pod，且只有容忍相应污点的 Pod 才会被调度到该节点。
 node_memory_left = 共 { $total } 内存，可用 { $available }。
 node_memory_stalled = 在最近十秒中，有 { $percent } % 的时间有任务在等待内存，节点上的守护进程可能无法及时应答。
 node_disk_left = { $path } 共 { $size }，剩余 { $available }。
 node_pids_left = 共 { $max } 个进程 ID，已使用 { $current } 个。
 node_network = 节点的网络插件未就绪
-node_network_why = 容器运行时报告：“{ $message }”。在插件安装并初始化之前，不使用主机网络的 Pod 无法在此启动。
+node_network_why = 容器运行时报告：{ $message }。在插件安装并初始化之前，不使用主机网络的 Pod 无法在此启动。
 node_certificate_expired = kubelet 的服务证书已过期
 node_certificate_why = 该证书的有效期至 { $expired }。校验证书的客户端无法再访问 kubelet：kubectl logs 和 exec 会因此失败，也无法采集指标。
 node_client_certificate_expired = kubelet 的客户端证书已过期

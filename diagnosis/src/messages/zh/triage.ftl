@@ -6,7 +6,7 @@ triage_unreachable = 节点失联：agent 和 kubelet 均无响应
 triage_was_unreachable = 节点曾失联：agent 和 kubelet 均无响应
 triage_was_cut_off = 节点曾失联一段时间，但没有重启
 triage_not_back = 节点正常关机，此后没有恢复
-triage_silent_for = 该节点已有 { $silent } 没有任何消息：agent 没有上报，Lease 也没有续约。
+triage_silent_for = 该节点已有 { $silent }没有任何消息：agent 没有上报，Lease 也没有续约。
 triage_unconfirmed = 没有第二个探测方予以确认，因此也可能是通往该节点的路径出现故障。
 triage_returned = { $lasted }后节点恢复响应。
 triage_returned_same = { $lasted }后节点恢复响应，启动 ID 未变：节点没有重启。其网络或通往它的路径曾出现故障，或节点曾停滞。
@@ -59,7 +59,7 @@ triage_probed_here =
        *[other] 未探测
     }
 triage_agent_silent = agent 不再上报，但节点本身工作正常
-triage_agent_silent_for = agent 已有 { $silent } 没有上报，而 kubelet 仍在为节点的 Lease 续约。在 agent 恢复上报之前，无法解释该节点上的终止事件。
+triage_agent_silent_for = agent 已有 { $silent }没有上报，而 kubelet 仍在为节点的 Lease 续约。在 agent 恢复上报之前，无法解释该节点上的终止事件。
 
 ## The way to many nodes
 
@@ -80,7 +80,7 @@ triage_rebooted_panic = 内核崩溃（panic）后节点重启
 triage_rebooted_panic_how = 内核的最后消息保存在 pstore 中。
 triage_rebooted_abrupt = 节点重启，看来没有经过关机：断电、复位或崩溃
 triage_rebooted_abrupt_how = 在此之前 agent 没有像正常关机时那样被停止，内核也没有留下 panic 的消息。
-triage_rebooted_away = 在此之前，该节点有 { $away } 没有任何消息。
+triage_rebooted_away = 在此之前，该节点有 { $away }没有任何消息。
 triage_rebooted_pods = 节点上的容器随上一次运行一起结束；运行时为它们报告的退出码并非真实退出状态。
 triage_rebooted_count = 当时有 { $count } 个 Pod 绑定到该节点。
 triage_boot_reported = 启动 ID { $boot }，已运行 { $uptime }
@@ -95,4 +95,4 @@ triage_removed_maintenance = 节点因维护而停止服务
 triage_removed_drained = 节点已腾空并停止服务
 triage_removed_deleted = Node 对象已被删除
 triage_object_deleted = Node 对象已被删除，仍绑定到该节点的 Pod 会被移除。
-triage_planned_silence = 节点正在停止服务，此后 { $silent } 没有任何消息。无需处理。
+triage_planned_silence = 节点正在停止服务，此后 { $silent }没有任何消息。无需处理。

@@ -21,9 +21,9 @@ pub(super) fn findings(case: NodeCase<'_>) -> Vec<Finding> {
     let verdict = Verdict::new(Cause::ApiServerUnreachable, Confidence::Certain, known.at)
         .not_fatal()
         .headed(texts::node_api_server(step))
-        .explained(texts::node_api_server_why(address, step, error))
+        .explained(texts::node_api_server_why(address, step, super::worded(error)))
         .explained(texts::node_api_server_effect())
-        .supported_by(Source::NodeChecks, known.at, format!("{address}: {step}: {error}"));
+        .supported_by(Source::NodeChecks, known.at, error);
     vec![Finding { aspect: Aspect::Node(Part::ApiServer), verdict, ripe: known.at + PATIENCE }]
 }
 

@@ -112,7 +112,7 @@ fn refuses(daemon: Daemon, file: &DaemonFile) -> Option<(Verdict, Timestamp)> {
     let verdict = Verdict::new(cause(daemon), Confidence::Likely, answer.at)
         .not_fatal()
         .headed(texts::node_daemon_down(daemon.keyword()))
-        .explained(texts::node_daemon_refuses(error))
+        .explained(texts::node_daemon_refuses(super::worded(error)))
         .supported_by(daemon.interface(), answer.at, error);
     Some((verdict, answer.at + REFUSES))
 }

@@ -100,7 +100,7 @@ fn unreachable(daemon: Daemon, file: &DaemonFile) -> Option<(Verdict, Timestamp)
     let ripe = since + if has_answered { REFUSES } else { START };
     let verdict = verdict(daemon, Confidence::Certain, since)
         .headed(texts::node_daemon_hung(daemon.keyword()))
-        .explained(texts::node_daemon_unreachable(pid, error))
+        .explained(texts::node_daemon_unreachable(pid, super::worded(error)))
         .supported_by(daemon.interface(), answer.at, error)
         .supported_by(Source::Procfs, answer.at, format!("/proc/{pid}"));
     Some((verdict, ripe))
@@ -111,12 +111,12 @@ fn unreachable(daemon: Daemon, file: &DaemonFile) -> Option<(Verdict, Timestamp)
 fn unwell(daemon: Daemon, file: &DaemonFile) -> Option<(Verdict, Timestamp)> {
     let answer = file.answer.as_ref()?;
     let Answer::Unwell(message) = &answer.what else { return None };
-    if daemon != Daemon::Kubelet || !message.contains("[-]syncloop failed") {
+    if daemon != Daemon::Kubelet || !message.text().contains("[-]syncloop failed") {
         return None;
     }
     let verdict = verdict(daemon, Confidence::Certain, answer.at)
         .headed(texts::node_kubelet_stalled())
-        .explained(texts::node_daemon_unwell(message))
+        .explained(texts::node_daemon_unwell(super::worded(message)))
         .supported_by(daemon.interface(), answer.at, message);
     Some((verdict, answer.at))
 }
