@@ -20,6 +20,7 @@ use tokio::{select, sync::mpsc};
 use tracing::{info, warn};
 
 use crate::{
+    clock,
     config::{Config, NodeConfig},
     examination::{Examination, Pulse},
     gauges::{Gauges, OutboxGauges},
@@ -81,11 +82,21 @@ impl AppError {
     }
 }
 
-/// Runs the agent until SIGTERM or SIGINT; a second signal ends the process at once.
+/// Why the agent has stopped in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// A signal asked for it.
+    Asked,
+    /// The wall clock was set back: what it knows has times that are still to come, and it is to start over.
+    ClockSetBack,
+}
+
+/// Runs the agent until SIGTERM or SIGINT, or until the wall clock is set back; a second signal ends the process at
+/// once.
 ///
 /// # Errors
 /// If it cannot start, or a task that must run ends.
-pub async fn run(config: Config) -> Result<(), AppError> {
+pub async fn run(config: Config) -> Result<End, AppError> {
     let Config {
         node: NodeConfig { name, cluster_uid, sources: settings },
         aggregator,
@@ -96,6 +107,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         log_format: _,
     } = config;
     let mut stop_signals = StopSignals::listen()?;
+    let set_back = clock::set_back();
     let node = node::identify(&settings.host, name, cluster_uid);
     let metrics = Metrics::default();
     metrics.build_info(env!("CARGO_PKG_VERSION"));
@@ -200,10 +212,17 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         }
     });
 
-    select! {
-        signal = stop_signals.next() => info!(signal, "Stopping"),
+    let end = select! {
+        signal = stop_signals.next() => {
+            info!(signal, "Stopping");
+            End::Asked
+        }
+        by = set_back => {
+            warn!(%by, "The clock was set back: starting over");
+            End::ClockSetBack
+        }
         failure = supervisor.failed() => return Err(failure.into()),
-    }
+    };
     stop_signals.end_at_next();
 
     if !of_report.stop(STOP_DEADLINE).await.is_empty() {
@@ -226,5 +245,5 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         return Err(failure.into());
     }
     info!("Stopped");
-    Ok(())
+    Ok(end)
 }

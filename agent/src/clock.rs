@@ -10,12 +10,35 @@
 //!   whole drift since boot, which is unknown.
 //!
 //! Every conversion uses the current setting of the wall clock: after a step, earlier events have times by the new
-//! setting.
+//! setting. A step back puts what follows before what is known already, so the agent then [starts over](set_back).
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use nix::time::{ClockId, clock_gettime};
+
+/// How often the clocks are compared, which takes no system call.
+const COMPARED: Duration = Duration::from_secs(2);
+/// NTP steers the clock over smaller differences; what waits for a time waits longer by no more than this.
+const STEP: SignedDuration = SignedDuration::from_secs(10);
+
+/// Ends when the wall clock has been set back since the call, and gives by how much. While the machine is suspended
+/// CLOCK_MONOTONIC stands still, which looks as if the wall clock had been set ahead.
+pub fn set_back() -> impl Future<Output = SignedDuration> {
+    let ahead = |anchor: Anchor| anchor.wall.checked_sub(anchor.monotonic).unwrap_or(Timestamp::UNIX_EPOCH);
+    let mut before = ahead(Anchor::now());
+    async move {
+        loop {
+            tokio::time::sleep(COMPARED).await;
+            let now = ahead(Anchor::now());
+            let back = before.duration_since(now);
+            if back > STEP {
+                return back;
+            }
+            before = now;
+        }
+    }
+}
 
 /// One moment, read from both clocks.
 #[derive(Clone, Copy, Debug)]

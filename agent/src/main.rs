@@ -1,9 +1,12 @@
 //! The agent's executable.
 
-use std::process::ExitCode;
+use std::{
+    os::unix::process::CommandExt,
+    process::{self, ExitCode},
+};
 
 use coroner_agent::{
-    app,
+    app::{self, End},
     config::{Command, UsageError},
     record,
 };
@@ -25,7 +28,12 @@ fn main() -> ExitCode {
         }
     };
     match run(command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(End::Asked) => ExitCode::SUCCESS,
+        Ok(End::ClockSetBack) => {
+            let error = start_over();
+            error!("cannot start again after the clock was set back: {error}");
+            ExitCode::FAILURE
+        }
         Err(failure) => {
             let known = failure.downcast_ref::<app::AppError>();
             let exit_code = known.map_or(ExitCode::FAILURE, app::AppError::exit_code);
@@ -38,7 +46,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> anyhow::Result<()> {
+/// The same program in this process, with nothing that this one knew. Returns only if that fails.
+fn start_over() -> std::io::Error {
+    let mut arguments = std::env::args_os();
+    let name = arguments.next().unwrap_or_default();
+    process::Command::new("/proc/self/exe").arg0(name).args(arguments).exec()
+}
+
+fn run(command: Command) -> anyhow::Result<End> {
     logging::start(match &command {
         Command::Run(config) => config.log_format,
         Command::Record(_) => logging::Format::Text,
@@ -47,7 +62,9 @@ fn run(command: Command) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let end = match command {
         Command::Run(config) => runtime.block_on(app::run(*config)).map_err(anyhow::Error::from),
-        Command::Record(config) => runtime.block_on(record::run(*config, std::io::stdout())).map_err(Into::into),
+        Command::Record(config) => {
+            runtime.block_on(record::run(*config, std::io::stdout())).map(|()| End::Asked).map_err(Into::into)
+        }
     };
     // Threads that wait for the kernel are left behind: the process ends now.
     runtime.shutdown_background();

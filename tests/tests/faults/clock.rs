@@ -169,6 +169,35 @@ async fn an_agent_whose_clock_is_set_goes_on_and_does_not_run_hot() -> Result<()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_agent_whose_clock_is_set_back_starts_over_in_the_same_process() -> Result<()> {
+    let stage = Stage::new()?;
+    let clock = Clock::new(&stage)?;
+    let _aggregator = stage.aggregator(&stage.path("ledger.db"), &[]).await?;
+    let command = stage.agent_command(1, &stage.path("outbox.db"), &["--aggregator", &stage.url()])?;
+    let mut agent = stage.start("agent", &clock.command(command)?)?;
+    let starts = |output: &str| output.matches("Agent started").count();
+    until("it runs", async || Ok((starts(&agent.output()) == 1).then_some(()))).await?;
+    clock.set(-HOUR)?;
+    until("it starts over", async || {
+        agent.check()?;
+        Ok((starts(&agent.output()) == 2).then_some(()))
+    })
+    .await
+    .with_context(|| agent.tail())?;
+    ensure!(agent.output().contains("The clock was set back"), "{}", agent.tail());
+    let mut feed = stage.feed()?;
+    until("it reports as before", async || {
+        agent.check()?;
+        let nodes = feed.get_status(GetStatusRequest {}).await?.into_inner().nodes;
+        Ok(nodes.iter().any(|node| node.node == name(1) && node.last_seen_time.is_some()).then_some(()))
+    })
+    .await?;
+    ensure!(starts(&agent.output()) == 2, "{}", agent.tail());
+    ensure!(agent.stop()?.success(), "{}", agent.tail());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_agent_whose_clock_is_wrong_does_not_trust_the_aggregator_and_does_as_soon_as_it_is_right() -> Result<()> {
     let stage = Stage::new()?;
     let (clock, authority) = (Clock::new(&stage)?, Authority::new()?);
