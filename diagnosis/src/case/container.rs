@@ -244,10 +244,12 @@ impl ContainerFile {
     /// Forgets processes that ended before `until`, the main one excepted. Gives their pids.
     pub(super) fn forget_processes(&mut self, until: Timestamp) -> Vec<i32> {
         let main = self.main_pid();
-        let over = |(pid, process): &(&i32, &Box<ProcessFile>)| {
-            Some(**pid) != main && process.ended.is_some_and(|ended| ended < until)
-        };
-        let over: Vec<i32> = self.processes.iter().filter(over).map(|(pid, _)| *pid).collect();
+        let over: Vec<i32> = self
+            .processes
+            .iter()
+            .filter(|(pid, process)| Some(**pid) != main && process.ended.is_some_and(|ended| ended < until))
+            .map(|(pid, _)| *pid)
+            .collect();
         for pid in &over {
             self.processes.remove(pid);
         }
