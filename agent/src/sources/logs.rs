@@ -1,7 +1,7 @@
 //! The end of the log of a container that has failed, from /var/log/pods.
 //!
 //! Read once, when the container has ended, never followed. What looks like a secret is taken out before anything is
-//! handed on ([`file`]).
+//! handed on ([`file`](mod@file)).
 
 mod file;
 
