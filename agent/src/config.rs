@@ -115,11 +115,12 @@ struct NodeFlags {
     #[arg(long, env = "CORONER_CONTAINER_LOGS", value_name = "DIR")]
     container_logs: Option<PathBuf>,
 
-    /// The CRI socket of the container runtime: unix:///PATH or none [default: the first known one that exists]
+    /// The CRI socket of the container runtime: unix:///PATH, or `none` to switch it off [default: the first known one
+    /// that exists]
     #[arg(long, env = "CORONER_CRI_ENDPOINT", value_name = "ENDPOINT", value_parser = parse_socket)]
     cri_endpoint: Option<Socket>,
 
-    /// The socket of containerd: unix:///PATH or none [default: the CRI socket]
+    /// The socket of containerd: unix:///PATH, or `none` to switch it off [default: the CRI socket]
     #[arg(long, env = "CORONER_CONTAINERD_ENDPOINT", value_name = "ENDPOINT", value_parser = parse_socket)]
     containerd_endpoint: Option<Socket>,
 
@@ -127,7 +128,8 @@ struct NodeFlags {
     #[arg(long, env = "CORONER_CONTAINERD_NAMESPACE", value_name = "NAME", default_value = "k8s.io")]
     containerd_namespace: String,
 
-    /// The socket of Docker: unix:///PATH or none [default: /run/docker.sock of the node, if it exists]
+    /// The socket of Docker: unix:///PATH, or `none` to switch it off [default: /run/docker.sock of the node, if it
+    /// exists]
     #[arg(long, env = "CORONER_DOCKER_ENDPOINT", value_name = "ENDPOINT", value_parser = parse_socket)]
     docker_endpoint: Option<Socket>,
 
@@ -143,7 +145,7 @@ struct NodeFlags {
     #[arg(long, env = "CORONER_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
 
-    /// The address of the kubelet: https://HOST:10250 or none [default: https://NODE_IP:10250]
+    /// The address of the kubelet: https://HOST:10250, or `none` to switch it off [default: https://NODE_IP:10250]
     #[arg(long, env = "CORONER_KUBELET_URL", value_name = "URL")]
     kubelet_url: Option<String>,
 
@@ -440,7 +442,7 @@ fn parse_socket(text: &str) -> Result<Socket, String> {
     }
     match text.strip_prefix("unix://") {
         Some(path) if path.starts_with('/') => Ok(Socket::At(text.to_owned())),
-        _ => Err("write unix:///PATH or none".into()),
+        _ => Err("write unix:///PATH, or none to switch it off".into()),
     }
 }
 

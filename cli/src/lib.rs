@@ -33,7 +33,7 @@ use coroner_proto::v1::Diagnosis;
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
-    args::{AggregatorArgs, Args, ClusterArgs, Command, chinese},
+    args::{AggregatorArgs, Args, ClusterArgs, Command, When, chinese},
     cluster::Cluster,
     commands::{candidates, causes, completion, get, list, nodes, record, replay, status, ui, watch, why},
     exit::{Failure, Outcome},
@@ -52,11 +52,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (Args { command, output, aggregator, cluster }, by_cluster) = match parse(&args) {
         Ok(parsed) => parsed,
         // Usage (2), or --help and --version (0).
-        Err(error) => match reads_chinese(&args).then(|| chinese::error(&error)).flatten() {
-            Some(worded) => {
+        Err(error) => match reads_chinese(&args).then(|| chinese::worded(&error, out::colours(When::Auto))).flatten() {
+            Some(worded) if error.use_stderr() => {
                 out::print_error(&worded);
                 return ExitCode::from(2);
             }
+            Some(help) => return out::print(&help),
             None => error.exit(),
         },
     };
@@ -130,17 +131,19 @@ fn parse(args: &[OsString]) -> Result<(Args, bool), clap::Error> {
         // A variable of the environment counts as an argument, and would replace the help by an error.
         command = command.mut_args(|arg| arg.env(clap::builder::Resettable::Reset));
     }
+    command = command.mut_args(|arg| arg.hide_env_values(true));
     let mut args = args.to_vec();
     if reads_chinese(&args) {
-        command = chinese::localized(command);
         // clap's own command for it has its texts in English only.
-        if args.get(1).is_some_and(|first| first == "help") {
-            args.remove(1);
+        if let Some(word) = first_word(&command, &args).filter(|word| args.get(*word).is_some_and(|it| it == "help")) {
+            args.remove(word);
             args.push("--help".into());
         }
+        command = chinese::localized(command);
     }
     let matches = match command.clone().try_get_matches_from(&args) {
         Ok(matches) => matches,
+        Err(error) if !error.use_stderr() => return Err(error),
         Err(error) => {
             // The usage within an error shows what is given as if it were required, also by the environment.
             let bare = command.mut_args(|arg| arg.env(clap::builder::Resettable::Reset));
@@ -154,10 +157,59 @@ fn parse(args: &[OsString]) -> Result<(Args, bool), clap::Error> {
     Ok((parsed, asks || is_plugin && !is_named))
 }
 
+/// Where the first argument is that is neither an option of the program nor the value of one.
+fn first_word(command: &clap::Command, args: &[OsString]) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        let Some(option) = args.get(at)?.to_str()?.strip_prefix('-') else { return Some(at) };
+        let is_named = |arg: &&clap::Arg| match option.strip_prefix('-') {
+            Some(long) => arg.get_long() == Some(long),
+            None => arg.get_short().is_some_and(|short| option == short.to_string()),
+        };
+        let takes_next = command.get_arguments().find(is_named).is_some_and(|arg| arg.get_action().takes_values());
+        at += if takes_next { 2 } else { 1 };
+    }
+}
+
 fn wait(command: impl Future<Output = Result<Outcome, Failure>>) -> Result<Outcome, Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::error(command::error_runtime(error.to_string())))?
         .block_on(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn asked(words: &[&str]) -> clap::Error {
+        let args: Vec<OsString> = words.iter().map(OsString::from).collect();
+        parse(&args).expect_err("help is no command")
+    }
+
+    #[test]
+    fn help_of_a_command_is_given_in_chinese_wherever_the_language_stands() {
+        let wanted = chinese::worded(&asked(&["coroner", "why", "--help", "--lang", "zh"]), false).unwrap();
+        assert!(wanted.contains("用法：coroner why"), "{wanted}");
+        for words in [
+            &["coroner", "help", "why", "--lang", "zh"] as &[&str],
+            &["coroner", "--lang", "zh", "help", "why"],
+            &["coroner", "--lang=zh", "--no-headers", "-o", "json", "help", "why"],
+        ] {
+            assert_eq!(chinese::worded(&asked(words), false).as_ref(), Some(&wanted), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn help_names_the_variables_of_the_environment() {
+        let help = asked(&["coroner", "--lang", "en", "why", "--help"]);
+        assert_eq!(help.kind(), ErrorKind::DisplayHelp);
+        let help = help.to_string();
+        for name in ["CORONER_AGGREGATOR", "CORONER_TLS_CA", "CORONER_TOKEN_FILE", "CORONER_NAMESPACE"] {
+            assert!(help.contains(&format!("[env: {name}]")), "{name} in {help}");
+        }
+    }
 }

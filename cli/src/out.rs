@@ -34,6 +34,17 @@ pub(crate) fn language(asked: Option<Lang>) -> Language {
     }
 }
 
+/// Whether colours are used on stdout.
+#[allow(clippy::disallowed_methods, reason = "the variables every terminal program obeys")]
+pub(crate) fn colours(when: When) -> bool {
+    let variable = |name| env::var(name).unwrap_or_default();
+    match when {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => io::stdout().is_terminal() && variable("NO_COLOR").is_empty() && variable("TERM") != "dumb",
+    }
+}
+
 /// The program's output, and what it should look like.
 #[derive(Debug)]
 pub(crate) struct Out {
@@ -55,13 +66,7 @@ impl Out {
     #[allow(clippy::disallowed_methods, reason = "the variables every terminal program obeys")]
     pub(crate) fn new(args: &OutputArgs) -> Self {
         let terminal = io::stdout().is_terminal();
-        let variable = |name| env::var(name).unwrap_or_default();
-        let colour = match args.color {
-            When::Always => true,
-            When::Never => false,
-            When::Auto => terminal && variable("NO_COLOR").is_empty() && variable("TERM") != "dumb",
-        };
-        let columns = variable("COLUMNS").parse().ok();
+        let columns = env::var("COLUMNS").unwrap_or_default().parse().ok();
         let width = columns.or_else(|| {
             terminal_size::terminal_size_of(io::stdout()).map(|(terminal_size::Width(columns), _)| columns.into())
         });
@@ -70,7 +75,7 @@ impl Out {
             headers: !args.no_headers,
             width: width.unwrap_or(DEFAULT_WIDTH).max(MIN_WIDTH),
             cut: terminal && args.format != Some(Format::Wide),
-            colour,
+            colour: colours(args.color),
             reader: Reader {
                 language: language(args.lang),
                 zone: if args.utc { TimeZone::UTC } else { Reader::local_zone() },

@@ -18,6 +18,9 @@ static HELP: Catalogue = Catalogue::new(&[], &[include_str!("../messages/zh/help
 /// The layout of a page of help.
 const TEMPLATE: &str = "{about-with-newline}\n用法：{usage}\n\n{all-args}{after-help}";
 
+/// The headings of a page's parts.
+const HEADINGS: [&str; 8] = ["参数", "选项", "命令", "筛选", "输出", "聚合器", "集群", "本节点"];
+
 /// The text of this name, if there is one.
 fn text(id: &str, arguments: &[(&str, String)]) -> Option<String> {
     let argument =
@@ -96,7 +99,11 @@ fn of_argument(argument: Arg, command: &str) -> Arg {
     let takes_value = argument.get_action().takes_values();
     let values = argument.get_possible_values();
     let values = values.iter().filter(|_| !argument.is_hide_possible_values_set());
-    let values = values.map(|value| value.get_name().to_owned()).collect::<Vec<_>>();
+    let explained = |name: &str| match text(&format!("any_{id}_{name}"), &[]) {
+        Some(text) => format!("{name}（{text}）"),
+        None => name.to_owned(),
+    };
+    let values = values.map(|value| explained(value.get_name())).collect::<Vec<_>>();
     let defaults = argument.get_default_values().iter().map(|value| value.to_string_lossy().into_owned());
     let beside = [
         Some(list(values)).filter(|values| takes_value && !values.is_empty()).map(|values| format!("可选值：{values}")),
@@ -104,15 +111,35 @@ fn of_argument(argument: Arg, command: &str) -> Arg {
         argument.get_env().map(|name| format!("环境变量：{}", name.to_string_lossy())),
     ];
     let beside: Vec<String> = beside.into_iter().flatten().collect();
-    let help = if beside.is_empty() { help } else { format!("{help}[{}]", beside.join("；")) };
+    let help = if beside.is_empty() { help } else { format!("{help} [{}]", beside.join("；")) };
     let argument = argument.help(help).help_heading(heading);
     let argument = argument.long_help(Resettable::Reset).hide_env(true);
     if takes_value { argument.hide_possible_values(true).hide_default_value(true) } else { argument }
 }
 
-/// What is wrong with the arguments, in Chinese; none where clap's own text has to do, and for help.
-pub(crate) fn error(error: &clap::Error) -> Option<String> {
-    let of = |kind| error.get(kind).map(worded);
+/// Help, or what is wrong with the arguments, in Chinese; none where clap's own text has to do.
+pub(crate) fn worded(error: &clap::Error, colours: bool) -> Option<String> {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Some(help(error, colours)),
+        _ => fault(error),
+    }
+}
+
+/// Help, whose headings clap ends with a colon of ASCII.
+fn help(error: &clap::Error, colours: bool) -> String {
+    let text = error.render();
+    let text = if colours { text.ansi().to_string() } else { text.to_string() };
+    let is_heading = |line: &str| HEADINGS.iter().any(|heading| line.contains(&format!("{heading}:")));
+    let line = |line: &str| match !line.starts_with(' ') && is_heading(line) {
+        true => line.replacen(':', "：", 1) + "\n",
+        false => line.to_owned() + "\n",
+    };
+    text.lines().map(line).collect()
+}
+
+/// What is wrong with the arguments, in Chinese; none where clap's own text has to do.
+fn fault(error: &clap::Error) -> Option<String> {
+    let of = |kind| error.get(kind).map(value_of);
     let argument = || of(ContextKind::InvalidArg).unwrap_or_default();
     let value = || of(ContextKind::InvalidValue).unwrap_or_default();
     let message = match error.kind() {
@@ -120,6 +147,7 @@ pub(crate) fn error(error: &clap::Error) -> Option<String> {
         ErrorKind::InvalidSubcommand => {
             text("error_unknown_command", &[("command", of(ContextKind::InvalidSubcommand).unwrap_or_default())])
         }
+        ErrorKind::MissingSubcommand => text("error_no_command", &[]),
         ErrorKind::MissingRequiredArgument => text("error_missing_argument", &[("argument", argument())]),
         ErrorKind::ArgumentConflict => {
             let other = of(ContextKind::PriorArg).unwrap_or_default();
@@ -152,7 +180,7 @@ pub(crate) fn error(error: &clap::Error) -> Option<String> {
     Some(parts.into_iter().flatten().map(|part| part + "\n").collect())
 }
 
-fn worded(value: &ContextValue) -> String {
+fn value_of(value: &ContextValue) -> String {
     match value {
         ContextValue::String(text) => text.clone(),
         ContextValue::Strings(texts) => texts.join("、"),
@@ -187,6 +215,8 @@ mod tests {
                 if text(&format!("{name}_{id}"), &[]).is_none() {
                     wanted.push(format!("any_{id}"));
                 }
+                let explained = argument.get_possible_values().into_iter().filter(|value| value.get_help().is_some());
+                wanted.extend(explained.map(|value| format!("any_{id}_{}", value.get_name())));
             }
         }
         let missing: Vec<_> = wanted.iter().filter(|id| text(id, &[]).is_none()).collect();
@@ -212,10 +242,23 @@ mod tests {
     }
 
     #[test]
+    fn headings_end_with_a_colon_of_chinese() {
+        for colours in [false, true] {
+            let asked = localized(Args::command()).try_get_matches_from(["coroner", "list", "--help"]).unwrap_err();
+            let help = worded(&asked, colours).unwrap();
+            for heading in ["选项", "筛选", "输出", "聚合器", "集群"] {
+                assert!(help.contains(&format!("{heading}：")) && !help.contains(&format!("{heading}:")), "{help}");
+            }
+            assert!(help.contains("http://HOST:PORT") && help.contains('\u{1b}') == colours, "{help}");
+        }
+    }
+
+    #[test]
     fn errors_of_usage_are_in_chinese() {
         for (arguments, wanted) in [
             (vec!["coroner", "list", "--nope"], "无法识别的参数 --nope"),
             (vec!["coroner", "nope"], "没有命令 nope"),
+            (vec!["coroner", "--utc"], "缺少命令"),
             (vec!["coroner", "why"], "缺少参数"),
             (vec!["coroner", "list", "-A", "-n", "shop"], "不能同时使用"),
             (vec!["coroner", "list", "--since", "soon"], "1h30m"),
@@ -228,7 +271,7 @@ mod tests {
             (vec!["coroner", "ui", "--port", "70000"], "65535"),
         ] {
             let refused = localized(Args::command()).try_get_matches_from(&arguments).unwrap_err();
-            let worded = error(&refused).unwrap_or_default();
+            let worded = fault(&refused).unwrap_or_default();
             assert!(worded.contains(wanted) && worded.contains("--help"), "{arguments:?}: {worded}");
         }
     }

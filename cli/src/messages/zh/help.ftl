@@ -25,8 +25,15 @@ program_after =
 ## Options of all commands
 
 any_format = 输出格式 [默认值：table；why、get 和 replay 默认为完整解释]
+any_format_table = 每条一行，以终端宽度为限
+any_format_wide = 所有列
+any_format_name = 仅名称，每行一个；诊断的编号可用于 get 和 why
+any_format_json = proto3 JSON，每行一个对象
+any_format_yaml = 内容相同的 YAML，每条一个文档
 any_utc = 以 UTC 显示时间 [默认值：TZ 或系统的时区]
 any_lang = 文本的语言 [默认值：由 LC_ALL、LC_MESSAGES 或 LANG 决定]
+any_lang_en = 英文
+any_lang_zh = 中文
 any_color = 是否使用颜色；auto 表示仅在终端上使用，且未设置 NO_COLOR
 any_no_headers = 不输出列名
 any_url = 聚合器的地址：http://HOST:PORT、https://HOST:PORT 或 unix:///PATH
@@ -221,6 +228,7 @@ man_after =
 
 error_unknown_argument = coroner：无法识别的参数 { $argument }
 error_unknown_command = coroner：没有命令 { $command }
+error_no_command = coroner：缺少命令
 error_missing_argument = coroner：缺少参数 { $argument }
 error_conflict = coroner：{ $argument } 与 { $other } 不能同时使用
 error_no_value = coroner：{ $argument } 缺少值
