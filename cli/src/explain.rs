@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::{
     episodes::Episode,
     labels,
-    messages::{joined, page as texts, text},
+    messages::{joined, listed, page as texts, text},
     page::{Look, Page, Span, span},
     reader::Reader,
 };
@@ -79,7 +79,11 @@ pub(crate) fn explain(page: &mut Page, diagnosis: &Diagnosis, history: History, 
     });
     rows(page, &texts::label_candidates(), candidates);
     let missing = &diagnosis.missing_sources;
-    rows(page, &texts::label_missing(), (!missing.is_empty()).then(|| vec![span(Look::Notice, &missing.join(", "))]));
+    rows(
+        page,
+        &texts::label_missing(),
+        (!missing.is_empty()).then(|| vec![span(Look::Notice, &listed(missing, language))]),
+    );
     let withheld = diagnosis.redactions.iter().map(|redaction| format!("{} ({})", redaction.field, redaction.rule));
     rows(page, &texts::label_withheld(), withheld.map(|text| plain(&text)));
     rows(page, &texts::label_next(), localized::suggestions(diagnosis, language).iter().map(|step| plain(step)));
@@ -188,16 +192,15 @@ fn ended(diagnosis: &Diagnosis) -> Vec<Message> {
         parts.push(texts::exit_code(exit.code));
     }
     if exit.signal != 0 {
-        parts.push(texts::exit_signal(exit.signal));
+        // What ends nothing, and has a signal, is about one process of a container that goes on.
+        let text = if diagnosis.fatal { texts::exit_signal } else { texts::exit_process };
+        parts.push(text(exit.signal));
     }
     if exit.fabricated {
         parts.push(texts::exit_fabricated());
     }
     if !exit.reported_reason.is_empty() {
         parts.push(texts::exit_reason(&exit.reported_reason));
-    }
-    if !diagnosis.fatal {
-        parts.push(texts::exit_process_only());
     }
     parts
 }

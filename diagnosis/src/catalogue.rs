@@ -37,12 +37,14 @@ pub struct Place<'a> {
     node: &'a str,
     /// Of the Service or Ingress.
     name: &'a str,
+    /// Whether a container that has ended there is started again.
+    restarts: bool,
 }
 
 impl<'a> Place<'a> {
     /// A place without names: commands show placeholders.
     pub const ANYWHERE: Self =
-        Self { namespace: "NAMESPACE", pod: "POD", container: "CONTAINER", node: "NODE", name: "NAME" };
+        Self { namespace: "NAMESPACE", pod: "POD", container: "CONTAINER", node: "NODE", name: "NAME", restarts: true };
 
     /// The names of this subject, for commands.
     pub fn of(subject: &'a Subject) -> Self {
@@ -57,6 +59,21 @@ impl<'a> Place<'a> {
             container: or(&subject.container, Self::ANYWHERE.container),
             node: or(if is_node { &subject.name } else { &subject.node }, Self::ANYWHERE.node),
             name: if is_named { or(&subject.name, Self::ANYWHERE.name) } else { Self::ANYWHERE.name },
+            restarts: true,
+        }
+    }
+
+    /// The same place, where a container that has ended is started again or not.
+    #[must_use]
+    pub(crate) const fn restarting(self, restarts: bool) -> Self {
+        Self { restarts, ..self }
+    }
+
+    /// How to read the log of a container that has ended: it is the previous one only where another has followed.
+    fn log_of_the_end(&self) -> Message {
+        match self.restarts {
+            true => next::next_previous_logs(self.namespace, self.pod, self.container),
+            false => next::next_logs(self.namespace, self.pod, self.container),
         }
     }
 }
@@ -163,6 +180,15 @@ mod tests {
         }
         let [_, trend] = <[Message; 2]>::try_from((rows().next().unwrap().next)(&Place::of(&subject))).unwrap();
         assert!(english(&trend).ends_with("kubectl -n shop top pod web-1 --containers"), "{trend:?}");
+    }
+
+    #[test]
+    fn of_a_container_that_is_not_started_again_the_log_is_not_the_previous_one() {
+        for (restarts, options) in [(true, "CONTAINER --previous"), (false, "CONTAINER")] {
+            let row = find(Cause::ApplicationExit).unwrap();
+            let [step] = <[Message; 1]>::try_from((row.next)(&Place::ANYWHERE.restarting(restarts))).unwrap();
+            assert!(english(&step).ends_with(&format!("logs POD -c {options}")), "{step:?}");
+        }
     }
 
     #[test]

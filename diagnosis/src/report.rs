@@ -90,7 +90,7 @@ pub fn of_container(
             .map(|pod| workloads_of(pod, |uid| file.objects.workload(uid)))
             .unwrap_or_default(),
         memory: verdict.memory.clone().map(|memory| before::add(memory, file, container, verdict.at)),
-        ..diagnosis(subject, verdict, revision)
+        ..diagnosis_where(subject, restarts(file, container), verdict, revision)
     }
 }
 
@@ -183,6 +183,11 @@ pub(crate) fn workloads(from_below: [Option<&Controller>; 2]) -> Vec<Workload> {
 
 /// The diagnosis that reports this verdict about this subject, without the names of its pod, container and node.
 pub(crate) fn diagnosis(subject: Subject, verdict: &Verdict, revision: Revision) -> Diagnosis {
+    diagnosis_where(subject, true, verdict, revision)
+}
+
+/// The same, where a container that has ended is started again or not.
+fn diagnosis_where(subject: Subject, restarts: bool, verdict: &Verdict, revision: Revision) -> Diagnosis {
     let row = catalogue::find(verdict.cause);
     let severity = match (row, verdict.fatal) {
         _ if verdict.usual_until.is_some() => Severity::Info,
@@ -192,7 +197,10 @@ pub(crate) fn diagnosis(subject: Subject, verdict: &Verdict, revision: Revision)
         (Some(row), false) => row.severity.min(Severity::Warning),
         (None, _) => Severity::Warning,
     };
-    let next = row.map(|row| (row.next)(&Place::of(&subject))).unwrap_or_default();
+    let next = match verdict.next.as_slice() {
+        [] => row.map(|row| (row.next)(&Place::of(&subject).restarting(restarts))).unwrap_or_default(),
+        next => next.to_vec(),
+    };
     let mut diagnosis = Diagnosis {
         subject: Some(subject),
         revision: revision.number,
@@ -219,6 +227,13 @@ pub(crate) fn diagnosis(subject: Subject, verdict: &Verdict, revision: Revision)
 
 fn name(text: &str) -> String {
     text::clean(text, 253)
+}
+
+/// Whether the kubelet starts the container again after any end, as far as its Pod is known.
+fn restarts(file: &NodeFile, container: &ContainerFile) -> bool {
+    let object = file.pod_of(container).and_then(PodFile::object);
+    let wanted = object.zip(container.name()).and_then(|(pod, name)| Some((pod, pod.container(name)?)));
+    wanted.is_none_or(|(pod, wanted)| pod.restart_policy_of(wanted) != "Never")
 }
 
 fn kind(file: &NodeFile, container: &ContainerFile) -> ContainerKind {

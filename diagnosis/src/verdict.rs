@@ -152,6 +152,8 @@ pub struct Verdict {
     pub candidates: Vec<(Cause, Message)>,
     /// Other pods that took part: only here may a verdict name one, since not every reader may see its namespace.
     pub related: Vec<Related>,
+    /// What to do next, instead of what the catalogue suggests for the cause; empty where that is right.
+    pub next: Vec<Message>,
     /// The last lines of the container's log, the oldest first.
     pub last_lines: Vec<String>,
     /// Sources that were absent or had gaps, and would have reported more.
@@ -183,6 +185,7 @@ impl Verdict {
             against: Vec::new(),
             candidates: Vec::new(),
             related: Vec::new(),
+            next: Vec::new(),
             last_lines: Vec::new(),
             missing: BTreeSet::new(),
             waits: false,
@@ -194,6 +197,13 @@ impl Verdict {
     #[must_use]
     pub fn headed(mut self, headline: Message) -> Self {
         self.headline = headline;
+        self
+    }
+
+    /// Replaces what the catalogue suggests for the cause by this step, if there is one.
+    #[must_use]
+    pub fn next(mut self, step: impl Into<Option<Message>>) -> Self {
+        self.next.extend(step.into());
         self
     }
 

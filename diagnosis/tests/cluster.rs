@@ -281,9 +281,9 @@ proptest! {
             Some(most) => {
                 let most = (*most).max(0) / 1000;
                 let free_resources = match free.len() {
-                    1 => format!("the only open node has {most} free."),
+                    1 => format!("the only schedulable node has {most} free."),
                     nodes => format!(
-                        "of {nodes} open nodes, the one with the most has {most} free; together they have {sum}."
+                        "of {nodes} schedulable nodes, the one with the most has {most} free; together they have {sum}."
                     ),
                 };
                 prop_assert!(reported.explanation.contains(&free_resources), "{free_resources}\n{}", reported.explanation);
@@ -295,11 +295,15 @@ proptest! {
 
 /// A pod that wants more than any node has.
 fn unschedulable() -> Object {
+    refused_by_scheduler("0/3 nodes are available: 3 Insufficient cpu.")
+}
+
+fn refused_by_scheduler(message: &str) -> Object {
     let condition = Condition {
         kind: "PodScheduled".to_owned(),
         status: Some(false),
         reason: "Unschedulable".to_owned(),
-        message: "0/3 nodes are available: 3 Insufficient cpu.".to_owned(),
+        message: message.to_owned(),
         since: None,
     };
     Object::Pod(Arc::new(Pod {
@@ -380,6 +384,23 @@ fn a_refusal_is_dated_by_its_event_and_over_with_it() {
     examiner.observe(Fact::Object(Change::Deleted, refused(at)));
     examiner.pass(5_000);
     assert_eq!(examiner.open(), BTreeMap::new());
+}
+
+#[test]
+fn a_claim_that_another_pod_uses_has_a_step_of_its_own() {
+    let in_use = "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode";
+    for (reason, headline, step) in [
+        (in_use, "a PersistentVolumeClaim is in use by another pod", "Delete the pod that uses the claim"),
+        ("node(s) exceed max volume count", "a volume ties the pod to nodes", "Compare the zone"),
+    ] {
+        let mut examiner = Examiner::new();
+        examiner.put(refused_by_scheduler(&format!("0/3 nodes are available: 3 {reason}.")));
+        examiner.pass(60_000);
+        let diagnosis = examiner.reported.values().next().unwrap();
+        assert_eq!(diagnosis.cause(), Cause::UnschedulableVolume);
+        assert!(diagnosis.summary.contains(headline), "{}", diagnosis.summary);
+        assert!(diagnosis.suggestions.len() == 1 && diagnosis.suggestions[0].starts_with(step), "{diagnosis:?}");
+    }
 }
 
 #[test]

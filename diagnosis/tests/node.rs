@@ -213,6 +213,7 @@ fn a_stopped_process_is_hung_for_certain_and_a_silent_one_likely() {
         run.process(0, daemon, 70).answer(10, daemon, Answer::Ok);
         run.state(2000, Reading::Process(daemon, Some(Process { pid: 70, stopped: true }))).pass(3500);
         assert_eq!(run.revisions(), [(hung, Confidence::Certain, false)]);
+        assert!(run.reported[0].suggestions[0].ends_with("kill -CONT 70"), "{:?}", run.reported[0].suggestions);
         run.answer(5000, daemon, Answer::Timeout).process(9000, daemon, 70).answer(9500, daemon, Answer::Ok);
         assert_eq!(run.revisions(), [(hung, Confidence::Certain, false), (hung, Confidence::Certain, true)]);
         let mut run = Run::new();

@@ -147,5 +147,6 @@ fn who_sent_the_signal_from_another_pod_is_related() {
     let diagnosis = diagnosed(vec![seen(20_000, Fact::Signal(signal))]);
     assert_eq!(diagnosis.cause(), Cause::KilledExternally);
     assert!(diagnosis.explanation.contains("another pod"), "{}", diagnosis.explanation);
+    assert!(diagnosis.suggestions[0].contains("in the container"), "{:?}", diagnosis.suggestions);
     assert_eq!(related(diagnosis), [other()]);
 }

@@ -189,8 +189,8 @@ fn steps(diagnosis: &Diagnosis, view: &View) -> Markup {
 
 /// A step without and with the command that it ends with.
 fn split(step: &str) -> (&str, Option<&str>) {
-    const PROGRAMS: [&str; 8] =
-        ["kubectl ", "journalctl ", "addr2line ", "systemctl ", "crictl ", "dmesg ", "ctr ", "openssl "];
+    const PROGRAMS: [&str; 9] =
+        ["coroner ", "kubectl ", "journalctl ", "addr2line ", "systemctl ", "crictl ", "dmesg ", "ctr ", "openssl "];
     let starts = PROGRAMS.iter().filter_map(|program| {
         [": ", "：", "： "]
             .iter()

@@ -1,6 +1,10 @@
 //! What is known of a diagnosis beside its explanation.
 
-use coroner_diagnosis::{localized, messages::Message, signal::signal_name};
+use coroner_diagnosis::{
+    localized,
+    messages::{Language, Message},
+    signal::signal_name,
+};
 use coroner_proto::v1::{Diagnosis, GetDiagnosisResponse};
 use maud::{Markup, html};
 
@@ -56,8 +60,9 @@ pub(super) fn facts(diagnosis: &Diagnosis, view: &View) -> Vec<(Message, String)
             facts.push((name, value));
         }
     };
-    let listed = |codes: &[i32]| codes.iter().map(|code| words::cause(*code)).collect::<Vec<_>>().join(", ");
-    add(texts::contributing(), listed(&diagnosis.contributing));
+    let comma = if view.language == Language::Chinese { "、" } else { ", " };
+    let contributing = diagnosis.contributing.iter().map(|code| words::cause(*code));
+    add(texts::contributing(), contributing.collect::<Vec<_>>().join(comma));
     if let Some(exit) = &diagnosis.exit {
         if diagnosis.fatal {
             let fabricated = if exit.fabricated { view.text(&texts::fabricated()) } else { String::new() };
@@ -90,9 +95,9 @@ pub(super) fn facts(diagnosis: &Diagnosis, view: &View) -> Vec<(Message, String)
     if let Some(node) = &diagnosis.node {
         add(texts::kernel(), node.kernel_release.clone());
     }
-    add(texts::missing(), diagnosis.missing_sources.join(", "));
+    add(texts::missing(), diagnosis.missing_sources.join(comma));
     let withheld = diagnosis.redactions.iter().map(|redaction| format!("{} ({})", redaction.field, redaction.rule));
-    add(texts::withheld(), withheld.collect::<Vec<_>>().join(", "));
+    add(texts::withheld(), withheld.collect::<Vec<_>>().join(comma));
     add(texts::uid(), format!("{} · {}", diagnosis.uid, view.text(&texts::revision(diagnosis.revision))));
     facts
 }

@@ -15,7 +15,7 @@ use crate::{
     client, data,
     exit::{Failure, Outcome},
     labels,
-    messages::{command, text},
+    messages::{command, listed, text},
     out::Out,
     page::{Look, Span, span},
     table::Table,
@@ -83,7 +83,7 @@ fn table(nodes: &[NodeStatus], open: &BTreeMap<String, Vec<Diagnosis>>, now: Tim
         let state = match states.as_slice() {
             [] if report.is_none() => plain(""),
             [] => span(Look::Good, &text(&command::health_ok(), language)),
-            states => span(Look::Bad, &states.join(", ")),
+            states => span(Look::Bad, &listed(states, language)),
         };
         let age = labels::time(node.report_time.as_ref()).map_or_else(String::new, |time| labels::age(time, now));
         let daemon = |daemon: Option<&Daemon>| state_of(daemon, language);

@@ -279,7 +279,7 @@ mod tests {
         assert_eq!(line(Some(message.clone()), Language::English), english);
         assert_eq!(line(None, Language::English), english, "of an earlier version");
         let chinese = line(Some(message), Language::Chinese);
-        assert_eq!(chinese, "任务 cluster 未在运行，已重启 2 次：任务发生 panic：a fault。");
+        assert_eq!(chinese, "任务 cluster 未运行，已重启 2 次：任务发生 panic：a fault。");
     }
 
     #[test]

@@ -99,9 +99,8 @@ pub(crate) fn blind(sources: &[SourceStatus], language: Language) -> String {
     let blind = sources.iter().filter(|source| source.health() != SourceHealth::Ok);
     let worded = |source: &SourceStatus| format!("{} ({})", source.source, localized::source_reason(source, language));
     let blind_sources: Vec<String> = blind.map(worded).collect();
-    match (blind_sources.is_empty(), language) {
-        (true, _) => messages::text(&notes::demo_no_source(), language),
-        (false, Language::English) => blind_sources.join(", "),
-        (false, Language::Chinese) => blind_sources.join("，"),
+    match blind_sources.is_empty() {
+        true => messages::text(&notes::demo_no_source(), language),
+        false => messages::listed(&blind_sources, language),
     }
 }

@@ -45,6 +45,14 @@ pub(crate) fn joined(messages: &[Message], language: Language) -> String {
     messages.iter().map(|message| text(message, language)).collect::<Vec<_>>().join(separator)
 }
 
+/// Several names as one list.
+pub(crate) fn listed(names: &[String], language: Language) -> String {
+    names.join(match language {
+        Language::English => ", ",
+        Language::Chinese => "、",
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::{fs, path::Path};

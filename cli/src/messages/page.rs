@@ -42,9 +42,9 @@ coroner_diagnosis::messages! {
     occurrences(count: Count);
     exit_code(code: Count);
     exit_signal(signal: SignalName);
+    exit_process(signal: SignalName);
     exit_fabricated();
     exit_reason(reason: Quote);
-    exit_process_only();
     cause_contributing(cause: Identifier, contributing: Identifiers);
     id_revision(uid: Identifier, revision: Count);
     others_more(count: Count);

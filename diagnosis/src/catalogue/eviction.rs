@@ -6,10 +6,10 @@ pub(super) const ROWS: &[Row] = &[
     row(Cause::EvictedMemory, Eviction, Error, causes::cause_evicted_memory, |at| {
         vec![next::next_memory_requests(), next::next_node_pods(at.node)]
     }),
-    row(Cause::EvictedDisk, Eviction, Error, causes::cause_evicted_disk, |at| {
-        vec![next::next_scratch_space(), next::next_node_disk(at.node)]
+    row(Cause::EvictedDisk, Eviction, Error, causes::cause_evicted_disk, |_| {
+        vec![next::next_scratch_space(), next::next_node_disk()]
     }),
-    row(Cause::EvictedInodes, Eviction, Error, causes::cause_evicted_inodes, |at| vec![next::next_inodes(at.node)]),
+    row(Cause::EvictedInodes, Eviction, Error, causes::cause_evicted_inodes, |_| vec![next::next_inodes()]),
     row(Cause::EvictedPids, Eviction, Error, causes::cause_evicted_pids, |at| {
         vec![next::next_pids(), next::next_node_pods(at.node)]
     }),

@@ -17,9 +17,7 @@ pub(super) const ROWS: &[Row] = &[
     row(Cause::NodeMemoryPressure, Node, Error, causes::cause_node_memory_pressure, |at| {
         vec![next::next_node_memory(at.node), next::next_node_pods(at.node)]
     }),
-    row(Cause::NodeDiskPressure, Node, Error, causes::cause_node_disk_pressure, |at| {
-        vec![next::next_images_disk(at.node)]
-    }),
+    row(Cause::NodeDiskPressure, Node, Error, causes::cause_node_disk_pressure, |_| vec![next::next_images_disk()]),
     row(Cause::NodePidPressure, Node, Error, causes::cause_node_pid_pressure, |_| vec![next::next_pids()]),
     row(Cause::NodeNetworkNotReady, Node, Critical, causes::cause_node_network_not_ready, |at| {
         vec![next::next_network_plugin(at.node)]

@@ -81,17 +81,14 @@ fn port_mismatch(file: &ClusterFile, service: &Service, shapes: &[&Shape]) -> Op
         .collect();
     declared.sort();
     declared.dedup();
-    let informational = match port.target {
-        TargetPort::Number(_) => cluster::service_ports_informational(),
-        TargetPort::Name(_) => cluster::service_ports_named(),
-    };
+    let by_name = matches!(port.target, TargetPort::Name(_));
     let ports = format!("spec.ports: {} to targetPort {target}", port.number);
     let on_pods = format!("containers' ports: {}", declared.join(", "));
     let mut verdict = Verdict::new(Cause::ServicePortMismatch, confidence, service.since)
         .not_fatal()
         .headed(cluster::service_port_missing(text::clean(&target, 30)))
         .explained(cluster::service_ports(port.number, &target, declared))
-        .explained(informational)
+        .explained(by_name.then(cluster::service_ports_named))
         .supported_by(Source::Api(Kind::Services), service.changed, ports)
         .supported_by(Source::Api(Kind::Pods), file.now, on_pods);
     if confidence != Confidence::Certain {
@@ -134,12 +131,14 @@ struct Broken<'a> {
 }
 
 impl Broken<'_> {
-    /// Why, with a name of at most so many bytes.
+    /// Why, with names of at most so many bytes together.
     fn reason(&self, length: usize) -> Message {
-        let service = text::clean(self.service, length.min(253));
         match self.port {
-            None => cluster::ingress_service_missing(service),
-            Some(port) => cluster::ingress_port_missing(service, text::clean(&show(port), 20)),
+            None => cluster::ingress_service_missing(text::clean(self.service, length)),
+            Some(port) => {
+                let port = text::clean(&show(port), 15);
+                cluster::ingress_port_missing(text::clean(self.service, length.saturating_sub(port.len())), port)
+            }
         }
     }
 
@@ -175,7 +174,7 @@ pub(super) fn ingress(file: &ClusterFile, namespace: &str, name: &str) -> Option
         })
         .collect();
     let (_, first) = missing.first()?;
-    let paths = missing.iter().map(|(path, broken)| cluster::ingress_path(path, broken.reason(usize::MAX)));
+    let paths = missing.iter().map(|(path, broken)| cluster::ingress_path(path, broken.reason(253)));
     let paths: Vec<Message> = paths.collect();
     let backends = missing.iter().map(|(path, broken)| format!("{path} to {}", broken.backend()));
     let backends = backends.collect::<Vec<_>>().join("; ");

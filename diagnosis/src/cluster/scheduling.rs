@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     aspect::Aspect,
-    messages::cluster,
+    messages::{cluster, next},
     observation::{
         Source,
         kube::{
@@ -103,9 +103,11 @@ fn refused(file: &ClusterFile, pod: &Pod, unscheduled: &Unscheduled) -> Option<V
     };
     // The explanation gives what the scheduler's message gives, with the numbers.
     let quoted = explanation.is_empty().then(|| cluster::scheduler_reported(message));
+    let in_use = decisive.refusal.reason == Reason::ClaimInUse;
     let mut verdict = Verdict::new(cause, confidence, *since)
         .not_fatal()
-        .headed(headline(cause))
+        .headed(if in_use { cluster::unschedulable_claim_in_use() } else { headline(cause) })
+        .next(in_use.then(|| next::next_claim_in_use(&*pod.namespace)))
         .explained(quoted)
         .supported_by(Source::Api(Kind::Pods), *since, format!("PodScheduled ({reason}): {message}"));
     verdict.explanation.extend(explanation);
@@ -127,7 +129,7 @@ fn judge(file: &ClusterFile, pod: &Unscheduled, reason: &Reason<'_>) -> (Cause, 
         Reason::Affinity => (Cause::UnschedulableAffinity, 6),
         Reason::Resources(_) => (Cause::UnschedulableResources, 5),
         Reason::HostPorts => (Cause::UnschedulableHostPort, 5),
-        Reason::Volume => (Cause::UnschedulableVolume, 4),
+        Reason::Volume | Reason::ClaimInUse => (Cause::UnschedulableVolume, 4),
         Reason::Unknown => (Cause::UnschedulableOther, 3),
         Reason::TopologyLabel => (Cause::UnschedulableAffinity, 3),
         // One filter reports both; the pod shows which it has.
@@ -267,6 +269,7 @@ fn unseen(unscheduled: &Unscheduled) -> Verdict {
         .not_fatal()
         .headed(cluster::unschedulable_unseen())
         .explained(cluster::unschedulable_unseen_why(&*unscheduled.message))
+        .next(next::next_scheduler())
         .supported_by(
             Source::Api(Kind::Pods),
             unscheduled.since,

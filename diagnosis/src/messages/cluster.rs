@@ -6,6 +6,7 @@ crate::messages! {
     unschedulable_affinity();
     unschedulable_taint();
     unschedulable_volume();
+    unschedulable_claim_in_use();
     unschedulable_device();
     unschedulable_host_port();
     unschedulable_pod_group();
@@ -45,7 +46,6 @@ crate::messages! {
     service_no_endpoint();
     service_port_missing(port: Identifier);
     service_ports(port: Count, target: Identifier, declared: Identifiers);
-    service_ports_informational();
     service_ports_named();
     service_ports_undeclared();
     ingress_broken(reason: Phrase);

@@ -7,7 +7,8 @@ crate::messages! {
     evicted_pids();
     evicted_limit();
     evicted_left_bytes(available: Bytes, threshold: Bytes);
-    evicted_left(available: Count, threshold: Count);
+    evicted_left_inodes(available: Count, threshold: Count);
+    evicted_left_pids(available: Count, threshold: Count);
     evicted_signals(signals: Identifiers);
     evicted_used_more(consumers: Phrases);
     evicted_consumer(container: Identifier, used: Bytes, request: Bytes);

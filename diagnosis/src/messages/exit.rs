@@ -75,6 +75,7 @@ crate::messages! {
     fabricated_by_kubelet(code: Count);
     fabricated_by_kubelet_why(code: Count);
     fabricated_seen(code: Count);
+    fabricated_seen_equal();
     fabricated_unseen();
     volume_full(volume: Identifier);
     pids_limit();

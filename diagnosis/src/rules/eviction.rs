@@ -115,7 +115,8 @@ fn remaining(cause: Cause, available: &str, threshold: &str) -> Option<Message> 
     let whole = |quantity: &str| u64::try_from(kube::amount(quantity)? / 1000).ok();
     let (available, threshold) = (whole(available)?, whole(threshold)?);
     Some(match cause {
-        Cause::EvictedInodes | Cause::EvictedPids => texts::evicted_left(available, threshold),
+        Cause::EvictedInodes => texts::evicted_left_inodes(available, threshold),
+        Cause::EvictedPids => texts::evicted_left_pids(available, threshold),
         _ => texts::evicted_left_bytes(available, threshold),
     })
 }

@@ -46,7 +46,7 @@ impl Occurrences {
 /// What a probe asks for, and how often.
 pub(super) fn asks(probe: &Probe) -> Message {
     let seconds = |seconds: i32| SignedDuration::from_secs(seconds.max(1).into());
-    stop::probe_asks(&probe.what, seconds(probe.period_seconds), seconds(probe.timeout_seconds))
+    stop::probe_asks(probe.shown(), seconds(probe.period_seconds), seconds(probe.timeout_seconds))
 }
 
 /// What a probe got last.

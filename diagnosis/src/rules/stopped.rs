@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     case::KEPT_FOR,
-    messages::{common, memory, stop},
+    messages::{common, memory, next, stop},
     observation::{
         Source,
         cgroup::{self, Level},
@@ -230,12 +230,13 @@ fn killed_at_once(death: &Death<'_>, at: Timestamp, signal: &Signal) -> (Manner,
 
 fn killed_externally(death: &Death<'_>, at: Timestamp, signal: &Signal) -> Verdict {
     let (name, number) = (text::clean(&signal.sender.comm, 16), signal.signal);
-    let (headline, how, other) = match container_of_sender(death, signal) {
+    let container = container_of_sender(death, signal);
+    let (headline, how, other) = match container {
         Some((pod, container)) if Some(pod) == death.file.pod() && Some(container) == death.file.name() => {
             (stop::killed_from_inside(name, number), stop::killed_from_inside_sender(sender_of(signal), number), None)
         }
         Some((pod, container)) if Some(pod) == death.file.pod() => (
-            stop::killed_by_sibling(name, number, text::clean(container, 24)),
+            stop::killed_by_sibling(name, number, text::clean(container, 18)),
             stop::killed_by_container_sender(sender_of(signal), number, container),
             None,
         ),
@@ -251,6 +252,7 @@ fn killed_externally(death: &Death<'_>, at: Timestamp, signal: &Signal) -> Verdi
     let mut verdict = Verdict::new(Cause::KilledExternally, confidence, death.at)
         .headed(headline)
         .explained(how)
+        .next(container.map(|_| next::next_sender_in_container()))
         .supported_by(Source::Signals, at, sent_by(signal));
     verdict = not_for_memory(death, verdict);
     verdict.related.extend(other);

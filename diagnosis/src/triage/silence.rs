@@ -274,8 +274,8 @@ impl Triage {
                 texts::triage_was_unreachable()
             };
             let mut returned = returned.headed(headline);
-            returned.explanation.insert(0, how);
-            returned.explanation.truncate(4);
+            // What it meant for as long as it lasted holds no more.
+            returned.explanation = vec![how];
             let finding = finding(name, case, returned);
             self.revisions.report(self.now, &subject, &Aspect::Silence, finding, 1);
         }

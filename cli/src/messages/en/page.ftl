@@ -6,9 +6,9 @@ label_when = When
 label_ended = Ended
 label_evidence = Evidence
 label_ruled_out = Ruled out
-label_related = Other pods
+label_related = Others
 label_candidates = Possible
-label_last_lines = Last lines
+label_last_lines = Log end
 label_missing = Missing
 label_withheld = Withheld
 label_next = Next
@@ -52,9 +52,9 @@ occurrences = { $count } times
 
 exit_code = exit code { $code }
 exit_signal = killed by { $signal }
+exit_process = a process was killed by { $signal }; the container did not end
 exit_fabricated = not the real exit status: it was filled in by the kubelet or the runtime
 exit_reason = reported reason { $reason }
-exit_process_only = the container did not end
 
 ## The cause
 

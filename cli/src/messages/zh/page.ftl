@@ -6,7 +6,7 @@ label_when = 时间
 label_ended = 结束
 label_evidence = 证据
 label_ruled_out = 已排除
-label_related = 其他 Pod
+label_related = 其他对象
 label_candidates = 可能原因
 label_last_lines = 最后日志
 label_missing = 缺少来源
@@ -52,9 +52,9 @@ occurrences = { $count } 次
 
 exit_code = 退出码 { $code }
 exit_signal = 被 { $signal } 终止
+exit_process = 一个进程被 { $signal } 终止；容器并未结束
 exit_fabricated = 并非真实退出状态：由 kubelet 或容器运行时补填
 exit_reason = 上报原因 { $reason }
-exit_process_only = 容器并未结束
 
 ## The cause
 

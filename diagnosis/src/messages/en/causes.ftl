@@ -3,8 +3,8 @@
 ## Memory
 
 cause_oom_container_limit = The kernel killed a process because its container had reached its memory limit.
-cause_oom_pod_limit = The kernel killed a process because its pod had reached the pod's own memory limit.
-cause_oom_node = The kernel killed a process because the node had run out of memory, which others may have used.
+cause_oom_pod_limit = The kernel killed a process because its pod had reached the pod-level memory limit.
+cause_oom_node = The kernel killed a process because the node had run out of memory; other processes may have used it.
 cause_oom_nested_limit = The kernel killed a process because a memory limit that the workload itself set inside its container was reached.
 cause_killed_by_oom_daemon = An out-of-memory daemon of the node, not the kernel, killed a process or a whole cgroup.
 cause_hardware_memory_error = The kernel killed the process because it used memory of the machine that is broken.
@@ -99,19 +99,19 @@ cause_api_server_unreachable = The node works but cannot reach the API server.
 cause_node_unreachable = Neither the agent nor the kubelet responds: the node or its network is down.
 cause_node_rebooted = The node was rebooted.
 cause_node_memory_pressure = The node is short of memory.
-cause_node_disk_pressure = The node is short of disk space.
+cause_node_disk_pressure = The node is short of disk space or inodes.
 cause_node_pid_pressure = The node is short of process IDs.
 cause_node_network_not_ready = The network plugin of the node is missing or fails.
 cause_certificate_expired = A certificate of the node has expired.
 cause_clock_skewed = The clock of the node is wrong.
 cause_kernel_fault = The kernel of the node reported a fault.
-cause_conntrack_full = The connection tracking table of the node is full: new connections are dropped.
+cause_conntrack_full = The connection tracking table of the node is full: new connections may be dropped.
 cause_neighbour_table_full = The neighbour table of the node is full: addresses cannot be resolved.
 cause_files_exhausted = The node has as many open files as its kernel allows.
 cause_kubelet_misconfigured = The kubelet does not start because of its configuration.
 cause_node_removed = The node was drained, scaled down or deleted on purpose.
 cause_agent_silent = The agent of the node sends no reports; the node itself works.
-cause_control_plane_unreachable = Many nodes stopped reporting at once, or the API server cannot be reached: their common path is at fault.
+cause_control_plane_unreachable = Many nodes stopped reporting at once, or the API server cannot be reached: a common path is probably at fault.
 
 ## Cluster
 
@@ -139,7 +139,7 @@ cause_pod_create_failed = The API server could not create the pod.
 ## Contributing
 
 cause_cpu_throttled = The CPU limit slowed the program down.
-cause_heap_limit = The language runtime reached its own heap limit.
+cause_heap_limit = The language runtime reached its heap limit.
 cause_memory_backed_volume = Files in a memory-backed volume count as memory of the container.
 cause_device_failed = A device of the pod is broken or not healthy.
 cause_memory_throttled = The kernel slowed the program down because it used more memory than memory.high.

@@ -4,7 +4,7 @@
 
 exit_by_itself = The program exited by itself with status { $code }
 exit_with_log = Exited with status { $code }; its log shows: { $reason }
-exit_no_signal = No fatal signal reached the main process, so the program chose this status itself.
+exit_no_signal = No fatal signal reached the main process, so this is an exit status and not a signal.
 exit_like_signal = The status looks like { $signal }, but no such signal reached the main process.
 exit_signals_unknown = Whether a signal asked it to stop is not known, because signals were not observed up to its end.
 exit_log_of_another = The log line is from another instance of this container, which exited with the same status.
@@ -82,9 +82,10 @@ fabricated_truth_unknown = How the main process really ended is not known.
 fabricated_no_event = no /tasks/exit event of its main process, as there is for every real end
 fabricated_cleanup = Killed when the runtime cleaned up, after the container's shim had been killed
 fabricated_cleanup_why = The containerd-shim of the container was killed, and the runtime then killed what was left of the container. The program had not been asked to stop.
-fabricated_by_kubelet = Exit code { $code } is not real: the kubelet no longer found the container
+fabricated_by_kubelet = Exit code { $code } was filled in: the kubelet no longer found the container
 fabricated_by_kubelet_why = The runtime no longer had the container when the kubelet had to report its end; the kubelet then always reports { $code }.
 fabricated_seen = On the node, exit code { $code } was observed; another diagnosis gives the cause.
+fabricated_seen_equal = The node observed the same exit code; another diagnosis gives the cause.
 fabricated_unseen = How it really ended was not observed.
 
 ## The process limit

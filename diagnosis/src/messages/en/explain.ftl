@@ -4,20 +4,20 @@
 
 step_held = { $at }: { $cause } was not reported before { $until }: { $why }.
 step_reported = { $at }: { $cause }, revision { $revision }: { $why }.
-step_closed = { $at }: the file was closed: { $why }.
+step_closed = { $at }: the case file was closed: { $why }.
 wait_absence = it rests on the absence of reports, and one may arrive late
 wait_name = the name of its container was not known yet
 wait_kernel_line = only the tracepoint had reported the kill, and the kernel log was still to be read
-wait_end = the container could end by it
+wait_end = the container could still end because of it
 wait_ripening = the state could still pass
 revised_first = the first report
 revised_better = more was known than before
 revised_over = the state is over
 revised_counted = it has happened more often
 closed_ended = it ended long enough ago
-closed_full = there were too many files, and this one was of what had ended longest ago
-closed_refused = all files are of containers that are running, and there are as many as can be kept
-closed_sandbox = it is a sandbox, which belongs to the file of its pod
+closed_full = there were too many case files, and this one was of what had ended longest ago
+closed_refused = all case files are of containers that are running, and there are as many as can be kept
+closed_sandbox = it is a sandbox, which belongs to the case file of its pod
 
 ## Rules and sources
 

@@ -42,11 +42,7 @@ health_no_client = the API server cannot be used: { $error }
 health_watch_refused = not allowed to list and watch { $resource }: { $error }
 health_watch_unknown = the API server has no { $resource }
 health_watch_broken = watching { $resource }: { $error }
-health_events_wait =
-    { $waiting ->
-        [one] one pod in trouble waits for its turn
-       *[other] { $waiting } pods in trouble wait for their turn
-    }: the events of { $watched } are watched at once
+health_events_wait = the events of at most { $watched } pods are watched at once; { $waiting } more wait
 
 ## The kubelet
 
@@ -83,9 +79,9 @@ health_log_unreadable = the log of a container cannot be read: { $error }
 health_log_panicked = reading the log of a container panicked
 health_nameless =
     { $count ->
-        [one] one container stays nameless
-       *[other] { $count } containers stay nameless
-    }: the name of the log is cut, or there are too many
+        [one] the name of one container is unknown
+       *[other] the names of { $count } containers are unknown
+    }: the log's file name is truncated, or there are too many
 
 ## Cgroups
 
@@ -124,9 +120,9 @@ health_case_files_full = more containers live on this node than case files can b
 ## The aggregator
 
 health_cluster_uid_refused = cannot get namespace { $namespace }, whose uid is the cluster's: { $error }
-health_cluster_uid_unknown = cannot get namespace { $namespace }: { $error }; nothing is watched before
-health_cluster_uid_silent = cannot get namespace { $namespace }: no answer within { $limit }; nothing is watched before
-health_objects_beyond = there are more than are held
+health_cluster_uid_unknown = cannot get namespace { $namespace }: { $error }; until then nothing is watched
+health_cluster_uid_silent = cannot get namespace { $namespace }: no answer within { $limit }; until then nothing is watched
+health_objects_beyond = there are more objects than can be held
 health_unwatched = not watched: the aggregator used { $used } of its memory limit of { $limit }; raise the limit
 health_unscheduled_only = only pods without a node are watched: the aggregator used { $used } of its memory limit of { $limit }; raise the limit
 health_watch_restarted = the watch is started again: { $error }

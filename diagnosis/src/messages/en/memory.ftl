@@ -17,12 +17,12 @@ oom_child = Out of memory: a child process was killed, the container kept runnin
 oom_exec = Out of memory: an exec process was killed, the container kept running
 oom_child_node = Out of memory on the node: a child was killed, the container kept running
 oom_child_kubepods = Out of memory at a limit that pods share: a child was killed, no container ended
-oom_beside_kubepods = Out of memory at a limit that pods share: a process outside containers was killed
+oom_beside_kubepods = Out of memory at a limit that pods share: a process beside containers was killed
 oom_last_child = Out of memory: a child process was killed, then the container exited
 oom_at_start = Out of memory: the limit is too low for the container to start
 oom_by_runtime_event = Exited shortly after the container or its pod ran out of memory
 oom_by_counter = Probably out of memory: the container's cgroup counted a kill
-oom_child_by_reason = Possibly out of memory: a child was killed, and the container ended with 0
+oom_child_by_reason = Possibly out of memory: a child was killed; the container ended with code 0
 oom_by_reason = Possibly out of memory: only the container runtime reports it
 daemon_killed = Killed by an out-of-memory daemon of the node: { $daemon }
 hardware_memory_error = The machine's memory is broken: the kernel killed the process that used it
@@ -62,7 +62,7 @@ oom_shared_limit = The limit that was reached is that of { $cgroup }, which hold
 ## Which limit was reached
 
 oom_nested_limit_of = The limit that was reached is that of { $cgroup }, a cgroup that was created inside the container. The container's own limit was not reached.
-oom_pod_is_sum = The kernel named the cgroup of the pod, whose limit is the sum of its containers' limits, so it was the container's own limit.
+oom_pod_is_sum = The kernel named the pod's cgroup. Its limit is only the sum of the containers' limits, so the container's limit was reached.
 oom_pod_equals_container = The limit of the pod equals that of the container.
 oom_container_unlimited = The container has no memory limit of its own.
 oom_pod_partly_limited = Not all containers of the pod have a memory limit.
@@ -83,7 +83,7 @@ oom_counter_grew =
        *[other] { $count } out-of-memory kills
     } when the main process ended with exit code 137. The kernel log could not be read.
 oom_child_by_reason_why = The container runtime reports OOMKilled, and the main process ended with exit code 0: what the kernel killed before was another process of the container. The kernel log that would name it was not read.
-oom_reason_unconfirmed = Neither the kernel log nor the cgroup's counters confirm it, and the runtime also reports OOMKilled when another process of the container was killed.
+oom_reason_unconfirmed = The kernel log, which would confirm it, was not observed. The runtime also reports OOMKilled when another process of the container was killed.
 daemon_killed_why = { $daemon } kills processes when the node is short of memory, before the kernel or the kubelet does. The kernel did not kill it for a memory limit of the container or its pod.
 hardware_memory_error_why = The hardware reported a memory error in a page that the process used, and the kernel ended the process. The program is not at fault; other programs on the node may be affected too.
 

@@ -9,8 +9,8 @@ node_daemon_ended_signal = Its process (pid { $pid }) was ended by { $signal }, 
 node_daemon_exited = Its process (pid { $pid }) exited with status { $code }, and no other has taken its place.
 node_daemon_refuses = It answered before and now refuses connections: { $error }.
 node_daemon_effect = { $daemon ->
-    [kubelet] Running containers continue, but nothing on the node is started, stopped, probed or reported until it runs again.
-   *[runtime] Running containers continue, but none on the node can be started, stopped or inspected until it runs again.
+    [kubelet] Running containers continue, but nothing on the node is started, stopped, probed or reported until it works again.
+   *[runtime] Running containers continue, but none on the node can be started, stopped or inspected until it works again.
 }
 node_daemon_loops = { $daemon ->
     [kubelet] The kubelet keeps ending soon after it starts
@@ -58,9 +58,9 @@ node_api_server_why = { $step ->
     [tls] { $address } accepts connections, but TLS fails: { $error }.
    *[ready] { $address } accepts connections, but GET /readyz fails: { $error }.
 }
-node_api_server_effect = Containers on the node keep running. Kubernetes sets the node to Unknown once its lease is not renewed, and evicts its pods later.
+node_api_server_effect = Containers on the node keep running. Kubernetes sets the node to Unknown once its Lease is not renewed, and evicts its pods later.
 node_memory_pressure = The node is short of memory
-node_disk_pressure = The node is short of disk space
+node_disk_pressure = The node is short of disk space or inodes
 node_pid_pressure = The node is short of process IDs
 node_pressure_reported = The kubelet has set { $condition }: { $message }. It evicts pods until the pressure is over; meanwhile only pods that tolerate its taint are scheduled to the node.
 node_memory_left = Of { $total } of memory, { $available } are available.
@@ -75,7 +75,7 @@ node_client_certificate_expired = The kubelet's client certificate has expired
 node_client_certificate_why = The kubelet reported before it ended: “{ $line }”. The API server rejects this certificate, so the node becomes Unknown and its pods are evicted later.
 node_clock_ahead = The node's clock is { $offset } ahead
 node_clock_behind = The node's clock is { $offset } behind
-node_clock_why = Certificates and tokens may be rejected as expired or not yet valid, and after a step backwards the API server ignores the lease of the node for that long.
+node_clock_why = Certificates and tokens may be rejected as expired or not yet valid, and after a step backwards the API server ignores the Lease of the node for that long.
 node_clock_compared = { $reference ->
     [api_server] compared with the Date header of the API server: { $offset }
    *[aggregator] compared with the clock of the aggregator: { $offset }

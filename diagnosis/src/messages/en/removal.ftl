@@ -17,4 +17,4 @@ removal_device_tainted_why = A device that the pod's ResourceClaims use has a No
 removal_api = Evicted through the eviction API, for example by a drain or an autoscaler
 removal_cordoned = The node is cordoned, so this was probably a drain.
 removal_requested = A client asked the API server to evict the pod, and no PodDisruptionBudget prevented it.
-removal_unknown = Failed as a whole, for a reason that is not known: { $reason }
+removal_unknown = Failed as a whole with reason { $reason }; the cause is not known

@@ -6,10 +6,10 @@ stop_obeyed = Stopped on request
 stop_obeyed_for = Stopped on request: { $reason }
 stop_killed_after = Killed because it did not stop within { $waited }
 stop_killed_after_for = Killed { $waited } after a request to stop: { $reason }
-stop_at_once = Killed on request, without a grace period
+stop_at_once = Killed by the container runtime, without a grace period
 stop_at_once_for = Killed without a grace period: { $reason }
-stop_killed = Killed by the container runtime, apparently after a grace period
-stop_killed_for = Killed, apparently after a grace period: { $reason }
+stop_killed = Killed by the container runtime; an earlier request to stop is not known
+stop_killed_for = Killed, possibly after its grace period: { $reason }
 stop_obeyed_after = The runtime sent { $signal } to the main process, which ended { $took } later.
 stop_ignored = The runtime sent { $signal } to the main process. It was still running { $waited } later, so the runtime sent SIGKILL (exit code 137). The OOM killer was not involved.
 stop_ignored_unsure = The runtime sent { $signal } to the main process. It was still running { $waited } later, so the runtime sent SIGKILL (exit code 137).
@@ -59,10 +59,14 @@ deleted_of_unknown = The pod belongs to { $kind } { $name }.
 belongs_to_below = The pod belongs to { $kind } { $name } of { $above } { $top }.
 owner_deleted = { $kind } { $name } was deleted, and its pods with it.
 owner_deleted_below = { $kind } { $name } of { $above } { $top } was deleted, and its pods with it.
-job_reported = The Job controller then deletes the pods of Job { $name } that still run: “{ $message }”.
+job_reported = The Job controller deleted the pods of Job { $name } that were still running: “{ $message }”.
 rolled_out_to = { $kind } { $name } was rolled out to revision { $revision }, which replaced the pod.
 rolled_out = { $kind } { $name } was rolled out, which replaced the pod.
-scaled_down = { $kind } { $name } was scaled down to { $replicas }.
+scaled_down =
+    { $kind } { $name } was scaled down to { $replicas ->
+        [one] one replica
+       *[other] { $replicas } replicas
+    }.
 
 ## Probes and hooks
 

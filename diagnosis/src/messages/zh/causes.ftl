@@ -15,12 +15,12 @@ cause_evicted_memory = 节点内存不足，kubelet 驱逐了该 Pod。
 cause_evicted_disk = 节点的文件系统空间不足，kubelet 驱逐了该 Pod。
 cause_evicted_inodes = 节点文件系统的 inode 不足，kubelet 驱逐了该 Pod。
 cause_evicted_pids = 节点的进程 ID 不足，kubelet 驱逐了该 Pod。
-cause_evicted_ephemeral_storage_limit = Pod、容器或 emptyDir 卷超出自身的存储限制，kubelet 驱逐了该 Pod。
+cause_evicted_ephemeral_storage_limit = Pod、容器或 emptyDir 卷超出存储限制，kubelet 驱逐了该 Pod。
 cause_evicted_by_api = Pod 通过驱逐 API 被移除，通常来自节点腾空（drain）或自动扩缩容。
 cause_evicted_by_taint = 节点上的 NoExecute 污点使该 Pod 被移除。
 cause_preempted = 为给优先级更高的 Pod 腾出资源，该 Pod 被移除。
 cause_deadline_exceeded = Pod 的运行时间超过了 activeDeadlineSeconds。
-cause_node_shutdown = 节点体面关闭（graceful shutdown），该 Pod 随之结束。
+cause_node_shutdown = 节点优雅关闭（graceful shutdown），该 Pod 随之结束。
 cause_evicted_by_device_taint = Pod 所用设备上的污点使该 Pod 被移除。
 cause_removed_with_node = 节点被删除或失联，Pod 随之被移除。
 
@@ -91,27 +91,27 @@ cause_volume_hung = 有进程在内核中等待没有响应的存储卷或磁盘
 
 ## Node
 
-cause_kubelet_down = kubelet 没有运行。
+cause_kubelet_down = kubelet 未运行。
 cause_kubelet_hung = kubelet 正在运行，但没有响应。
-cause_runtime_down = 容器运行时没有运行。
+cause_runtime_down = 容器运行时未运行。
 cause_runtime_hung = 容器运行时正在运行，但没有响应。
 cause_api_server_unreachable = 节点工作正常，但无法连接 API 服务器。
 cause_node_unreachable = agent 和 kubelet 均无响应：节点或其网络已失联。
 cause_node_rebooted = 节点已重启。
 cause_node_memory_pressure = 节点内存不足。
-cause_node_disk_pressure = 节点磁盘空间不足。
+cause_node_disk_pressure = 节点磁盘空间或 inode 不足。
 cause_node_pid_pressure = 节点的进程 ID 不足。
 cause_node_network_not_ready = 节点的网络插件缺失或出现故障。
 cause_certificate_expired = 节点的证书已过期。
 cause_clock_skewed = 节点的时钟不准确。
 cause_kernel_fault = 节点的内核报告了故障。
-cause_conntrack_full = 节点的连接跟踪表已满，新连接被丢弃。
+cause_conntrack_full = 节点的连接跟踪表已满，新连接可能被丢弃。
 cause_neighbour_table_full = 节点的邻居表已满，无法解析地址。
 cause_files_exhausted = 节点打开的文件数已达到内核的最大值。
 cause_kubelet_misconfigured = kubelet 因配置问题无法启动。
 cause_node_removed = 节点被有意腾空、缩容或删除。
 cause_agent_silent = 该节点的 agent 不再上报，但节点本身工作正常。
-cause_control_plane_unreachable = 大量节点同时失去响应，或无法访问 API 服务器：问题出在它们的公共路径上。
+cause_control_plane_unreachable = 大量节点同时失去响应，或无法访问 API 服务器：问题很可能出在公共路径上。
 
 ## Cluster
 
@@ -139,7 +139,7 @@ cause_pod_create_failed = API 服务器未能创建 Pod。
 ## Contributing
 
 cause_cpu_throttled = CPU 限制使程序运行变慢。
-cause_heap_limit = 语言运行时达到了自身的堆限制。
+cause_heap_limit = 语言运行时达到了其堆限制。
 cause_memory_backed_volume = 内存型卷（medium: Memory）中的文件计入容器内存。
 cause_device_failed = Pod 的设备损坏或不健康。
 cause_memory_throttled = 程序使用的内存超过 memory.high，被内核减速。

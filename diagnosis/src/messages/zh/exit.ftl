@@ -4,7 +4,7 @@
 
 exit_by_itself = 程序自行退出，退出码为 { $code }
 exit_with_log = 程序以退出码 { $code } 退出；日志显示：{ $reason }
-exit_no_signal = 没有致命信号到达主进程，因此该退出码由程序自身给出。
+exit_no_signal = 没有致命信号到达主进程，因此这是退出码，而不是信号。
 exit_like_signal = 该退出码形似 { $signal }，但没有此信号到达主进程。
 exit_signals_unknown = 无法确定是否有信号要求它停止，因为结束前的信号未被完整观察。
 exit_log_of_another = 该日志行来自同一容器的另一个实例，其退出码相同。
@@ -82,9 +82,10 @@ fabricated_truth_unknown = 主进程实际如何结束尚不清楚。
 fabricated_no_event = 没有其主进程的 /tasks/exit 事件，而真实的结束都会产生该事件
 fabricated_cleanup = 容器的 shim 被终止后，容器运行时在清理时终止了容器
 fabricated_cleanup_why = 容器的 containerd-shim 被终止，容器运行时随后终止了容器中残留的进程。程序此前没有收到停止请求。
-fabricated_by_kubelet = 退出码 { $code } 并非真实退出状态：kubelet 已找不到该容器
+fabricated_by_kubelet = 退出码 { $code } 由 kubelet 补填：kubelet 已找不到该容器
 fabricated_by_kubelet_why = kubelet 需要上报结束状态时，容器运行时中已没有该容器；此时 kubelet 总是补填 { $code }。
 fabricated_seen = 在节点上观察到的退出码为 { $code }；原因见另一条诊断。
+fabricated_seen_equal = 节点上观察到的退出码恰好相同；原因见另一条诊断。
 fabricated_unseen = 未观察到它实际如何结束。
 
 ## The process limit

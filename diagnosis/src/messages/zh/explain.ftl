@@ -36,8 +36,8 @@ known_no_main = 未知：主进程的 PID
 ## What the rules of ends need
 
 needs_memory = 内核因内存终止其进程的报告
-needs_never_started = 运行时拒绝启动的报告
-needs_fabricated = 运行时因丢失进程而补填的状态
+needs_never_started = 容器运行时拒绝启动的报告
+needs_fabricated = 容器运行时因丢失进程而补填的状态
 needs_crash = 故障引起的致命信号（来自内核、信号来源或退出状态）
 needs_oom_daemon = systemd-oomd、earlyoom 等守护进程发出的 SIGKILL
 needs_stopped = 容器外部的信号，或停止容器的请求
@@ -73,7 +73,7 @@ node_unready = kubelet 报告容器运行时无法工作
 node_hung = 被暂停或无响应的守护进程
 node_without_api_server = 节点无法访问的 API 服务器
 node_pressure = 内存、磁盘空间或 PID 不足
-node_without_network = 运行时没有就绪的网络插件
+node_without_network = 容器运行时没有就绪的网络插件
 node_clock = 与其他主机不一致的时钟
 node_certificate = 已过期或即将过期的 kubelet 证书
 node_with_kernel_fault = 内核日志中的故障

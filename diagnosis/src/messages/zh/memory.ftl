@@ -22,7 +22,7 @@ oom_last_child = 内存不足：一个子进程被终止，容器随后退出
 oom_at_start = 内存不足：内存限制过低，容器无法启动
 oom_by_runtime_event = 容器或其 Pod 内存不足，容器随后不久退出
 oom_by_counter = 很可能是内存不足：容器的 cgroup 记录到一次 OOM 终止
-oom_child_by_reason = 可能是内存不足：有子进程被终止，而容器以 0 结束
+oom_child_by_reason = 可能是内存不足：有子进程被终止，而容器以退出码 0 结束
 oom_by_reason = 可能是内存不足：仅有容器运行时这样报告
 daemon_killed = 被节点上的内存不足守护进程终止：{ $daemon }
 hardware_memory_error = 机器内存损坏：内核终止了使用该内存的进程
@@ -62,7 +62,7 @@ oom_shared_limit = 达到的是 { $cgroup } 的限制，该 cgroup 包含多个 
 ## Which limit was reached
 
 oom_nested_limit_of = 达到的是 { $cgroup } 的限制，该 cgroup 是在容器内部创建的；容器自身的限制并未达到。
-oom_pod_is_sum = 内核指出的是 Pod 的 cgroup，但其限制等于各容器限制之和，因此达到的是容器自身的限制。
+oom_pod_is_sum = 内核指出的是 Pod 的 cgroup；其限制只是各容器限制之和，因此达到的是该容器的限制。
 oom_pod_equals_container = Pod 的限制与容器的限制相等。
 oom_container_unlimited = 该容器自身没有设置内存限制。
 oom_pod_partly_limited = Pod 中并非所有容器都设置了内存限制。
@@ -79,7 +79,7 @@ oom_undecided = 观察到的信息不足以判断达到的是哪一级限制。
 oom_runtime_event = 容器运行时报告容器或其 Pod 的 cgroup 内存不足，主进程随后自行退出，退出码为 { $code }。内核终止了哪个进程尚不清楚。
 oom_counter_grew = 主进程以退出码 137 结束时，容器的 cgroup 已记录到 { $count } 次 OOM 终止。内核日志无法读取。
 oom_child_by_reason_why = 容器运行时报告了 OOMKilled，而主进程以退出码 0 结束：内核此前终止的是容器内的另一个进程。未读取可以指明该进程的内核日志。
-oom_reason_unconfirmed = 内核日志和 cgroup 计数器均未能证实这一点；容器内的其他进程被终止时，容器运行时也会报告 OOMKilled。
+oom_reason_unconfirmed = 未能观察到可以证实这一点的内核日志；容器内的其他进程被终止时，容器运行时也会报告 OOMKilled。
 daemon_killed_why = 节点内存紧张时，{ $daemon } 会先于内核和 kubelet 终止进程。内核并未因容器或其 Pod 的内存限制而终止它。
 hardware_memory_error_why = 硬件报告该进程使用的内存页出错，内核因此终止了该进程。程序本身没有问题，节点上的其他程序也可能受到影响。
 

@@ -9,14 +9,14 @@ next_memory_requests = 将内存请求设置得接近实际用量：调度器会
 next_node_memory = 查明节点上哪些进程的内存增长最快，并为系统预留内存（systemReserved、kubeReserved）：kubectl describe node { $node }
 next_nested_limit = 在容器内部设置该限制的地方调高它（docker run --memory、systemd 单元、批处理系统的作业），或减少该程序的内存使用。
 next_oom_daemon = 查看守护进程（systemd-oomd、earlyoom、nohang、Talos）的日志以了解其阈值；如果应由 kubelet 的驱逐来决定，请调高阈值或停用该守护进程。
-next_replace_memory = 腾空该节点并更换其内存；内核日志指明了损坏的内存页：kubectl drain { $node } --ignore-daemonsets
+next_replace_memory = 腾空该节点（会丢弃 emptyDir 卷的数据）并更换其内存；内核日志指明了损坏的内存页：kubectl drain { $node } --ignore-daemonsets --delete-emptydir-data
 
 ## Eviction and removal
 
 next_node_pods = 查看还有哪些 Pod 占用了该节点的资源：kubectl get pods -A -o wide --field-selector spec.nodeName={ $node }
 next_scratch_space = 限制 Pod 写入的临时数据：设置 ephemeral-storage 限制，为 emptyDir 卷设置 sizeLimit。
-next_node_disk = 释放节点的磁盘空间，例如清理未使用的镜像：kubectl debug node/{ $node } -it --image=busybox -- df -h /host
-next_inodes = 找出产生大量小文件的程序，删除这些文件或将其移到单独的卷：kubectl debug node/{ $node } -it --image=busybox -- df -i /host
+next_node_disk = 释放节点的磁盘空间，例如清理未使用的镜像。在节点上执行：df -h; df -i
+next_inodes = 找出产生大量小文件的程序，删除这些文件或将其移到单独的卷。在节点上执行：df -h; df -i
 next_pids = 找出不断创建进程或线程的程序，并设置 kubelet 的 podPidsLimit。
 next_storage_limit = 减少写入，改为写入持久卷，或调高被超出的限制。
 next_disruption_budget = 无需处理。PodDisruptionBudget 可以限制同时被驱逐的 Pod 数量。
@@ -36,16 +36,17 @@ next_logs = 查看容器的日志：kubectl -n { $namespace } logs { $pod } -c {
 next_handle_sigterm = 让程序处理 SIGTERM：主进程会忽略没有处理函数的信号，而 shell 不会转发信号（请用 exec 启动程序）。
 next_grace_period = 如果程序需要更长时间才能停止，请调高 terminationGracePeriodSeconds。
 next_process_limit = 查明程序为何创建如此多的进程或线程；如果数量合理，请调高进程数限制。
-next_sandbox_log = 在节点上查看容器运行时的日志以确定原因：journalctl -u containerd
+next_sandbox_log = 在节点上查看容器运行时（containerd，或 crio、docker）的日志以确定原因：journalctl -u containerd
 next_nothing = 无需处理。
-next_sender = 查明证据中的发送者由谁运行；常见的是节点上的 OOM 守护进程和清理脚本：kubectl debug node/{ $node } -it --image=busybox
+next_sender = 查明证据中的发送者由谁运行；常见的是节点上的 OOM 守护进程和清理脚本：kubectl debug node/{ $node } -it --image=busybox -- ps -o pid,ppid,args
+next_sender_in_container = 查明容器内由谁运行了发送者，例如 kubectl exec、回调或程序的脚本。
 next_core_dump = 在二进制文件中查找该地址（addr2line），或获取核心转储。
-next_roll_back = 如果崩溃在更换镜像后才出现，请回滚到之前的镜像：kubectl rollout undo deployment/NAME
+next_roll_back = 如果崩溃在更换镜像后才出现，请回滚到之前的镜像：kubectl -n { $namespace } rollout undo deployment/NAME
 next_shm = 检查是否有文件被截断、/dev/shm（默认 64 MiB）已满或磁盘已满：kubectl -n { $namespace } exec { $pod } -c { $container } -- df -h
 next_cpu = 将该节点的 CPU 与程序能够正常运行的节点对比，或针对更早的指令集重新构建程序；若 CPU 相同，请检查程序中的陷阱（trap）指令。
 next_seccomp = 在 seccomp 配置中允许该系统调用，或查明程序为何需要它。
 next_foreground = 让程序在前台持续运行；如果任务本就会结束，请改用 Job。
-next_distrust_status = 不要依据该退出码判断。请查明当时容器运行时和节点发生了什么：journalctl -u containerd -u kubelet
+next_distrust_status = 不要依据该退出码判断。请查明当时容器运行时（containerd，或 crio、docker）和节点发生了什么：journalctl -u containerd -u kubelet
 next_missing_sources = 补齐缺失的信息来源：每个可能的原因都注明了判定所需的依据。查看各来源的状态：coroner status
 next_restart_rule = 查明触发该规则的容器为何退出：kubectl -n { $namespace } describe pod { $pod }
 
@@ -56,7 +57,7 @@ next_executable = 在构建镜像时赋予文件可执行权限：chmod +x FILE
 next_name_command = 在 Pod 中设置 command，或在镜像中设置 ENTRYPOINT 或 CMD。
 next_architecture = 针对节点的架构构建镜像；脚本的首行应为 #!/bin/sh 之类：kubectl get node { $node } -o jsonpath='{"{"}.status.nodeInfo.architecture{"}"}'
 next_image_name = 检查镜像的仓库、名称和标签。有些镜像仓库会将无权访问的私有镜像报告为不存在。
-next_image_syntax = 修正 image 字段：不能包含空格、大写字母或 https:// 之类的前缀。
+next_image_syntax = 修正 image 字段：不能包含空格或 https:// 之类的前缀，标签之前不能有大写字母。
 next_pull_secrets = 检查 Pod 的 imagePullSecrets 是否存在、有效且有权读取该镜像：kubectl -n { $namespace } get pod { $pod } -o jsonpath='{"{"}.spec.imagePullSecrets{"}"}'
 next_registry = 检查镜像仓库的名称，以及节点到镜像仓库的网络：DNS、代理、防火墙、证书。
 next_pull_rate = 使用凭据拉取，或通过缓存拉取；kubelet 会持续重试。
@@ -66,19 +67,19 @@ next_platform = 针对节点的操作系统和架构构建镜像。
 next_configmap = 创建该 ConfigMap，或修正引用：kubectl -n { $namespace } get configmaps
 next_secret = 创建该 Secret，或修正引用：kubectl -n { $namespace } get secrets
 next_config_key = 添加该键，或修正引用：kubectl -n { $namespace } describe configmaps,secrets
-next_storage_driver = 检查该节点上存储驱动的 Pod 及其日志：kubectl get pods -A -o wide --field-selector spec.nodeName={ $node }
-next_claim = 创建该 PVC，或查明为何没有合适的卷：kubectl -n { $namespace } describe pvc
+next_storage_driver = 修正消息中指出的问题；若为 CSI 卷，请检查该节点上存储驱动的 Pod 及其日志：kubectl get pods -A -o wide --field-selector spec.nodeName={ $node }
+next_claim = 创建该 PersistentVolumeClaim，或查明为何没有合适的卷：kubectl -n { $namespace } describe pvc
 next_read_only = 以读写方式挂载该路径，或让程序写入其他路径。
 next_security_context = 在镜像或 securityContext.runAsUser 中设置数字形式的非 root 用户，或放宽 securityContext 的限制。
 next_runtime_message = 根据容器运行时的报错修正配置，例如挂载、设备或工作目录：kubectl -n { $namespace } describe pod { $pod }
-next_network_plugin = 检查该节点上网络插件的 Pod 及其日志；该节点上的其他 Pod 也会受影响：kubectl -n kube-system get pods -o wide --field-selector spec.nodeName={ $node }
+next_network_plugin = 检查该节点上网络插件的 Pod 及其日志；该节点上的其他 Pod 也可能受影响：kubectl get pods -A -o wide --field-selector spec.nodeName={ $node }
 next_hook = 手动执行该回调的命令：kubectl -n { $namespace } exec -it { $pod } -c { $container } -- sh
 next_admission = 将拒绝原因与节点的情况（资源、标签、设备）对照：kubectl describe node { $node }
 next_image_storage = 检查节点镜像文件系统的可用空间和健康状况；如果摘要或大小不符，请重新拉取：kubectl describe node { $node }
 next_image_format = 使用较新的工具重新构建镜像；Docker schema 1 等旧格式已不受支持。
 next_image_policy = 按策略要求为镜像签名，或修复镜像仓库扫描发现的问题。
 next_image_volume = 检查 volumes[].image 中的引用以及 Pod 的 imagePullSecrets。
-next_sandbox = 检查沙箱镜像、RuntimeClass 的 handler 以及容器运行时：journalctl -u containerd
+next_sandbox = 检查沙箱镜像、RuntimeClass 的 handler 以及容器运行时（containerd，或 crio、docker）：journalctl -u containerd
 next_device_driver = 检查该节点上设备驱动的 Pod 及其日志：kubectl get pods -A -o wide --field-selector spec.nodeName={ $node }
 
 ## Running but not well, or not ending
@@ -96,15 +97,16 @@ next_resize_message = 根据 kubelet 的消息修正，例如内存限制低于�
 
 next_kubelet_unit = 在节点上检查并启动 kubelet：systemctl status kubelet; journalctl -u kubelet
 next_kubelet_hung = 在节点上查明 kubelet 在等待什么（无响应的挂载、容器运行时），然后重启它：journalctl -u kubelet; systemctl restart kubelet
-next_runtime_unit = 在节点上检查并启动容器运行时：systemctl status containerd; journalctl -u containerd
-next_runtime_hung = 在节点上查明容器运行时在等待什么（无响应的磁盘或挂载），然后重启它：journalctl -u containerd; systemctl restart containerd
+next_resume = 在节点上查明是谁发送了 SIGSTOP，然后恢复它：kill -CONT { $pid }
+next_runtime_unit = 在节点上检查并启动容器运行时（containerd，或 crio、docker）：systemctl status containerd; journalctl -u containerd
+next_runtime_hung = 在节点上查明容器运行时（containerd，或 crio、docker）在等待什么，例如无响应的磁盘或挂载，然后重启它：journalctl -u containerd; systemctl restart containerd
 next_api_server = 检查节点到 API 服务器的网络：地址、防火墙、负载均衡器、证书。在节点上执行：curl -vk https://HOST:PORT/readyz
-next_node_console = 从外部检查该机器：控制台、电源、云平台上的状态；kubectl describe node { $node }
+next_node_console = 从外部检查该机器（控制台、电源、云平台上的状态）及其 Node 对象：kubectl describe node { $node }
 next_last_boot = 在节点上查看上一次启动的日志：journalctl -b -1 -e
-next_images_disk = 查明是什么在增长：镜像、容器层、日志还是卷：kubectl debug node/{ $node } -it --image=busybox -- df -h /host
+next_images_disk = 查明是什么在增长：镜像、容器层、日志还是卷。在节点上执行：df -h; df -i
 next_certificate = 更新证书，并查明为何没有自动轮换；其签名请求可能在等待批准：kubectl get csr
 next_clock = 检查节点的时间同步：chronyc tracking; timedatectl
-next_kernel_fault = 在节点上查看内核日志（journalctl -k）；如果故障反复出现，请腾空节点：kubectl drain { $node } --ignore-daemonsets
+next_kernel_fault = 在节点上查看内核日志（journalctl -k）；如果故障反复出现，请腾空节点（会丢弃 emptyDir 卷的数据）：kubectl drain { $node } --ignore-daemonsets --delete-emptydir-data
 next_conntrack = 查明是什么建立了如此多的连接；如果连接正常，请调高该限制：conntrack -C; sysctl net.netfilter.nf_conntrack_max
 next_neighbours = 调高邻居表的大小限制，或使用更小的子网：ip -s neighbour; sysctl net.ipv4.neigh.default.gc_thresh3
 next_open_files = 查明哪个进程打开了这些文件；如果属于正常使用，请调高该限制：cat /proc/sys/fs/file-nr; sysctl fs.file-max
@@ -126,10 +128,12 @@ next_service_selector = 对照 selector 与 Pod 的标签：kubectl -n { $namesp
 next_target_port = 修正 targetPort；使用名称时，必须与 Pod 中的端口名称一致：kubectl -n { $namespace } edit service { $service }
 next_ingress_backend = 修正后端，或在 Ingress 所在的命名空间中创建该 Service：kubectl -n { $namespace } describe ingress { $ingress }
 next_volume_nodes = 对照卷的可用区和节点亲和性与现有节点，并检查节点的卷数量限制：kubectl -n { $namespace } describe pvc; kubectl describe pv
+next_claim_in_use = 删除正在使用该 PersistentVolumeClaim 的 Pod，或改用允许多个 Pod 共用的访问模式（ReadWriteOnce、ReadWriteMany）：kubectl -n { $namespace } describe pvc
 next_resource_claim = 检查 ResourceClaim、其 DeviceClass 以及驱动发布的 ResourceSlice：kubectl -n { $namespace } describe resourceclaims; kubectl get resourceslices
 next_host_port = 使用 Service 代替 hostPort，或在每个节点上最多运行一个这样的 Pod。
 next_pod_group = 检查组内的其他 Pod；必须能同时满足该组的最小数量：kubectl -n { $namespace } get pods
 next_scheduler_message = 查看调度器的消息及其日志：kubectl -n { $namespace } describe pod { $pod }
+next_scheduler = 检查该名称的调度器是否在运行，或修正 spec.schedulerName：kubectl get pods -A
 next_scheduling_gate = 如果负责该门控的控制器工作正常，则无需处理；否则请查看其日志：kubectl -n { $namespace } get pod { $pod } -o jsonpath='{"{"}.spec.schedulingGates{"}"}'
 next_webhook = 检查该 Webhook 的 Service 是否有就绪的 Pod。设置 failurePolicy: Ignore 后，请求可以不经过它：kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations
 next_pod_template = 修正消息中指出的字段。

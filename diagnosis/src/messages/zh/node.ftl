@@ -1,7 +1,7 @@
 ### States of the node: its daemons, its way to the API server, pressure, and what its kernel reports.
 node_daemon_down = { $daemon ->
-    [kubelet] kubelet 没有运行
-   *[runtime] 容器运行时没有运行
+    [kubelet] kubelet 未运行
+   *[runtime] 容器运行时未运行
 }
 node_daemon_ended = 其进程（PID { $pid }）已结束，且没有新进程接替。
 node_daemon_ended_asked = 其进程（PID { $pid }）收到 SIGTERM 停止请求后结束，且没有新进程接替。
@@ -42,7 +42,7 @@ node_quoted = “{ $text }”
 node_daemon_unseen = 其进程和套接字可表明它是否在运行
 node_daemon_no_answer = 在期限内没有应答
 node_kubelet_misconfigured = kubelet 无法启动：其配置未被接受
-node_kubelet_misconfigured_why = 它每次启动后都会退出，并报告：“{ $line }”。
+node_kubelet_misconfigured_why = 它每次启动后很快退出，并报告：“{ $line }”。
 node_api_server = { $step ->
     [dns] 节点无法解析 API 服务器的名称
     [tcp] 节点无法连接 API 服务器
@@ -55,9 +55,9 @@ node_api_server_why = { $step ->
     [tls] { $address } 接受连接，但 TLS 握手失败：{ $error }。
    *[ready] { $address } 接受连接，但 GET /readyz 失败：{ $error }。
 }
-node_api_server_effect = 节点上的容器继续运行。租约不再续期后，Kubernetes 会将节点标记为 Unknown，随后驱逐其上的 Pod。
+node_api_server_effect = 节点上的容器继续运行。Lease 不再续约后，Kubernetes 会将节点标记为 Unknown，随后驱逐其上的 Pod。
 node_memory_pressure = 节点内存不足
-node_disk_pressure = 节点磁盘空间不足
+node_disk_pressure = 节点磁盘空间或 inode 不足
 node_pid_pressure = 节点的进程 ID 不足
 node_pressure_reported = kubelet 设置了状况 { $condition }：{ $message }。在压力消除之前，它会驱逐 Pod，且只有容忍相应污点的 Pod 才会被调度到该节点。
 node_memory_left = 共 { $total } 内存，可用 { $available }。
@@ -72,7 +72,7 @@ node_client_certificate_expired = kubelet 的客户端证书已过期
 node_client_certificate_why = kubelet 结束前报告：“{ $line }”。API 服务器会拒绝该证书，节点将变为 Unknown，其上的 Pod 随后被驱逐。
 node_clock_ahead = 节点时钟快了 { $offset }
 node_clock_behind = 节点时钟慢了 { $offset }
-node_clock_why = 证书和令牌可能被判定为已过期或尚未生效；时钟回拨后，API 服务器会在同样长的时间内忽略该节点的租约。
+node_clock_why = 证书和令牌可能被判定为已过期或尚未生效；时钟回拨后，API 服务器会在同样长的时间内忽略该节点的 Lease。
 node_clock_compared = { $reference ->
     [api_server] 与 API 服务器的 Date 响应头相比：{ $offset }
    *[aggregator] 与聚合器的时钟相比：{ $offset }
@@ -97,7 +97,10 @@ node_kernel_fault_count = 自 { $since } 起，内核已报告 { $count } 次。
 node_read_only_mount = { $path } 处的文件系统此前可写，现在为只读。对它的写入都会失败，容器也不例外。
 node_volume_hung = 有进程在等待没有响应的存储卷
 node_disk_hung = 有进程在等待没有响应的磁盘
-node_volume_hung_why = 有 { $count } 个进程在内核中等待，最早自 { $since } 起。在服务器或磁盘应答、或强制卸载该挂载之前，这些进程无法终止。
+node_volume_hung_why = { $count ->
+    [1] 自 { $since } 起，有一个进程在内核中等待。在服务器或磁盘应答、或强制卸载该挂载之前，该进程无法终止。
+   *[other] 有 { $count } 个进程在内核中等待，最早自 { $since } 起。在服务器或磁盘应答、或强制卸载该挂载之前，这些进程无法终止。
+}
 node_volume_server = 内核报告 NFS 服务器 { $server } 没有响应。
 node_volume_waiting = { $process }（PID { $pid }）在 { $channel } 中等待
 node_conntrack_full = 连接跟踪表已达到最大容量，新连接可能被丢弃

@@ -6,10 +6,10 @@ stop_obeyed = 已按请求停止
 stop_obeyed_for = 已按请求停止：{ $reason }
 stop_killed_after = 未能在 { $waited }内停止，被强制终止
 stop_killed_after_for = 收到停止请求 { $waited }后仍未停止，被强制终止：{ $reason }
-stop_at_once = 按请求立即终止，未给宽限期
+stop_at_once = 被容器运行时立即终止，未给宽限期
 stop_at_once_for = 未给宽限期即被终止：{ $reason }
-stop_killed = 被容器运行时终止，看来已超过宽限期
-stop_killed_for = 被终止，看来已超过宽限期：{ $reason }
+stop_killed = 被容器运行时终止；此前是否要求停止尚不清楚
+stop_killed_for = 被终止，可能已超过宽限期：{ $reason }
 stop_obeyed_after = 容器运行时向主进程发送 { $signal }，进程在 { $took }后结束。
 stop_ignored = 容器运行时向主进程发送 { $signal }，{ $waited }后进程仍在运行，于是发送 SIGKILL（退出码 137）。并非 OOM 终止。
 stop_ignored_unsure = 容器运行时向主进程发送 { $signal }，{ $waited }后进程仍在运行，于是发送 SIGKILL（退出码 137）。
@@ -48,7 +48,7 @@ reason_job_failed = Job { $name } 失败（{ $why }）
 reason_job_suspended = Job { $name } 被挂起
 reason_job_complete = Job { $name } 已完成（{ $why }）
 reason_rollout = { $kind } { $name } 滚动更新
-reason_scaled_down = { $kind } { $name } 缩容到 { $replicas }
+reason_scaled_down = { $kind } { $name } 缩容到 { $replicas } 个副本
 reason_redefined = 容器的定义已更改
 reason_resized = 调整资源需要重启容器
 reason_announced = kubelet 停止了该容器
@@ -59,14 +59,18 @@ deleted_of_unknown = 该 Pod 属于 { $kind } { $name }。
 belongs_to_below = 该 Pod 属于 { $above } { $top } 的 { $kind } { $name }。
 owner_deleted = { $kind } { $name } 被删除，其 Pod 也一并删除。
 owner_deleted_below = { $above } { $top } 的 { $kind } { $name } 被删除，其 Pod 也一并删除。
-job_reported = Job 控制器随后删除 Job { $name } 仍在运行的 Pod：“{ $message }”。
+job_reported = Job 控制器因此删除了 Job { $name } 仍在运行的 Pod：“{ $message }”。
 rolled_out_to = { $kind } { $name } 滚动更新到修订版本 { $revision }，该 Pod 被替换。
 rolled_out = { $kind } { $name } 滚动更新，该 Pod 被替换。
 scaled_down = { $kind } { $name } 缩容到 { $replicas } 个副本。
 
 ## Probes and hooks
 
-probe_liveness_failed = 存活探针连续失败 { $count } 次，容器被 kubelet 重启
+probe_liveness_failed =
+    { $count ->
+        [1] 存活探针失败
+       *[other] 存活探针连续失败 { $count } 次
+    }，容器被 kubelet 重启
 probe_liveness_failed_some = 存活探针失败，容器被 kubelet 重启
 probe_startup_failed = 启动探针未能及时成功，容器被 kubelet 重启
 probe_asks = 探针 { $what } 每 { $period }执行一次，应答时限为 { $timeout }。

@@ -17,7 +17,7 @@ triage_pods_deleted = 如果节点不恢复，Kubernetes 将删除其中 { $coun
 triage_last_report =
     最后一次上报在 { $age }前{ $kubelet ->
         [running] ；当时 kubelet 工作正常
-        [down] ；当时 kubelet 没有运行
+        [down] ；当时 kubelet 未运行
         [hung] ；当时 kubelet 没有响应
         [unhealthy] ；当时 kubelet 报告自身不健康
         [restarting] ；当时 kubelet 反复退出
@@ -81,9 +81,9 @@ triage_rebooted_panic_how = 内核的最后消息保存在 pstore 中。
 triage_rebooted_abrupt = 节点重启，看来没有经过关机：断电、复位或崩溃
 triage_rebooted_abrupt_how = 在此之前 agent 没有像正常关机时那样被停止，内核也没有留下 panic 的消息。
 triage_rebooted_away = 在此之前，该节点有 { $away }没有任何消息。
-triage_rebooted_pods = 节点上的容器随上一次运行一起结束；运行时为它们报告的退出码并非真实退出状态。
+triage_rebooted_pods = 节点上的容器随上一次运行一起结束；容器运行时为它们报告的退出码并非真实退出状态。
 triage_rebooted_count = 当时有 { $count } 个 Pod 绑定到该节点。
-triage_boot_reported = 启动 ID { $boot }，已运行 { $uptime }
+triage_boot_reported = 启动 ID { $boot }，开机时长 { $uptime }
 triage_boot_in_object = status.nodeInfo.bootID 变为 { $boot }
 
 ## Removal

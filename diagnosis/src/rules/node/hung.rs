@@ -7,7 +7,7 @@ use super::{Finding, NodeCase};
 use crate::{
     aspect::Aspect,
     case::DaemonFile,
-    messages::node as texts,
+    messages::{next, node as texts},
     observation::{
         Source,
         node::{Answer, Daemon},
@@ -54,6 +54,7 @@ fn stopped(daemon: Daemon, file: &DaemonFile) -> Option<(Verdict, Timestamp)> {
     let mut verdict = verdict(daemon, Confidence::Certain, process.at)
         .headed(texts::node_daemon_halted(daemon.keyword()))
         .explained(texts::node_daemon_stopped(pid))
+        .next(next::next_resume(pid))
         .supported_by(Source::Procfs, process.at, format!("/proc/{pid}/stat: state T"));
     if let Some(answer) = file.answer.as_ref().filter(|answer| answer.what == Answer::Timeout) {
         verdict = verdict.supported_by(daemon.interface(), answer.at, texts::node_daemon_no_answer());

@@ -42,7 +42,10 @@ fn finding(case: PodCase<'_>, status: &ContainerStatus) -> Option<Finding> {
     let seen = instance.and_then(|file| Some((file, file.reported_exit()?)));
     let truth = seen
         .filter(|(file, _)| file.task_exit.is_some() || file.status.as_ref().is_some_and(|s| s.exited()))
-        .map_or_else(exit::fabricated_unseen, |(_, seen)| exit::fabricated_seen(seen.what));
+        .map_or_else(exit::fabricated_unseen, |(_, seen)| match seen.what {
+            code if code == ended.code => exit::fabricated_seen_equal(),
+            code => exit::fabricated_seen(code),
+        });
     let mut verdict = Verdict::new(Cause::StatusFabricated, Confidence::Certain, at)
         .headed(exit::fabricated_by_kubelet(ended.code))
         .explained(exit::fabricated_by_kubelet_why(ended.code))

@@ -104,7 +104,7 @@ fn reason(node: &NodeFile, pod: &Pod, controller: &Controller) -> Reason {
         return job::reason(owner).unwrap_or_else(|| deleted(Some(belongs_to(owner))));
     }
     let rolled_out = |(kind, name): (&str, &str), sentence: Message| {
-        Reason::new(StopRequester::Rollout, stop::reason_rollout(kind, short(name)), sentence)
+        Reason::new(StopRequester::Rollout, stop::reason_rollout(kind, text::clean(name, 20)), sentence)
     };
     let top = owner.meta.controller.as_ref();
     let siblings = top

@@ -220,6 +220,15 @@ impl Probe {
         let asked = forms.iter().find_map(|form| self.what.strip_prefix(form))?;
         asked.split('/').next()?.parse().ok()
     }
+
+    /// What it does, for people: `GET :8080/ready`, and a command in quotation marks.
+    pub(crate) fn shown(&self) -> String {
+        match (self.what.strip_prefix("GET http://"), self.what.strip_prefix("exec ")) {
+            (Some(rest), _) => format!("GET {rest}"),
+            (_, Some(command)) => format!("exec “{command}”"),
+            _ => self.what.clone(),
+        }
+    }
 }
 
 /// A volume of a Pod.
@@ -403,6 +412,10 @@ mod tests {
     #[test]
     fn a_probe_asks_a_port_by_number_or_none() {
         let port = |what: &str| Probe { what: what.to_owned(), ..Probe::default() }.port();
+        let shown = |what: &str| Probe { what: what.to_owned(), ..Probe::default() }.shown();
+        assert_eq!(shown("GET http://:8080/ready"), "GET :8080/ready");
+        assert_eq!(shown("GET https://:8443/ready"), "GET https://:8443/ready");
+        assert_eq!(shown("exec cat /tmp/ok"), "exec “cat /tmp/ok”");
         assert_eq!(port("GET http://:8080/ready"), Some(8080));
         assert_eq!(port("TCP :5432"), Some(5432));
         assert_eq!(port("gRPC :9000"), Some(9000));

@@ -41,9 +41,14 @@ pub(super) const FILTERS: &[(Reason<'static>, &[&str])] = &[
             "node(s) did not have enough free storage",
             "node(s) exceed max volume count",
             "node(s) had no available disk",
+            "node(s) unavailable due to volume zone conflict",
+        ],
+    ),
+    (
+        Reason::ClaimInUse,
+        &[
             "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode",
             "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod",
-            "node(s) unavailable due to volume zone conflict",
         ],
     ),
     (

@@ -32,6 +32,8 @@ pub enum Reason<'m> {
     ClaimUnbound,
     /// A bound volume ties the pod to other nodes, or the node cannot take another volume.
     Volume,
+    /// Another pod uses a claim that only one may use at a time.
+    ClaimInUse,
     /// Devices of a resource claim.
     Device,
     /// `nodeSelector`, node affinity or `nodeName`.
