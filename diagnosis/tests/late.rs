@@ -99,6 +99,26 @@ fn a_kill_whose_line_is_read_late_and_the_end_that_follows_from_it_are_one_diagn
     }
 }
 
+/// No statement about a container is older than the container itself.
+#[test]
+fn a_long_grace_period_makes_no_request_of_before_the_container_possible() {
+    // When the container started, in seconds; signals are observed from 10 s before 0 on.
+    let end = |started: i64| {
+        let mut observations = node(EVERYBODY);
+        let patient = Container {
+            started_at: Some(at(started * 1_000)),
+            grace_period_seconds: Some(86_400),
+            ..container(State::Running)
+        };
+        observations.push(seen(30, Fact::Container(patient)));
+        observations.push(signal(600_000, 9, 0, (SHIM, "runc"), MAIN));
+        observations.push(exit(600_100, id(), MAIN, 137));
+        revisions(observations, 700_000).pop().unwrap()
+    };
+    assert_eq!(end(0).cause(), Cause::StoppedByRequest);
+    assert_eq!(end(-600).cause(), Cause::GracePeriodExceeded, "it may have been asked to stop before");
+}
+
 #[test]
 fn a_request_that_is_forgotten_is_not_missing() {
     const HOUR: i64 = 3_600_000;
