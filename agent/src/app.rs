@@ -14,6 +14,7 @@ use coroner_runtime::{
     signals::StopSignals,
     tasks::{Failure, Need, Supervisor},
 };
+use futures::FutureExt as _;
 use jiff::Timestamp;
 use thiserror::Error;
 use tokio::{select, sync::mpsc};
@@ -107,7 +108,7 @@ pub async fn run(config: Config) -> Result<End, AppError> {
         log_format: _,
     } = config;
     let mut stop_signals = StopSignals::listen()?;
-    let set_back = clock::set_back();
+    let set_back = clock::set_back(clock::last_start_over());
     let node = node::identify(&settings.host, name, cluster_uid);
     let metrics = Metrics::default();
     metrics.build_info(env!("CARGO_PKG_VERSION"));
@@ -223,7 +224,11 @@ pub async fn run(config: Config) -> Result<End, AppError> {
         }
         failure = supervisor.failed() => return Err(failure.into()),
     };
-    stop_signals.end_at_next();
+    let mut signals_meanwhile = None;
+    match end {
+        End::Asked => stop_signals.end_at_next(),
+        End::ClockSetBack => signals_meanwhile = Some(stop_signals),
+    }
 
     if !of_report.stop(STOP_DEADLINE).await.is_empty() {
         warn!("The node report did not stop in time");
@@ -245,5 +250,6 @@ pub async fn run(config: Config) -> Result<End, AppError> {
         return Err(failure.into());
     }
     info!("Stopped");
-    Ok(end)
+    let asked = signals_meanwhile.is_some_and(|mut signals| signals.next().now_or_never().is_some());
+    Ok(if asked { End::Asked } else { end })
 }

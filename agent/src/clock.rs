@@ -22,9 +22,26 @@ const COMPARED: Duration = Duration::from_secs(2);
 /// NTP steers the clock over smaller differences; what waits for a time waits longer by no more than this.
 const STEP: SignedDuration = SignedDuration::from_secs(10);
 
-/// Ends when the wall clock has been set back since the call, and gives by how much. While the machine is suspended
-/// CLOCK_MONOTONIC stands still, which looks as if the wall clock had been set ahead.
-pub fn set_back() -> impl Future<Output = SignedDuration> {
+/// The time between two times that the agent starts over: two programs that set the clock against each other would have
+/// it do nothing else.
+const PAUSE: Duration = Duration::from_mins(10);
+/// The variable in which the agent passes on to itself when it started over: CLOCK_MONOTONIC in seconds.
+const STARTED_OVER: &str = "CORONER_STARTED_OVER";
+
+/// What the agent passes on in its environment when it starts over.
+pub fn starting_over() -> (&'static str, String) {
+    (STARTED_OVER, monotonic().as_secs().to_string())
+}
+
+/// When this process started over, by CLOCK_MONOTONIC; `None` if it never did.
+pub fn last_start_over() -> Option<Duration> {
+    std::env::var(STARTED_OVER).ok()?.parse().ok().map(Duration::from_secs)
+}
+
+/// Ends when the wall clock has been set back since the call, and gives by how much; not before some minutes after
+/// `last`. While the machine is suspended CLOCK_MONOTONIC stands still, which looks as if the wall clock had been set
+/// ahead.
+pub fn set_back(last: Option<Duration>) -> impl Future<Output = SignedDuration> {
     let ahead = |anchor: Anchor| anchor.wall.checked_sub(anchor.monotonic).unwrap_or(Timestamp::UNIX_EPOCH);
     let mut before = ahead(Anchor::now());
     async move {
@@ -33,6 +50,8 @@ pub fn set_back() -> impl Future<Output = SignedDuration> {
             let now = ahead(Anchor::now());
             let back = before.duration_since(now);
             if back > STEP {
+                let earliest = last.map_or(Duration::ZERO, |last| last + PAUSE);
+                tokio::time::sleep(earliest.saturating_sub(monotonic())).await;
                 return back;
             }
             before = now;

@@ -7,6 +7,7 @@ use std::{
 
 use coroner_agent::{
     app::{self, End},
+    clock,
     config::{Command, UsageError},
     record,
 };
@@ -48,9 +49,13 @@ fn main() -> ExitCode {
 
 /// The same program in this process, with nothing that this one knew. Returns only if that fails.
 fn start_over() -> std::io::Error {
-    let mut arguments = std::env::args_os();
-    let name = arguments.next().unwrap_or_default();
-    process::Command::new("/proc/self/exe").arg0(name).args(arguments).exec()
+    // By its own name, which the kernel logs.
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(error) => return error,
+    };
+    let (variable, value) = clock::starting_over();
+    process::Command::new(program).args(std::env::args_os().skip(1)).env(variable, value).exec()
 }
 
 fn run(command: Command) -> anyhow::Result<End> {

@@ -51,24 +51,45 @@ pub struct OpenStates {
     started: Instant,
 }
 
+/// What an answer shows of a daemon, the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Shown {
+    /// Not that it works.
+    Nothing,
+    /// That it works, and that something is wrong.
+    Work,
+    /// That all is well, as far as the agent may ask.
+    Health,
+}
+
+impl Shown {
+    fn by(daemon: Daemon, answer: &Answer) -> Self {
+        match answer {
+            Answer::Ok | Answer::Denied(_) => Self::Health,
+            Answer::Unwell(_) if !answer.is_stalled(daemon) => Self::Work,
+            Answer::Unwell(_) | Answer::Refused(_) | Answer::Timeout => Self::Nothing,
+        }
+    }
+}
+
 /// What this agent has seen of a daemon.
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
-    /// Whether its last answer was that it works; `None` before it was asked.
-    works: Option<bool>,
+    /// What it last answered; `None` before it was asked.
+    answer: Option<Shown>,
     /// Since when it has this process, and whether that is stopped.
     process: Option<(Instant, Process)>,
 }
 
 impl Seen {
-    /// Whether it works. One that is not asked works if its process stays.
-    fn is_back(self) -> bool {
+    /// Whether it shows at least so much. One that is not asked is well if its process stays.
+    fn shows(self, least: Shown) -> bool {
         let stays = |(since, process): (Instant, Process)| !process.stopped && since.elapsed() >= FOUND_AGAIN;
-        self.works.unwrap_or_else(|| self.process.is_some_and(stays))
+        self.answer.map_or_else(|| self.process.is_some_and(stays), |answer| answer >= least)
     }
 
     fn is_known(self) -> bool {
-        self.works.is_some() || self.process.is_some()
+        self.answer.is_some() || self.process.is_some()
     }
 }
 
@@ -120,8 +141,7 @@ impl OpenStates {
     pub fn observe(&mut self, fact: &Fact) {
         match fact {
             Fact::Node(Reading::Answer(daemon, answer)) => {
-                let works = matches!(answer, Answer::Ok | Answer::Denied(_));
-                self.daemons.entry(*daemon).or_default().works = Some(works);
+                self.daemons.entry(*daemon).or_default().answer = Some(Shown::by(*daemon, answer));
             }
             Fact::Node(Reading::Process(daemon, process)) => {
                 self.daemons.entry(*daemon).or_default().process = process.map(|process| (Instant::now(), process));
@@ -193,11 +213,16 @@ fn is_over(
     works: &impl Fn(Source) -> bool,
 ) -> bool {
     let api = [Kind::Pods, Kind::Nodes].map(Source::Api);
+    // One that ends again after each start may answer between: that is found again.
+    let runs = if has_waited { Shown::Work } else { Shown::Health };
     match diagnosis.cause() {
-        Cause::KubeletDown | Cause::KubeletHung | Cause::KubeletMisconfigured => seen(Daemon::Kubelet).is_back(),
+        Cause::KubeletMisconfigured => seen(Daemon::Kubelet).shows(Shown::Health),
+        Cause::KubeletDown => seen(Daemon::Kubelet).shows(runs),
+        Cause::KubeletHung => seen(Daemon::Kubelet).shows(Shown::Work),
         // A runtime of which the agent sees nothing was reported by the kubelet.
         Cause::RuntimeDown | Cause::RuntimeHung if !seen(Daemon::Runtime).is_known() => has_waited && works(api[1]),
-        Cause::RuntimeDown | Cause::RuntimeHung => seen(Daemon::Runtime).is_back(),
+        Cause::RuntimeDown => seen(Daemon::Runtime).shows(runs),
+        Cause::RuntimeHung => seen(Daemon::Runtime).shows(Shown::Work),
         Cause::ApiServerUnreachable => api.into_iter().all(works),
         // What the kernel reported once, it does not report again in the same boot.
         Cause::KernelFault => diagnosis.node.as_ref().is_some_and(|node| node.boot_id != boot_id),
@@ -299,7 +324,7 @@ mod tests {
             assert_eq!(next.over(&board), [], "it has a process, and was not asked yet");
         }
         for answer in
-            [Answer::Timeout, Answer::Refused(Reason::quote("")), Answer::Unwell(Reason::quote("[-]syncloop"))]
+            [Answer::Timeout, Answer::Refused(Reason::quote("")), Answer::Unwell(Reason::quote("[-]syncloop failed"))]
         {
             next.observe(&answered(Daemon::Kubelet, answer));
             assert_eq!(next.over(&board), []);
@@ -313,5 +338,33 @@ mod tests {
         let seen = next.daemons.get_mut(&Daemon::Runtime).unwrap();
         seen.process = seen.process.map(|(since, process)| (since.checked_sub(FOUND_AGAIN).unwrap(), process));
         assert_eq!(next.over(&board).iter().map(|over| over.uid.as_str()).collect::<Vec<_>>(), ["down"]);
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_answers_works_whatever_else_is_wrong() {
+        let root = tempfile::tempdir().unwrap();
+        let (outbox, board) = (root.path().join("outbox.db"), board());
+        let (mut first, mut writer) = OpenStates::read(&outbox, "b1");
+        let causes = [
+            Cause::KubeletHung,
+            Cause::KubeletDown,
+            Cause::KubeletMisconfigured,
+            Cause::RuntimeHung,
+            Cause::RuntimeDown,
+        ];
+        for cause in causes {
+            first.reported(&diagnosis(cause.as_str_name(), cause));
+        }
+        writer.write().await;
+        let (mut next, _) = OpenStates::read(&outbox, "b1");
+        let over = |next: &mut OpenStates| next.over(&board).iter().map(Diagnosis::cause).collect::<Vec<_>>();
+        for (daemon, wrong) in [(Daemon::Kubelet, "the token is not reviewed"), (Daemon::Runtime, "unknown service")] {
+            next.observe(&answered(daemon, Answer::Unwell(Reason::quote(wrong))));
+        }
+        assert_eq!(over(&mut next), [Cause::KubeletHung, Cause::RuntimeHung]);
+        next.started = next.started.checked_sub(FOUND_AGAIN).unwrap();
+        assert_eq!(over(&mut next), [Cause::KubeletDown, Cause::RuntimeDown], "they do not end again after each start");
+        next.observe(&answered(Daemon::Kubelet, Answer::Ok));
+        assert_eq!(over(&mut next), [Cause::KubeletMisconfigured]);
     }
 }

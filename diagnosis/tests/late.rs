@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use coroner_diagnosis::{
     examiner::Examiner,
     observation::{
-        Fact, Gap, GapReason, Source,
+        Fact, Gap, GapReason, Health, Reason, Source,
         cri::{Container, State},
+        trace::{OomVictim, Thread},
     },
 };
 use coroner_proto::v1::{Cause, Confidence, Diagnosis, Node};
@@ -69,6 +70,53 @@ fn a_loss_that_is_reported_minutes_later_revises_what_rested_on_silence() {
     assert_eq!(cause(None), Cause::ApplicationExit, "no signal was sent");
     assert_eq!(cause(Some(lost(60_000, 61_000))), Cause::ApplicationExit, "nothing ended then");
     assert_eq!(cause(Some(lost(4_000, 6_000))), Cause::Unattributed);
+}
+
+/// The tracepoint reports the kill at once, the kernel log is read late, and the container goes on for seconds.
+#[test]
+fn a_kill_whose_line_is_read_late_and_the_end_that_follows_from_it_are_one_diagnosis() {
+    for line in [8_000, 12_000, 20_000] {
+        let mut observations = node(EVERYBODY);
+        let degraded = Health::Degraded(Reason::quote("read once a minute"));
+        observations.push(seen(-9_000, Fact::Health(Source::KernelLog, degraded)));
+        observations.push(process(1_000, 150, 1));
+        let allocator = Thread { tid: 150, comm: "worker".to_owned() };
+        observations.push(seen(5_000, Fact::OomVictim(OomVictim { pid: 150, comm: None, allocator })));
+        for mut record in oom(5_000, 0, &format!("{POD}/{}", id()), 150) {
+            record.seen_at = at(line);
+            observations.push(record);
+        }
+        observations.push(exit(10_000, id(), MAIN, 3));
+        // Each leads to another examination.
+        observations.extend([counter(11_500, 1), counter(14_000, 1), counter(25_000, 1)]);
+        observations.sort_by_key(|observation| observation.seen_at);
+        let revisions = revisions(observations, 60_000);
+        let uids: BTreeSet<_> = revisions.iter().map(|diagnosis| &diagnosis.uid).collect();
+        assert_eq!(uids.len(), 1, "line at {line}: {revisions:#?}");
+        assert!(!revisions[0].fatal, "reported before it ends: {:#?}", revisions[0]);
+        let last = revisions.last().unwrap();
+        assert_eq!((last.cause(), last.fatal), (Cause::OomContainerLimit, true), "line at {line}");
+    }
+}
+
+/// No statement about a container is older than the container itself.
+#[test]
+fn a_long_grace_period_makes_no_request_of_before_the_container_possible() {
+    // When the container started, in seconds; signals are observed from 10 s before 0 on.
+    let end = |started: i64| {
+        let mut observations = node(EVERYBODY);
+        let patient = Container {
+            started_at: Some(at(started * 1_000)),
+            grace_period_seconds: Some(86_400),
+            ..container(State::Running)
+        };
+        observations.push(seen(30, Fact::Container(patient)));
+        observations.push(signal(600_000, 9, 0, (SHIM, "runc"), MAIN));
+        observations.push(exit(600_100, id(), MAIN, 137));
+        revisions(observations, 700_000).pop().unwrap()
+    };
+    assert_eq!(end(0).cause(), Cause::StoppedByRequest);
+    assert_eq!(end(-600).cause(), Cause::GracePeriodExceeded, "it may have been asked to stop before");
 }
 
 #[test]

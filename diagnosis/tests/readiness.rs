@@ -70,6 +70,10 @@ fn it_is_information_as_long_as_the_rollout_waits() {
     assert_eq!(of(Some(60)), [(30, Severity::Info), (60, Severity::Warning)]);
     assert_eq!(of(Some(1_200)), [(30, Severity::Info), (1_200, Severity::Warning)]);
     assert_eq!(of(None), [(30, Severity::Info), (600, Severity::Warning)]);
+    // So Kubernetes writes that there is no deadline.
+    assert_eq!(of(Some(i32::MAX)), of(None));
+    // However long the rollout waits, it is for people to look at after a day.
+    assert_eq!(reported(Some(i32::MAX - 1), None, 90_000), [(30, Severity::Info), (86_400, Severity::Warning)]);
     // Sooner than the probe counts as failed.
     assert_eq!(of(Some(5)), [(30, Severity::Warning)]);
 }

@@ -14,6 +14,7 @@ pub struct Verdict {
     confidence: Confidence,
     exit_code: Option<i32>,
     signal: Option<i32>,
+    measured: bool,
 }
 
 impl Verdict {
@@ -36,7 +37,8 @@ impl Verdict {
     /// The same about any container.
     pub fn about(pod: &Pod, container: &Container, cause: Cause, fatal: bool) -> Self {
         let (pod, container) = (pod.clone(), container.clone());
-        Self { pod, container, cause, fatal, confidence: Confidence::Certain, exit_code: None, signal: None }
+        let confidence = Confidence::Certain;
+        Self { pod, container, cause, fatal, confidence, exit_code: None, signal: None, measured: false }
     }
 
     /// With this exit code.
@@ -49,6 +51,12 @@ impl Verdict {
     #[must_use]
     pub fn signal(self, signal: i32) -> Self {
         Self { signal: Some(signal), ..self }
+    }
+
+    /// With the memory of the killed process, which the kernel log alone states; it may be read after the first report.
+    #[must_use]
+    pub fn measured(self) -> Self {
+        Self { measured: true, ..self }
     }
 
     /// At least this certain, where the node has no source that observes the mechanism itself.
@@ -87,6 +95,10 @@ impl Verdict {
         }
         if let Some(signal) = self.signal {
             compare("exit.signal", signal.to_string(), exit.signal.to_string());
+        }
+        let memory = diagnosis.process.as_ref().and_then(|process| process.anon_rss_bytes);
+        if self.measured && memory.is_none() {
+            compare("process.anon_rss_bytes", "some".into(), "none".into());
         }
         if diagnosis.confidence < self.confidence as i32 {
             compare("confidence", self.confidence.as_str_name().into(), diagnosis.confidence().as_str_name().into());

@@ -96,18 +96,19 @@ impl Probe {
     }
 
     async fn steps(&self, host: &str, port: u16, mut config: kube::Config) -> Result<(), (Step, Reason)> {
-        let late = || Reason::from(health::health_silent(DEADLINE));
+        let late = |limit: Duration| Reason::from(health::health_silent(limit));
         let quote = |error: &dyn Error| Reason::quote(text::clean(&chain(error), ERROR_MAX));
-        let found = timeout(DEADLINE, lookup_host((host, port))).await.map_err(|_| (Step::Dns, late()))?;
+        let found = timeout(DEADLINE, lookup_host((host, port))).await.map_err(|_| (Step::Dns, late(DEADLINE)))?;
         let addresses: Vec<_> = found.map_err(|error| (Step::Dns, quote(&error)))?.collect();
         let connected = timeout(DEADLINE, TcpStream::connect(addresses.as_slice())).await;
-        connected.map_err(|_| (Step::Tcp, late()))?.map_err(|error| (Step::Tcp, quote(&error)))?;
+        connected.map_err(|_| (Step::Tcp, late(DEADLINE)))?.map_err(|error| (Step::Tcp, quote(&error)))?;
         config.connect_timeout = Some(DEADLINE);
         let client = kube::Client::try_from(config).map_err(|error| (Step::Tls, quote(&error)))?;
         let request = Request::get("/readyz").body(Body::empty()).map_err(|error| (Step::Ready, quote(&error)))?;
         let asked = Timestamp::now();
         // Connection and TLS have a deadline of their own.
-        let answer = timeout(DEADLINE * 2, client.send(request)).await.map_err(|_| (Step::Ready, late()))?;
+        let answer =
+            timeout(DEADLINE * 2, client.send(request)).await.map_err(|_| (Step::Ready, late(DEADLINE * 2)))?;
         let step = |error: &kube::Error| if is_of_connection(error) { Step::Tls } else { Step::Ready };
         let answer = answer.map_err(|error| (step(&error), quote(&error)))?;
         if let Some(theirs) = answer.headers().get(header::DATE).and_then(|date| date.to_str().ok()).and_then(date) {

@@ -77,7 +77,9 @@ fn take_over(damaged: &Connection, draft: &Path) -> Result<u64, rusqlite::Error>
     )?;
     // Pushes that waited have no offsets: what is missing of them leaves no trace.
     let time = transaction.query_row("SELECT coalesce(max(store_time), 0) FROM record", (), |row| row.get(0))?;
-    insert_gap(&transaction, last + 1, time, &gap::of_damaged_ledger(time))?;
+    if let Some(next) = last.checked_add(1) {
+        insert_gap(&transaction, next, time, &gap::of_damaged_ledger(time))?;
+    }
     transaction.commit()?;
     copy.close().map_err(|(_, error)| error)?;
     Ok(count)

@@ -1,6 +1,7 @@
 //! Kills of processes in containers that go on: reported one by one, or counted; and of those that ended by one.
 
 use coroner_proto::v1::Diagnosis;
+use jiff::Timestamp;
 
 use super::{
     Examiner, Nameless, SETTLE, Statement, is_process,
@@ -15,6 +16,11 @@ use crate::{
     rules::ChildKilled,
     verdict::Verdict,
 };
+
+/// When the kill was that a verdict is about: the kill of this process, or of the child that an end followed from.
+fn killed_at(verdict: &Verdict) -> Timestamp {
+    verdict.begun_by.as_ref().map_or(verdict.at, |begun| begun.at)
+}
 
 /// The kills in one container that did not end it.
 pub(super) struct Children {
@@ -66,7 +72,7 @@ impl Examiner {
     /// Reported by the tracepoint alone, a kill stays what it was when its line is read at last.
     fn aspect_of(&self, subject: &Subject, child: &ChildKilled) -> Aspect {
         let unwritten = Aspect::Process { pid: child.pid, boot_micros: None };
-        let is_same = |known: &Verdict| known.at.duration_since(child.verdict.at).abs() < SETTLE;
+        let is_same = |known: &Verdict| killed_at(known).duration_since(child.verdict.at).abs() < SETTLE;
         let by_tracepoint =
             self.revisions.get(subject, &unwritten).is_some_and(|known| is_same(&known.content.verdict));
         if by_tracepoint { unwritten } else { child.aspect() }
@@ -80,7 +86,7 @@ impl Examiner {
             return Aspect::End;
         }
         let unwritten = Aspect::Process { pid: *pid, boot_micros: None };
-        let by_tracepoint = self.revisions.get(subject, &unwritten).map(|known| known.content.at());
+        let by_tracepoint = self.revisions.get(subject, &unwritten).map(|known| killed_at(&known.content.verdict));
         match (by_tracepoint, begun) {
             (Some(at), Some(begun)) if begun.at.duration_since(at).abs() < SETTLE => unwritten,
             (_, Some(begun)) => begun.aspect.clone(),

@@ -26,6 +26,7 @@ crate::messages! {
     node_kubelet_misconfigured_why(line: Quote);
     node_api_server(step: Identifier);
     node_api_server_why(address: Identifier, step: Identifier, error: Phrase);
+    node_api_server_step(address: Identifier, step: Identifier, error: Phrase);
     node_api_server_effect();
     node_memory_pressure();
     node_disk_pressure();

@@ -9,7 +9,7 @@ crate::messages! { pub;
     export_file(path: Identifier, error: Quote);
     export_no_certificate(path: Identifier);
     export_line_not_a_header(path: Identifier, line: Count);
-    export_not_a_header(path: Identifier, name: Identifier);
+    export_not_a_header(path: Identifier);
     export_not_a_file(path: Identifier);
     export_write_failed(path: Identifier, error: Quote);
     export_stdout_failed(error: Quote);

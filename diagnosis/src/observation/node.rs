@@ -78,6 +78,18 @@ pub enum Answer {
     Timeout,
 }
 
+impl Answer {
+    /// Whether it shows that a daemon hangs although it answers: the kubelet's main loop has not turned for five
+    /// minutes or longer (`pkg/kubelet/kubelet.go`, `LivenessCheck`). What else the kubelet reports through /healthz
+    /// does not keep it from its work.
+    pub fn is_stalled(&self, daemon: Daemon) -> bool {
+        matches!(self, Self::Unwell(message) if daemon == Daemon::Kubelet && message.text().contains(STALLED))
+    }
+}
+
+/// How /healthz of the kubelet reports that the check `syncloop` failed.
+const STALLED: &str = "[-]syncloop failed";
+
 /// How far a probe of the API server got.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ApiServer {

@@ -133,7 +133,12 @@ fn value_of(text: &str, key: &Key) -> Option<Range<usize>> {
     };
     let start = key.end + found.get(0)?.end();
     let sign = found.name("sign")?.as_str();
-    if text[start..].starts_with(MARK) || found.name("quote").is_some() && is_end_of_url(text, key) {
+    // `Post "https://h/token": EOF`: what follows is why the request failed.
+    let closes_address = sign == ":"
+        && found.name("open").is_none()
+        && found.name("quote").is_some_and(|quote| quote.as_str() != "]")
+        && is_end_of_url(text, key);
+    if text[start..].starts_with(MARK) || closes_address {
         return None;
     }
     if let Some(open) = found.name("open") {

@@ -186,8 +186,9 @@ impl<'a> Death<'a> {
         if HARMLESS.contains(&number) {
             return Ending::Exit(code);
         }
+        // No process survives SIGKILL, however long it still waits inside the kernel.
         if let Some((at, _)) = self.signal(number)
-            && self.at.duration_since(at) <= CLOCKS
+            && (number == 9 || self.at.duration_since(at) <= CLOCKS)
         {
             return Ending::Signal(number);
         }

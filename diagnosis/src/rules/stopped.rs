@@ -212,8 +212,8 @@ pub(super) fn grace(death: &Death<'_>) -> SignedDuration {
 /// SIGKILL from the runtime without a request before it.
 fn killed_at_once(death: &Death<'_>, at: Timestamp, signal: &Signal) -> (Manner, Verdict) {
     // A request from longer ago than signals are kept is not on file any more.
-    let watched = grace(death) <= KEPT_FOR
-        && death.node.covered(Source::Signals, (at - grace(death) - CLOCKS).max(death.file.first_seen), at);
+    let from = (at - grace(death) - CLOCKS).max(death.file.first_seen);
+    let watched = at.duration_since(from) <= KEPT_FOR && death.node.covered(Source::Signals, from, at);
     let (cause, manner, how) = match watched {
         true => (Cause::StoppedByRequest, Manner::AtOnce, stop::stop_without_signal()),
         false => (Cause::GracePeriodExceeded, Manner::Killed, stop::stop_before_unknown()),

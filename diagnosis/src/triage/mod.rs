@@ -194,7 +194,9 @@ impl Triage {
         if !was_stopped {
             return;
         }
-        let reported: BTreeSet<_> = self.silent.iter().filter(|name| self.holds(name, &Aspect::Silence)).collect();
+        // What was reported of a silence stands, and so does its beginning.
+        let is_reported = |name: &&Arc<str>| self.holds(name, &Aspect::Silence) || self.is_gone(name);
+        let reported: BTreeSet<_> = self.silent.iter().filter(is_reported).collect();
         for (_, case) in self.nodes.iter_mut().filter(|(name, _)| !reported.contains(name)) {
             case.since = self.now;
             case.kubelet_since = self.now;

@@ -131,7 +131,7 @@ impl Triage {
     }
 
     /// Whether its going was reported, so that its silence is no news.
-    fn is_gone(&self, name: &Arc<str>) -> bool {
+    pub(super) fn is_gone(&self, name: &Arc<str>) -> bool {
         let known = self.revisions.get(&Subject::Node(Arc::clone(name)), &Aspect::Leave);
         let silent_since = self.nodes.get(name).map(NodeCase::last_sign);
         known.is_some_and(|known| Some(known.content.verdict.at) >= silent_since)

@@ -13,7 +13,7 @@ async fn a_container_at_its_limit_dies_of_its_own_limit() -> Result<()> {
     let (node, coroner) = watched_node().await?;
     let pod =
         run_one(&node, "cart", ContainerSpec::new("app", ["victim", "eat", "200"]).memory_limit(64 * MIB)).await?;
-    let verdict = Verdict::fatal(&pod, Cause::OomContainerLimit).exit_code(137).signal(9);
+    let verdict = Verdict::fatal(&pod, Cause::OomContainerLimit).exit_code(137).signal(9).measured();
     let [diagnosis] = coroner.conclude([verdict]).await?;
     let memory = diagnosis.memory.context("an OOM verdict has memory")?;
     assert_eq!(memory.scope(), OomScope::Container);

@@ -6,6 +6,7 @@
 mod events;
 mod node;
 mod owners;
+mod patience;
 mod pods;
 mod trouble;
 mod turns;

@@ -10,14 +10,15 @@ use coroner_diagnosis::{
 use coroner_runtime::error::chain;
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
+use jiff::Timestamp;
 use kube::{client::Body, config::AuthInfo};
 use rustls_pki_types::{
-    CertificateDer,
+    CertificateDer, UnixTime,
     pem::{self, PemObject as _},
 };
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
-use tokio_rustls::rustls;
+use tokio_rustls::rustls::{self, CertificateError};
 use tracing::warn;
 
 /// How long an answer may take.
@@ -94,11 +95,26 @@ impl Failure {
             let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
             let wrapped = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
             if let Some(rustls::Error::InvalidCertificate(why)) = wrapped.or_else(|| error.downcast_ref()) {
-                return Some(why.to_string());
+                return Some(described(why));
             }
             next = inner.map_or_else(|| error.source(), |inner| Some(inner));
         }
         None
+    }
+}
+
+/// What is wrong with a certificate. For how long it has been, which rustls states, would be another text each second.
+fn described(why: &CertificateError) -> String {
+    let time = |at: &UnixTime| {
+        let at = i64::try_from(at.as_secs()).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+        at.unwrap_or(Timestamp::MAX)
+    };
+    match why {
+        CertificateError::ExpiredContext { not_after, .. } => format!("certificate expired at {}", time(not_after)),
+        CertificateError::NotValidYetContext { not_before, .. } => {
+            format!("certificate not valid before {}", time(not_before))
+        }
+        _ => why.to_string(),
     }
 }
 

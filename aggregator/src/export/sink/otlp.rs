@@ -116,7 +116,7 @@ fn connect(target: &target::Otlp) -> Result<Connection, Refused> {
 fn metadata(path: &std::path::Path) -> Result<MetadataMap, Message> {
     let mut metadata = MetadataMap::new();
     for (name, value) in headers::read(path)? {
-        let wrong = || operation::export_not_a_header(path.display().to_string(), &name);
+        let wrong = || operation::export_not_a_header(path.display().to_string());
         let key = AsciiMetadataKey::from_bytes(name.to_lowercase().as_bytes()).map_err(|_| wrong())?;
         let mut value = AsciiMetadataValue::try_from(value).map_err(|_| wrong())?;
         value.set_sensitive(true);

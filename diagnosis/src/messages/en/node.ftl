@@ -58,6 +58,7 @@ node_api_server_why = { $step ->
     [tls] { $address } accepts connections, but TLS fails: { $error }.
    *[ready] { $address } accepts connections, but GET /readyz fails: { $error }.
 }
+node_api_server_step = { $address }: { $step }: { $error }
 node_api_server_effect = Containers on the node keep running. Kubernetes sets the node to Unknown once its Lease is not renewed, and evicts its pods later.
 node_memory_pressure = The node is short of memory
 node_disk_pressure = The node is short of disk space or inodes

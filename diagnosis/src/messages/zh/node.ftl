@@ -55,6 +55,7 @@ node_api_server_why = { $step ->
     [tls] { $address } 接受连接，但 TLS 握手失败：{ $error }。
    *[ready] { $address } 接受连接，但 GET /readyz 失败：{ $error }。
 }
+node_api_server_step = { $address }：{ $step }：{ $error }
 node_api_server_effect = 节点上的容器继续运行。Lease 不再续约后，Kubernetes 会将节点标记为 Unknown，随后驱逐其上的 Pod。
 node_memory_pressure = 节点内存不足
 node_disk_pressure = 节点磁盘空间或 inode 不足

@@ -23,7 +23,7 @@ pub(super) fn findings(case: NodeCase<'_>) -> Vec<Finding> {
         .headed(texts::node_api_server(step))
         .explained(texts::node_api_server_why(address, step, super::worded(error)))
         .explained(texts::node_api_server_effect())
-        .supported_by(Source::NodeChecks, known.at, error);
+        .supported_by(Source::NodeChecks, known.at, texts::node_api_server_step(address, step, super::worded(error)));
     vec![Finding { aspect: Aspect::Node(Part::ApiServer), verdict, ripe: known.at + PATIENCE }]
 }
 

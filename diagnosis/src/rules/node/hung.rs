@@ -107,14 +107,10 @@ fn unreachable(daemon: Daemon, file: &DaemonFile) -> Option<(Verdict, Timestamp)
     Some((verdict, ripe))
 }
 
-/// The kubelet's main loop has not turned for five minutes or longer (`pkg/kubelet/kubelet.go`, `LivenessCheck`). What
-/// else it reports through /healthz does not keep it from its work.
+/// It answers that it does not get on.
 fn unwell(daemon: Daemon, file: &DaemonFile) -> Option<(Verdict, Timestamp)> {
-    let answer = file.answer.as_ref()?;
+    let answer = file.answer.as_ref().filter(|answer| answer.what.is_stalled(daemon))?;
     let Answer::Unwell(message) = &answer.what else { return None };
-    if daemon != Daemon::Kubelet || !message.text().contains("[-]syncloop failed") {
-        return None;
-    }
     let verdict = verdict(daemon, Confidence::Certain, answer.at)
         .headed(texts::node_kubelet_stalled())
         .explained(texts::node_daemon_unwell(super::worded(message)))

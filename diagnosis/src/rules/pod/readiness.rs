@@ -22,6 +22,11 @@ use crate::{
 const PATIENCE: SignedDuration = SignedDuration::from_secs(10);
 /// How long a rollout may wait for a pod that starts: the default of `progressDeadlineSeconds`.
 const START: i32 = 600;
+/// The value of `progressDeadlineSeconds` that stands for no deadline (`HasProgressDeadline` in
+/// `pkg/controller/deployment/util/deployment_util.go`).
+const NO_DEADLINE: i32 = i32::MAX;
+/// What a probe or a rollout allows counts up to a day, in seconds.
+const DAY: i32 = 86_400;
 
 pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
     if case.pod.deletion.is_some() || case.file.has_ended() {
@@ -75,14 +80,14 @@ fn finding(case: PodCase<'_>, status: &ContainerStatus) -> Option<Finding> {
 /// How long after it may begin a probe may fail until that counts; at most a day.
 fn allowance(probe: &Probe) -> SignedDuration {
     let in_a_row = i64::from(probe.failure_threshold.max(1)) * i64::from(probe.period_seconds.max(1));
-    SignedDuration::from_secs((i64::from(probe.initial_delay_seconds.max(0)) + in_a_row).min(86_400))
+    SignedDuration::from_secs((i64::from(probe.initial_delay_seconds.max(0)) + in_a_row).min(DAY.into()))
 }
 
 /// Until when a rollout waits for the first instance of a container, which has not become ready since its start.
 fn usual_until(case: PodCase<'_>, status: &ContainerStatus, probes: &Probes, began: Timestamp) -> Option<Timestamp> {
     // The pod was ready once if it has ceased to be since.
     let never = case.pod.condition("Ready").and_then(|ready| ready.since).is_none_or(|since| since <= began);
-    let wait = progress_deadline(case).unwrap_or(START).max(0);
+    let wait = progress_deadline(case).unwrap_or(START).clamp(0, DAY);
     // The readiness probe begins when the startup probe has succeeded.
     let allowed = [&probes.startup, &probes.readiness].into_iter().flatten().map(allowance);
     let allowed = allowed.fold(SignedDuration::ZERO, |sum, more| sum.saturating_add(more));
@@ -90,9 +95,9 @@ fn usual_until(case: PodCase<'_>, status: &ContainerStatus, probes: &Probes, beg
     (status.restarts == 0 && never && case.now < until).then_some(until)
 }
 
-/// How long the Deployment that the pod belongs to waits for progress, in seconds.
+/// How long the Deployment that the pod belongs to waits for progress, in seconds; `None` without a deadline.
 fn progress_deadline(case: PodCase<'_>) -> Option<i32> {
     let nearest = case.node.objects.workload(&case.pod.meta.controller.as_ref()?.uid)?;
     let above = nearest.meta.controller.as_ref().and_then(|above| case.node.objects.workload(&above.uid));
-    above.unwrap_or(nearest).progress_deadline_seconds
+    above.unwrap_or(nearest).progress_deadline_seconds.filter(|deadline| *deadline != NO_DEADLINE)
 }

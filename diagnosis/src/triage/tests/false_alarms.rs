@@ -5,9 +5,10 @@ use super::*;
 /// What happens, how many nodes there are, and the causes that may be reported.
 type Row = (&'static str, usize, fn(&mut Cluster), &'static [Cause]);
 
-const ROWS: [Row; 9] = [
+const ROWS: [Row; 10] = [
     ("the aggregator is stopped for a while", 30, stopped, &[]),
     ("the aggregator is stopped while one node is lost", 30, stopped_with_a_loss, &[Cause::NodeUnreachable]),
+    ("the aggregator is stopped after a node has gone on purpose", 8, stopped_after_a_removal, &[Cause::NodeRemoved]),
     ("the aggregator is replaced, and agents return late", 30, replaced, &[]),
     ("a tenth of all agents is replaced at a time", 60, rolled_out, &[]),
     ("the clocks of nodes are set", 8, clocks_set, &[]),
@@ -48,6 +49,19 @@ fn stopped_with_a_loss(cluster: &mut Cluster) {
     cluster.second += 60;
     cluster.run(200);
     assert_eq!(cluster.revisions.iter().filter(|of| of.resolve_time.is_some()).count(), 0);
+}
+
+fn stopped_after_a_removal(cluster: &mut Cluster) {
+    let key = "ToBeDeletedByClusterAutoscaler".to_owned();
+    cluster.apply(3, |node| node.taints = vec![kube::Taint { key, ..kube::Taint::default() }]);
+    cluster.cut(3);
+    cluster.run(60);
+    // Who removes it takes its announcement back.
+    cluster.apply(3, |node| node.taints.clear());
+    for pause in [8, 100] {
+        cluster.second += pause;
+        cluster.run(200);
+    }
 }
 
 fn replaced(cluster: &mut Cluster) {
