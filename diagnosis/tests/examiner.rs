@@ -447,17 +447,21 @@ fn a_kill_is_reported_once_whether_its_line_is_read_at_once_or_late() {
 
 #[test]
 fn a_container_that_the_runtime_cleans_up_after_its_shim_was_not_stopped_on_request() {
-    let mut observations = node(EVERYBODY);
-    let mut shim = signal(5_000, 9, 0, (400, "python3"), SHIM);
-    if let Fact::Signal(signal) = &mut shim.fact {
-        signal.target.comm = "containerd-shim".to_owned();
-    }
-    observations.push(shim);
-    observations.push(signal(5_040, 9, 0, (401, "runc"), MAIN));
-    observations.push(exit(5_060, id(), MAIN, 137));
-    let verdict = only(observations);
+    let after_shim = |shim_at: i64| {
+        let mut observations = node(EVERYBODY);
+        let mut shim = signal(shim_at, 9, 0, (400, "python3"), SHIM);
+        if let Fact::Signal(signal) = &mut shim.fact {
+            signal.target.comm = "containerd-shim".to_owned();
+        }
+        observations.push(shim);
+        observations.push(signal(5_040, 9, 0, (401, "runc"), MAIN));
+        observations.push(exit(5_060, id(), MAIN, 137));
+        only(observations)
+    };
+    let verdict = after_shim(5_000);
     assert_eq!((verdict.cause(), verdict.confidence()), (Cause::StatusFabricated, Confidence::Likely));
     assert!(verdict.exit.unwrap().fabricated);
+    assert_ne!(after_shim(4_000).cause(), Cause::StatusFabricated, "that was the shim of another container");
 }
 
 #[test]

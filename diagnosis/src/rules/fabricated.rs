@@ -4,6 +4,7 @@
 //! (`internal/cri/server/restart.go`), and 255 for one whose shim died under it.
 
 use coroner_proto::v1::{Cause, Confidence, Message};
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     crash,
@@ -20,6 +21,9 @@ use crate::{
 pub(super) const LOST: i32 = 255;
 /// The reason that it gives with it at its own start.
 pub(super) const UNKNOWN: &str = "Unknown";
+
+/// containerd cleans up as soon as the connection to a shim breaks: what runc kills later was not its own.
+const CLEANED_UP: SignedDuration = SignedDuration::from_millis(500);
 
 pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     cleaned_up(death).or_else(|| observed(death)).or_else(|| lost(death))
@@ -46,9 +50,9 @@ fn observed(death: &Death<'_>) -> Option<Verdict> {
 /// its 137 is that of `runc delete --force` (`cleanupAfterDeadShim` in containerd's `core/runtime/v2/shim.go`).
 fn cleaned_up(death: &Death<'_>) -> Option<Verdict> {
     let (killed_at, killed) = death.signal(9)?;
-    let (shim_at, shim) = shim_killed(death)?;
+    let (shim_at, shim) = shim_killed(death, killed_at - CLEANED_UP, killed_at)?;
     let by_runtime = stopped::sender(death, killed) == stopped::Sender::Runtime;
-    if !by_runtime || shim_at > killed_at || stopped::asked(death).is_some() {
+    if !by_runtime || stopped::asked(death).is_some() {
         return None;
     }
     let mut verdict = Verdict::new(Cause::StatusFabricated, Confidence::Likely, death.at)
@@ -66,7 +70,7 @@ fn lost(death: &Death<'_>) -> Option<Verdict> {
     if reported.code != LOST || !death.started() {
         return None;
     }
-    let shim = shim_killed(death);
+    let shim = shim_killed(death, death.at - CLOCKS, death.at + CLOCKS);
     let unseen =
         death.file.task_exit.is_none() && death.covered(Source::Containerd) && death.file.task_started.is_some();
     let confidence = match (reported.reason, &shim, unseen) {
@@ -101,9 +105,9 @@ fn lost(death: &Death<'_>) -> Option<Verdict> {
     Some(verdict.waiting())
 }
 
-/// A SIGKILL to a runtime's shim just before.
-fn shim_killed(death: &Death<'_>) -> Option<(jiff::Timestamp, Message)> {
-    let mut around = death.node.processes.signals.between(death.at - CLOCKS, death.at + CLOCKS);
+/// A SIGKILL to a runtime's shim within this time. Whose shim it was, no source reports.
+fn shim_killed(death: &Death<'_>, from: Timestamp, until: Timestamp) -> Option<(Timestamp, Message)> {
+    let mut around = death.node.processes.signals.between(from, until);
     let kill = around.find(|(_, _, signal)| signal.signal == 9 && signal.target.comm.starts_with("containerd-shim"));
     kill.map(|(_, at, signal)| (at, stopped::sent_by(signal)))
 }
