@@ -50,7 +50,7 @@ pub fn set_back(last: Option<Duration>) -> impl Future<Output = SignedDuration> 
             let now = ahead(Anchor::now());
             let back = before.duration_since(now);
             if back > STEP {
-                let earliest = last.map_or(Duration::ZERO, |last| last + PAUSE);
+                let earliest = last.map_or(Duration::ZERO, |last| last.saturating_add(PAUSE));
                 tokio::time::sleep(earliest.saturating_sub(monotonic())).await;
                 return back;
             }

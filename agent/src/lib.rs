@@ -16,4 +16,3 @@ pub mod report;
 pub mod sources;
 pub mod status;
 pub mod uplink;
-mod whole_file;

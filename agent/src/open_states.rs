@@ -18,16 +18,14 @@ use coroner_diagnosis::observation::{
     node::{Answer, Daemon, Process, Reading},
 };
 use coroner_proto::v1::{Cause, Diagnosis, SourceHealth, SubjectKind};
+use coroner_runtime::whole_file::replace;
 use jiff::Timestamp;
 use prost::Message as _;
 use tokio::{sync::watch, task::spawn_blocking};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::{
-    status::{Board, wire_time},
-    whole_file::replace,
-};
+use crate::status::{Board, wire_time};
 
 /// States that are kept: more than there are parts of a node.
 const STATES: usize = 64;

@@ -1,5 +1,5 @@
 //! What the agent and the aggregator need to run, whatever they do: stop signals, logs, supervised tasks, delays
-//! between attempts, health for Kubernetes' probes, and metrics.
+//! between attempts, health for Kubernetes' probes, metrics, and small files that survive a loss of power.
 
 pub mod backoff;
 pub mod error;
@@ -9,3 +9,4 @@ pub mod metrics;
 pub mod signals;
 pub mod tasks;
 pub mod version;
+pub mod whole_file;

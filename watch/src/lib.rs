@@ -24,7 +24,7 @@ use futures::{Stream, StreamExt as _, stream};
 use kube::{Api, ResourceExt as _};
 pub use reports::{Report, reports};
 use serde::de::DeserializeOwned;
-pub use server_clock::ServerClock;
+pub use server_clock::{ServerClock, date};
 
 use changes::Changes;
 

@@ -26,17 +26,29 @@ impl ServerClock {
 
     /// Takes the time of the header `Date` (RFC 9110), if there is one.
     pub(crate) fn read<B>(&self, answer: http::Response<B>) -> http::Response<B> {
-        let date = answer.headers().get(http::header::DATE).and_then(|date| date.to_str().ok());
-        if let Some(then) = date.and_then(|date| rfc2822::parse(date).ok()) {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((then.timestamp(), Instant::now()));
+        if let Some(then) = date(&answer) {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((then, Instant::now()));
         }
         answer
     }
 }
 
+/// The time of an answer's header `Date`, to the second.
+pub fn date<B>(answer: &http::Response<B>) -> Option<Timestamp> {
+    let date = answer.headers().get(http::header::DATE)?.to_str().ok()?;
+    rfc2822::parse(date).ok().map(|zoned| zoned.timestamp())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_date_header_is_a_time() {
+        let of = |text: &str| date(&http::Response::builder().header("date", text).body(()).unwrap());
+        assert_eq!(of("Sun, 29 Nov 2026 06:50:17 GMT").map(Timestamp::as_second), Some(1_795_935_017));
+        assert_eq!(of("yesterday"), None);
+    }
 
     #[test]
     fn the_header_of_an_answer_shows_the_clock_until_it_is_too_old() {

@@ -10,7 +10,7 @@ use std::{
 
 use coroner_diagnosis::messages::{self, gaps};
 use coroner_proto::v1::{Gap, GapReason, OutboxRecord};
-use coroner_runtime::error::chain;
+use coroner_runtime::{error::chain, whole_file::sync_directory};
 use jiff::Timestamp;
 use prost::Message;
 use rusqlite::Connection;
@@ -20,10 +20,7 @@ use super::{
     Rank, Record,
     disk::{Disk, DiskError, connect, key, rank, read_stream, read_version},
 };
-use crate::{
-    status::{OUTBOX, wire_time},
-    whole_file::sync_directory,
-};
+use crate::status::{OUTBOX, wire_time};
 
 /// Files set aside that are kept; older ones are removed, for the disk is bounded too.
 const KEPT: usize = 2;

@@ -6,10 +6,11 @@ use std::{
 };
 
 use coroner_proto::v1::PreviousEnd;
+use coroner_runtime::whole_file::replace;
 use jiff::{SignedDuration, Timestamp};
 use tracing::warn;
 
-use crate::{host::HostRoot, node::uptime, whole_file::replace};
+use crate::{host::HostRoot, node::uptime};
 
 /// A shutdown that is scheduled for so soon has as good as begun.
 const NOW: SignedDuration = SignedDuration::from_secs(5);

@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use coroner_runtime::whole_file::sync_directory;
+
 use crate::file::is_at;
 
 /// The file. It is opened when it is first written to, and again when another file has replaced it, as by rotation.
@@ -69,9 +71,7 @@ fn open(path: &Path) -> io::Result<File> {
     }
     cut_torn_line(&mut file)?;
     // The name is durable as well.
-    if let Some(directory) = path.parent() {
-        File::open(directory)?.sync_all()?;
-    }
+    sync_directory(path)?;
     Ok(file)
 }
 

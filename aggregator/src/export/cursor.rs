@@ -2,12 +2,12 @@
 //! aggregators share the ledger, in the lease by which one of them exports.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, ErrorKind, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs,
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
 };
 
+use coroner_runtime::whole_file::replace;
 use tokio::task::spawn_blocking;
 
 use crate::{lease::Lease, token::ResumeToken};
@@ -57,18 +57,12 @@ fn decode(text: &str) -> io::Result<ResumeToken> {
 #[derive(Clone, Debug)]
 pub(super) struct CursorFile {
     path: PathBuf,
-    draft: PathBuf,
-    directory: PathBuf,
 }
 
 impl CursorFile {
     /// The cursor of the exporter `name`.
     pub(super) fn new(directory: &Path, name: &str) -> Self {
-        Self {
-            path: directory.join(format!("{name}.cursor")),
-            draft: directory.join(format!("{name}.cursor.new")),
-            directory: directory.into(),
-        }
+        Self { path: directory.join(format!("{name}.cursor")) }
     }
 
     fn read(&self) -> io::Result<Option<ResumeToken>> {
@@ -81,11 +75,7 @@ impl CursorFile {
     }
 
     fn write(&self, token: ResumeToken) -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&self.draft)?;
-        file.write_all(format!("{}\n", token.encode()).as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&self.draft, &self.path)?;
-        File::open(&self.directory)?.sync_all()
+        replace(&self.path, format!("{}\n", token.encode()).as_bytes())
     }
 }
 
@@ -110,7 +100,7 @@ mod tests {
     fn half_a_draft_does_no_harm_and_half_a_cursor_is_an_error() {
         let directory = tempfile::tempdir().unwrap();
         let file = CursorFile::new(directory.path(), "siem");
-        fs::write(&file.draft, "01").unwrap();
+        fs::write(directory.path().join("siem.cursor.new"), "01").unwrap();
         assert_eq!(file.read().unwrap(), None);
         fs::write(&file.path, "01").unwrap();
         assert_eq!(file.read().unwrap_err().kind(), ErrorKind::InvalidData);

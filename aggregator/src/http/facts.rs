@@ -1,10 +1,6 @@
 //! What is known of a diagnosis beside its explanation.
 
-use coroner_diagnosis::{
-    localized,
-    messages::{Language, Message},
-    signal::signal_name,
-};
+use coroner_diagnosis::{localized, messages::Message, signal::signal_name};
 use coroner_proto::v1::{Diagnosis, GetDiagnosisResponse};
 use maud::{Markup, html};
 
@@ -60,7 +56,7 @@ pub(super) fn facts(diagnosis: &Diagnosis, view: &View) -> Vec<(Message, String)
             facts.push((name, value));
         }
     };
-    let comma = if view.language == Language::Chinese { "、" } else { ", " };
+    let comma = view.language.between_names();
     let contributing = diagnosis.contributing.iter().map(|code| words::cause(*code));
     add(texts::contributing(), contributing.collect::<Vec<_>>().join(comma));
     if let Some(exit) = &diagnosis.exit {

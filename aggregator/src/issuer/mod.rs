@@ -10,13 +10,11 @@ mod store;
 
 use std::{
     fs, io,
-    io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use coroner_runtime::{backoff::Backoff, error::chain};
+use coroner_runtime::{backoff::Backoff, error::chain, whole_file::replace};
 use kube::Client;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use tokio::time::{Instant, sleep};
@@ -124,7 +122,7 @@ impl Issuer {
             return Ok(());
         }
         let leaf = authorities.issue(&self.names(), now)?;
-        replace(&self.file, &leaf.pem).map_err(|source| Error::File { path: self.file.clone(), source })?;
+        replace(&self.file, leaf.pem.as_bytes()).map_err(|source| Error::File { path: self.file.clone(), source })?;
         tracing::info!(service = self.service, days = (leaf.until - now) / 86_400, "A certificate was made");
         self.leaf = Some(leaf);
         Ok(())
@@ -172,14 +170,6 @@ fn is_valid(file: &Path) -> bool {
     until.is_some_and(|until| until > now() / 1_000_000_000)
 }
 
-/// Replaces a file as a whole; only its owner may read it.
-fn replace(file: &Path, text: &str) -> io::Result<()> {
-    let new = file.with_extension("new");
-    let mut writer = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    writer.write_all(text.as_bytes())?;
-    fs::rename(new, file)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,11 +184,11 @@ mod tests {
             authorities.issue(&["coroner-aggregator".to_owned()], time).unwrap()
         };
         let seconds = now() / 1_000_000_000;
-        replace(&file, &issued(seconds).pem).unwrap();
+        replace(&file, issued(seconds).pem.as_bytes()).unwrap();
         assert!(is_valid(&file));
-        replace(&file, &issued(seconds - 100 * 86_400).pem).unwrap();
+        replace(&file, issued(seconds - 100 * 86_400).pem.as_bytes()).unwrap();
         assert!(!is_valid(&file), "it has expired");
-        replace(&file, "no certificate").unwrap();
+        replace(&file, b"no certificate").unwrap();
         assert!(!is_valid(&file));
     }
 }

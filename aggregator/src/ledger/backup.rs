@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use coroner_runtime::whole_file::sync_directory;
 use rusqlite::{
     Connection, OpenFlags,
     backup::{Backup, StepResult},
@@ -158,7 +159,7 @@ impl Draft {
     }
 
     fn put(self, target: &Path) -> Result<(), Error> {
-        let moved = fs::rename(&self.path, target).and_then(|()| schema::sync_directory(target));
+        let moved = fs::rename(&self.path, target).and_then(|()| sync_directory(target));
         moved.map_err(file_error("put into its place", target))
     }
 }

@@ -18,6 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use coroner_runtime::whole_file::sync_directory;
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, config::DbConfig};
 use uuid::Uuid;
@@ -283,11 +284,6 @@ fn remove(path: &Path) -> io::Result<()> {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
         _ => Ok(()),
     }
-}
-
-/// Makes durable what a name in this file's directory stands for.
-pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(directory_of(path))?.sync_all()
 }
 
 fn directory_of(path: &Path) -> &Path {

@@ -181,6 +181,22 @@ async fn of_a_ledger_with_a_torn_page_all_else_is_taken_over() {
     assert!(aside, "the damaged one is kept");
 }
 
+/// Where the pages of a file begin that hold this.
+fn pages(file: &[u8], is_wanted: impl Fn(&[u8]) -> bool) -> Vec<usize> {
+    let pages: Vec<_> = (0..file.len()).step_by(4096).filter(|start| is_wanted(&file[*start..*start + 4096])).collect();
+    assert!(pages.len() > 10, "{pages:?}");
+    pages
+}
+
+/// Puts a ledger with one torn page into its place, and has all that waits there indexed.
+fn index_with_torn_page(path: &Path, sound: &[u8], page: usize) {
+    let mut damaged = sound.to_owned();
+    damaged[page..page + 4096].fill(0xA5);
+    fs::write(path, damaged).unwrap();
+    let mut store = Store::open(path).unwrap();
+    store.file(i64::MAX, || false).unwrap();
+}
+
 /// Acknowledged, and not indexed yet: each push lies in pages of its own.
 #[test]
 fn a_push_that_waits_and_cannot_be_read_is_reported_as_lost_and_the_others_are_taken_over() {
@@ -194,16 +210,9 @@ fn a_push_that_waits_and_cannot_be_read_is_reported_as_lost_and_the_others_are_t
     let sound = fs::read(&path).unwrap();
     // Most of each are the explanations.
     let is_of_push = |page: &[u8]| page.iter().filter(|byte| **byte == b'x').count() > 2_000;
-    let pages: Vec<_> =
-        (0..sound.len()).step_by(4096).filter(|start| is_of_push(&sound[*start..*start + 4096])).collect();
-    assert!(pages.len() > 10, "{pages:?}");
+    let pages = pages(&sound, is_of_push);
     for page in pages {
-        let mut damaged = sound.clone();
-        damaged[page..page + 4096].fill(0xA5);
-        fs::write(&path, damaged).unwrap();
-        let mut store = Store::open(&path).unwrap();
-        store.file(i64::MAX, || false).unwrap();
-        drop(store);
+        index_with_torn_page(&path, &sound, page);
         let (found, lost) = read(&path).unwrap();
         assert_eq!((found.len() as u64, lost), (RECORDS - 100, 100), "page at {page}");
     }
@@ -223,17 +232,10 @@ fn waiting_pushes_behind_a_torn_page_are_taken_over_and_a_gap_reports_that_some_
     drop(store);
     let sound = fs::read(&path).unwrap();
     let holds_push = |page: &[u8]| page.windows(7).any(|bytes| bytes == b"number ");
-    let pages: Vec<_> =
-        (0..sound.len()).step_by(4096).filter(|start| holds_push(&sound[*start..*start + 4096])).collect();
-    assert!(pages.len() > 10, "{pages:?}");
+    let pages = pages(&sound, holds_push);
     let mut unreachable = 0;
     for page in pages {
-        let mut damaged = sound.clone();
-        damaged[page..page + 4096].fill(0xA5);
-        fs::write(&path, damaged).unwrap();
-        let mut store = Store::open(&path).unwrap();
-        store.file(i64::MAX, || false).unwrap();
-        drop(store);
+        index_with_torn_page(&path, &sound, page);
         let (found, _) = read(&path).unwrap();
         let missing = all - found.len() as u64;
         assert!((1..40).contains(&missing) || missing == all, "page at {page}: {missing} of {all} are missing");

@@ -47,10 +47,7 @@ pub(crate) fn joined(messages: &[Message], language: Language) -> String {
 
 /// Several names as one list.
 pub(crate) fn listed(names: &[String], language: Language) -> String {
-    names.join(match language {
-        Language::English => ", ",
-        Language::Chinese => "、",
-    })
+    names.join(language.between_names())
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ mod subject;
 
 pub use container::{ContainerFile, KubeletStatus, ProcessFile};
 pub use coverage::Coverage;
-pub use node::{DaemonFile, NodeFile, NodeState, TroubleFile};
+pub use node::{CLOCKS, DaemonFile, NodeFile, NodeState, TroubleFile};
 pub use objects::Objects;
 pub use oom_kill::{Line, OomKill};
 pub use pod::{Occurrences, PodFile};

@@ -41,6 +41,14 @@ impl Language {
         }
     }
 
+    /// What separates two names of a list.
+    pub const fn between_names(self) -> &'static str {
+        match self {
+            Self::English => ", ",
+            Self::Chinese => "、",
+        }
+    }
+
     /// The tag by which Fluent chooses plurals (BCP 47).
     const fn tag(self) -> &'static str {
         match self {

@@ -4,7 +4,7 @@
 //! rules compare well-known shapes, names that mean a secret, and randomness; they cannot know a password by its looks.
 //! `diagnosis/tests/redact/` holds what must go and what must stay.
 //!
-//! Every rule takes time linear in the text: regular expressions are finite automata, and look-ahead is bounded.
+//! Every rule takes time linear in the text: regular expressions are finite automata.
 
 mod command;
 mod header;

@@ -4,6 +4,7 @@ use coroner_proto::v1::{Exit, Process};
 use jiff::{SignedDuration, Timestamp};
 
 use super::fabricated::{LOST, UNKNOWN};
+pub use crate::case::CLOCKS;
 use crate::{
     case::{AuditedEnd, ContainerFile, Line, NodeFile, OomKill, PodFile, Statement},
     messages::common,
@@ -17,8 +18,6 @@ use crate::{
     verdict::Evidence,
 };
 
-/// How far the clocks of two sources that report the same moment may differ.
-pub const CLOCKS: SignedDuration = SignedDuration::from_secs(2);
 /// What precedes an end by more than this did not cause it at once.
 pub(super) const MOMENT: SignedDuration = SignedDuration::from_secs(1);
 

@@ -28,10 +28,9 @@ impl Question {
     /// That of a pod of a Deployment's ReplicaSet, with a container that runs and is not ready.
     pub(super) fn of(pod: &Pod) -> Option<Self> {
         let controller = pod.meta.controller.as_ref()?;
-        let is_unready = |pod: &Pod| {
-            pod.statuses.iter().any(|status| !status.ready && matches!(status.state, State::Running { .. }))
-        };
-        let wanted = controller.kind == WorkloadKind::ReplicaSet.name() && pod.deletion.is_none() && is_unready(pod);
+        let mut statuses = pod.statuses.iter();
+        let is_unready = statuses.any(|status| !status.ready && matches!(status.state, State::Running { .. }));
+        let wanted = controller.kind == WorkloadKind::ReplicaSet.name() && pod.deletion.is_none() && is_unready;
         wanted.then(|| Self { namespace: pod.meta.namespace.clone(), controller: controller.clone() })
     }
 }

@@ -8,7 +8,6 @@ use futures::StreamExt as _;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as core;
 use kube::{Api, Client};
-
 use tokio::{select, sync::mpsc};
 
 use super::{

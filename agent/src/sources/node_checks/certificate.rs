@@ -49,16 +49,12 @@ pub(super) fn spawn(
     site.task(outlet, move || run(url.clone(), outlet_of.clone(), state.clone(), Arc::clone(&woken), healthz.clone()));
 }
 
-/// Waits until the certificate of who answers /healthz is refused, and was not before: the reason states how long ago
-/// it expired, which changes each second.
+/// Waits until the certificate of who answers /healthz is refused.
 async fn refused(healthz: &mut watch::Receiver<Option<Result<Answer, String>>>) {
-    let mut was_refused = matches!(*healthz.borrow_and_update(), Some(Err(_)));
     while healthz.changed().await.is_ok() {
-        let is_refused = matches!(*healthz.borrow_and_update(), Some(Err(_)));
-        if is_refused && !was_refused {
+        if matches!(*healthz.borrow_and_update(), Some(Err(_))) {
             return;
         }
-        was_refused = is_refused;
     }
     pending().await
 }

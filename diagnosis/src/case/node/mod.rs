@@ -54,8 +54,8 @@ pub struct NodeFile {
     pub state: NodeState,
 }
 
-/// How far the clocks of two sources may differ on the same moment.
-const CLOCKS: SignedDuration = SignedDuration::from_secs(2);
+/// How far the clocks of two sources that report the same moment may differ.
+pub const CLOCKS: SignedDuration = SignedDuration::from_secs(2);
 
 /// The containers and pods that an observation may concern.
 type Concerned = BTreeSet<Subject>;

@@ -1,22 +1,25 @@
 //! Small files that are replaced as a whole.
 
 use std::{
-    fs, io,
+    fs::{File, OpenOptions, rename},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
 /// Writes a file, so that a loss of power leaves the old one or the new one, and once this returns the new one. What is
-/// not complete yet is in a file beside it with the extension `new` behind its own.
+/// not complete yet is in a file beside it with the extension `new` behind its own. Only its owner may read it.
 ///
 /// # Errors
 /// What the file system refused.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
     let new = PathBuf::from(new);
-    fs::write(&new, bytes)?;
-    fs::File::open(&new)?.sync_all()?;
-    fs::rename(&new, path)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    rename(&new, path)?;
     sync_directory(path)
 }
 
@@ -24,13 +27,15 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// What the file system refused.
-pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+pub fn sync_directory(path: &Path) -> io::Result<()> {
     let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
-    fs::File::open(directory.unwrap_or_else(|| Path::new(".")))?.sync_all()
+    File::open(directory.unwrap_or_else(|| Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
