@@ -4,6 +4,7 @@
 //! ([`process_events`](super::process_events)) reports new ones as they come. While that is not available, they are
 //! searched again every ten seconds: a process that lives shorter than that may stay unknown.
 
+pub(crate) mod followed;
 mod namespace;
 pub(crate) mod process;
 

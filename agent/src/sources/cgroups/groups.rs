@@ -23,7 +23,7 @@ const CLOSE: Duration = Duration::from_millis(4);
 /// The last of it.
 const CLOSE_END: Duration = Duration::from_secs(1);
 /// The shortest wait where something happens on and on.
-const BUSY: Duration = Duration::from_millis(250);
+const BUSY: Duration = Duration::from_millis(500);
 /// How deep below the root, or below a container that is a node itself (kind), pods are searched for.
 const DEPTH: usize = 4;
 
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happens_on_and_on_is_looked_at_no_more_than_four_times_a_second() {
+    fn what_happens_on_and_on_is_looked_at_no_more_than_twice_a_second() {
         let mut groups = Groups::new();
         groups.insert("/kubepods".into(), Role { sampled: true, entered: true }, vec![], true);
         let start = Instant::now();

@@ -8,7 +8,7 @@ use coroner_diagnosis::{
     text,
 };
 use coroner_runtime::error::chain;
-use http::{Request, StatusCode, Uri};
+use http::{Request, StatusCode, Uri, header::CONNECTION, request};
 use http_body_util::{BodyExt as _, Limited};
 use jiff::Timestamp;
 use kube::{client::Body, config::AuthInfo};
@@ -159,7 +159,7 @@ impl Client {
     /// # Errors
     /// What is wrong with the certificate of who answered: then it is not known who that is.
     pub(in crate::sources) async fn health(&self) -> Result<Answer, String> {
-        let mut asked = pin!(self.bytes_within(HEALTH_DEADLINE, "/healthz"));
+        let mut asked = pin!(self.answer(HEALTH_DEADLINE, Request::get("/healthz")));
         let (answer, answers) = match timeout(SLOW, &mut asked).await {
             Ok(answer) => (answer, false),
             Err(_) => tokio::join!(asked, self.answers()),
@@ -196,14 +196,15 @@ impl Client {
         Ok(serde_json::from_slice(&self.bytes(path).await?)?)
     }
 
-    /// The answer at this path, as bytes.
+    /// The answer at this path, as bytes. Its connection is closed after it: one that is kept keeps as much memory as the
+    /// answer took to read.
     pub(super) async fn bytes(&self, path: &str) -> Result<Vec<u8>, Failure> {
-        self.bytes_within(DEADLINE, path).await
+        self.answer(DEADLINE, Request::get(path).header(CONNECTION, "close")).await
     }
 
-    async fn bytes_within(&self, deadline: Duration, path: &str) -> Result<Vec<u8>, Failure> {
+    async fn answer(&self, deadline: Duration, request: request::Builder) -> Result<Vec<u8>, Failure> {
         let asked = async {
-            let request = Request::get(path).body(Body::empty()).map_err(|error| Failure::Body(error.into()))?;
+            let request = request.body(Body::empty()).map_err(|error| Failure::Body(error.into()))?;
             let response = self.known.send(request).await?;
             let status = response.status();
             // Frame by frame, so that a long answer is in memory once.

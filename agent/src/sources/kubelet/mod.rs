@@ -107,6 +107,8 @@ impl Kubelet {
                     let answer = self.client.get::<PodList>(self.pods.path).await;
                     let pods = self.pods.answered(answer, now).map(PodList::into_pods);
                     self.report(pods.into_iter().flatten().map(|pod| Fact::KubeletPod(Box::new(pod)))).await;
+                    // A list of all pods takes some MiB while it is read.
+                    coroner_sys::release_free_memory();
                 }
                 if self.summary.is_due(now) {
                     let answer = self.client.get::<Summary>(self.summary.path).await;

@@ -1,6 +1,6 @@
 //! Whether kubelet and runtime answer: GET /healthz of the one, the call Version of the other, each within a deadline.
 
-use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
+use std::{convert::Infallible, fs, future::pending, os::unix::fs::MetadataExt, sync::Arc, time::Duration};
 
 use coroner_diagnosis::observation::{
     Reason,
@@ -12,6 +12,7 @@ use tokio::{
     sync::Notify,
     time::{Instant, sleep, sleep_until, timeout},
 };
+use tonic::transport::Channel;
 
 use super::{fact, record_answer};
 use crate::{
@@ -96,9 +97,10 @@ async fn ask_runtime(socket: Socket, results: Results) -> Infallible {
         return pending().await;
     }
     let (mut last, mut was_there) = (None, false);
+    let mut runtime = Runtime { socket, kept: None };
     loop {
         let asked = Instant::now();
-        let answer = timeout(DEADLINE, version(&socket)).await;
+        let answer = timeout(DEADLINE, runtime.version()).await;
         was_there |= !matches!(answer, Ok(Err(RuntimeError::NoSocket(_))));
         let answer = match answer {
             Ok(Ok(())) => Some(Answer::Ok),
@@ -119,12 +121,39 @@ async fn ask_runtime(socket: Socket, results: Results) -> Infallible {
     }
 }
 
-/// By a connection of its own each time: one that stands outlives the socket's file.
-async fn version(socket: &Socket) -> Result<(), RuntimeError> {
-    let channel = connection::connect(&socket.find("CRI")?).await?;
-    let mut client = RuntimeServiceClient::new(channel);
-    let asked = client.version(VersionRequest { version: "v1".to_owned() });
-    connection::answer("Version", asked).await.map(|_version| ())
+/// The runtime, over a connection that is kept while its socket is the same file: a connection outlives that.
+struct Runtime {
+    socket: Socket,
+    kept: Option<(FileId, Channel)>,
+}
+
+/// Device and inode.
+type FileId = (u64, u64);
+
+impl Runtime {
+    async fn version(&mut self) -> Result<(), RuntimeError> {
+        let address = self.socket.find("CRI")?;
+        let file = address.strip_prefix("unix://").and_then(|path| fs::metadata(path).ok());
+        let file = file.map(|file| (file.dev(), file.ino()));
+        let kept = self.kept.take().filter(|(of, _)| Some(*of) == file);
+        // One that answers no more may have been started again.
+        if let Some((of, channel)) = kept
+            && Self::ask(channel.clone()).await.is_ok()
+        {
+            self.kept = Some((of, channel));
+            return Ok(());
+        }
+        let channel = connection::connect(&address).await?;
+        Self::ask(channel.clone()).await?;
+        self.kept = file.map(|file| (file, channel));
+        Ok(())
+    }
+
+    async fn ask(channel: Channel) -> Result<(), RuntimeError> {
+        let mut client = RuntimeServiceClient::new(channel);
+        let asked = client.version(VersionRequest { version: "v1".to_owned() });
+        connection::answer("Version", asked).await.map(|_version| ())
+    }
 }
 
 impl Results {

@@ -1,5 +1,5 @@
-//! Pressure, tables of the kernel, file systems that have become read-only, and processes in uninterruptible sleep:
-//! small files of /proc every five seconds.
+//! Pressure and tables of the kernel, small files of /proc every five seconds; file systems that have become read-only,
+//! and processes in uninterruptible sleep, every thirty.
 
 use std::{
     collections::BTreeMap,
@@ -32,7 +32,8 @@ use crate::{
 
 /// Time between two looks.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// Looks between two searches for processes in uninterruptible sleep while none is known: they go through all of /proc.
+/// Looks between two at what grows with the number of containers: the list of mounts, and, while none is known, the
+/// processes in uninterruptible sleep.
 const SEARCH: u32 = 6;
 /// A process is blocked if it has been in uninterruptible sleep for so long.
 const BLOCKED: Duration = Duration::from_secs(5);
@@ -97,8 +98,15 @@ impl Known {
         for reading in readings {
             worker.send(worker.outlet.now(fact(reading)))?;
         }
-        self.mounts(worker, &host.proc, state)?;
-        self.blocked(worker, processes, state)
+        let is_search = self.looks.is_multiple_of(SEARCH);
+        self.looks = self.looks.wrapping_add(1);
+        if is_search {
+            self.mounts(worker, &host.proc, state)?;
+        }
+        if is_search || !self.sleeping.is_empty() {
+            self.blocked(worker, processes, state)?;
+        }
+        Ok(())
     }
 
     /// Reports file systems whose super block has become read-only, or is writable again.
@@ -125,10 +133,6 @@ impl Known {
     }
 
     fn blocked(&mut self, worker: &Worker, processes: &Processes, state: &NodeState) -> Result<(), End> {
-        self.looks = self.looks.wrapping_add(1);
-        if self.sleeping.is_empty() && !self.looks.is_multiple_of(SEARCH) {
-            return Ok(());
-        }
         let now = (Instant::now(), Timestamp::now());
         let found = processes.in_uninterruptible_sleep();
         let before = std::mem::take(&mut self.sleeping);

@@ -3,7 +3,7 @@
 //! The kubelet's process is known by its name, outside of pods; the runtime's is the one that listens on its socket
 //! (SO_PEERCRED), or by its name where the agent is in a pid namespace of its own.
 //!
-//! One small file of /proc is read five times a second: a pidfd, by which the kernel would notify of the end, can be
+//! One small file of /proc is read again five times a second: a pidfd, by which the kernel would notify of the end, can be
 //! opened only in the node's own pid namespace, and does not show a process that is stopped.
 
 use std::{convert::Infallible, os::fd::AsRawFd as _, sync::Arc, time::Duration};
@@ -26,7 +26,7 @@ use crate::{
     sources::{
         Settings,
         outlet::Outlet,
-        procfs::process::Processes,
+        procfs::{followed::Followed, process::Processes},
         site::Site,
         socket::Socket,
         worker::{End, Worker},
@@ -50,8 +50,8 @@ struct Watched {
     socket: Socket,
     /// Its process was found by that. Others of the same name are not it.
     by_socket: bool,
-    /// pid and start time of its process.
-    process: Option<(i32, u64)>,
+    /// Its process, also after that has ended.
+    process: Option<Followed>,
     /// As it was last reported.
     reported: Option<Option<Process>>,
     /// Looks since its process was last there.
@@ -126,7 +126,7 @@ fn run(
                 Some(before) => last_words::of(host, watched.daemon, before.pid),
                 None => Vec::new(),
             };
-            let started = watched.process.filter(|_| process.is_some()).and_then(|(_, ticks)| started(ticks));
+            let started = watched.process.as_ref().filter(|_| process.is_some()).and_then(|of| started(of.start_ticks));
             if has_ended {
                 watched.lines.clone_from(&lines);
             }
@@ -165,11 +165,11 @@ impl Watched {
         Self { daemon, names, socket, by_socket: false, process: None, reported: None, absent: 0, lines: Vec::new() }
     }
 
-    fn find(&mut self, processes: &Processes) -> Option<(i32, u64)> {
+    fn find(&mut self, processes: &Processes) -> Option<Followed> {
         match listener(&self.socket) {
             Some(pid) => {
                 self.by_socket = true;
-                processes.identify(pid)
+                processes.follow(pid)
             }
             None if self.by_socket => None,
             None => processes.find_daemon(self.names),
@@ -189,19 +189,19 @@ impl Watched {
 
     /// What is new of its process. That one that was never there is not there is nothing new: it may have another name.
     fn look(&mut self, processes: &Processes) -> Option<Option<Process>> {
-        let mut found = self.process.and_then(|(pid, start)| processes.state_of(pid, start));
+        let mut found = self.process.as_ref().and_then(Followed::is_stopped);
         if found.is_none() {
             if self.is_due() && !self.names.is_empty() {
                 let daemon = self.find(processes);
-                self.process = daemon.or(self.process);
-                found = daemon.and_then(|(pid, start)| processes.state_of(pid, start));
+                found = daemon.as_ref().and_then(Followed::is_stopped);
+                self.process = daemon.or(self.process.take());
             }
             self.absent = self.absent.saturating_add(1);
         }
         if found.is_some() {
             self.absent = 0;
         }
-        let process = self.process.zip(found).map(|((pid, _), stopped)| Process { pid, stopped });
+        let process = self.process.as_ref().zip(found).map(|(of, stopped)| Process { pid: of.pid, stopped });
         if self.reported == Some(process) || self.reported.is_none() && process.is_none() {
             return None;
         }

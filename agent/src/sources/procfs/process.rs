@@ -10,12 +10,9 @@ use coroner_diagnosis::observation::{
     process::Process,
     trace::SenderProcess,
 };
-use procfs::{
-    FromRead as _,
-    process::{Process as Entry, Stat, Status, all_processes_with_root},
-};
+use procfs::process::{Process as Entry, Stat, Status, all_processes_with_root};
 
-use super::namespace;
+use super::{followed::Followed, namespace};
 use crate::{
     host::HostRoot,
     sources::worker::{End, unreadable},
@@ -106,31 +103,21 @@ impl Processes {
         another || has_exited(&stat)
     }
 
-    /// Whether the process that started then is stopped by a signal; `None` if it has ended.
-    pub(crate) fn state_of(&self, pid: i32, start_ticks: u64) -> Option<bool> {
-        let stat = Stat::from_file(self.proc.join(pid.to_string()).join("stat")).ok()?;
-        let is_it = stat.starttime == start_ticks && !has_exited(&stat);
-        is_it.then_some(stat.state == 'T')
+    /// A process, to be followed from now on, unless it has ended.
+    pub(crate) fn follow(&self, pid: i32) -> Option<Followed> {
+        Followed::open(&self.proc, pid)
     }
 
-    /// pid and start time of a process, unless it has ended.
-    pub(crate) fn identify(&self, pid: i32) -> Option<(i32, u64)> {
-        let stat = self.entry(pid)?.stat().ok().filter(|stat| !has_exited(stat))?;
-        Some((stat.pid, stat.starttime))
-    }
-
-    /// pid and start time of the oldest process with one of these names that is not in a pod, whose programs may call
-    /// themselves anything.
-    pub(crate) fn find_daemon(&self, names: &[&str]) -> Option<(i32, u64)> {
+    /// The oldest process with one of these names that is not in a pod, whose programs may call themselves anything.
+    pub(crate) fn find_daemon(&self, names: &[&str]) -> Option<Followed> {
         let named = self.briefly().filter(|brief| names.iter().any(|name| brief.has_name(name.as_bytes())));
         let named = named.filter_map(|brief| {
             let entry = self.entry(brief.pid)?;
-            let stat = entry.stat().ok()?;
-            let is_it = names.contains(&stat.comm.as_str()) && !has_exited(&stat);
+            let is_it = names.contains(&entry.stat().ok()?.comm.as_str());
             let is_in_pod = || self.cgroup(&entry).is_some_and(|path| path.pod_uid().is_some());
-            (is_it && !is_in_pod()).then_some((stat.starttime, stat.pid))
+            if is_it && !is_in_pod() { self.follow(brief.pid) } else { None }
         });
-        named.min().map(|(start_ticks, pid)| (pid, start_ticks))
+        named.min_by_key(|process| (process.start_ticks, process.pid))
     }
 
     /// The processes that are in uninterruptible sleep now. Only files are read that do not wait for the process'
