@@ -1,6 +1,7 @@
 //! What Docker reports about signals that it was asked to send, where no other source observed them.
 
 use coroner_diagnosis::{
+    examiner::Examiner,
     observation::{
         Fact, Gap, GapReason, Health, Observation, Source,
         cri::{Container, ContainerId, Pod, State},
@@ -140,6 +141,35 @@ fn signals_of_long_ago_and_kills_that_docker_did_not_send_are_no_request() {
     asked.push(kill(50_000, 15));
     assert_eq!(verdict(asked).cause(), Cause::Unattributed);
     assert_eq!(verdict(life(137, DOCKER)).cause(), Cause::Unattributed);
+}
+
+/// Signals are kept for six hours, what Docker was asked to send as long as the container's file.
+#[test]
+fn a_signal_that_is_forgotten_was_sent_all_the_same() {
+    const HOURS: i64 = 14 * 3_600_000;
+    let mut examiner = Examiner::new(Node { name: "n1".to_owned(), ..Node::default() });
+    let Fact::Docker(Report::Container(mut patient)) = container(State::Running, 0) else { unreachable!() };
+    patient.grace_period_seconds = Some(20 * 3_600);
+    for source in [Source::KernelLog, Source::Docker, Source::Signals] {
+        examiner.observe(seen(-10_000, Fact::Health(source, Health::Ok)));
+    }
+    examiner.observe(seen(20, Fact::Docker(Report::Container(patient.clone()))));
+    let thread = |tid, comm: &str| Thread { tid, comm: comm.to_owned() };
+    let (sender, target) = (thread(90, "runc"), thread(MAIN, "web"));
+    let sent = Signal { signal: 15, code: 0, result: 0, sender, target, group: true, sender_process: None };
+    examiner.observe(kill(50_000, 15));
+    examiner.observe(seen(50_010, Fact::Signal(sent)));
+    for hour in 1..14 {
+        examiner.tick(at(hour * 3_600_000));
+    }
+    examiner.observe(event(HOURS, Event::Die { status: 143 }));
+    patient.state = State::Exited;
+    (patient.exit_code, patient.finished_at, patient.pid) = (143, Some(at(HOURS)), None);
+    let mut reported = examiner.observe(seen(HOURS + 20, Fact::Docker(Report::Container(patient))));
+    reported.extend(examiner.tick(at(HOURS + 10_000)));
+    let last = reported.pop().unwrap();
+    assert_eq!((last.cause(), last.confidence()), (Cause::StoppedByRequest, Confidence::Likely), "{last:#?}");
+    assert!(last.missing_sources.is_empty(), "{last:#?}");
 }
 
 #[test]

@@ -3,13 +3,14 @@
 
 mod one_container;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use coroner_diagnosis::{
     examiner::Examiner,
     observation::{
         Fact, Gap, GapReason, Health, Reason, Source,
         cri::{Container, State},
+        kube::{self, Change, Deletion, Kind, Meta, Object},
         trace::{OomVictim, Thread},
     },
 };
@@ -136,4 +137,45 @@ fn a_request_that_is_forgotten_is_not_missing() {
     reported.extend(examiner.tick(at(14 * HOUR + 70_000)));
     let last = reported.last().unwrap();
     assert_eq!((last.cause(), last.confidence()), (Cause::GracePeriodExceeded, Confidence::Likely), "{last:#?}");
+}
+
+/// Signals are kept for six hours; a pod may have longer to end, and to obey what it was sent.
+#[test]
+fn what_ends_long_after_a_request_may_have_been_sent_a_signal_that_is_forgotten() {
+    const HOUR: i64 = 3_600_000;
+    let end = |after: i64, code: u32| {
+        let mut examiner = Examiner::new(Node { name: "n1".to_owned(), ..Node::default() });
+        let deleted = Deletion { due: at(60_000 + 20 * HOUR), grace_seconds: 20 * 3_600 };
+        let object = kube::Pod {
+            meta: Meta { namespace: pod().namespace, name: pod().name, uid: pod().uid, ..Meta::default() },
+            node_uid: pod().uid,
+            node: "n1".to_owned(),
+            deletion: Some(deleted),
+            grace_seconds: Some(20 * 3_600),
+            ..kube::Pod::default()
+        };
+        let patient = Container { grace_period_seconds: Some(20 * 3_600), ..container(State::Running) };
+        let facts = [
+            seen(-10_000, Fact::Health(Source::Api(Kind::Pods), Health::Ok)),
+            seen(30, Fact::Container(patient)),
+            seen(60_000, Fact::Object(Change::Applied, Object::Pod(Arc::new(object)))),
+            signal(60_100, 15, 0, (SHIM, "runc"), MAIN),
+        ];
+        for observation in node(EVERYBODY).into_iter().chain(facts) {
+            examiner.observe(observation);
+        }
+        for hour in 1..=after {
+            examiner.tick(at(hour * HOUR));
+        }
+        let mut reported = examiner.observe(exit(after * HOUR + 60_100, id(), MAIN, code));
+        reported.extend(examiner.tick(at(after * HOUR + 70_000)));
+        reported.pop().unwrap()
+    };
+    for code in [0, 3, 143] {
+        let (soon, late) = (end(4, code), end(14, code));
+        assert_eq!((soon.cause(), soon.confidence()), (Cause::StoppedByRequest, Confidence::Certain), "{soon:#?}");
+        assert_eq!((late.cause(), late.confidence()), (Cause::StoppedByRequest, Confidence::Likely), "{late:#?}");
+        assert!(late.explanation.contains("not kept"), "{late:#?}");
+        assert!(!late.missing_sources.contains(&"signals".to_owned()), "they were observed: {late:#?}");
+    }
 }

@@ -60,6 +60,7 @@ crate::messages! {
     log_login();
     log_timed_out();
     log_signal(signal: SignalName);
+    log_processor();
     completed();
     completed_main();
     completed_sidecar();

@@ -16,6 +16,7 @@ crate::messages! {
     stop_before_unknown();
     stop_unobserved();
     stop_unobserved_kill();
+    stop_forgotten(kept: Duration);
     stop_looks_alike();
     docker_ignored(signal: SignalName, waited: Duration);
     docker_without_signal();

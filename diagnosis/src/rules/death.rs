@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::fabricated::{LOST, UNKNOWN};
 pub use crate::case::CLOCKS;
 use crate::{
-    case::{AuditedEnd, ContainerFile, Line, NodeFile, OomKill, PodFile, Statement},
+    case::{AuditedEnd, ContainerFile, KEPT_FOR, Line, NodeFile, OomKill, PodFile, Statement},
     messages::common,
     observation::{
         Source,
@@ -154,6 +154,17 @@ impl<'a> Death<'a> {
     /// Whether the silence of `source` around the end means something.
     pub fn covered(&self, source: Source) -> bool {
         self.node.covered(source, (self.at - MOMENT).max(self.file.first_seen), self.at)
+    }
+
+    /// Whether the signals of its main process were observed from a moment until its end. That none is on file shows
+    /// nothing all the same where [`Self::keeps_signals_since`] is false.
+    pub fn observed_signals_since(&self, from: Timestamp) -> bool {
+        self.main.is_some() && self.node.covered(Source::Signals, from.max(self.file.first_seen), self.at)
+    }
+
+    /// Whether a moment is so recent that no signal of after it is forgotten.
+    pub fn keeps_signals_since(&self, from: Timestamp) -> bool {
+        self.at.duration_since(from.max(self.file.first_seen)) <= KEPT_FOR
     }
 
     /// Whether a request to stop by a signal would have been observed.

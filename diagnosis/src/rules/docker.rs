@@ -18,8 +18,8 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     let asked = sent.iter().find(|(_, signal)| STOP_SIGNALS.contains(signal));
     let killed = sent.iter().rfind(|(at, signal)| *signal == 9 && in_time(death.at - CLOCKS, *at, death.at));
     let (first, _) = asked.or(killed)?;
-    let watched = death.node.covered(Source::Signals, (*first).max(death.file.first_seen), death.at);
-    if watched && death.main.is_some() {
+    let observed = death.observed_signals_since(*first);
+    if observed && death.keeps_signals_since(*first) {
         return None; // and the signals that reached it show otherwise
     }
     let by_kill = code == 137 && !matches!(death.ending(), Ending::Exit(_));
@@ -44,7 +44,10 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     for (at, signal) in asked.into_iter().chain(killed.filter(|_| by_kill)) {
         verdict = verdict.supported_by(Source::Docker, *at, format!("kill, signal {signal}"));
     }
-    verdict = not_for_memory(death, verdict).without(Source::Signals);
+    verdict = not_for_memory(death, verdict);
+    if !observed {
+        verdict = verdict.without(Source::Signals);
+    }
     verdict.requested_by = StopRequester::Runtime;
     verdict.exit = death.exit(match death.ending() {
         Ending::Signal(number) => number,

@@ -124,7 +124,7 @@ fn read(death: &Death<'_>, source: Source, all: &[Line], code: i32) -> Option<Lo
     {
         return Some(found(Cause::ReadOnlyVolume, exit::log_read_only, line));
     }
-    let (finding, line) = finding(all)?;
+    let (finding, line) = finding(all, code)?;
     Some(LogFinding {
         cause: finding.signal().filter(|_| finding.agrees(code)).and_then(crash::cause),
         contributing: finding.is_heap_limit().then_some(Cause::HeapLimit),
@@ -165,6 +165,7 @@ fn phrase(finding: Finding) -> Message {
         Finding::Assertion => exit::log_assertion(),
         Finding::CppException => exit::log_cpp(),
         Finding::Signal(signal) => exit::log_signal(signal),
+        Finding::Processor => exit::log_processor(),
         Finding::Library => exit::log_library(),
         Finding::Threads => exit::log_threads(),
         Finding::Memory => exit::log_memory(),
@@ -189,7 +190,7 @@ fn of_command(refusal: Refusal) -> Option<Cause> {
         Refusal::WrongFormat => Some(Cause::WrongArchitecture),
         Refusal::NotFound => Some(Cause::CommandNotFound),
         Refusal::NotExecutable => Some(Cause::CommandNotExecutable),
-        Refusal::NoCommand | Refusal::OutOfMemory | Refusal::Device => None,
+        Refusal::NoCommand | Refusal::OutOfMemory | Refusal::Device | Refusal::Volume => None,
     }
 }
 

@@ -28,6 +28,7 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
         Some(Refusal::WrongFormat) => (Cause::WrongArchitecture, Confidence::Certain),
         Some(Refusal::NoCommand) => (Cause::CommandMissing, Confidence::Certain),
         Some(Refusal::Device) => (Cause::DevicePrepareFailed, Confidence::Certain),
+        Some(Refusal::Volume) => (Cause::VolumeMountFailed, Confidence::Certain),
         // The runtime's own statement; with the kernel's, the rules for memory have decided already.
         Some(Refusal::OutOfMemory) => return Some(out_of_memory(death, reported.source, message)),
         None => (Cause::ContainerCreateFailed, Confidence::Likely),
@@ -58,6 +59,7 @@ fn headline(cause: Cause) -> Message {
         Cause::WrongArchitecture => start::start_wrong_architecture(),
         Cause::CommandMissing => start::start_command_missing(),
         Cause::DevicePrepareFailed => start::start_device(),
+        Cause::VolumeMountFailed => start::start_volume(),
         _ => start::start_create_failed(),
     }
 }

@@ -102,20 +102,27 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     })
 }
 
-/// Signals were not observed, but a request is known, and it ended as a container does that was asked to stop.
+/// Signals were not observed, or are forgotten, but a request is known, and it ended as a container does that was asked
+/// to stop.
 fn unobserved(death: &Death<'_>) -> Option<Verdict> {
     let request = request(death).or_else(|| inferred(death))?;
-    let watched = death.node.covered(Source::Signals, request.at.max(death.file.first_seen), death.at);
-    if watched && death.main.is_some() || !can_have_obeyed(death, &request) {
+    let observed = death.observed_signals_since(request.at);
+    if observed && death.keeps_signals_since(request.at) || !can_have_obeyed(death, &request) {
         return None;
     }
     let code = death.code?;
-    let (cause, manner, how) = match code {
-        137 => (Cause::GracePeriodExceeded, Manner::Killed, stop::stop_unobserved_kill()),
-        _ => (Cause::StoppedByRequest, Manner::Obeyed, stop::stop_unobserved()),
+    // A SIGKILL would have ended it at once, and so be on file.
+    let (cause, manner, how) = match (code, observed) {
+        (137, false) => (Cause::GracePeriodExceeded, Manner::Killed, stop::stop_unobserved_kill()),
+        (_, false) => (Cause::StoppedByRequest, Manner::Obeyed, stop::stop_unobserved()),
+        (_, true) => (Cause::StoppedByRequest, Manner::Obeyed, stop::stop_forgotten(KEPT_FOR)),
     };
-    let mut verdict = Verdict::new(cause, Confidence::Likely, death.at).explained(how).without(Source::Signals);
-    verdict.exit = death.exit(if matches!(code, 137 | 143) { code - 128 } else { 0 });
+    let mut verdict = Verdict::new(cause, Confidence::Likely, death.at).explained(how);
+    let by_code = if matches!(code, 137 | 143) { code - 128 } else { 0 };
+    verdict.exit = death.exit(if observed { signal_number(death) } else { by_code });
+    if !observed {
+        verdict = verdict.without(Source::Signals);
+    }
     verdict.process = death.main_process();
     Some(on_behalf(manner, not_for_memory(death, verdict), request, false).waiting())
 }
@@ -211,9 +218,8 @@ pub(super) fn grace(death: &Death<'_>) -> SignedDuration {
 
 /// SIGKILL from the runtime without a request before it.
 fn killed_at_once(death: &Death<'_>, at: Timestamp, signal: &Signal) -> (Manner, Verdict) {
-    // A request from longer ago than signals are kept is not on file any more.
-    let from = (at - grace(death) - CLOCKS).max(death.file.first_seen);
-    let watched = at.duration_since(from) <= KEPT_FOR && death.node.covered(Source::Signals, from, at);
+    let from = at - grace(death) - CLOCKS;
+    let watched = death.observed_signals_since(from) && death.keeps_signals_since(from);
     let (cause, manner, how) = match watched {
         true => (Cause::StoppedByRequest, Manner::AtOnce, stop::stop_without_signal()),
         false => (Cause::GracePeriodExceeded, Manner::Killed, stop::stop_before_unknown()),

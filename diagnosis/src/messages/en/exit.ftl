@@ -64,6 +64,7 @@ log_certificate = a certificate was not accepted
 log_login = a login was refused
 log_timed_out = a connection timed out
 log_signal = { $signal } ended a program
+log_processor = the processor lacks instructions that the program needs
 
 ## Ended with status 0
 

@@ -17,6 +17,7 @@ stop_without_signal = The runtime sent SIGKILL to the main process without askin
 stop_before_unknown = The runtime sent SIGKILL to the main process. Whether the runtime had asked it to stop before is not known, because signals were not observed for long enough.
 stop_unobserved = The signals that it received were not observed.
 stop_unobserved_kill = It ended with exit code 137, as after SIGKILL; the signals that it received were not observed.
+stop_forgotten = The request is from more than { $kept } before the end. Signals are not kept for longer, so whether it received one then is not known.
 stop_looks_alike = with what was observed, a stop without a grace period looks the same
 
 ## Docker

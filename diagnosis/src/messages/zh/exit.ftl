@@ -64,6 +64,7 @@ log_certificate = 证书未被接受
 log_login = 登录被拒绝
 log_timed_out = 连接超时
 log_signal = 某个程序因 { $signal } 结束
+log_processor = 处理器缺少该程序所需的指令
 
 ## Ended with status 0
 

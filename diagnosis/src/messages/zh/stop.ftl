@@ -17,6 +17,7 @@ stop_without_signal = 容器运行时直接向主进程发送 SIGKILL，此前�
 stop_before_unknown = 容器运行时向主进程发送 SIGKILL。此前是否要求它停止尚不清楚，因为对信号的观察时间不够长。
 stop_unobserved = 未观察到它收到了哪些信号。
 stop_unobserved_kill = 它以退出码 137 结束，与收到 SIGKILL 的情形一致；未观察到它收到了哪些信号。
+stop_forgotten = 停止请求早于结束 { $kept }以上。信号记录不会保留更久，因此无法得知它当时是否收到信号。
 stop_looks_alike = 就已观察到的信息而言，没有宽限期的停止与此相同
 
 ## Docker

@@ -77,6 +77,8 @@ pub enum Finding {
     CppException,
     /// A shell or handler reports the signal that ended a program.
     Signal(i32),
+    /// The processor lacks instructions that the program needs.
+    Processor,
     /// A shared library is missing or too old.
     Library,
     /// No more processes or threads.
@@ -119,6 +121,7 @@ impl Finding {
             Self::Panic
             | Self::RustPanic
             | Self::JavaScriptHeap
+            | Self::JavaMemory
             | Self::JavaCrash
             | Self::DotnetMemory
             | Self::DotnetException
@@ -128,16 +131,19 @@ impl Finding {
             | Self::HeapCorrupted
             | Self::BufferOverrun
             | Self::Assertion
-            | Self::CppException => Some(ABORT),
+            | Self::CppException
+            | Self::Memory => Some(ABORT),
             Self::Signal(signal) => Some(signal),
+            Self::Processor => Some(4),
             _ => None,
         }
     }
 
     /// Whether it agrees with an exit code of its signal. abort() of a process that ignores SIGABRT, as PID 1 does,
-    /// ends in SIGSEGV; that of Go's runtime does not.
+    /// ends in SIGSEGV; that of Go's runtime does not. What uses memory that it did not get ends in SIGSEGV as well.
     pub fn agrees(self, code: i32) -> bool {
-        let of_init = (self.signal(), code) == (Some(ABORT), 139) && self != Self::Panic;
+        let by_libc = !matches!(self, Self::Panic | Self::Memory);
+        let of_init = (self.signal(), code) == (Some(ABORT), 139) && by_libc;
         self.signal().is_some_and(|signal| code == 128 + signal) || of_init
     }
 
@@ -156,19 +162,21 @@ const SIGNALS: [(&str, i32); 5] = [
     ("Floating point exception", 8),
 ];
 
-/// What the last lines name, and which of them does.
-pub fn finding(lines: &[Line]) -> Option<(Finding, &Line)> {
+/// What the last lines name, and which of them does: the most specific that agrees with the exit code, else the most
+/// specific.
+pub fn finding(lines: &[Line], code: i32) -> Option<(Finding, &Line)> {
     let texts: Vec<(Cow<'_, str>, &Line)> = lines.iter().map(|line| (message(&line.text), line)).collect();
     let known = |(place, words): &(wordings::Place, Finding)| {
         let (_, line) = texts.iter().rev().find(|(text, _)| place.is_in(text))?;
         Some((*words, *line))
     };
-    let crash = wordings::crashes().find_map(known);
-    let other = || wordings::others().find_map(known);
-    let by_signal = || texts.iter().rev().find_map(|(text, line)| Some((Finding::Signal(signal(text)?), *line)));
-    let by_ruby =
-        || texts.iter().rev().find(|(text, _)| is_ruby(text)).map(|(_, line)| (Finding::RubyException, *line));
-    let (words, line) = crash.or_else(by_signal).or_else(other).or_else(by_ruby)?;
+    let by_signal = texts.iter().rev().find_map(|(text, line)| Some((Finding::Signal(signal(text)?), *line)));
+    let by_ruby = texts.iter().rev().find(|(text, _)| is_ruby(text)).map(|(_, line)| (Finding::RubyException, *line));
+    let crashes = wordings::crashes().filter_map(known).chain(by_signal);
+    let found: Vec<_> = crashes.chain(wordings::others().filter_map(known)).chain(by_ruby).collect();
+    let agreeing = || found.iter().copied().find(|(finding, _)| finding.agrees(code));
+    let named = || naming_signal(&texts, code - 128).map(|line| (Finding::Signal(code - 128), line));
+    let (words, line) = agreeing().or_else(named).or_else(|| found.first().copied())?;
     if words != Finding::PythonException {
         return Some((words, line));
     }
@@ -202,6 +210,25 @@ fn handled(text: &str) -> Option<i32> {
     let (name, _) = named.split_at(named.find(|c: char| !c.is_ascii_alphanumeric())?);
     let received = [" received at time=", " received by PID "].iter().any(|phrase| named.contains(phrase));
     HANDLED.iter().find(|(known, _)| received && *known == name).map(|(_, signal)| *signal)
+}
+
+/// The last line that names this fatal signal, as the handlers of many programs do: `mysqld got signal 11 ;`, `crashed
+/// by signal: 11`, `qemu: uncaught target signal 6 (Aborted)`, `Caught SIGSEGV`, `Received signal Segmentation fault
+/// (11)`, `Caught Aborted, suspect faulting address …`. It shows something only where the program ended with the code
+/// of this signal.
+fn naming_signal<'l>(texts: &[(Cow<'_, str>, &'l Line)], signal: i32) -> Option<&'l Line> {
+    let of = |table: &[(&'static str, i32)]| table.iter().find(|(_, known)| *known == signal).map(|(name, _)| *name);
+    let (name, described, number) = (of(&HANDLED)?, of(&SIGNALS)?, signal.to_string());
+    let names = |text: &str| {
+        let words: Vec<&str> =
+            text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+        let numbered = |pair: &[&str]| pair[0].eq_ignore_ascii_case("signal") && pair[1] == number;
+        let caught = ["Caught ", "caught ", "signal "]
+            .iter()
+            .any(|before| text.split_once(before).is_some_and(|(_, rest)| rest.starts_with(described)));
+        words.contains(&name) || words.windows(2).any(numbered) || caught
+    };
+    texts.iter().rfind(|(text, _)| names(text)).map(|(_, line)| *line)
 }
 
 /// The fatal signals by their names.
@@ -257,7 +284,7 @@ mod tests {
     fn words(text: &str) -> Option<Finding> {
         let lines: Vec<Line> =
             text.lines().map(|text| Line { at: Timestamp::UNIX_EPOCH, stderr: true, text: text.to_owned() }).collect();
-        finding(&lines).map(|(words, _)| words)
+        finding(&lines, 1).map(|(words, _)| words)
     }
 
     #[test]
@@ -366,6 +393,6 @@ mod tests {
     fn a_python_exception_is_shown_and_not_the_head_of_its_trace() {
         let text = ["Traceback (most recent call last):", "  File \"a.py\", line 1", "KeyError: 'x'", ""];
         let lines = text.map(|text| Line { at: Timestamp::UNIX_EPOCH, stderr: true, text: text.to_owned() });
-        assert_eq!(finding(&lines).map(|(_, line)| line.text.as_str()), Some("KeyError: 'x'"));
+        assert_eq!(finding(&lines, 1).map(|(_, line)| line.text.as_str()), Some("KeyError: 'x'"));
     }
 }

@@ -240,14 +240,14 @@ fn by_counter(death: &Death<'_>) -> Option<Verdict> {
     Some(verdict.without(Source::KernelLog).waiting())
 }
 
-/// With only the runtime's reason, which is known to be wrong at times: possible at most.
+/// With only the runtime's reason, which is known to be wrong at times: possible at most. It may have been a child that
+/// was killed; a main process that then ends by itself does not end as one that was asked to stop.
 fn by_reason(death: &Death<'_>) -> Option<Verdict> {
     let unseen = !death.covered(Source::KernelLog) && !death.covered(Source::Signals);
-    if death.reason() != "OOMKilled"
-        || death.code != Some(137)
-        || !unseen
-        || death.wait.is_some_and(|w| w.as_exit_code() != 137)
-    {
+    let code = death.code?;
+    let killed = code == 137 && death.wait.is_none_or(|wait| wait.as_exit_code() == 137);
+    let of_child = || (1..128).contains(&code) && gave_up(death) && super::stop::request(death).is_none();
+    if death.reason() != "OOMKilled" || !unseen || !(killed || of_child()) {
         return None;
     }
     let last = death.file.task_ooms.last();
@@ -256,17 +256,22 @@ fn by_reason(death: &Death<'_>) -> Option<Verdict> {
     }
     let by_spec = || by_spec(death.node, death.file);
     let shortage = by_limits(death.node, death.file, false).or_else(by_spec)?;
-    let mut verdict = Verdict::new(shortage.cause, Confidence::Possible, death.at)
+    let verdict = Verdict::new(shortage.cause, Confidence::Possible, death.at)
         .headed(texts::oom_by_reason())
+        .explained((!killed).then(|| texts::oom_runtime_event(code)))
         .explained(texts::oom_reason_unconfirmed())
         .explained(shortage.because)
-        .supported_by(death.file.status_by, death.at, "reason OOMKilled, exit code 137")
-        .or_else(Cause::KilledExternally, common::decided_by_signals())
-        .or_else(Cause::GracePeriodExceeded, common::decided_by_signals())
+        .supported_by(death.file.status_by, death.at, common::exit_reported(death.reason(), code))
         .without(Source::KernelLog)
         .without(Source::Signals)
         .waiting();
-    verdict.exit = death.exit(9);
+    let mut verdict = if killed {
+        let verdict = verdict.or_else(Cause::KilledExternally, common::decided_by_signals());
+        verdict.or_else(Cause::GracePeriodExceeded, common::decided_by_signals())
+    } else {
+        verdict.or_else(Cause::ApplicationExit, texts::oom_decided_by_log())
+    };
+    verdict.exit = death.exit(if killed { 9 } else { 0 });
     Some(verdict)
 }
 

@@ -66,6 +66,7 @@ fn by_runtime(message: &str) -> Option<Cause> {
         start::Refusal::NoCommand => Cause::CommandMissing,
         start::Refusal::Device => Cause::DevicePrepareFailed,
         start::Refusal::OutOfMemory => Cause::OomContainerLimit,
+        start::Refusal::Volume => Cause::VolumeMountFailed,
     })
 }
 

@@ -108,6 +108,8 @@ const SERVER: &[&str] = &[
     "Operation cannot be fulfilled on {} {}",
     "Operation cannot be fulfilled on {}",
     "object is being deleted",
+    "apiserver is shutting down",
+    "apiserver is shutting down.",
     "pods {} already exists",
     "namespaces {} not found",
     "client rate limiter Wait returned an error",

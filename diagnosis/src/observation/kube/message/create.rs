@@ -65,6 +65,7 @@ fn known(link: &str) -> Option<Refusal> {
                 "container has runAsNonRoot and image has non-numeric user ({*}), cannot verify user is non-root (pod",
                 "container's runAsUser breaks non-root policy",
                 "container's runAsUser breaks non-root policy (pod",
+                "container's runAsUserName ({*}) which will be regarded as root identity and will break non-root policy (pod",
             ],
         ),
         (
@@ -85,6 +86,7 @@ fn known(link: &str) -> Option<Refusal> {
                 "failed to sync configmap cache",
                 "failed to sync secret cache",
                 "services have not yet been read at least once, cannot construct envs",
+                "services have not yet been read at least once, cannot construct envvars",
             ],
         ),
     ];

@@ -31,10 +31,11 @@ pub enum Failure {
 
 /// The contents of a message. `None` if the text is not known.
 pub fn failure(message: &str) -> Option<Failure> {
-    let links = chain(bare_message(message));
+    let message = bare_message(message);
+    let links = chain(message);
     let (first, rest) = links.split_first()?;
     if is(first, "MountVolume.SetUp failed for volume {}") {
-        return Some(set_up(rest));
+        return Some(set_up(message, rest));
     }
     let phrases = [
         "MountVolume.{} failed for volume {}",
@@ -63,6 +64,7 @@ fn claim(links: &[&str]) -> Option<Failure> {
         "PVC is being deleted",
         "persistentvolumeclaims {} not found",
         "persistentvolumeclaim {} not found",
+        "PVC {} has non-bound phase ({*}) or empty pvc.Spec.VolumeName ({*})",
     ];
     // Several claims are listed: `[error processing PVC ns/a: PVC is not bound, error processing PVC ns/b: …]`.
     let parts: Vec<_> =
@@ -76,18 +78,23 @@ fn claim(links: &[&str]) -> Option<Failure> {
 }
 
 /// What failed when the volume was set up: for volumes that the kubelet fills itself, the text names what is missing.
-fn set_up(rest: &[&str]) -> Failure {
+fn set_up(message: &str, rest: &[&str]) -> Failure {
     let rest = without_rpc(rest.to_vec());
-    let Some((first, behind)) = rest.split_first() else { return Failure::Failed };
+    let Some(first) = rest.first().copied() else { return Failure::Failed };
+    if is(first, "persistentvolumeclaim {} not found") {
+        return Failure::ClaimUnbound;
+    }
     if is_any(first, &["failed to sync configmap cache", "failed to sync secret cache"])
         || is(first, "object {} not registered")
     {
         return Failure::NotReady;
     }
-    // A projected volume lists what is missing: `[configmap "a" not found, secret "b" not found]`.
-    let joined = first.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
-    let parts = joined.map_or_else(|| vec![*first], list);
-    let missing = parts.into_iter().filter_map(|part| create::missing(part, behind));
+    // A projected volume lists what is missing: `[configmap "a" not found, references non-existent secret key: b]`.
+    let whole = &message[first.as_ptr() as usize - message.as_ptr() as usize..];
+    let joined = whole.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
+    let parts: Vec<_> = joined.map_or_else(|| vec![rest.clone()], |all| list(all).into_iter().map(chain).collect());
+    let missing =
+        parts.iter().filter_map(|part| part.split_first().and_then(|(first, rest)| create::missing(first, rest)));
     let failures = missing.map(|refusal| match refusal {
         create::Refusal::ConfigMapMissing => Failure::ConfigMapMissing,
         create::Refusal::SecretMissing => Failure::SecretMissing,

@@ -24,6 +24,8 @@ pub enum Refusal {
     OutOfMemory,
     /// A device could not be put into the container.
     Device,
+    /// A volume of the pod does not answer, or is not there.
+    Volume,
 }
 
 /// Longest depth of messages quoted into each other.
@@ -72,9 +74,15 @@ fn read(message: &str, depth: usize) -> Option<Refusal> {
     }
     let error = rest.last().copied().unwrap_or_default();
     let by_error = |error: &str| match error {
-        "no such file or directory" | "No such file or directory" | "executable file not found in $PATH" => {
-            Some(Refusal::NotFound)
-        }
+        "no such file or directory"
+        | "No such file or directory"
+        | "executable file not found in $PATH"
+        | "not a directory"
+        | "Not a directory"
+        | "too many levels of symbolic links"
+        | "Too many levels of symbolic links"
+        | "file name too long"
+        | "File name too long" => Some(Refusal::NotFound),
         "permission denied"
         | "Permission denied"
         | "is a directory"
@@ -111,7 +119,7 @@ fn read(message: &str, depth: usize) -> Option<Refusal> {
         // Kata's agent.
         _ if is(first, "the file {} was not found") => Some(Refusal::NotFound),
         // Windows.
-        _ if is_any(first, CREATE_PROCESS) => by_windows(error),
+        _ if is_any(first, CREATE_PROCESS) => rest.iter().find_map(|link| by_windows(link)),
         // gVisor.
         _ if is(first, "error finding executable {} in PATH {*}") => Some(Refusal::NotFound),
         _ if is(first, "failed to load {}") => by_error(error),
@@ -119,9 +127,32 @@ fn read(message: &str, depth: usize) -> Option<Refusal> {
         "no command specified" | "No command specified" | "executable path not specified" => Some(Refusal::NoCommand),
         "args must not be empty" | "process args must not be empty" => Some(Refusal::NoCommand),
         _ if is_any(first, DEVICES) => Some(Refusal::Device),
+        _ if is_of_volume(first, error) => Some(Refusal::Volume),
         _ => None,
     }
 }
+
+/// Whether a path of a volume of the pod, below the kubelet's directory, cannot be looked at (containerd
+/// `internal/cri/server/container_create.go`, CRI-O `server/container_create_linux.go`), or not be mounted for an error
+/// of its file system.
+fn is_of_volume(link: &str, error: &str) -> bool {
+    let looked_at = || names(link, "failed to stat {}");
+    let of_storage = STORAGE.contains(&error);
+    let mounted = || names(link, "error mounting {} to rootfs at {}").filter(|_| of_storage);
+    let path = looked_at().or_else(mounted).and_then(|found| found.first().copied());
+    path.is_some_and(|path| path.contains("/volumes/kubernetes.io~") || path.contains("/volume-subpaths/"))
+}
+
+/// What file systems answer that are away or broken.
+const STORAGE: &[&str] = &[
+    "transport endpoint is not connected",
+    "stale NFS file handle",
+    "stale file handle",
+    "input/output error",
+    "host is down",
+    "no such device",
+    "structure needs cleaning",
+];
 
 /// hcsshim's, as containerd and dockerd pass it on.
 const CREATE_PROCESS: &[&str] = &[
@@ -149,6 +180,8 @@ const DEVICES: &[&str] = &[
     "CDI device injection failed",
     "unresolvable CDI devices {*}",
     "device plugin PreStartContainer rpc failed with err",
+    "unable to get claim info for ResourceClaim {}",
+    "failed to get claim info for ResourceClaim {}",
     "nvidia-container-cli",
     "could not select device driver {*}",
 ];
@@ -183,6 +216,10 @@ const WRAPPERS: &[&str] = &[
     "failed to generate container {} spec",
     "failed to generate spec",
     "failed to apply OCI options",
+    "internal error",
+    "could not apply required modification to OCI specification",
+    "error modifying OCI spec",
+    "exec process failed with error {*}",
     "container create failed",
     "container create failed: time={} level=error msg={}",
     "CreateContainer failed",

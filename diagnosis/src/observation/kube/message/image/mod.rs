@@ -10,9 +10,10 @@ mod phrases;
 use std::borrow::Cow;
 
 use self::phrases::{
-    ARRIVING, AUTHORIZATION, FORMAT, NAME, NOT_FOUND, PLATFORM, POLICY, STORAGE, THROTTLE, TIME, TRANSPORT, UNPACK,
+    ARRIVING, AUTHORIZATION, FORMAT, NAME, NOT_FOUND, PLATFORM, POLICY, PROXY, STORAGE, THROTTLE, TIME, TRANSPORT,
+    UNPACK,
 };
-use super::phrase::{bare, bare_message, chain, is_any, names, without_rpc};
+use super::phrase::{bare, bare_message, chain, is_any, list, names, without_rpc};
 
 /// Why an image could not be obtained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,7 +67,14 @@ pub fn pull(message: &str) -> Pull<'_> {
         links = without_rpc(links);
     }
     let detail = links.first().map_or("", |first| &message[first.as_ptr() as usize - message.as_ptr() as usize..]);
-    Pull { image, failure: failure(&chain(&of_primary(detail))), detail }
+    Pull { image, failure: of_all(detail).or_else(|| failure(&chain(&of_primary(detail)))), detail }
+}
+
+/// The most specific failure of several attempts with different credentials, which the kubelet lists as
+/// `[first, second]` (`apimachinery/pkg/util/errors`).
+fn of_all(detail: &str) -> Option<Failure> {
+    let attempts = detail.strip_prefix('[')?.strip_suffix(']')?;
+    list(attempts).into_iter().filter_map(|attempt| pull(attempt).failure).max()
 }
 
 /// The error of the registry that the image's name stands for, where others were asked as well: the mirrors of
@@ -147,7 +155,12 @@ fn known(link: &str) -> Option<Failure> {
         (Failure::NotFound, NOT_FOUND),
         (Failure::TimedOut, TIME),
     ];
-    tables.into_iter().find_map(|(failure, phrases)| is_any(link, phrases).then_some(failure))
+    let by_table = || tables.into_iter().find_map(|(failure, phrases)| is_any(link, phrases).then_some(failure));
+    // containerd before 1.3: `r.example/a:9 not found`.
+    let reference = || names(link, "{} not found").and_then(|found| found.first().copied());
+    by_table().or_else(|| {
+        reference().filter(|name| bare(name).contains('/') && !bare(name).starts_with('/')).map(|_| Failure::NotFound)
+    })
 }
 
 /// An HTTP status, behind who announces it: `unexpected status from HEAD request to https://r/v2/: 403 Forbidden`.
@@ -163,6 +176,9 @@ fn status(before: &str, link: &str) -> Option<Failure> {
         "StatusCode",
         "download failed after attempts={}",
     ];
+    if is_any(before, &["Head {}", "Get {}", "Post {}"]) && PROXY.contains(&link) {
+        return Some(Failure::Unreachable);
+    }
     let code = if is_any(before, &announced) {
         link.split([' ', ',']).next()?
     } else {

@@ -27,6 +27,7 @@ pub(super) const POLICY: &[&str] = &[
     "image pull failed for {} because the signature validation failed.",
     "remote trust data does not exist for {}",
     "remote trust data does not exist",
+    "image verifier {} blocked pull of {*}",
 ];
 
 pub(super) const PLATFORM: &[&str] = &[
@@ -41,6 +42,7 @@ pub(super) const PLATFORM: &[&str] = &[
     "no image found in manifest list for architecture {}, OS {}",
     "image operating system {} cannot be used on this platform",
     "cannot download image with operating system {} when requesting {}",
+    "a Windows version {}-based image is incompatible with a {} host",
 ];
 
 pub(super) const FORMAT: &[&str] = &[
@@ -96,6 +98,7 @@ pub(super) const STORAGE: &[&str] = &[
     "Digest did not match, expected {}, got {}",
     "digest mismatch, expected {}, got {}",
     "filesystem layer verification failed for digest {}",
+    "layer not known",
     "wrong diff id calculated on extraction {}",
     "potentially insufficient UIDs or GIDs available in user namespace{*}",
     "failed to Lchown {} for UID {}, GID {}",
@@ -191,6 +194,19 @@ pub(super) const TRANSPORT: &[&str] = &[
     "504 Gateway Timeout{*}",
 ];
 
+/// What Go's net/http makes of a proxy's answer to CONNECT, behind `Head "https://…"`.
+pub(super) const PROXY: &[&str] = &[
+    "Forbidden",
+    "Method Not Allowed",
+    "Proxy Authentication Required",
+    "Internal Server Error",
+    "Bad Gateway",
+    "Service Unavailable",
+    "Gateway Timeout",
+    "Gateway Time-out",
+    "Network Authentication Required",
+];
+
 pub(super) const AUTHORIZATION: &[&str] = &[
     "denied",
     "unauthorized",
@@ -223,6 +239,10 @@ pub(super) const NOT_FOUND: &[&str] = &[
     "manifest for {} not found",
     "repository {} not found",
     "manifest {} not found",
+    "image {} not found",
+    "artifact {} not found",
+    "project {} not found",
+    "This repository does not use the {} tag {*}",
     "could not fetch content descriptor {} ({*}) from remote",
     "Tag {} was deleted or has expired. To pull, revive via time machine",
     "Requested entity was not found.",

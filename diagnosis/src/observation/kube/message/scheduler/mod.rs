@@ -161,6 +161,7 @@ fn of_plugin<'m>(first: &str, rest: &[&'m str]) -> Option<Reason<'m>> {
         "running {} filter plugin",
         "error while running {} prebind plugin for pod {}",
         "error while running {} filter plugin for pod {}",
+        "pod {}",
     ];
     is_any(first, &phrases).then(|| match rest {
         ["binding volumes", why] if is_any(why, BINDING) => Reason::ClaimUnbound,
@@ -323,6 +324,14 @@ mod tests {
                  Unschedulable",
                 Reason::Group,
             ),
+            (
+                "0/3 nodes are available: storageclass.storage.k8s.io \"not-found\" not found. preemption: no",
+                Reason::ClaimUnbound,
+            ),
+            ("0/3 nodes are available: persistentvolume \"pv-7\" not found. preemption: no", Reason::ClaimUnbound),
+            ("0/2 nodes are available: 2 ebs.example CSI driver is not installed on the node.", Reason::Volume),
+            ("pod \"ns/web-0\": ResourceClaim not created yet", Reason::Device),
+            ("pod \"ns/web-0\": the moon is full", Reason::Unknown),
             ("the scheduler has the flu", Reason::Unknown),
         ] {
             let found = refusals(message);
