@@ -51,16 +51,18 @@ impl Continuation {
     }
 
     /// The diagnosis as it continues earlier reports; `None` if the earlier one was the same, or was more certain: a
-    /// restarted examiner has not observed what was observed then, and may only add to it.
+    /// restarted examiner has not observed what was observed then, and may only add to it. Until it reports something
+    /// that is as certain, or that the state is over, the earlier report stands.
     pub fn follow(&mut self, mut diagnosis: Diagnosis) -> Option<Diagnosis> {
         let Some(before) = self.before.get_mut(&diagnosis.uid) else { return Some(diagnosis) };
         let raise = match before.raise {
             Some(raise) => raise,
-            None if essence(&diagnosis) == before.essence || diagnosis.confidence() < before.confidence => {
+            None if essence(&diagnosis) == before.essence => {
                 // What comes next follows at once.
                 before.raise = Some(before.revision.saturating_sub(diagnosis.revision));
                 return None;
             }
+            None if diagnosis.confidence() < before.confidence && diagnosis.resolve_time.is_none() => return None,
             None => *before.raise.insert((before.revision + 1).saturating_sub(diagnosis.revision)),
         };
         diagnosis.revision = diagnosis.revision.saturating_add(raise);
@@ -124,7 +126,16 @@ mod tests {
         let unsure = |revision| Diagnosis { confidence: Confidence::Possible.into(), ..diagnosis(revision, "?") };
         let mut continuation = after(&[diagnosis(2, "x")]);
         assert_eq!(followed(&mut continuation, unsure(1)), None);
-        assert_eq!(followed(&mut continuation, diagnosis(2, "y")), Some(3));
+        assert_eq!(followed(&mut continuation, unsure(2)), None, "as when the end of the log is read");
+        assert_eq!(followed(&mut continuation, diagnosis(3, "y")), Some(3));
+        assert_eq!(followed(&mut continuation, unsure(4)), Some(4), "this run knows why");
+    }
+
+    #[test]
+    fn who_comes_back_knowing_less_may_report_that_a_state_is_over() {
+        let time = Some(prost_types::Timestamp { seconds: 9, nanos: 0 });
+        let over = Diagnosis { confidence: Confidence::Possible.into(), resolve_time: time, ..diagnosis(2, "x") };
+        assert_eq!(followed(&mut after(&[diagnosis(2, "x")]), over), Some(3));
     }
 
     #[test]

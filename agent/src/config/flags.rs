@@ -163,9 +163,9 @@ pub(super) struct RecordFlags {
     #[command(flatten)]
     pub(super) node: NodeFlags,
 
-    /// Observe the node as the agent does that is process 1 here, in its container; other flags for it do not count
-    #[arg(long)]
-    pub(super) like_agent: bool,
+    /// Observe the node as the agent does that is this process; other flags for it do not count
+    #[arg(long, value_name = "PID")]
+    pub(super) like_agent: Option<u32>,
 
     /// For so long, in seconds
     #[arg(long, value_name = "SECONDS")]
@@ -189,10 +189,10 @@ pub(super) struct RecordFlags {
 }
 
 impl NodeFlags {
-    /// Those of process 1.
-    pub(super) fn of_agent() -> Result<Self, UsageError> {
-        let path = "/proc/1/cmdline";
-        let read = std::fs::read(path).map_err(|error| UsageError::Bad(format!("{path}: {error}")))?;
+    /// Those of the agent that is process `pid`.
+    pub(super) fn of_agent(pid: u32) -> Result<Self, UsageError> {
+        let path = format!("/proc/{pid}/cmdline");
+        let read = std::fs::read(&path).map_err(|error| UsageError::Bad(format!("{path}: {error}")))?;
         let args = read.strip_suffix(b"\0").unwrap_or(&read).split(|byte| *byte == 0);
         let flags: Flags = parse(args.map(|arg| OsString::from_vec(arg.to_vec())))?;
         Ok(flags.node)

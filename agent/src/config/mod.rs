@@ -121,7 +121,7 @@ impl Command {
 impl RecordConfig {
     fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Self, UsageError> {
         let RecordFlags { node, like_agent, seconds, max_bytes, namespace, pods, no_logs } = parse(args)?;
-        let mut node = if like_agent { NodeFlags::of_agent()? } else { node }.checked()?;
+        let mut node = like_agent.map_or(Ok(node), NodeFlags::of_agent)?.checked()?;
         if no_logs {
             node.sources.log_lines = 0;
         }

@@ -5,7 +5,7 @@
 //! abuse and close the connection (`keepalive.EnforcementPolicy`), which would break every quiet event stream. That the
 //! runtime still answers is learned by asking it.
 
-use std::time::Duration;
+use std::{error::Error, io, time::Duration};
 
 use coroner_diagnosis::{
     messages::health,
@@ -54,6 +54,15 @@ pub enum RuntimeError {
     /// There is nothing to connect to.
     #[error("this node has no {0} socket")]
     NoSocket(&'static str),
+    /// Whether there is a socket may not be known, for example in a directory that this process may not search.
+    #[error("{socket} cannot be looked at")]
+    Hidden {
+        /// The path.
+        socket: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// It is not to be asked.
     #[error("{0} is switched off")]
     Off(&'static str),
@@ -96,6 +105,7 @@ impl RuntimeError {
             Self::Call { status, .. } => Some(status.code()),
             Self::Connect { .. }
             | Self::NoSocket(_)
+            | Self::Hidden { .. }
             | Self::Off(_)
             | Self::Deadline { .. }
             | Self::Docker { .. }
@@ -109,6 +119,7 @@ impl RuntimeError {
         Reason::from(match self {
             Self::Connect { endpoint, source } => health::health_cannot_connect(endpoint, chain(source)),
             Self::NoSocket(daemon) => health::health_no_socket(daemon),
+            Self::Hidden { socket, source } => health::health_socket_hidden(socket, source.to_string()),
             Self::Off(daemon) => health::health_switched_off(daemon),
             Self::Deadline { call, limit } => health::health_no_answer(call, *limit),
             Self::Call { call, status } => {
@@ -119,6 +130,25 @@ impl RuntimeError {
             Self::Ended(stream) => health::health_stream_ended(stream),
             Self::Reader(stream) => health::health_reader_failed(stream),
         })
+    }
+
+    /// Whether this process was refused, and not by the daemon: by the permissions of its socket, or a security module.
+    pub(super) fn is_ours(&self) -> bool {
+        match self {
+            Self::Hidden { .. } => true,
+            Self::Connect { source, .. } => {
+                let mut cause: Option<&(dyn Error + 'static)> = Some(source);
+                while let Some(error) = cause {
+                    if error.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::PermissionDenied)
+                    {
+                        return true;
+                    }
+                    cause = error.source();
+                }
+                false
+            }
+            _ => false,
+        }
     }
 
     /// Whether asking again soon is of no use: it is not that kind of runtime, or not for us.

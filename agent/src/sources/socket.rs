@@ -27,8 +27,16 @@ impl Socket {
             Self::Off => Err(RuntimeError::Off(daemon)),
             Self::At(address) => Ok(address.clone()),
             Self::FirstOf(known) => {
-                let found = known.iter().find(|socket| socket.exists());
-                found.map(|socket| format!("unix://{}", socket.display())).ok_or(RuntimeError::NoSocket(daemon))
+                let mut hidden = None;
+                for socket in known {
+                    match socket.try_exists() {
+                        Ok(true) => return Ok(format!("unix://{}", socket.display())),
+                        Err(error) if hidden.is_none() => hidden = Some((socket.display().to_string(), error)),
+                        Ok(false) | Err(_) => {}
+                    }
+                }
+                let (socket, source) = hidden.ok_or(RuntimeError::NoSocket(daemon))?;
+                Err(RuntimeError::Hidden { socket, source })
             }
         }
     }
@@ -50,6 +58,12 @@ mod tests {
             std::fs::write(&path, "").unwrap();
             assert_eq!(found(), Ok(format!("unix://{}", path.display())));
         }
+        // A link to itself stands for a directory that may not be searched: root may search every one.
+        let circle = root.path().join("circle");
+        std::os::unix::fs::symlink(&circle, &circle).unwrap();
+        let hidden = Socket::first_of(root.path(), &["circle/crio.sock", "nowhere/crio.sock"]);
+        let reason = hidden.find("CRI").unwrap_err().to_string();
+        assert_eq!(reason, format!("{} cannot be looked at", circle.join("crio.sock").display()));
         assert_eq!(Socket::Off.find("CRI").unwrap_err().to_string(), "CRI is switched off");
     }
 }

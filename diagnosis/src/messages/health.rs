@@ -17,6 +17,7 @@ crate::messages! { pub;
     health_removed(path: Identifier);
     health_cannot_connect(endpoint: Identifier, error: Quote);
     health_no_socket(daemon: Identifier);
+    health_socket_hidden(socket: Identifier, error: Quote);
     health_switched_off(daemon: Identifier);
     health_no_answer(call: Identifier, limit: Duration);
     health_stream_ended(stream: Identifier);

@@ -200,6 +200,25 @@ def compare(variant, of_chart, of_kustomize):
             problem(f"{variant}: {name} differs between chart and kustomization:\n" + "\n".join(differing[:20]))
 
 
+def check_openshift():
+    """The constraints of the agent allow what its pod asks for, with each level of privileges, and no more."""
+    for privileges in ("minimal", "base", "full"):
+        documents = {key(document): document for document in helm(
+            {"openshift": {"enabled": True}, "runtime": "crio", "agent": {"privileges": privileges}})}
+        constraints = documents["SecurityContextConstraints/coroner-agent"]
+        pod = documents["DaemonSet/coroner-agent"]["spec"]["template"]["spec"]
+        asked = {
+            "allowHostNetwork": pod.get("hostNetwork", False),
+            "allowHostPID": pod.get("hostPID", False),
+            # A pod on the node's network has its ports there.
+            "allowHostPorts": pod.get("hostNetwork", False),
+            "allowedCapabilities": pod["containers"][0]["securityContext"]["capabilities"].get("add", []),
+        }
+        allowed = {name: constraints[name] for name in asked}
+        if allowed != asked:
+            problem(f"openshift, {privileges}: the constraints allow {allowed}, the pod asks for {asked}")
+
+
 def check_values():
     loaded = chart.Chart.load(DEPLOY / "chart")
     report = chart.lint(DEPLOY / "chart")
@@ -244,6 +263,7 @@ def main():
         "imagePullSecrets": [{"name": "pull"}],
         "image": {"digest": "sha256:" + "0" * 64, "pullPolicy": "Always"},
     }))
+    check_openshift()
     check_values()
     if problems:
         sys.exit(f"{len(problems)} problems")

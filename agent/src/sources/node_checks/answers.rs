@@ -86,7 +86,7 @@ async fn ask_kubelet(config: kubelet::Config, results: Results) -> Infallible {
             is_new
         });
         if let Ok(answer) = health {
-            results.answered(Daemon::Kubelet, answer, false, asked, &mut last).await;
+            results.answered(Daemon::Kubelet, answer, asked, &mut last).await;
         }
         results.wait(asked).await;
     }
@@ -100,12 +100,13 @@ async fn ask_runtime(socket: Socket, results: Results) -> Infallible {
     let mut runtime = Runtime { socket, kept: None };
     loop {
         let asked = Instant::now();
-        let answer = timeout(DEADLINE, runtime.version()).await;
-        was_there |= !matches!(answer, Ok(Err(RuntimeError::NoSocket(_))));
-        let answer = match answer {
+        let answer = match timeout(DEADLINE, runtime.version()).await {
             Ok(Ok(())) => Some(Answer::Ok),
             Err(_) | Ok(Err(RuntimeError::Deadline { .. })) => Some(Answer::Timeout),
-            // Never having had a socket is no fault of a runtime.
+            // No answer of the runtime: this agent may not ask it. The source `cri` reports why.
+            Ok(Err(error)) if error.is_ours() => None,
+            // Never having had a socket is no fault of a runtime, which may have it where this agent does not look.
+            Ok(Err(RuntimeError::NoSocket(_))) if !was_there => None,
             Ok(Err(error @ (RuntimeError::Connect { .. } | RuntimeError::NoSocket(_)))) => {
                 Some(Answer::Refused(error.reason()))
             }
@@ -115,7 +116,8 @@ async fn ask_runtime(socket: Socket, results: Results) -> Infallible {
             Ok(Err(error)) => Some(Answer::Unwell(error.reason())),
         };
         if let Some(answer) = answer {
-            results.answered(Daemon::Runtime, answer, !was_there, asked, &mut last).await;
+            was_there = true;
+            results.answered(Daemon::Runtime, answer, asked, &mut last).await;
         }
         results.wait(asked).await;
     }
@@ -157,24 +159,12 @@ impl Runtime {
 }
 
 impl Results {
-    /// Reports an answer that is another than before, and that all is well also after a process has changed. The report
-    /// of the node leaves out a daemon that is absent: a node may be without one.
-    async fn answered(
-        &self,
-        daemon: Daemon,
-        answer: Answer,
-        is_absent: bool,
-        asked: Instant,
-        last: &mut Option<Answer>,
-    ) {
+    /// Reports an answer that is another than before, and that all is well also after a process has changed.
+    async fn answered(&self, daemon: Daemon, answer: Answer, asked: Instant, last: &mut Option<Answer>) {
         if answer == Answer::Timeout && asked.elapsed() > DEADLINE + LATE {
             return;
         }
-        self.state.change(|report| {
-            if !is_absent {
-                record_answer(report, daemon, &answer);
-            }
-        });
+        self.state.change(|report| record_answer(report, daemon, &answer));
         let is_new = last.as_ref() != Some(&answer);
         *last = Some(answer.clone());
         if is_new || matches!(answer, Answer::Ok | Answer::Denied(_)) {

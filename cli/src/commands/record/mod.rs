@@ -1,5 +1,6 @@
 //! `coroner record`: a file that can be attached to a report, and that `coroner replay` reads.
 
+mod beside;
 mod node;
 mod stored;
 

@@ -1,9 +1,7 @@
 //! What the sources of an agent observe on this node, for a while.
 
 use std::{
-    ffi::{OsStr, OsString},
-    fs,
-    os::unix::ffi::OsStrExt,
+    ffi::OsString,
     path::Path,
     process::{ExitStatus, Stdio},
 };
@@ -23,7 +21,11 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use super::{Target, name};
+use super::{
+    Target,
+    beside::{AGENT, agent},
+    name,
+};
 use crate::{
     args::RecordArgs,
     demo::daemon::beside,
@@ -32,8 +34,6 @@ use crate::{
     out::Out,
 };
 
-/// The program whose sources observe the node.
-const AGENT: &str = "coroner-agent";
 /// The beginning of the last line that it writes.
 const CASE: &str = "{\"case\":";
 
@@ -100,19 +100,12 @@ fn arguments(args: &RecordArgs) -> Vec<OsString> {
     flag("max-bytes", &args.max_bytes.to_string());
     args.namespace.iter().for_each(|namespace| flag("namespace", namespace));
     args.pods.iter().for_each(|pod| flag("pod", pod));
+    if let Some(pid) = args.agent_flags.is_empty().then(|| agent(Path::new("/proc"))).flatten() {
+        flag("like-agent", &pid.to_string());
+    }
     if args.no_logs {
         given.push("--no-logs".into());
     }
-    if args.agent_flags.is_empty() && is_beside_agent() {
-        given.push("--like-agent".into());
-    }
     given.extend(args.agent_flags.iter().cloned());
     given
-}
-
-/// Whether this runs in the container of an agent, whose process is the first there.
-fn is_beside_agent() -> bool {
-    let command_line = fs::read("/proc/1/cmdline").unwrap_or_default();
-    let program = command_line.split(|byte| *byte == 0).next().unwrap_or_default();
-    Path::new(OsStr::from_bytes(program)).file_name().is_some_and(|name| name == AGENT)
 }
