@@ -65,7 +65,7 @@ impl Pulse {
 /// The task that owns the examiner.
 #[derive(Debug)]
 pub struct Examination {
-    /// The name of the node.
+    /// The name of the Node object, or else the hostname.
     pub node: String,
     /// The engine that draws the conclusions.
     pub examiner: Examiner,

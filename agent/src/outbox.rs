@@ -70,7 +70,7 @@ pub struct Limit {
 /// How much an outbox holds at present.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sizes {
-    /// Records that are not acknowledged. Discarded ones may be among them.
+    /// The number of records that are not acknowledged, some of which may have been discarded.
     pub waiting: u64,
     /// Bytes of the file that are in use.
     pub bytes: u64,
@@ -83,11 +83,11 @@ pub enum OpenError {
     #[error("{}", messages::english(&in_use(_0)))]
     Locked(PathBuf),
     /// It is another program's database.
-    #[error("{path} is not an outbox but another program's database (application id {application_id:#x})")]
+    #[error("{}", messages::english(&foreign(path, *application_id)))]
     Foreign {
         /// The file.
         path: PathBuf,
-        /// Its state as shown on the board.
+        /// What SQLite stores of its program in the header.
         application_id: i32,
     },
     /// A later agent wrote it.
@@ -104,6 +104,10 @@ fn in_use(path: &Path) -> Message {
     stores::outbox_in_use(path.display().to_string())
 }
 
+fn foreign(path: &Path, application_id: i32) -> Message {
+    stores::outbox_is_foreign(path.display().to_string(), format!("{application_id:#x}"))
+}
+
 fn later(path: &Path, found: i32) -> Message {
     stores::outbox_is_later(path.display().to_string(), found, disk::VERSION)
 }
@@ -114,7 +118,7 @@ impl OpenError {
         match self {
             Self::Later { path, found } => Some(later(path, *found)),
             Self::Locked(path) => Some(in_use(path)),
-            Self::Foreign { .. } => None,
+            Self::Foreign { path, application_id } => Some(foreign(path, *application_id)),
         }
     }
 }

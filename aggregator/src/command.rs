@@ -57,13 +57,13 @@ impl Command {
         match self {
             Self::Backup { ledger, to, force } => {
                 let last = ledger::backup(&ledger, &to, force)?;
-                tracing::info!("{} holds all records of {} up to number {last}", to.display(), ledger.display());
+                tracing::info!("{} contains all records of {} up to number {last}", to.display(), ledger.display());
             }
             Self::Restore { from, ledger } => match ledger::restore(&from, &ledger)? {
                 Some(aside) => {
-                    tracing::info!("{} is as in the backup now; what it was is {}", ledger.display(), aside.display());
+                    tracing::info!("{} was restored; the previous ledger is {}", ledger.display(), aside.display());
                 }
-                None => tracing::info!("{} is as in the backup now", ledger.display()),
+                None => tracing::info!("{} was restored", ledger.display()),
             },
         }
         Ok(())

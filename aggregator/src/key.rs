@@ -11,7 +11,7 @@ pub struct Key {
     pub event_time: i64,
     /// The namespace of the subject; empty for none.
     pub namespace: String,
-    /// The name of the subject.
+    /// The name of the pod, node, workload, Service or Ingress that it is about.
     pub name: String,
     /// The node it was on; of a gap, the node that lost something, empty for the aggregator.
     pub node: String,
@@ -27,7 +27,7 @@ pub struct Key {
     pub kind: i32,
     /// `Severity`; of a later version's ones beyond the highest that is known, that.
     pub severity: i32,
-    /// `Confidence` as a number.
+    /// `Confidence` as a number: the higher, the more certain.
     pub confidence: i32,
     /// Whether a container or pod ended.
     pub fatal: bool,

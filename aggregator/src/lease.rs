@@ -63,7 +63,7 @@ fn read(entry: &[u8]) -> (Uuid, String) {
 /// The time during which this aggregator holds a lease.
 #[derive(Debug)]
 pub(crate) struct Turn {
-    /// The lease that is held.
+    /// The record in the API server that names the holder.
     pub lease: Lease,
     /// Cancelled when another holds it, and when the program stops: the work has to end.
     pub over: CancellationToken,

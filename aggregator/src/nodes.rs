@@ -23,7 +23,7 @@ const STORE_INTERVAL: i64 = 60_000_000_000;
 
 /// There are more nodes than can be remembered.
 #[derive(Debug, thiserror::Error)]
-#[error("this aggregator remembers {MAX_NODES} nodes and knows as many")]
+#[error("this aggregator already knows {MAX_NODES} nodes, the most that it can remember")]
 pub struct Full;
 
 /// The status of each node that has reported.
@@ -43,7 +43,7 @@ struct Node {
 /// was not reported.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PressurePoint {
-    /// The minute, in minutes since 1970.
+    /// When it began, in whole minutes since 1970.
     pub minute: u32,
     /// Time in which some process waited for a processor.
     pub cpu: f32,

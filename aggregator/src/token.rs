@@ -47,7 +47,7 @@ impl ResumeToken {
 pub struct PageToken {
     /// The last diagnosis that was given, or that was examined and not asked for.
     pub position: ListPosition,
-    /// Of what was asked for: a token continues that same question only.
+    /// A hash of what was asked for: a token continues that same question only.
     pub question: u64,
 }
 

@@ -7,6 +7,7 @@ mod filter;
 mod help;
 mod moment;
 mod output;
+mod size;
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -191,9 +192,9 @@ pub(crate) struct RecordArgs {
     #[arg(long = "for", value_name = "DURATION", default_value = "1m", value_parser = moment::parse_duration,
           conflicts_with = "subject", help_heading = "This node")]
     pub(crate) duration: SignedDuration,
-    /// End before the file exceeds this many bytes, uncompressed
-    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, conflicts_with = "subject",
-          help_heading = "This node")]
+    /// End before the file exceeds this size, uncompressed
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size::parse_size,
+          conflicts_with = "subject", help_heading = "This node")]
     pub(crate) max_bytes: u64,
     /// Leave out the last lines of failed containers' logs
     #[arg(long, conflicts_with = "subject", help_heading = "This node")]

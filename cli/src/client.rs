@@ -84,13 +84,11 @@ pub(crate) fn refused(args: &AggregatorArgs, status: &Status) -> Failure {
     let reason = if status.message().is_empty() { status.code().description() } else { status.message() };
     match status.code() {
         Code::InvalidArgument => Failure::usage(command::error_question(reason)),
-        Code::Unauthenticated if args.token_file.is_some() => {
-            Failure::error(command::error_credentials_refused(url, "--token-file", reason))
-        }
+        Code::Unauthenticated if args.token_file.is_some() => Failure::error(command::error_token_refused(url, reason)),
         Code::Unauthenticated if args.tls_cert.is_some() => {
             Failure::error(command::error_credentials_refused(url, "--tls-cert", reason))
         }
-        Code::Unauthenticated => Failure::error(command::error_credentials(url, reason)),
+        Code::Unauthenticated => Failure::error(command::error_credentials(url)),
         // The answers of another server: its status is derived from one of HTTP, or it has no such service.
         _ if status.message().starts_with("grpc-status header missing") => {
             Failure::unavailable(notes::no_connection(url, notes::reason_http()))

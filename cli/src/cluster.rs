@@ -17,7 +17,7 @@ use k8s_openapi::api::{
 use kube::{
     Api, Client, Config, ResourceExt as _,
     api::{ListParams, PostParams},
-    config::{KubeConfigOptions, Kubeconfig},
+    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 use tempfile::TempDir;
 use tokio::{
@@ -75,7 +75,12 @@ impl Cluster {
             Some(path) => Kubeconfig::read_from(path),
             None => Kubeconfig::read(),
         };
-        let file = file.map_err(|error| unusable(error.to_string()))?;
+        let file = file.map_err(|error| match error {
+            KubeconfigError::ReadConfig(error, path) => {
+                Failure::usage(messages::cluster_no_kubeconfig(path.display().to_string(), error.to_string()))
+            }
+            error => unusable(error.to_string()),
+        })?;
         let config =
             Config::from_custom_kubeconfig(file, &options).await.map_err(|error| unusable(error.to_string()))?;
         let namespace = args.system_namespace.clone();
@@ -90,6 +95,13 @@ impl Cluster {
         };
         let client = Client::try_from(config).map_err(|error| unusable(error.to_string()))?;
         Ok(Self { client, namespace, account })
+    }
+
+    /// The command that prints a token to sign in with at the aggregator's page.
+    pub(crate) fn token_command(&self, args: &ClusterArgs) -> String {
+        let context = args.context.as_ref().map_or_else(String::new, |context| format!(" --context {context}"));
+        let (namespace, name) = &self.account;
+        format!("kubectl{context} -n {namespace} create token {name} --audience {AUDIENCE}")
     }
 
     /// Forwards a port of this machine to the feed, with what a connection needs.

@@ -155,7 +155,7 @@ impl Page {
         for span in spans {
             // What stands on one line is styled as one.
             let mut run = String::new();
-            for (index, word) in span.text.split(' ').enumerate() {
+            for (index, word) in words(&span.text).enumerate() {
                 blanks += usize::from(index > 0);
                 let mut word = word;
                 while !word.is_empty() {
@@ -216,6 +216,31 @@ impl Page {
     }
 }
 
+/// Units that stay on the line of their number, in both languages.
+const UNITS: [&str; 17] =
+    ["B", "KiB", "MiB", "GiB", "TiB", "ms", "s", "min", "h", "d", "%", "毫秒", "秒", "分钟", "小时", "天", "次"];
+
+/// The parts of a text between which a line may end: its words, but a number with its unit as one.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let ends = |at: usize| {
+            let (number, unit) = text.split_at_checked(at).unwrap_or((text, ""));
+            !number.ends_with(|char: char| char.is_ascii_digit()) || !begins_with_unit(unit.trim_start_matches(' '))
+        };
+        let end = text.match_indices(' ').map(|(at, _)| at).find(|at| ends(*at));
+        let (word, after) = text.split_at_checked(end.unwrap_or(text.len())).unwrap_or((text, ""));
+        rest = end.and_then(|_| after.strip_prefix(' '));
+        Some(word)
+    })
+}
+
+fn begins_with_unit(text: &str) -> bool {
+    let goes_on = |rest: &str| rest.starts_with(|char: char| char.is_ascii_alphanumeric());
+    UNITS.iter().filter_map(|unit| text.strip_prefix(unit)).any(|rest| !goes_on(rest))
+}
+
 /// Whether a word may be cut where a line ends: one with Chinese characters, between which there are no blanks.
 fn is_wide(word: &str) -> bool {
     word.chars().any(|char| char.width() == Some(2))
@@ -235,7 +260,7 @@ fn split(word: &str, width_left: usize) -> Result<(&str, &str), (&str, &str)> {
     let before = head.char_indices().map(|(at, char)| (at + char.len_utf8(), char));
     let cuts = before.zip(word.chars().skip(1).map(Some).chain([None])).filter(|((_, before), after)| {
         let between = after.is_none_or(|after| !closes(after) && (is_wide(*before) || is_wide(after)));
-        [',', '/'].contains(before) || between && !opens(*before)
+        [',', '/'].contains(before) || between && !opens(*before) && *before != ' '
     });
     let cut = cuts.map(|((at, _), _)| at).last();
     let parts = |at: usize| word.split_at_checked(at).unwrap_or((word, ""));
@@ -275,6 +300,13 @@ mod tests {
     fn closing_punctuation_does_not_begin_a_line() {
         assert_eq!(wrapped(23, "内存限制（限制 32 MiB）"), "  Next  内存限制（限制\n        32 MiB）\n");
         assert_eq!(wrapped(22, "aaaaaaaaaa MiB）"), "  Next  aaaaaaaaaa\n        MiB）\n");
+    }
+
+    #[test]
+    fn a_number_and_its_unit_stay_on_one_line() {
+        assert_eq!(wrapped(24, "the limit is 512 MiB."), "  Next  the limit is\n        512 MiB.\n");
+        assert_eq!(wrapped(23, "容器运行时在 12 秒后结束"), "  Next  容器运行时在\n        12 秒后结束\n");
+        assert_eq!(words("a 1 s  b 2 sets 3").collect::<Vec<_>>(), ["a", "1 s", "", "b", "2", "sets", "3"]);
     }
 
     #[test]

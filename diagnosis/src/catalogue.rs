@@ -9,7 +9,7 @@ mod node;
 mod start;
 mod unwell;
 
-use coroner_proto::v1::{Cause, Message, Severity, Subject, SubjectKind};
+use coroner_proto::v1::{Cause, Message, Severity, Subject, SubjectKind, Workload};
 
 use crate::messages::{causes, next};
 
@@ -39,12 +39,25 @@ pub struct Place<'a> {
     name: &'a str,
     /// Whether a container that has ended there is started again.
     restarts: bool,
+    /// The kind and name of what a rollout of its pod could be undone for; `None` if it belongs to nothing of the kind.
+    rolled_out: Option<(&'a str, &'a str)>,
 }
+
+/// The kinds of workloads that `kubectl rollout` knows, and how it names them.
+const ROLLED_OUT: [(&str, &str); 3] =
+    [("Deployment", "deployment"), ("StatefulSet", "statefulset"), ("DaemonSet", "daemonset")];
 
 impl<'a> Place<'a> {
     /// A place without names: commands show placeholders.
-    pub const ANYWHERE: Self =
-        Self { namespace: "NAMESPACE", pod: "POD", container: "CONTAINER", node: "NODE", name: "NAME", restarts: true };
+    pub const ANYWHERE: Self = Self {
+        namespace: "NAMESPACE",
+        pod: "POD",
+        container: "CONTAINER",
+        node: "NODE",
+        name: "NAME",
+        restarts: true,
+        rolled_out: Some(("deployment", "NAME")),
+    };
 
     /// The names of this subject, for commands.
     pub fn of(subject: &'a Subject) -> Self {
@@ -59,7 +72,7 @@ impl<'a> Place<'a> {
             container: or(&subject.container, Self::ANYWHERE.container),
             node: or(if is_node { &subject.name } else { &subject.node }, Self::ANYWHERE.node),
             name: if is_named { or(&subject.name, Self::ANYWHERE.name) } else { Self::ANYWHERE.name },
-            restarts: true,
+            ..Self::ANYWHERE
         }
     }
 
@@ -67,6 +80,21 @@ impl<'a> Place<'a> {
     #[must_use]
     pub(crate) const fn restarting(self, restarts: bool) -> Self {
         Self { restarts, ..self }
+    }
+
+    /// The same place, where the pod belongs to these workloads and to no others.
+    #[must_use]
+    pub(crate) fn of_workloads(self, workloads: &'a [Workload]) -> Self {
+        let rolled_out = workloads.iter().find_map(|workload| {
+            let (_, kind) = ROLLED_OUT.into_iter().find(|(kind, _)| *kind == workload.kind)?;
+            Some((kind, workload.name.as_str()))
+        });
+        Self { rolled_out, ..self }
+    }
+
+    /// How to undo the last rollout, where there is something to undo.
+    fn roll_back(&self) -> Option<Message> {
+        self.rolled_out.map(|(kind, name)| next::next_roll_back(self.namespace, kind, name))
     }
 
     /// How to read the log of a container that has ended: it is the previous one only where another has followed.
@@ -189,6 +217,21 @@ mod tests {
             let [step] = <[Message; 1]>::try_from((row.next)(&Place::ANYWHERE.restarting(restarts))).unwrap();
             assert!(english(&step).ends_with(&format!("logs POD -c {options}")), "{step:?}");
         }
+    }
+
+    #[test]
+    fn a_rollout_is_undone_only_of_what_is_rolled_out() {
+        let steps = |workloads: &[(&str, &str)]| {
+            let workload =
+                |(kind, name): &(&str, &str)| Workload { kind: (*kind).to_owned(), name: (*name).to_owned() };
+            let workloads: Vec<_> = workloads.iter().map(workload).collect();
+            let steps = (find(Cause::CrashSegfault).unwrap().next)(&Place::ANYWHERE.of_workloads(&workloads));
+            steps.iter().map(english).find(|step| step.contains("rollout undo"))
+        };
+        let undone = steps(&[("ReplicaSet", "web-5d9c"), ("Deployment", "web")]).unwrap();
+        assert!(undone.ends_with("rollout undo deployment/web"), "{undone}");
+        assert_eq!(steps(&[("Job", "sum")]), None);
+        assert_eq!(steps(&[]), None);
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub enum Wait {
     Ripening,
 }
 
-/// A revision that was reported.
+/// A revision of a diagnosis, with what the rules concluded when it was reported.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reported {
     /// The uid of the diagnosis that was revised.
@@ -74,7 +74,7 @@ pub struct Reported {
     pub revision: u32,
     /// What of the subject it is about.
     pub aspect: Aspect,
-    /// The cause that was reported.
+    /// The cause that this revision names.
     pub cause: Cause,
     /// Why this revision was reported.
     pub reason: Reason,

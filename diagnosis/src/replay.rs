@@ -19,7 +19,7 @@ use crate::{
     triage::{self, Request, Triage},
 };
 
-/// The result of a replay.
+/// What a recorded case leads to, and how.
 #[derive(Debug)]
 pub struct Replayed {
     /// The last revision of every diagnosis, on the node and in its cluster, in order of time.

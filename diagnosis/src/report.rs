@@ -3,7 +3,9 @@
 mod before;
 mod wording;
 
-use coroner_proto::v1::{Container, ContainerKind, Diagnosis, Node, Pod, Severity, Subject, SubjectKind, Workload};
+use coroner_proto::v1::{
+    Container, ContainerKind, Diagnosis, Message, Node, Pod, Severity, Subject, SubjectKind, Workload,
+};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -66,6 +68,8 @@ pub fn of_container(
     let node = &file.node;
     let pod = container.pod();
     let kind = kind(file, container);
+    let object = file.pod_of(container).and_then(PodFile::object);
+    let workloads = object.map(|pod| workloads_of(pod, |uid| file.objects.workload(uid)));
     let subject = Subject {
         kind: SubjectKind::Container.into(),
         namespace: pod.map(|pod| name(&pod.namespace)).unwrap_or_default(),
@@ -75,6 +79,8 @@ pub fn of_container(
         container: container.name().map(name).unwrap_or_default(),
         container_kind: kind.into(),
     };
+    let place = Place::of(&subject).restarting(restarts(file, container, verdict));
+    let next = steps(&workloads.as_deref().map_or(place, |workloads| place.of_workloads(workloads)), verdict);
     Diagnosis {
         uid: container_uid(node, &container.id, aspect),
         node: Some(node.clone()),
@@ -84,13 +90,9 @@ pub fn of_container(
             uid: container.pod_uid().map(name).unwrap_or_default(),
         }),
         container: Some(instance(container)),
-        workloads: file
-            .pod_of(container)
-            .and_then(PodFile::object)
-            .map(|pod| workloads_of(pod, |uid| file.objects.workload(uid)))
-            .unwrap_or_default(),
+        workloads: workloads.unwrap_or_default(),
         memory: verdict.memory.clone().map(|memory| before::add(memory, file, container, verdict.at)),
-        ..diagnosis_where(subject, restarts(file, container), verdict, revision)
+        ..with_steps(next, subject, verdict, revision)
     }
 }
 
@@ -183,11 +185,19 @@ pub(crate) fn workloads(from_below: [Option<&Controller>; 2]) -> Vec<Workload> {
 
 /// The diagnosis that reports this verdict about this subject, without the names of its pod, container and node.
 pub(crate) fn diagnosis(subject: Subject, verdict: &Verdict, revision: Revision) -> Diagnosis {
-    diagnosis_where(subject, true, verdict, revision)
+    let next = steps(&Place::of(&subject), verdict);
+    with_steps(next, subject, verdict, revision)
 }
 
-/// The same, where a container that has ended is started again or not.
-fn diagnosis_where(subject: Subject, restarts: bool, verdict: &Verdict, revision: Revision) -> Diagnosis {
+/// What to do next: as the verdict has it, else as its cause has it at this place.
+fn steps(place: &Place<'_>, verdict: &Verdict) -> Vec<Message> {
+    match verdict.next.as_slice() {
+        [] => catalogue::find(verdict.cause).map(|row| (row.next)(place)).unwrap_or_default(),
+        next => next.to_vec(),
+    }
+}
+
+fn with_steps(next: Vec<Message>, subject: Subject, verdict: &Verdict, revision: Revision) -> Diagnosis {
     let row = catalogue::find(verdict.cause);
     let severity = match (row, verdict.fatal) {
         _ if verdict.usual_until.is_some() => Severity::Info,
@@ -196,10 +206,6 @@ fn diagnosis_where(subject: Subject, restarts: bool, verdict: &Verdict, revision
         (Some(row), false) if row.chapter == catalogue::Chapter::Node => row.severity,
         (Some(row), false) => row.severity.min(Severity::Warning),
         (None, _) => Severity::Warning,
-    };
-    let next = match verdict.next.as_slice() {
-        [] => row.map(|row| (row.next)(&Place::of(&subject).restarting(restarts))).unwrap_or_default(),
-        next => next.to_vec(),
     };
     let mut diagnosis = Diagnosis {
         subject: Some(subject),
@@ -229,11 +235,12 @@ fn name(text: &str) -> String {
     text::clean(text, 253)
 }
 
-/// Whether the kubelet starts the container again after any end, as far as its Pod is known.
-fn restarts(file: &NodeFile, container: &ContainerFile) -> bool {
+/// Whether the kubelet starts the container again after this end, as far as its Pod is known.
+fn restarts(file: &NodeFile, container: &ContainerFile, verdict: &Verdict) -> bool {
     let object = file.pod_of(container).and_then(PodFile::object);
     let wanted = object.zip(container.name()).and_then(|(pod, name)| Some((pod, pod.container(name)?)));
-    wanted.is_none_or(|(pod, wanted)| pod.restart_policy_of(wanted) != "Never")
+    let code = verdict.exit.as_ref().map(|exit| exit.code);
+    wanted.is_none_or(|(pod, wanted)| pod.restarts(wanted, code))
 }
 
 fn kind(file: &NodeFile, container: &ContainerFile) -> ContainerKind {

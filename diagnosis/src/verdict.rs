@@ -65,7 +65,7 @@ impl From<&Reason> for Statement {
 /// A piece of evidence: what a source stated, and when.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evidence {
-    /// The source that observed it.
+    /// The interface of the node or the cluster that stated it.
     pub source: Source,
     /// When it happened, by the clock of the node.
     pub at: Timestamp,
@@ -83,9 +83,9 @@ impl Evidence {
 /// A container of another pod, and its part in the event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Related {
-    /// The namespace of its pod.
+    /// The namespace of the pod; empty if the pod is not known.
     pub namespace: String,
-    /// The name of its pod.
+    /// The name of the pod; empty if it is not known.
     pub pod: String,
     /// The name of the container; empty for a pod as a whole.
     pub container: String,
@@ -120,7 +120,7 @@ pub struct Begun {
 pub struct Verdict {
     /// The cause that the rule concludes.
     pub cause: Cause,
-    /// Causes that contributed to it.
+    /// Causes that made it possible or likely, without being the cause: a CPU limit that slowed a probe down.
     pub contributing: BTreeSet<Cause>,
     /// How certain the cause is, by what was observed.
     pub confidence: Confidence,

@@ -75,7 +75,7 @@ impl<T, E: Error> Ending for Result<T, E> {
 /// A task without which the program cannot go on has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// The name of the task.
+    /// The name by which it was started, as in logs and metrics.
     pub task: String,
     /// Why the task has ended.
     pub reason: String,

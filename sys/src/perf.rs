@@ -15,7 +15,7 @@ use std::{
 use libc::c_int;
 use perf_event_open_sys::{bindings, ioctls, perf_event_open};
 
-/// A tracepoint to watch.
+/// A tracepoint, and which of its events are wanted.
 #[derive(Clone, Debug)]
 pub struct Tracepoint {
     /// Its number, from `events/<system>/<name>/id` of tracefs.

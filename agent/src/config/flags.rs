@@ -158,7 +158,7 @@ pub(super) struct NodeFlags {
 
 /// Writes what the sources of one node observe to stdout, for `coroner record`
 #[derive(Debug, Parser)]
-#[command(name = "coroner-agent record", version = version())]
+#[command(name = "coroner-agent record", bin_name = "coroner-agent record", version = version())]
 pub(super) struct RecordFlags {
     #[command(flatten)]
     pub(super) node: NodeFlags,

@@ -28,15 +28,15 @@ pub struct Config {
     pub node: NodeConfig,
     /// The aggregator that diagnoses are pushed to.
     pub aggregator: Aggregator,
-    /// The file of the outbox.
+    /// Where records wait until the aggregator has acknowledged them: a file of its own.
     pub outbox: PathBuf,
-    /// The most bytes that the outbox holds.
+    /// The size of that file in bytes, from which on records are discarded, the least severe first.
     pub outbox_max_bytes: u64,
     /// Where to serve health, if anywhere.
     pub health_listen: Option<SocketAddr>,
     /// The address of the agent's pod.
     pub pod_ip: Option<IpAddr>,
-    /// The format of log lines on stderr.
+    /// Whether log lines on stderr are text or JSON.
     pub log_format: logging::Format,
 }
 
@@ -47,7 +47,7 @@ pub struct NodeConfig {
     pub name: Option<String>,
     /// The cluster's uid; empty where it is not known.
     pub cluster_uid: String,
-    /// The settings of the sources.
+    /// Which sources are read, and where they are on this machine.
     pub sources: Settings,
 }
 

@@ -39,7 +39,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// A record of a diagnosis.
+    /// A record of a diagnosis, ranked by its severity: the least severe are discarded first.
     pub fn diagnosis(diagnosis: Diagnosis) -> Self {
         let rank = match diagnosis.severity() {
             Severity::Unspecified | Severity::Info => Rank::Info,

@@ -141,11 +141,11 @@ pub(crate) fn part(report: &mut NodeReport, daemon: Daemon) -> &mut wire::Daemon
 /// The task that sends the reports of the node.
 #[derive(Clone, Debug)]
 pub struct Reporter {
-    /// The name of the node.
+    /// The name of the Node object, or else the hostname.
     pub node: String,
     /// The aggregator that reports are sent to.
     pub aggregator: Aggregator,
-    /// The state that is reported.
+    /// What the checks have found so far; a change of it is reported at once.
     pub state: NodeState,
     /// To the examiner, for the offset between the clocks.
     pub outlet: Outlet,

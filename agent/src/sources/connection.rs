@@ -159,6 +159,9 @@ impl RuntimeError {
 }
 
 /// Connects to an endpoint such as `unix:PATH`.
+///
+/// # Errors
+/// The endpoint is malformed or refuses, or there is no connection within the deadline.
 pub async fn connect(endpoint: &str) -> Result<Channel, RuntimeError> {
     let failed = |source| RuntimeError::Connect { endpoint: endpoint.to_owned(), source };
     let parsed = Endpoint::from_shared(endpoint.to_owned()).map_err(failed)?;
@@ -169,6 +172,9 @@ pub async fn connect(endpoint: &str) -> Result<Channel, RuntimeError> {
 }
 
 /// Awaits the answer to one call, within the deadline.
+///
+/// # Errors
+/// The call was answered with an error, or not in time.
 pub async fn answer<T>(
     call: &'static str,
     asked: impl Future<Output = Result<Response<T>, Status>>,

@@ -45,7 +45,7 @@ pub struct Settings {
     pub host: HostRoot,
     /// Where the kubelet links the containers' logs.
     pub container_logs: PathBuf,
-    /// The socket of the CRI.
+    /// The socket of the container runtime that serves the CRI.
     pub cri: Socket,
     /// containerd itself, and the namespace of the CRI's containers.
     pub containerd: containerd::Config,

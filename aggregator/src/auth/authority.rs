@@ -75,14 +75,17 @@ impl Authority {
                 Err(unavailable) => refuse(Reason::Unavailable, unavailable.into()),
             },
             (Ok(Some(_)), None) => {
-                refuse(Reason::Token, Status::unauthenticated("tokens are not taken here: there is no API server"))
+                let text = "this aggregator accepts no tokens: it has no API server to review them";
+                refuse(Reason::Token, Status::unauthenticated(text))
             }
             (Err(_malformed), _) => {
-                refuse(Reason::Token, Status::unauthenticated("the authorization is no bearer token"))
+                refuse(Reason::Token, Status::unauthenticated("the authorization is not a bearer token"))
             }
             (Ok(None), _) => match no_role {
                 Some(no_role) => refuse(Reason::Certificate, Status::permission_denied(no_role.to_string())),
-                None => refuse(Reason::Nothing, Status::unauthenticated("show a client certificate or a bearer token")),
+                None => {
+                    refuse(Reason::Nothing, Status::unauthenticated("present a client certificate or a bearer token"))
+                }
             },
         }
     }

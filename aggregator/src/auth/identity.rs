@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-/// The identity of a caller.
+/// Who a caller is, once its credentials were verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
     /// A client of a listener that requires no credentials.

@@ -25,7 +25,7 @@ pub struct Peer {
     place: Option<Arc<ConnectionPlace>>,
 }
 
-/// The address of a peer.
+/// Where a connection comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Address {
     /// On the network.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::lease;
 
-/// An exporter that was started.
+/// A running exporter: where it sends to, and how far it has come.
 #[derive(Clone, Debug)]
 pub struct Exporter {
     /// The destination of the exporter.
@@ -24,7 +24,7 @@ pub struct Exporter {
     pub counters: Arc<Counters>,
 }
 
-/// The name of the task of this exporter.
+/// The name of its task, in logs and metrics: `exporter/siem`.
 pub fn task_name(target: &Target) -> String {
     format!("exporter/{}", target.name)
 }

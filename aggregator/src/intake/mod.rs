@@ -79,7 +79,7 @@ impl IngestService for Intake {
         let request = request.into_inner();
         caller.may_push_for(&request.node)?;
         if [CLUSTER_WATCH, NODE_WATCH].contains(&request.node.as_str()) {
-            return Err(Status::invalid_argument("no node is called so"));
+            return Err(Status::invalid_argument("node must be the name of a node"));
         }
         // Callers who cannot be distinguished have no rate of their own.
         let limited = Some(&caller).filter(|caller| caller.node().is_some());

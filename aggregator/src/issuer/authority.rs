@@ -26,10 +26,10 @@ const LEAF_RESERVE_DAYS: i64 = 30;
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
     /// The Secret holds something else.
-    #[error("the Secret of the authority holds {0}; remove its data, and another authority is made")]
+    #[error("the Secret of the authority contains {0}; remove its data to have another authority created")]
     Content(&'static str),
     /// A key or a certificate cannot be made.
-    #[error("cannot make a certificate")]
+    #[error("cannot create a certificate")]
     Sign(#[from] rcgen::Error),
 }
 
@@ -229,7 +229,7 @@ mod tests {
             (good.bundle(), good.bundle()),
         ] {
             let error = Authorities::read(&certificates, &keys).unwrap_err().to_string();
-            assert!(error.contains("the Secret of the authority holds"), "{error}");
+            assert!(error.contains("the Secret of the authority contains"), "{error}");
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::unavailable::unavailable;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Something else lies where the ledger should.
-    #[error("{} is not a ledger of coroner-aggregator; nothing in it was changed", path.display())]
+    #[error("{}", messages::english(&stores::ledger_is_foreign(path.display().to_string())))]
     NotALedger {
         /// The file.
         path: PathBuf,
@@ -34,7 +34,7 @@ pub enum Error {
         expected: i32,
     },
     /// A ledger that cannot be relied upon.
-    #[error("ledger {} is damaged ({detail}); move it away to start with an empty one", path.display())]
+    #[error("{}", messages::english(&stores::ledger_is_damaged(path.display().to_string(), detail)))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -48,19 +48,19 @@ pub enum Error {
         path: PathBuf,
     },
     /// A copy would replace something.
-    #[error("{} exists already; --force replaces it", path.display())]
+    #[error("{}", messages::english(&stores::backup_exists(path.display().to_string())))]
     Exists {
         /// The file.
         path: PathBuf,
     },
     /// A copy would replace what it is a copy of.
-    #[error("{} is the ledger itself and its backup at once; give another file", path.display())]
+    #[error("{}", messages::english(&stores::backup_is_ledger(path.display().to_string())))]
     SameFile {
         /// The file.
         path: PathBuf,
     },
     /// The file could not be made or read.
-    #[error("cannot {doing} ledger {}{}", path.display(), whose(path, source))]
+    #[error("{}", of_file(doing, path, source))]
     File {
         /// What was being done.
         doing: &'static str,
@@ -113,6 +113,11 @@ impl Error {
         match self {
             Self::OtherVersion { path, found, expected } => Some(other_version(path, *found, *expected)),
             Self::InUse { path } => Some(stores::ledger_in_use(path.display().to_string())),
+            Self::NotALedger { path } => Some(stores::ledger_is_foreign(path.display().to_string())),
+            Self::Damaged { path, detail } => Some(stores::ledger_is_damaged(path.display().to_string(), detail)),
+            Self::Exists { path } => Some(stores::backup_exists(path.display().to_string())),
+            Self::SameFile { path } => Some(stores::backup_is_ledger(path.display().to_string())),
+            Self::File { path, source, .. } => denied(path, source),
             _ => None,
         }
     }
@@ -141,19 +146,28 @@ impl Error {
     }
 }
 
+fn of_file(doing: &str, path: &Path, error: &io::Error) -> String {
+    let denied = denied(path, error).map(|denied| messages::english(&denied));
+    denied.unwrap_or_else(|| format!("cannot {doing} ledger {}", path.display()))
+}
+
 /// Of a directory that this process may not use: whose it is, and who it should be for. Volumes that ignore fsGroup
 /// come as root's.
-fn whose(path: &Path, error: &io::Error) -> String {
+fn denied(path: &Path, error: &io::Error) -> Option<Message> {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return None;
+    }
     let there = path.ancestors().skip(1).find_map(|directory| Some((directory, fs::metadata(directory).ok()?)));
-    let (io::ErrorKind::PermissionDenied, Some((directory, metadata))) = (error.kind(), there) else {
-        return String::new();
-    };
-    let (uid, gid) = (geteuid(), getegid());
-    let (owner, group, mode) = (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777);
-    format!(
-        " as uid {uid}: {} belongs to uid {owner}, gid {group}, with mode {mode:04o}; on the volume, run: chown {uid}:{gid} DIRECTORY",
-        directory.display()
-    )
+    let (directory, metadata) = there?;
+    Some(stores::ledger_is_denied(
+        path.display().to_string(),
+        geteuid().to_string(),
+        getegid().to_string(),
+        directory.display().to_string(),
+        metadata.uid().to_string(),
+        metadata.gid().to_string(),
+        format!("{:04o}", metadata.mode() & 0o7777),
+    ))
 }
 
 impl From<Error> for Status {

@@ -16,7 +16,7 @@ pub struct Holder {
     pub records: i64,
     /// The size of these records in bytes, encoded.
     pub bytes: i64,
-    /// Records that retention took before their time, because there were so many.
+    /// The number of records that retention removed before their time, because there were so many.
     pub taken: i64,
 }
 

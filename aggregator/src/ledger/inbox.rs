@@ -14,7 +14,7 @@ use super::{
 /// How much waits to be indexed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {
-    /// The number of records.
+    /// How many records are stored and not indexed yet.
     pub records: i64,
     /// The bytes of these records.
     pub bytes: i64,

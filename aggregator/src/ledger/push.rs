@@ -12,13 +12,13 @@ use crate::key::Key;
 pub struct Push {
     /// The name of the agent's node.
     pub node: String,
-    /// The id of the stream of its outbox.
+    /// Identifies the outbox; sequences are counted within it.
     pub stream_id: String,
     /// The records that are fit to be stored.
     pub entries: Vec<Entry>,
     /// The highest sequence of the push, stored or rejected; 0 for a handshake.
     pub acknowledge: i64,
-    /// What must have been acknowledged of the stream before, or nothing of this is stored.
+    /// The sequence up to which the stream must have been acknowledged before, or nothing of this is stored.
     pub after: i64,
     /// The node's status, encoded, where it is due to be stored, and when it was reported, in nanoseconds since 1970.
     pub status: Option<(Vec<u8>, i64)>,
@@ -38,7 +38,7 @@ pub struct Logged {
 /// One record of a push.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Its sequence in the agent's outbox.
+    /// The number of the record in the agent's outbox, from 1.
     pub sequence: i64,
     /// The identity of a diagnosis; none for a gap.
     pub identity: Option<Identity>,
@@ -46,10 +46,10 @@ pub struct Entry {
     pub body: Vec<u8>,
 }
 
-/// The identity of a diagnosis.
+/// What makes a revision of a diagnosis unique.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// The uid of the diagnosis.
+    /// Identifies the diagnosis over all of its revisions.
     pub uid: Uuid,
     /// The revision within that uid, from 1.
     pub revision: u32,

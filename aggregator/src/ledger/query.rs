@@ -21,7 +21,7 @@ use crate::{filter::Filter, time::timestamp};
 /// A place in the list: behind the diagnosis with this time and uid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ListPosition {
-    /// The event time, in nanoseconds since 1970.
+    /// When the event of that diagnosis happened, in nanoseconds since 1970.
     pub event_time: i64,
     /// The uid, by which diagnoses of the same time are ordered.
     pub uid: Uuid,
@@ -53,7 +53,7 @@ impl Query {
     pub const SCAN: usize = 20_000;
 }
 
-/// One page of a list.
+/// Diagnoses that one answer contains, and where the next begins.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
     /// Encoded diagnoses, the newest first.
@@ -428,7 +428,7 @@ pub fn gaps(connection: &Connection, since: i64, limit: usize) -> Result<Vec<v1:
 /// The number and the age of the records in the ledger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extent {
-    /// When the oldest record that is kept was stored.
+    /// When the oldest record that is kept was stored, in nanoseconds since 1970; `None` if there is none.
     pub oldest_time: Option<i64>,
     /// The number of records that are kept.
     pub record_count: u64,

@@ -68,7 +68,7 @@ pub enum Error {
     Verifier(#[source] VerifierBuilderError),
 }
 
-/// The TLS of the listeners.
+/// The certificates that the listeners present and trust, read again when their files change.
 #[derive(Debug)]
 pub struct Tls {
     files: Files,

@@ -2,7 +2,7 @@
 
 use crate::auth::Right;
 
-/// A method of a service.
+/// What a gRPC method demands of its caller, and how its messages are bounded.
 #[derive(Clone, Copy, Debug)]
 pub struct Method {
     /// What its caller must be allowed to do.

@@ -158,6 +158,7 @@ fn fault(error: &clap::Error) -> Option<String> {
             text("error_value", &[("argument", argument()), ("value", value())])
         }
         ErrorKind::TooManyValues => text("error_too_many", &[("argument", argument()), ("value", value())]),
+        ErrorKind::InvalidUtf8 => text("error_not_utf8", &[]),
         _ => None,
     }?;
     let suggested = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue];
@@ -171,7 +172,8 @@ fn fault(error: &clap::Error) -> Option<String> {
         of if of.contains("cause") || of.contains("CAUSE") => text("error_cause", &[]),
         of if of.contains("<DURATION>") => text("error_duration", &[]),
         of if of.contains("<PORT>") => text("error_port", &[]),
-        of if of.contains("<COUNT>") || of.contains("<BYTES>") => text("error_number", &[]),
+        of if of.contains("<SIZE>") => text("error_size", &[]),
+        of if of.contains("<COUNT>") => text("error_number", &[]),
         _ => None,
     };
     let usage = of(ContextKind::Usage).map(|usage| usage.trim().trim_start_matches("Usage:").trim().to_owned());
@@ -267,7 +269,7 @@ mod tests {
             (vec!["coroner", "list", "--since"], "1h30m"),
             (vec!["coroner", "list", "--limit", "many"], "非负整数"),
             (vec!["coroner", "record", "--for", "long"], "90s"),
-            (vec!["coroner", "record", "--max-bytes", "1GiB"], "非负整数"),
+            (vec!["coroner", "record", "--max-bytes", "1GB5"], "64MiB"),
             (vec!["coroner", "ui", "--port", "70000"], "65535"),
         ] {
             let refused = localized(Args::command()).try_get_matches_from(&arguments).unwrap_err();

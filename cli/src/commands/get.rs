@@ -52,6 +52,8 @@ pub(crate) async fn find(
     match client.get_diagnosis(client::request(GetDiagnosisRequest { uid: uid.to_owned() })).await {
         Ok(answer) => Ok(Some(answer.into_inner()).filter(|answer| answer.diagnosis.is_some())),
         Err(status) if status.code() == Code::NotFound => Ok(None),
+        // Its form was checked before.
+        Err(status) if status.code() == Code::InvalidArgument => Err(Failure::usage(notes::uid_ambiguous(uid))),
         Err(status) => Err(client::refused(aggregator, &status)),
     }
 }

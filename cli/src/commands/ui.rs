@@ -17,9 +17,11 @@ const OPENERS: [&str; 2] = ["xdg-open", "open"];
 
 pub(crate) async fn run(args: &UiArgs, cluster: &ClusterArgs, out: &mut Out) -> Result<Outcome, Failure> {
     let mut tasks = JoinSet::new();
-    let port = Cluster::find(cluster).await?.forward(PAGE_PORT, args.port, &mut tasks).await?;
+    let found = Cluster::find(cluster).await?;
+    let port = found.forward(PAGE_PORT, args.port, &mut tasks).await?;
     let url = format!("https://localhost:{port}/");
     out.note(&messages::ui_open(&url));
+    out.note(&messages::ui_sign_in(found.token_command(cluster)));
     if !args.no_browser && !open(&url) {
         out.note(&messages::ui_no_browser());
     }

@@ -4,13 +4,14 @@ use std::{
     collections::VecDeque,
     env,
     ffi::OsStr,
+    os::unix::process::ExitStatusExt,
     path::PathBuf,
-    process::Stdio,
+    process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use coroner_diagnosis::messages::Message;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -22,6 +23,12 @@ use tokio::{
     time::timeout,
 };
 
+use super::{failed, failed_start};
+use crate::{
+    exit::Failure,
+    messages::{demo, page},
+};
+
 /// How long a daemon has to end after it was asked to.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
 /// Lines of a daemon's log that are kept for whom it may concern.
@@ -31,13 +38,29 @@ const KEPT_LINES: usize = 20;
 ///
 /// # Errors
 /// It does not.
-pub(crate) fn beside(name: &str) -> Result<PathBuf> {
-    let this = env::current_exe().context("finding this program")?;
-    let path = this.with_file_name(name);
-    if !path.is_file() {
-        bail!("{} is not there; it belongs beside coroner", path.display());
+pub(crate) fn beside(name: &str) -> Result<PathBuf, Failure> {
+    let path = this_program()?.with_file_name(name);
+    match path.is_file() {
+        true => Ok(path),
+        false => Err(Failure::unavailable(demo::needs_program(path.display().to_string()))),
     }
-    Ok(path)
+}
+
+/// The file of this program.
+///
+/// # Errors
+/// The kernel does not name it.
+pub(crate) fn this_program() -> Result<PathBuf, Failure> {
+    env::current_exe().map_err(failed("readlink /proc/self/exe"))
+}
+
+/// How a program ended: its exit code, or the signal that ended it.
+pub(crate) fn how_ended(status: ExitStatus) -> Message {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => page::exit_code(code.unsigned_abs()),
+        (None, Some(signal)) => page::exit_signal(signal),
+        (None, None) => demo::ended_somehow(),
+    }
 }
 
 /// A running daemon and the end of its log.
@@ -51,8 +74,11 @@ pub(crate) struct Daemon {
 
 impl Daemon {
     /// Starts it, detached from the terminal's Ctrl-C: the demo stops it.
-    pub(crate) fn start(name: &'static str, args: &[&OsStr]) -> Result<Self> {
-        let mut command = Command::new(env::current_exe().context("finding this program")?);
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub(crate) fn start(name: &'static str, args: &[&OsStr]) -> Result<Self, Failure> {
+        let mut command = Command::new(this_program()?);
         command
             .args(["demo-victim", "serve"])
             .arg(beside(name)?)
@@ -65,7 +91,8 @@ impl Daemon {
         for (variable, _) in env::vars_os().filter(|(variable, _)| variable.to_string_lossy().starts_with("CORONER_")) {
             command.env_remove(variable);
         }
-        let mut child = command.env("NO_COLOR", "1").spawn().with_context(|| format!("starting {name}"))?;
+        let child = command.env("NO_COLOR", "1").spawn();
+        let mut child = child.map_err(failed_start(name))?;
         let log: Arc<Mutex<VecDeque<String>>> = Arc::default();
         let (count, lines) = watch::channel(0);
         if let Some(stderr) = child.stderr.take() {
@@ -89,7 +116,7 @@ impl Daemon {
     ///
     /// # Errors
     /// It ended, or did not log it in time.
-    pub(crate) async fn wait_for_log(&mut self, text: &str, patience: Duration) -> Result<()> {
+    pub(crate) async fn wait_for_log(&mut self, text: &str, patience: Duration) -> Result<(), Failure> {
         let logged = async {
             loop {
                 self.lines.borrow_and_update();
@@ -104,47 +131,45 @@ impl Daemon {
         match timeout(patience, logged).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(self.ended()),
-            Err(_) => bail!("{} is not up after {patience:?}{}", self.name, self.last_line()),
+            Err(_) => Err(Failure::error(demo::daemon_not_ready(self.name, patience.as_secs(), self.last_line()))),
         }
     }
 
     /// Fails if it has ended.
     ///
     /// # Errors
-    /// That it has, with its last words.
-    pub(crate) fn check(&mut self) -> Result<()> {
+    /// That it has, with the end of its log.
+    pub(crate) fn check(&mut self) -> Result<(), Failure> {
         match self.child.try_wait() {
             Ok(None) => Ok(()),
             Ok(Some(_)) | Err(_) => Err(self.ended()),
         }
     }
 
-    fn ended(&mut self) -> anyhow::Error {
-        let status = self.child.try_wait().ok().flatten().map_or_else(String::new, |status| format!(" ({status})"));
-        anyhow::anyhow!("{} ended by itself{status}{}", self.name, self.last_line())
+    fn ended(&mut self) -> Failure {
+        let status = self.child.try_wait().ok().flatten();
+        let how = status.map_or_else(demo::ended_somehow, how_ended);
+        Failure::error(demo::daemon_ended(self.name, how, self.last_line()))
     }
 
-    fn last_line(&self) -> String {
+    fn last_line(&self) -> Message {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        match log.back() {
-            Some(line) => format!("; its last line: {line}"),
-            None => String::new(),
-        }
+        log.back().map_or_else(demo::log_is_empty, demo::log_ends)
     }
 
     /// Asks it to stop and waits until it has; it is killed if it does not.
     ///
     /// # Errors
     /// It did not stop by itself, or not well.
-    pub(crate) async fn stop(mut self) -> Result<()> {
+    pub(crate) async fn stop(mut self) -> Result<(), Failure> {
         let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) else { return Err(self.ended()) };
-        kill(Pid::from_raw(pid), Signal::SIGTERM).with_context(|| format!("stopping {}", self.name))?;
+        kill(Pid::from_raw(pid), Signal::SIGTERM).map_err(failed("kill"))?;
         match timeout(STOP_DEADLINE, self.child.wait()).await {
             Ok(Ok(status)) if status.success() => Ok(()),
             Ok(_) => Err(self.ended()),
             Err(_) => {
-                self.child.kill().await.with_context(|| format!("killing {}", self.name))?;
-                bail!("{} had to be killed: it did not stop within {STOP_DEADLINE:?}", self.name)
+                self.child.kill().await.map_err(failed("kill"))?;
+                Err(Failure::error(demo::daemon_not_stopped(self.name, STOP_DEADLINE.as_secs())))
             }
         }
     }

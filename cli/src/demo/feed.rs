@@ -1,6 +1,5 @@
 //! The demo's subscription to the aggregator's feed.
 
-use anyhow::{Context, Result};
 use coroner_diagnosis::{localized, messages::Language, observation::Source};
 use coroner_proto::v1::{
     Diagnosis, DiagnosisFilter, GetStatusRequest, SourceHealth, SourceStatus, WatchDiagnosesRequest,
@@ -13,7 +12,8 @@ use super::pods::NAMESPACE;
 use crate::{
     args::AggregatorArgs,
     client::{self, Client},
-    messages::{self, notes},
+    exit::Failure,
+    messages::{self, demo},
 };
 
 /// The sources that see deaths where there is no container runtime.
@@ -32,13 +32,17 @@ pub(crate) struct Arrival {
 /// An open subscription.
 #[derive(Debug)]
 pub(crate) struct Feed {
+    aggregator: AggregatorArgs,
     client: Client,
     arrivals: mpsc::Receiver<Arrival>,
 }
 
 impl Feed {
     /// Subscribes to diagnoses of these pods.
-    pub(crate) async fn open(url: &str, pods: [&str; 5]) -> Result<Self> {
+    ///
+    /// # Errors
+    /// The aggregator cannot be reached, or refuses the subscription.
+    pub(crate) async fn open(url: &str, pods: [&str; 5]) -> Result<Self, Failure> {
         let aggregator = AggregatorArgs {
             url: url.to_owned(),
             tls_ca: None,
@@ -47,9 +51,7 @@ impl Feed {
             token_file: None,
             insecure: false,
         };
-        let mut client = client::connect(&aggregator)
-            .await
-            .map_err(|failure| anyhow::anyhow!(messages::english(failure.message())))?;
+        let mut client = client::connect(&aggregator).await?;
         let filter = DiagnosisFilter {
             namespaces: vec![NAMESPACE.to_owned()],
             names: pods.map(str::to_owned).to_vec(),
@@ -60,7 +62,8 @@ impl Feed {
             include: vec![filter],
             ..WatchDiagnosesRequest::default()
         };
-        let mut stream = client.watch_diagnoses(request).await.context("subscribing to the feed")?.into_inner();
+        let stream = client.watch_diagnoses(request).await;
+        let mut stream = stream.map_err(|status| client::refused(&aggregator, &status))?.into_inner();
         let (sender, arrivals) = mpsc::channel(WAITING);
         tokio::spawn(async move {
             while let Ok(Some(response)) = stream.message().await {
@@ -73,18 +76,24 @@ impl Feed {
                 }
             }
         });
-        Ok(Self { client, arrivals })
+        Ok(Self { aggregator, client, arrivals })
     }
 
     /// The next diagnosis.
-    pub(crate) async fn next(&mut self) -> Result<Arrival> {
-        self.arrivals.recv().await.context("the feed has ended")
+    ///
+    /// # Errors
+    /// The feed has ended.
+    pub(crate) async fn next(&mut self) -> Result<Arrival, Failure> {
+        self.arrivals.recv().await.ok_or_else(|| Failure::error(demo::failed_feed()))
     }
 
     /// The sources of this node's agent that matter here, and whether each has reported its health.
-    pub(crate) async fn sources(&mut self, node: &str) -> Result<(Vec<SourceStatus>, bool)> {
+    ///
+    /// # Errors
+    /// The aggregator does not answer.
+    pub(crate) async fn sources(&mut self, node: &str) -> Result<(Vec<SourceStatus>, bool), Failure> {
         let answer = self.client.get_status(client::request(GetStatusRequest {})).await;
-        let status = answer.context("asking the aggregator for its nodes")?.into_inner();
+        let status = answer.map_err(|status| client::refused(&self.aggregator, &status))?.into_inner();
         let agent = status.nodes.into_iter().find(|known| known.node == node).unwrap_or_default();
         let matters = |status: &SourceStatus| SOURCES.iter().any(|source| source.name() == status.source);
         let sources: Vec<SourceStatus> = agent.sources.into_iter().filter(matters).collect();
@@ -100,7 +109,7 @@ pub(crate) fn blind(sources: &[SourceStatus], language: Language) -> String {
     let worded = |source: &SourceStatus| format!("{} ({})", source.source, localized::source_reason(source, language));
     let blind_sources: Vec<String> = blind.map(worded).collect();
     match blind_sources.is_empty() {
-        true => messages::text(&notes::demo_no_source(), language),
+        true => messages::text(&demo::demo_no_source(), language),
         false => messages::listed(&blind_sources, language),
     }
 }

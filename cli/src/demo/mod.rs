@@ -12,12 +12,11 @@ mod scenes;
 mod stage;
 pub(crate) mod victim;
 
-use std::{io, time::Duration};
+use std::{error::Error, path::Path, time::Duration};
 
-use anyhow::{Context, Result, anyhow};
 use coroner_diagnosis::messages::Language;
 use coroner_proto::v1::{Diagnosis, SourceStatus};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use nix::unistd::{Uid, gethostname};
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -35,7 +34,7 @@ use crate::{
     data,
     exit::{Failure, Outcome},
     explain, labels,
-    messages::{command, notes, text},
+    messages::{command, demo, text},
     out::Out,
     page::{Look, Page, span},
     rows::{Kind, Rows},
@@ -47,33 +46,48 @@ const SCENE_DEADLINE: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(out: &mut Out) -> Result<Outcome, Failure> {
     if !Uid::effective().is_root() {
-        return Err(Failure::unavailable(command::error_demo_root()));
+        return Err(Failure::unavailable(demo::needs_root()));
     }
     for program in ["coroner-aggregator", "coroner-agent"] {
-        daemon::beside(program).map_err(|error| Failure::unavailable(command::error_plain(format!("{error:#}"))))?;
+        daemon::beside(program)?;
     }
-    let failed = |error: anyhow::Error| match error.downcast::<io::Error>() {
-        // The reader of stdout may have gone.
-        Ok(error) => Failure::from(error),
-        Err(error) => Failure::error(command::error_plain(format!("{error:#}"))),
-    };
-    let mut stage = Stage::new().map_err(failed)?;
-    let stopped = stop_signal().map_err(failed)?;
+    let mut stage = Stage::new(out.reader.language)?;
+    let stopped = stop_signal()?;
     let played = tokio::select! {
-        played = play(&mut stage, out) => played.map_err(failed),
-        () = stopped => Err(Failure::error(command::error_interrupted())),
+        played = play(&mut stage, out) => played,
+        () = stopped => Err(Failure::error(demo::interrupted())),
     };
-    let struck = stage.strike().await.map_err(failed);
+    let struck = stage.strike().await;
     let outcome = played?;
     struck?;
     Ok(outcome)
 }
 
+/// The failure of a system call or command, from its error.
+fn failed<E: Error>(call: &str) -> impl FnOnce(E) -> Failure {
+    move |error| Failure::error(demo::failed_call(call, error.to_string()))
+}
+
+/// The failure of reading a file, from its error.
+fn failed_read<E: Error>(path: &Path) -> impl FnOnce(E) -> Failure {
+    move |error| Failure::error(demo::failed_read(path.display().to_string(), error.to_string()))
+}
+
+/// The failure of creating a file, link or directory, from its error.
+fn failed_create<E: Error>(path: &Path) -> impl FnOnce(E) -> Failure {
+    move |error| Failure::error(demo::failed_create(path.display().to_string(), error.to_string()))
+}
+
+/// The failure of starting a program, from its error.
+fn failed_start<E: Error>(program: &str) -> impl FnOnce(E) -> Failure {
+    move |error| Failure::error(demo::failed_start(program, error.to_string()))
+}
+
 /// Resolves when the demo is asked to stop.
-fn stop_signal() -> Result<impl Future<Output = ()>> {
+fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     let mut signals = Vec::new();
     for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
-        signals.push(signal(kind).context("listening to signals")?);
+        signals.push(signal(kind).map_err(failed("sigaction"))?);
     }
     let [mut interrupt, mut terminate, mut hangup] =
         <[_; 3]>::try_from(signals).expect("there is one for each of three kinds");
@@ -90,16 +104,17 @@ fn stop_signal() -> Result<impl Future<Output = ()>> {
 #[derive(Debug)]
 struct Played {
     scene: Scene,
-    /// The last word about it, and whether it explains it.
+    /// The latest diagnosis of it, and whether it explains it.
     verdict: Option<Diagnosis>,
     explained: bool,
-    latency: String,
+    /// From the death to the arrival of the explanation.
+    latency: Option<SignedDuration>,
 }
 
-async fn play(stage: &mut Stage, out: &mut Out) -> Result<Outcome> {
-    let node = gethostname().context("reading the host's name")?.to_string_lossy().into_owned();
+async fn play(stage: &mut Stage, out: &mut Out) -> Result<Outcome, Failure> {
+    let node = gethostname().map_err(failed("gethostname"))?.to_string_lossy().into_owned();
     narrate(out, |page| {
-        let text = text(&notes::demo_begins(), page.language());
+        let text = text(&demo::demo_begins(), page.language());
         page.paragraph(None, 0, &[span(Look::Plain, &text)]);
     })?;
     let (mut feed, sources) = stage.set_up(&node).await?;
@@ -116,7 +131,7 @@ async fn play(stage: &mut Stage, out: &mut Out) -> Result<Outcome> {
                 status::health(source.health(), page.language()),
             ]);
         }
-        let label = span(Look::Plain, &text(&notes::demo_sources(), page.language()));
+        let label = span(Look::Plain, &text(&demo::demo_sources(), page.language()));
         page.paragraph(Some((0, label.clone())), label.columns() + 1, &spans);
         page.blank();
     })?;
@@ -126,7 +141,7 @@ async fn play(stage: &mut Stage, out: &mut Out) -> Result<Outcome> {
             let number = span(Look::Strong, &format!("{}/{}", index + 1, Scene::ALL.len()));
             page.paragraph(Some((0, number)), 5, &[span(Look::Strong, &text(&scene.story(), page.language()))]);
         })?;
-        let mut played = Played { scene, verdict: None, explained: false, latency: String::new() };
+        let mut played = Played { scene, verdict: None, explained: false, latency: None };
         if stage.act(scene).await? {
             let deadline = Instant::now() + SCENE_DEADLINE;
             while !played.explained {
@@ -152,18 +167,14 @@ fn take(played: &mut Played, arrival: &Arrival) {
     }
     if !played.explained {
         let death = labels::time(arrival.diagnosis.event_time.as_ref());
-        let micros = death.map(|death| arrival.at.duration_since(death).as_micros().max(0));
-        played.latency = micros.map_or_else(String::new, |micros| match micros {
-            ..1_000_000 => format!("{}.{} ms", micros / 1000, micros % 1000 / 100),
-            _ => format!("{}.{} s", micros / 1_000_000, micros % 1_000_000 / 100_000),
-        });
+        played.latency = death.map(|death| arrival.at.duration_since(death));
     }
     played.explained = explains;
     played.verdict = Some(arrival.diagnosis.clone());
 }
 
 /// Writes for people: to stdout where they read that, else to stderr.
-fn narrate(out: &mut Out, write: impl FnOnce(&mut Page)) -> Result<()> {
+fn narrate(out: &mut Out, write: impl FnOnce(&mut Page)) -> Result<(), Failure> {
     let mut page = out.page();
     write(&mut page);
     if matches!(out.format, Some(Format::Name | Format::Json | Format::Yaml)) {
@@ -174,14 +185,14 @@ fn narrate(out: &mut Out, write: impl FnOnce(&mut Page)) -> Result<()> {
     Ok(())
 }
 
-fn show(played: &Played, out: &mut Out) -> Result<()> {
+fn show(played: &Played, out: &mut Out) -> Result<(), Failure> {
     let Some(verdict) = &played.verdict else {
         return narrate(out, |page| {
-            let text = text(&notes::demo_no_verdict(SCENE_DEADLINE.as_secs()), page.language());
+            let text = text(&demo::demo_no_verdict(SCENE_DEADLINE.as_secs()), page.language());
             page.paragraph(None, 5, &[span(Look::Bad, &text)]);
         });
     };
-    if let Some(text) = data::diagnosis(out.format, verdict).map_err(|error| anyhow!(out.text(error.message())))? {
+    if let Some(text) = data::diagnosis(out.format, verdict)? {
         out.write(&text)?;
         return Ok(());
     }
@@ -196,15 +207,15 @@ fn show(played: &Played, out: &mut Out) -> Result<()> {
     narrate(out, |page| {
         page.blank();
         explain::explain(page, verdict, verdict.into(), now);
-        if played.explained && !played.latency.is_empty() {
-            let text = text(&notes::demo_latency(&played.latency), page.language());
+        if let Some(latency) = played.latency.filter(|_| played.explained) {
+            let text = text(&demo::demo_latency(latency), page.language());
             page.paragraph(None, 2, &[span(Look::Faint, &text)]);
         }
         page.blank();
     })
 }
 
-fn sum_up(all: &[Played], sources: &[SourceStatus], out: &mut Out) -> Result<Outcome> {
+fn sum_up(all: &[Played], sources: &[SourceStatus], out: &mut Out) -> Result<Outcome, Failure> {
     let missing: Vec<&str> = all.iter().filter(|played| !played.explained).map(|played| played.scene.pod()).collect();
     let mut summary = Table::new(vec![
         command::column_pod(),
@@ -219,10 +230,10 @@ fn sum_up(all: &[Played], sources: &[SourceStatus], out: &mut Out) -> Result<Out
             span(Look::Strong, played.scene.pod()),
             span(
                 look,
-                &verdict.map_or_else(|| out.text(&notes::demo_nothing()), |verdict| labels::cause(verdict.cause)),
+                &verdict.map_or_else(|| out.text(&demo::demo_nothing()), |verdict| labels::cause(verdict.cause)),
             ),
             span(Look::Plain, &verdict.map_or_else(String::new, |verdict| out.text(&labels::confidence(verdict)))),
-            span(Look::Plain, &played.latency),
+            span(Look::Plain, &played.latency.map_or_else(String::new, |latency| out.text(&demo::demo_after(latency)))),
         ]);
     }
     if matches!(out.format, None | Some(Format::Table | Format::Wide)) {
@@ -231,10 +242,10 @@ fn sum_up(all: &[Played], sources: &[SourceStatus], out: &mut Out) -> Result<Out
     }
     if missing.is_empty() {
         narrate(out, |page| {
-            page.paragraph(None, 0, &[span(Look::Good, &text(&notes::demo_all_explained(), page.language()))])
+            page.paragraph(None, 0, &[span(Look::Good, &text(&demo::demo_all_explained(), page.language()))])
         })?;
         return Ok(Outcome::Answered);
     }
-    out.note(&notes::demo_not_explained(missing, blind(sources, out.reader.language)));
+    out.note(&demo::demo_not_explained(missing, blind(sources, out.reader.language)));
     Ok(Outcome::Partial)
 }

@@ -9,12 +9,14 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use tokio::time::{Instant, sleep, timeout};
+
+use super::{failed_create, failed_read};
+use crate::{exit::Failure, messages::demo};
 
 /// The demo's own cgroup is named so, with its pid.
 const PREFIX: &str = "coroner-demo-";
@@ -36,9 +38,10 @@ enum Hierarchy {
 }
 
 impl Hierarchy {
-    fn find() -> Result<Self> {
-        let mounts = fs::read_to_string("/proc/self/mounts").context("reading /proc/self/mounts")?;
-        Self::among(&mounts).context("no cgroup hierarchy that counts memory is mounted")
+    fn find() -> Result<Self, Failure> {
+        let mounts = Path::new("/proc/self/mounts");
+        let mounts = fs::read_to_string(mounts).map_err(failed_read(mounts))?;
+        Self::among(&mounts).ok_or_else(|| Failure::unavailable(demo::needs_memory_cgroups()))
     }
 
     /// The one that counts memory among these mounts: that of v1 if it has one, as v2 has not got it then.
@@ -65,8 +68,9 @@ impl Hierarchy {
     }
 
     /// Makes a cgroup whose own cgroups will count memory too.
-    fn create(&self, path: &Path) -> Result<()> {
-        fs::create_dir(path).with_context(|| format!("making the cgroup {}", path.display()))?;
+    fn create(&self, path: &Path) -> Result<(), Failure> {
+        fs::create_dir(path)
+            .map_err(|error| Failure::unavailable(demo::needs_cgroup(path.display().to_string(), error.to_string())))?;
         match self {
             // Always so since Linux 5.11.
             Self::V1(_) => set_if_there(&path.join("memory.use_hierarchy"), "1"),
@@ -74,7 +78,7 @@ impl Hierarchy {
         }
     }
 
-    fn limit_memory(&self, path: &Path) -> Result<()> {
+    fn limit_memory(&self, path: &Path) -> Result<(), Failure> {
         let limit = MEMORY_LIMIT.to_string();
         match self {
             Self::V1(_) => {
@@ -90,10 +94,10 @@ impl Hierarchy {
     }
 
     /// Lets the cgroups below this one count memory. True if they did not before.
-    fn count_below(&self, path: &Path) -> Result<bool> {
+    fn count_below(&self, path: &Path) -> Result<bool, Failure> {
         let Self::V2(_) = self else { return Ok(false) };
         let file = path.join("cgroup.subtree_control");
-        let controllers = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+        let controllers = fs::read_to_string(&file).map_err(failed_read(&file))?;
         if controllers.split_whitespace().any(|controller| controller == "memory") {
             return Ok(false);
         }
@@ -131,7 +135,10 @@ pub(crate) struct Pods {
 
 impl Pods {
     /// The place for pods; nothing is made yet. `directory` takes the logs and their links.
-    pub(crate) fn new(directory: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    /// No cgroups count memory here.
+    pub(crate) fn new(directory: &Path) -> Result<Self, Failure> {
         let hierarchy = Hierarchy::find()?;
         let top = hierarchy.root().join(format!("{PREFIX}{}", process::id()));
         let burstable = top.join("kubepods/burstable");
@@ -144,9 +151,12 @@ impl Pods {
     }
 
     /// Makes the cgroups above all pods, and the directories for logs.
-    pub(crate) fn prepare(&mut self) -> Result<()> {
+    ///
+    /// # Errors
+    /// One of them cannot be created.
+    pub(crate) fn prepare(&mut self) -> Result<(), Failure> {
         for directory in [self.container_logs(), self.directory.join("pods")] {
-            fs::create_dir(&directory).with_context(|| format!("making {}", directory.display()))?;
+            fs::create_dir(&directory).map_err(failed_create(&directory))?;
         }
         sweep(self.hierarchy.root());
         self.changed_root = self.hierarchy.count_below(self.hierarchy.root())?;
@@ -157,7 +167,10 @@ impl Pods {
     }
 
     /// Makes a pod: its cgroups, and the link that names its container.
-    pub(crate) fn add(&mut self, name: &str) -> Result<Pod> {
+    ///
+    /// # Errors
+    /// One of them cannot be created.
+    pub(crate) fn add(&mut self, name: &str) -> Result<Pod, Failure> {
         let pod_uid = random_uuid()?;
         let container_id = format!("{}{}", random_uuid()?, random_uuid()?).replace('-', "");
         let pod = self.burstable.join(format!("pod{pod_uid}"));
@@ -172,11 +185,11 @@ impl Pods {
         fs::create_dir_all(&logs)
             .and_then(|()| fs::write(&log, ""))
             .and_then(|()| symlink(&log, &link))
-            .with_context(|| format!("linking {}", link.display()))?;
+            .map_err(failed_create(&link))?;
         Ok(Pod { cgroup })
     }
 
-    fn create(&mut self, path: PathBuf) -> Result<()> {
+    fn create(&mut self, path: PathBuf) -> Result<(), Failure> {
         if let Some(parent) = path.parent().filter(|parent| parent.starts_with(&self.top)) {
             self.hierarchy.count_below(parent)?;
         }
@@ -186,7 +199,10 @@ impl Pods {
     }
 
     /// Kills whatever still lives in the pods, and removes their cgroups.
-    pub(crate) async fn remove(&mut self) -> Result<()> {
+    ///
+    /// # Errors
+    /// They stay in use.
+    pub(crate) async fn remove(&mut self) -> Result<(), Failure> {
         let removal = async {
             while let Some(path) = self.made.pop() {
                 loop {
@@ -204,7 +220,7 @@ impl Pods {
         };
         let removed = timeout(REMOVAL_DEADLINE, removal).await;
         if removed.is_err() {
-            bail!("the cgroup {} stays busy; remove it by hand", self.top.display());
+            return Err(Failure::error(demo::cgroup_busy(self.top.display().to_string())));
         }
         if std::mem::take(&mut self.changed_root) {
             set(&self.hierarchy.root().join("cgroup.subtree_control"), "-memory")?;
@@ -249,15 +265,17 @@ fn processes(cgroup: &Path) -> Vec<i32> {
     procs.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0).collect()
 }
 
-fn set(file: &Path, value: &str) -> Result<()> {
-    fs::write(file, value).with_context(|| format!("writing {value} to {}", file.display()))
+fn set(file: &Path, value: &str) -> Result<(), Failure> {
+    fs::write(file, value).map_err(|error| {
+        Failure::unavailable(demo::needs_cgroup_value(file.display().to_string(), value, error.to_string()))
+    })
 }
 
-fn set_if_there(file: &Path, value: &str) -> Result<()> {
+fn set_if_there(file: &Path, value: &str) -> Result<(), Failure> {
     if file.exists() { set(file, value) } else { Ok(()) }
 }
 
-fn random_uuid() -> Result<String> {
-    let file = "/proc/sys/kernel/random/uuid";
-    Ok(fs::read_to_string(file).with_context(|| format!("reading {file}"))?.trim().to_owned())
+fn random_uuid() -> Result<String, Failure> {
+    let file = Path::new("/proc/sys/kernel/random/uuid");
+    Ok(fs::read_to_string(file).map_err(failed_read(file))?.trim().to_owned())
 }

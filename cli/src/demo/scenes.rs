@@ -3,7 +3,7 @@
 use coroner_diagnosis::messages::Message;
 use coroner_proto::v1::{Cause, Diagnosis};
 
-use crate::messages::notes;
+use crate::messages::demo;
 
 /// How a container of the demo comes to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,11 +32,11 @@ impl Scene {
     /// What happens in the scene, one phrase.
     pub(crate) fn story(self) -> Message {
         match self {
-            Self::OomMain => notes::scene_oom_main(),
-            Self::OomChild => notes::scene_oom_child(),
-            Self::Segfault => notes::scene_segfault(),
-            Self::Exit137 => notes::scene_exit_137(),
-            Self::Kill9 => notes::scene_kill_9(),
+            Self::OomMain => demo::scene_oom_main(),
+            Self::OomChild => demo::scene_oom_child(),
+            Self::Segfault => demo::scene_segfault(),
+            Self::Exit137 => demo::scene_exit_137(),
+            Self::Kill9 => demo::scene_kill_9(),
         }
     }
 

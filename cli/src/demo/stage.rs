@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
 use coroner_diagnosis::messages::Language;
 use coroner_proto::v1::SourceStatus;
 use tempfile::TempDir;
@@ -19,19 +18,22 @@ use tokio::{
 };
 
 use super::{
-    daemon::Daemon,
+    daemon::{Daemon, this_program},
+    failed, failed_create, failed_start,
     feed::{Feed, blind},
     pods::{self, Pod, Pods},
     program,
     scenes::Scene,
-    victim::LIFE,
+    victim::{self, LIFE},
 };
+use crate::{exit::Failure, messages::demo};
 
 const START_DEADLINE: Duration = Duration::from_secs(60);
 
 /// All that the demo makes, to take it away again.
 #[derive(Debug)]
 pub(crate) struct Stage {
+    language: Language,
     directory: TempDir,
     pods: Pods,
     shims: Vec<Child>,
@@ -41,10 +43,15 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) fn new() -> Result<Self> {
-        let directory = tempfile::Builder::new().prefix("coroner-demo-").tempdir().context("making a directory")?;
+    /// An empty stage: a directory.
+    ///
+    /// # Errors
+    /// The directory cannot be created, or no cgroups count memory here.
+    pub(crate) fn new(language: Language) -> Result<Self, Failure> {
+        let directory = tempfile::Builder::new().prefix("coroner-demo-").tempdir();
+        let directory = directory.map_err(failed_create(&env::temp_dir()))?;
         let pods = Pods::new(directory.path())?;
-        Ok(Self { directory, pods, shims: vec![], senders: vec![], aggregator: None, agent: None })
+        Ok(Self { language, directory, pods, shims: vec![], senders: vec![], aggregator: None, agent: None })
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -52,7 +59,10 @@ impl Stage {
     }
 
     /// Starts aggregator and agent, and gives the feed once the agent's sources are known.
-    pub(crate) async fn set_up(&mut self, node: &str) -> Result<(Feed, Vec<SourceStatus>)> {
+    ///
+    /// # Errors
+    /// One of them cannot be started or is not ready in time, or the cgroups cannot be created.
+    pub(crate) async fn set_up(&mut self, node: &str) -> Result<(Feed, Vec<SourceStatus>), Failure> {
         self.pods.prepare()?;
         let url = format!("unix://{}", self.path("aggregator.sock").display());
         let ledger = self.path("ledger.db");
@@ -75,28 +85,29 @@ impl Stage {
                 return Ok((feed, sources));
             }
             if Instant::now() > deadline {
-                bail!(
-                    "after {START_DEADLINE:?} the agent's sources do not see yet: {}",
-                    blind(&sources, Language::English)
-                );
+                let blind = blind(&sources, self.language);
+                return Err(Failure::error(demo::failed_sources(blind, START_DEADLINE.as_secs())));
             }
             sleep(Duration::from_millis(50)).await;
         }
     }
 
     /// A program of the victims under this name: this program's own, or that of [`program`].
-    fn program(&self, name: &str) -> Result<PathBuf> {
+    fn program(&self, name: &str) -> Result<PathBuf, Failure> {
         let path = self.path(name);
         if !path.exists() {
-            symlink(env::current_exe().context("finding this program")?, &path).context("naming a victim's program")?;
+            symlink(this_program()?, &path).map_err(failed_create(&path))?;
         }
         Ok(path)
     }
 
     /// Does to a new pod what the scene is about. False where this machine cannot.
-    pub(crate) async fn act(&mut self, scene: Scene) -> Result<bool> {
+    ///
+    /// # Errors
+    /// The pod cannot be created, or its container does not start.
+    pub(crate) async fn act(&mut self, scene: Scene) -> Result<bool, Failure> {
         let crasher = self.path("crasher");
-        if scene == Scene::Segfault && !program::write(&crasher).context("writing the program that crashes")? {
+        if scene == Scene::Segfault && !program::write(&crasher).map_err(failed_create(&crasher))? {
             return Ok(false);
         }
         let pod = self.pods.add(scene.pod())?;
@@ -111,39 +122,48 @@ impl Stage {
             Scene::Kill9 => self.contain(&pod, &self.program("sleeper")?, &["demo-victim", "stay"]),
         }?;
         let main = pods::main_process(&pod, START_DEADLINE).await;
-        let main = main.with_context(|| format!("the container of {} did not start", scene.pod()))?;
+        let main = main.ok_or_else(|| Failure::error(demo::failed_container(scene.pod(), START_DEADLINE.as_secs())))?;
         if scene == Scene::Kill9 {
             sleep(LIFE).await;
             // The sender keeps running, as a shell or an operator's tool would, so that it can be looked up.
             let mut sender = Command::new("sh");
             sender.args(["-c", "kill -KILL \"$1\"; read -r _", "sh", &main.to_string()]).stdin(Stdio::piped());
             sender.process_group(0).kill_on_drop(true);
-            self.senders.push(sender.spawn().context("starting the process that sends SIGKILL")?);
+            self.senders.push(sender.spawn().map_err(failed_start("sh"))?);
         }
         Ok(true)
     }
 
     /// Starts a container with this main process.
-    fn contain(&mut self, pod: &Pod, program: &Path, args: &[&str]) -> Result<()> {
-        let mut shim = Command::new(env::current_exe().context("finding this program")?);
-        shim.args(["demo-victim", "contain"]).arg(&pod.cgroup).arg(program).args(args);
+    fn contain(&mut self, pod: &Pod, program: &Path, args: &[&str]) -> Result<(), Failure> {
+        let mut shim = Command::new(this_program()?);
+        shim.args(victim::language(self.language))
+            .args(["demo-victim", "contain"])
+            .arg(&pod.cgroup)
+            .arg(program)
+            .args(args);
         // As with the daemons, stdin shows all processes that start in it whether the demo is running.
         shim.current_dir(&self.directory).stdin(Stdio::piped()).process_group(0).kill_on_drop(true);
-        self.shims.push(shim.spawn().context("starting a container")?);
+        self.shims.push(shim.spawn().map_err(failed_start("coroner"))?);
         Ok(())
     }
 
     /// Takes everything away. The agent goes first: what is done here is nothing to explain.
-    pub(crate) async fn strike(mut self) -> Result<()> {
+    ///
+    /// # Errors
+    /// The first thing that could not be taken away.
+    pub(crate) async fn strike(mut self) -> Result<(), Failure> {
         let mut results = Vec::new();
         for daemon in [self.agent.take(), self.aggregator.take()].into_iter().flatten() {
             results.push(daemon.stop().await);
         }
         results.push(self.pods.remove().await);
         for child in self.senders.iter_mut().chain(&mut self.shims) {
-            results.push(child.kill().await.context("ending a victim's parent"));
+            results.push(child.kill().await.map_err(failed("kill")));
         }
-        results.push(self.directory.close().context("removing the demo's directory"));
+        let directory = self.directory.path().display().to_string();
+        let removed = self.directory.close();
+        results.push(removed.map_err(|error| Failure::error(demo::failed_remove(directory, error.to_string()))));
         results.into_iter().collect()
     }
 }

@@ -2,7 +2,6 @@
 //! plays the runtime's shim, and the rest are the programs that die.
 
 use std::{
-    env,
     ffi::OsString,
     fs, hint, io,
     os::{fd::AsFd, unix::process::CommandExt},
@@ -12,8 +11,8 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
 use clap::Subcommand;
+use coroner_diagnosis::messages::Language;
 use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sched::{CloneFlags, unshare},
@@ -23,6 +22,13 @@ use nix::{
         signal::Signal,
     },
     unistd,
+};
+
+use super::{daemon::this_program, failed, failed_start};
+use crate::{
+    exit::Failure,
+    messages::{command, demo},
+    out::Out,
 };
 
 /// How long a victim lives before it dies.
@@ -63,27 +69,35 @@ pub(crate) enum VictimCommand {
     Stay,
 }
 
+/// The arguments before the command by which a process of a scene has the language of the demo.
+pub(crate) fn language(language: Language) -> [&'static str; 2] {
+    match language {
+        Language::English => ["--lang", "en"],
+        Language::Chinese => ["--lang", "zh"],
+    }
+}
+
 /// Runs the process that a scene needs, until it ends or is killed.
-pub(crate) fn run(command: VictimCommand) -> ExitCode {
-    match play(command) {
+pub(crate) fn run(command: VictimCommand, out: &Out) -> ExitCode {
+    match play(command, out.reader.language) {
         Ok(code) => code,
-        Err(error) => {
-            eprintln!("coroner: {error:#}");
-            ExitCode::FAILURE
+        Err(failure) => {
+            out.note(&command::error_prefix(failure.message().clone()));
+            failure.into()
         }
     }
 }
 
-fn play(command: VictimCommand) -> Result<ExitCode> {
+fn play(command: VictimCommand, language: Language) -> Result<ExitCode, Failure> {
     // Nothing of the demo outlives it, not even if it is killed; daemons get the time to clean up.
     let last_signal = if matches!(command, VictimCommand::Serve { .. }) { Signal::SIGTERM } else { Signal::SIGKILL };
-    prctl::set_pdeathsig(last_signal).context("asking to end with the parent")?;
-    if demo_is_gone().context("asking whether the demo lives")? {
+    prctl::set_pdeathsig(last_signal).map_err(failed("prctl"))?;
+    if demo_is_gone().map_err(failed("poll"))? {
         // It went before it could have been asked for the signal.
         return Ok(ExitCode::FAILURE);
     }
     match command {
-        VictimCommand::Contain { cgroup, program, args } => contain(&cgroup, &program, &args),
+        VictimCommand::Contain { cgroup, program, args } => contain(&cgroup, &program, &args, language),
         VictimCommand::Enter { cgroup, program, args } => enter(&cgroup, &program, &args),
         VictimCommand::Serve { program, args } => become_program(Command::new(program).args(args)),
         VictimCommand::Eat => {
@@ -92,7 +106,7 @@ fn play(command: VictimCommand) -> Result<ExitCode> {
         }
         VictimCommand::Outlive { program } => {
             let status = Command::new(&program).args(["demo-victim", "eat"]).status();
-            status.with_context(|| format!("running {}", program.display()))?;
+            status.map_err(failed_start(&program.to_string_lossy()))?;
             stay()
         }
         VictimCommand::Exit { status } => {
@@ -111,33 +125,35 @@ fn demo_is_gone() -> nix::Result<bool> {
     Ok(waited[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP)))
 }
 
-fn contain(cgroup: &Path, program: &Path, args: &[String]) -> Result<ExitCode> {
-    setrlimit(Resource::RLIMIT_CORE, 0, 0).context("switching core dumps off")?;
-    unshare(CloneFlags::CLONE_NEWPID).context("making a pid namespace")?;
-    let this = env::current_exe().context("finding this program")?;
-    let mut main = Command::new(this);
-    main.args(["demo-victim", "enter"]).arg(cgroup).arg(program).args(args);
-    let status = main.status().context("starting the main process")?;
+fn contain(cgroup: &Path, program: &Path, args: &[String], of: Language) -> Result<ExitCode, Failure> {
+    setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(failed("setrlimit"))?;
+    unshare(CloneFlags::CLONE_NEWPID).map_err(failed("unshare(CLONE_NEWPID)"))?;
+    let mut main = Command::new(this_program()?);
+    main.args(language(of)).args(["demo-victim", "enter"]).arg(cgroup).arg(program).args(args);
+    let status = main.status().map_err(failed_start("coroner"))?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn enter(cgroup: &Path, program: &Path, args: &[String]) -> Result<ExitCode> {
+fn enter(cgroup: &Path, program: &Path, args: &[String]) -> Result<ExitCode, Failure> {
     let procs = cgroup.join("cgroup.procs");
     // 0 is the writing process, in any pid namespace.
-    fs::write(&procs, "0").with_context(|| format!("entering {}", procs.display()))?;
+    fs::write(&procs, "0").map_err(|error| {
+        Failure::error(demo::needs_cgroup_value(procs.display().to_string(), "0", error.to_string()))
+    })?;
     become_program(Command::new(program).args(args))
 }
 
-fn become_program(command: &mut Command) -> Result<ExitCode> {
-    Err(command.exec()).with_context(|| format!("becoming {}", command.get_program().display()))
+fn become_program(command: &mut Command) -> Result<ExitCode, Failure> {
+    let error = command.exec();
+    Err(failed_start(&command.get_program().to_string_lossy())(error))
 }
 
-fn eat() -> Result<ExitCode> {
+fn eat() -> Result<ExitCode, Failure> {
     let mut eaten = Vec::new();
     while eaten.len() * BITE < MOST_EATEN {
         eaten.push(hint::black_box(vec![1_u8; BITE]));
     }
-    bail!("{MOST_EATEN} bytes were used and no limit was met")
+    Err(Failure::error(demo::victim_not_stopped(MOST_EATEN as u64)))
 }
 
 fn stay() -> ! {

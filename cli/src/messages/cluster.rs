@@ -2,6 +2,7 @@
 
 coroner_diagnosis::messages! {
     cluster_kubeconfig(reason: Quote);
+    cluster_no_kubeconfig(path: Identifier, error: Quote);
     cluster_account(account: Quote);
     cluster_no_pods(namespace: Identifier, reason: Quote);
     cluster_no_aggregator(namespace: Identifier);
@@ -10,5 +11,6 @@ coroner_diagnosis::messages! {
     cluster_no_token(account: Identifier, reason: Quote);
     cluster_file(path: Identifier, reason: Quote);
     ui_open(url: Identifier);
+    ui_sign_in(command: Identifier);
     ui_no_browser();
 }

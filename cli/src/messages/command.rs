@@ -83,7 +83,8 @@ coroner_diagnosis::messages! {
     error_period(since: Identifier, until: Identifier);
     error_no_answer(url: Quote, reason: Quote);
     error_question(reason: Quote);
-    error_credentials(url: Quote, reason: Quote);
+    error_credentials(url: Quote);
+    error_token_refused(url: Quote, reason: Quote);
     error_credentials_refused(url: Quote, flag: Identifier, reason: Quote);
     error_status(url: Quote, code: Identifier, reason: Quote);
     error_url(url: Quote, reason: Phrase);
@@ -98,6 +99,4 @@ coroner_diagnosis::messages! {
     error_output(reason: Quote);
     error_format(reason: Quote);
     error_runtime(reason: Quote);
-    error_demo_root();
-    error_interrupted();
 }

@@ -5,6 +5,7 @@ use coroner_diagnosis::messages::{Catalogue, Language, Message};
 pub(crate) mod case;
 pub(crate) mod cluster;
 pub(crate) mod command;
+pub(crate) mod demo;
 pub(crate) mod notes;
 pub(crate) mod page;
 
@@ -14,6 +15,7 @@ static CATALOGUE: Catalogue = Catalogue::new(
         include_str!("en/case.ftl"),
         include_str!("en/cluster.ftl"),
         include_str!("en/command.ftl"),
+        include_str!("en/demo.ftl"),
         include_str!("en/notes.ftl"),
         include_str!("en/page.ftl"),
     ],
@@ -21,6 +23,7 @@ static CATALOGUE: Catalogue = Catalogue::new(
         include_str!("zh/case.ftl"),
         include_str!("zh/cluster.ftl"),
         include_str!("zh/command.ftl"),
+        include_str!("zh/demo.ftl"),
         include_str!("zh/notes.ftl"),
         include_str!("zh/page.ftl"),
     ],
@@ -59,7 +62,7 @@ mod tests {
     use super::*;
 
     fn declared() -> Vec<Declared> {
-        [case::DECLARED, cluster::DECLARED, command::DECLARED, notes::DECLARED, page::DECLARED].concat()
+        [case::DECLARED, cluster::DECLARED, command::DECLARED, demo::DECLARED, notes::DECLARED, page::DECLARED].concat()
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Notes and errors beside the answers.
 
 coroner_diagnosis::messages! {
+    file_exists(path: Identifier);
     cannot_write(path: Identifier, reason: Quote);
     no_aggregator(url: Identifier, reason: Phrase);
     no_connection(url: Identifier, reason: Phrase);
@@ -27,6 +28,7 @@ coroner_diagnosis::messages! {
     file_without_token(path: Identifier);
     none_of_node(node: Identifier);
     uid_form(uid: Identifier);
+    uid_ambiguous(uid: Identifier);
     node_has_pods(node: Identifier);
     ledger_reaches(moment: Identifier, age: Duration);
     ledger_is_empty();
@@ -43,23 +45,10 @@ coroner_diagnosis::messages! {
     stream_closed();
     connection_lost();
     recording(duration: Duration);
-    recording_failed(reason: Quote);
+    recording_failed(program: Identifier, how: Phrase);
     recorded(path: Identifier, size: Bytes);
     recorded_look();
     recorded_full(limit: Bytes);
     replay_of_stored();
     replay_was_full();
-    demo_begins();
-    demo_sources();
-    demo_no_verdict(seconds: Count);
-    demo_latency(latency: Identifier);
-    demo_all_explained();
-    demo_not_explained(pods: Identifiers, sources: Quote);
-    demo_no_source();
-    demo_nothing();
-    scene_oom_main();
-    scene_oom_child();
-    scene_segfault();
-    scene_exit_137();
-    scene_kill_9();
 }

@@ -83,7 +83,7 @@ pub struct KubeletStatus {
     pub pod: Pod,
     /// The container's name in the Pod.
     pub name: String,
-    /// The kind of the container.
+    /// Main, init, sidecar or ephemeral.
     pub kind: ContainerKind,
     /// The image, as the Pod names it.
     pub image: String,
@@ -93,12 +93,12 @@ pub struct KubeletStatus {
     pub ended: Option<Statement<kube::Terminated>>,
 }
 
-/// A process of a container.
+/// What is known of one process of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProcessFile {
     /// When /proc or an event last showed it.
     pub seen: Timestamp,
-    /// Start time in clock ticks since boot, where known.
+    /// When it was started, in clock ticks since boot (field 22 of /proc/PID/stat); `None` if it was not read.
     pub start_ticks: Option<u64>,
     /// Its `comm`, where known.
     pub name: Option<String>,

@@ -14,7 +14,7 @@ use crate::observation::{
 pub struct Line<T> {
     /// Microseconds since boot, by the kernel's own clock: unlike its wall time, the same after a restart of the agent.
     pub boot_micros: u64,
-    /// When it was read.
+    /// When the agent read it, by the clock of the node.
     pub read: Timestamp,
     /// What the line means, parsed.
     pub event: T,
@@ -25,7 +25,7 @@ pub struct Line<T> {
 /// The kernel killed a process for memory: all statements about it.
 #[derive(Clone, Debug)]
 pub struct OomKill<'a> {
-    /// The pid of the victim.
+    /// The process ID of the victim, in the initial pid namespace.
     pub pid: i32,
     /// When the kernel killed it.
     pub at: Timestamp,

@@ -19,7 +19,7 @@ pub(super) const ROWS: &[Row] = &[
     row(Cause::StoppedByRequest, End, Info, causes::cause_stopped_by_request, |_| vec![next::next_nothing()]),
     row(Cause::KilledExternally, End, Error, causes::cause_killed_externally, |at| vec![next::next_sender(at.node)]),
     row(Cause::CrashSegfault, End, Error, causes::cause_crash_segfault, |at| {
-        vec![next::next_core_dump(), next::next_roll_back(at.namespace)]
+        [next::next_core_dump()].into_iter().chain(at.roll_back()).collect()
     }),
     row(Cause::CrashAbort, End, Error, causes::cause_crash_abort, |at| vec![at.log_of_the_end()]),
     row(Cause::CrashBusError, End, Error, causes::cause_crash_bus_error, |at| {

@@ -57,8 +57,8 @@ pub(super) const ROWS: &[Row] = &[
     row(Cause::PostStartHookFailed, Start, Error, causes::cause_post_start_hook_failed, |at| {
         vec![next::next_hook(at.namespace, at.pod, at.container)]
     }),
-    row(Cause::PreStopHookFailed, Start, Warning, causes::cause_pre_stop_hook_failed, |at| {
-        vec![next::next_hook(at.namespace, at.pod, at.container)]
+    row(Cause::PreStopHookFailed, Start, Warning, causes::cause_pre_stop_hook_failed, |_| {
+        vec![next::next_pre_stop_hook()]
     }),
     row(Cause::RejectedByNode, Start, Error, causes::cause_rejected_by_node, |at| vec![next::next_admission(at.node)]),
     row(Cause::ImageUnpackFailed, Start, Error, causes::cause_image_unpack_failed, |at| {

@@ -34,7 +34,7 @@ crate::messages! {
     next_sender(node: Identifier);
     next_sender_in_container();
     next_core_dump();
-    next_roll_back(namespace: Identifier);
+    next_roll_back(namespace: Identifier, kind: Identifier, name: Identifier);
     next_shm(namespace: Identifier, pod: Identifier, container: Identifier);
     next_cpu();
     next_seccomp();
@@ -63,6 +63,8 @@ crate::messages! {
     next_security_context();
     next_runtime_message(namespace: Identifier, pod: Identifier);
     next_network_plugin(node: Identifier);
+    next_pre_stop_hook();
+    next_stop_intended();
     next_hook(namespace: Identifier, pod: Identifier, container: Identifier);
     next_admission(node: Identifier);
     next_image_storage(node: Identifier);

@@ -34,6 +34,7 @@ crate::messages! {
     node_pressure_reported(condition: Identifier, message: Quote);
     node_memory_left(available: Bytes, total: Bytes);
     node_memory_stalled(percent: Count);
+    node_inodes_left(path: Quote, available: Count, total: Count);
     node_disk_left(path: Identifier, available: Bytes, size: Bytes);
     node_pids_left(current: Count, max: Count);
     node_network();

@@ -12,6 +12,7 @@ crate::messages! {
     stop_obeyed_after(signal: SignalName, took: Duration);
     stop_ignored(signal: SignalName, waited: Duration);
     stop_ignored_unsure(signal: SignalName, waited: Duration);
+    stop_ignored_kubelet(signal: SignalName, waited: Duration);
     stop_without_signal();
     stop_before_unknown();
     stop_unobserved();
@@ -57,6 +58,9 @@ crate::messages! {
     probe_liveness_failed(count: Count);
     probe_liveness_failed_some();
     probe_startup_failed();
+    probe_liveness_ended(count: Count);
+    probe_liveness_ended_some();
+    probe_startup_ended();
     probe_asks(what: Identifier, period: Duration, timeout: Duration);
     probe_got(answer: Quote);
     probe_got_unknown();

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::observation::cri::ContainerId;
 
-/// An event of containerd about a task.
+/// An event of the topic `/tasks/…` of containerd; a task is the running part of a container or sandbox.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskEvent {
     /// The container, or sandbox, that the task is of.

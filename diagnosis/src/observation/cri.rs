@@ -21,15 +21,15 @@ impl fmt::Display for ContainerId {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Pod {
-    /// The namespace of the pod.
+    /// The namespace that the pod is in.
     pub namespace: String,
-    /// The name of the pod.
+    /// The name of the Pod object.
     pub name: String,
-    /// uid: for a static pod the hash of its manifest, 32 hex digits.
+    /// The uid; for a static pod the hash of its manifest, 32 hex digits.
     pub uid: String,
 }
 
-/// One instance of a container.
+/// One instance of a container: each restart makes another, with an ID of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Container {
     /// The runtime's ID of the container.
@@ -40,9 +40,9 @@ pub struct Container {
     pub name: String,
     /// How often the container was restarted before, from the metadata.
     pub attempt: u32,
-    /// The state of the instance.
+    /// How far the instance has come, by the runtime.
     pub state: State,
-    /// When it was created.
+    /// When the runtime created it, by the clock of the node; `None` if it is not reported.
     pub created_at: Option<Timestamp>,
     /// When its process was started; `None` if it never was.
     pub started_at: Option<Timestamp>,
@@ -66,7 +66,7 @@ pub struct Container {
     pub memory_limit: Option<u64>,
     /// Whether the CRI reported the limits at all.
     pub limits_known: bool,
-    /// The ID of its sandbox, if reported.
+    /// The sandbox that it runs in; `None` if it is not reported.
     pub sandbox_id: Option<ContainerId>,
     /// The pod's termination grace period in seconds, from the annotation `io.kubernetes.pod.terminationGracePeriod`.
     pub grace_period_seconds: Option<u64>,
@@ -86,16 +86,16 @@ pub enum State {
     Unknown,
 }
 
-/// The sandbox of a pod.
+/// What holds the namespaces of a pod, in which its containers run: for most runtimes a pause container.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Sandbox {
     /// The runtime's ID of the sandbox.
     pub id: ContainerId,
-    /// The pod that it is the sandbox of.
+    /// The pod whose containers run in it.
     pub pod: Pod,
     /// Whether it is in the state `SANDBOX_READY`.
     pub ready: bool,
-    /// When it was created.
+    /// When the runtime created it, by the clock of the node; `None` if it is not reported.
     pub created_at: Option<Timestamp>,
 }
 

@@ -45,8 +45,8 @@ impl Role {
 /// The number of processes and threads, and its bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pids {
-    /// As many are possible: the smaller of `pid_max` and `threads-max`.
+    /// The highest possible number: the smaller of `pid_max` and `threads-max`.
     pub max: u64,
-    /// As many there are (the fourth field of /proc/loadavg).
+    /// The present number (the fourth field of /proc/loadavg).
     pub current: u64,
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The configuration of the kubelet.
+/// What of the `KubeletConfiguration` decides about evictions and limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Config {
@@ -34,11 +34,11 @@ pub struct Summary {
     pub pods: Vec<PodStats>,
 }
 
-/// Usage of the node.
+/// Memory, disks and processes of the node as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct NodeStats {
-    /// Memory of the node.
+    /// Memory of the node, in bytes; absent if it was not measured.
     pub memory: Option<MemoryStats>,
     /// The kubelet's file system (nodefs).
     pub fs: Option<FsStats>,
@@ -52,9 +52,9 @@ pub struct NodeStats {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MemoryStats {
-    /// What is left before the limit: what the signal `memory.available` is compared by.
+    /// Bytes that are left before the limit: the value of the signal `memory.available`.
     pub available_bytes: Option<u64>,
-    /// What cannot be reclaimed at once: what pods are ranked by.
+    /// Bytes that cannot be reclaimed at once, by which pods are ranked.
     pub working_set_bytes: Option<u64>,
 }
 
@@ -62,17 +62,17 @@ pub struct MemoryStats {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct FsStats {
-    /// The number of free bytes.
+    /// Bytes that are free for those who are not root.
     pub available_bytes: Option<u64>,
-    /// The size in bytes.
+    /// The size of the whole file system, in bytes.
     pub capacity_bytes: Option<u64>,
-    /// The number of used bytes.
+    /// Bytes used by the consumer, or by all.
     pub used_bytes: Option<u64>,
     /// The number of free inodes.
     pub inodes_free: Option<u64>,
     /// The number of all inodes.
     pub inodes: Option<u64>,
-    /// The number of used inodes.
+    /// Inodes used by the consumer, or by all.
     pub inodes_used: Option<u64>,
 }
 
@@ -96,7 +96,7 @@ pub struct RlimitStats {
     pub curproc: Option<i64>,
 }
 
-/// Usage of a pod.
+/// Memory, storage and processes of one pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodStats {
@@ -120,21 +120,21 @@ pub struct PodStats {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct PodReference {
-    /// The namespace of the pod.
+    /// The namespace that the pod is in.
     pub namespace: String,
-    /// The name of the pod.
+    /// The name of the Pod object.
     pub name: String,
     /// The uid that the node knows; for a static pod not the API's.
     pub uid: String,
 }
 
-/// Usage of a container.
+/// Memory and storage of one container.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct ContainerStats {
-    /// The name of the container.
+    /// Its name in the Pod.
     pub name: String,
-    /// Memory of the container.
+    /// Memory of the container, in bytes; absent if it was not measured.
     pub memory: Option<MemoryStats>,
     /// Its writable layer: what it wrote outside of volumes.
     pub rootfs: Option<FsStats>,
@@ -142,11 +142,11 @@ pub struct ContainerStats {
     pub logs: Option<FsStats>,
 }
 
-/// Usage of a volume.
+/// Storage of one volume of a pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct VolumeStats {
-    /// Its name in the pod.
+    /// The name of the volume in the Pod.
     pub name: String,
     /// The file system of the volume, with its usage.
     #[serde(flatten)]

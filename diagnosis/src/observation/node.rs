@@ -53,7 +53,7 @@ pub enum Daemon {
     Runtime,
 }
 
-/// A process of a daemon, as /proc shows it.
+/// The main process of kubelet or runtime, as /proc shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     /// The process id, in the node's pid namespace.
@@ -130,7 +130,7 @@ pub struct Pressure {
 /// A process in uninterruptible sleep.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockedProcess {
-    /// The pid of the process.
+    /// The process ID, in the initial pid namespace.
     pub pid: i32,
     /// The `comm` of the process, at most 15 bytes.
     pub name: String,

@@ -30,7 +30,7 @@ pub struct Process {
 /// A process ended (process connector, `PROC_EVENT_EXIT`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exit {
-    /// The pid of the process.
+    /// The process ID, in the initial pid namespace.
     pub pid: i32,
     /// How, as wait(2) would report it to its parent.
     pub status: WaitStatus,

@@ -50,7 +50,7 @@ pub struct Recording {
     /// The namespace of the case; empty if it is not named.
     #[serde(default)]
     pub namespace: String,
-    /// The node that was recorded.
+    /// Name and versions of the node that was recorded.
     #[serde(default)]
     pub node: RecordedNode,
 }
@@ -62,7 +62,7 @@ pub struct RecordedNode {
     /// The name of the Node object.
     #[serde(rename = "node_name")]
     pub name: String,
-    /// The release of the kernel: `6.18.44`.
+    /// The release of Linux, as uname(2) reports it: `6.18.44`.
     pub kernel: String,
     /// The version of the kubelet: `v1.36.2`.
     pub kubelet: String,
@@ -88,7 +88,7 @@ pub enum CaseError {
     #[error("reading case.json")]
     Json(#[from] serde_json::Error),
     /// A later version wrote it.
-    #[error("recorded by coroner {0}, in a format of its own: replay it with that version")]
+    #[error("recorded by coroner {0} in a later format: replay it with that version")]
     Later(String),
 }
 
@@ -96,7 +96,7 @@ pub enum CaseError {
 #[derive(Debug, thiserror::Error)]
 #[error("{file}, line {line}")]
 pub struct LineError {
-    /// The name of the file.
+    /// The name of the file in the case, without its folder.
     pub file: String,
     /// The line's number, from 1.
     pub line: usize,

@@ -50,7 +50,7 @@ pub struct Death<'a> {
 /// The end of a container as the runtime or the kubelet reports it.
 #[derive(Clone, Copy, Debug)]
 pub struct Reported<'a> {
-    /// The source that reported it.
+    /// The runtime, or else the kubelet or the API server.
     pub source: Source,
     /// The exit code, 0 to 255.
     pub code: i32,

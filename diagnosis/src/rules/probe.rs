@@ -10,7 +10,7 @@ use crate::{
         Source,
         kube::{
             Event, Kind, Probe,
-            message::probe::{Which, result},
+            message::probe::{Which, brief, result},
         },
     },
     rules::death::CLOCKS,
@@ -51,7 +51,9 @@ pub(super) fn asks(probe: &Probe) -> Message {
 
 /// What a probe got last.
 pub(super) fn got(answer: Option<&str>) -> Message {
-    answer.filter(|answer| !answer.is_empty()).map_or_else(stop::probe_got_unknown, stop::probe_got)
+    answer
+        .filter(|answer| !answer.is_empty())
+        .map_or_else(stop::probe_got_unknown, |answer| stop::probe_got(brief(answer)))
 }
 
 /// Failures of a probe of a container, the oldest first.

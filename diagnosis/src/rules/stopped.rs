@@ -170,6 +170,8 @@ fn grace_exceeded(death: &Death<'_>, asked: (Timestamp, &Signal), killed: (Times
     let waited = killed.0.duration_since(asked.0);
     let signal = asked.1.signal;
     let how = match death.covered(Source::KernelLog) {
+        // It kills what is left in the cgroup of a pod that it removes.
+        _ if killed.1.sender_program() == "kubelet" => stop::stop_ignored_kubelet(signal, waited),
         true => stop::stop_ignored(signal, waited),
         false => stop::stop_ignored_unsure(signal, waited),
     };
@@ -187,6 +189,8 @@ fn grace_exceeded(death: &Death<'_>, asked: (Timestamp, &Signal), killed: (Times
 pub(super) fn on_whose_behalf(death: &Death<'_>, verdict: Verdict) -> Verdict {
     let object = death.node.pod_of(death.file).and_then(|pod| pod.object());
     let wanted = object.zip(death.file.name()).and_then(|(pod, name)| pod.container(name));
+    let unknown = verdict.cause == Cause::StoppedByRequest;
+    let verdict = verdict.next(unknown.then(next::next_stop_intended));
     match wanted {
         Some(wanted) if wanted.probes.liveness.is_none() && wanted.probes.startup.is_none() => verdict,
         _ => verdict.or_else(Cause::LivenessProbeFailed, common::decided_by_events()),

@@ -113,7 +113,8 @@ impl Triage {
             PreviousEnd::Abrupt => (texts::triage_rebooted_abrupt(), Some(texts::triage_rebooted_abrupt_how())),
             PreviousEnd::Unspecified => (texts::triage_rebooted(), None),
         };
-        let quiet = away >= SignedDuration::from_secs(1);
+        // Reports come every few seconds.
+        let quiet = away >= SignedDuration::from_secs(10);
         let verdict = Verdict::new(Cause::NodeRebooted, Confidence::Certain, at)
             .not_fatal()
             .headed(headline)

@@ -53,7 +53,7 @@ impl fmt::Display for End {
 /// A task and its present state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskStatus {
-    /// The name of the task.
+    /// The name by which it was started, as in logs and metrics.
     pub name: String,
     /// How much the program depends on it.
     pub need: Need,

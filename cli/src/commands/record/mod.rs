@@ -37,9 +37,11 @@ impl Target {
             None => Box::new(io::stdout()),
             Some(path) => {
                 let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-                Box::new(io::BufWriter::new(file.map_err(|error| {
-                    Failure::error(notes::cannot_write(path.display().to_string(), error.to_string()))
-                })?))
+                let file = file.map_err(|error| match error.kind() {
+                    io::ErrorKind::AlreadyExists => Failure::error(notes::file_exists(path.display().to_string())),
+                    _ => Failure::error(notes::cannot_write(path.display().to_string(), error.to_string())),
+                })?;
+                Box::new(io::BufWriter::new(file))
             }
         };
         Ok((Self { path, is_whole: false }, Packer::new(out, name, now)))

@@ -2,11 +2,11 @@
 
 use std::{
     ffi::OsString,
+    io,
     path::Path,
     process::{ExitStatus, Stdio},
 };
 
-use anyhow::{Context, Result};
 use coroner_diagnosis::recording::Recording;
 use jiff::Timestamp;
 use nix::{
@@ -28,9 +28,9 @@ use super::{
 };
 use crate::{
     args::RecordArgs,
-    demo::daemon::beside,
+    demo::daemon::{beside, how_ended},
     exit::{Failure, Outcome},
-    messages::notes,
+    messages::{demo, notes},
     out::Out,
 };
 
@@ -50,10 +50,10 @@ pub(crate) async fn run(args: &RecordArgs, out: &Out) -> Result<Outcome, Failure
         }
         false => Ok(packer.row(&line)?),
     });
-    let status = recorded.await.map_err(|error| broken(format!("{error:#}")))?;
+    let status = recorded.await?;
     let case = case.and_then(|line| serde_json::from_str::<Value>(&line).ok());
     let Some(case) = case.map(|line| line["case"].to_string()) else {
-        return Err(broken(format!("{AGENT}: {status}")));
+        return Err(Failure::unavailable(notes::recording_failed(AGENT, how_ended(status))));
     };
     target.finish(packer, &format!("{case}\n"), out)?;
     if Recording::new(&case).is_ok_and(|recording| recording.full) {
@@ -63,27 +63,33 @@ pub(crate) async fn run(args: &RecordArgs, out: &Out) -> Result<Outcome, Failure
     Ok(Outcome::Answered)
 }
 
-fn broken(reason: String) -> Failure {
-    Failure::unavailable(notes::recording_failed(reason))
+fn failed(call: &str) -> impl Fn(io::Error) -> Failure {
+    move |error| Failure::unavailable(demo::failed_call(call, error.to_string()))
 }
 
 /// Runs the recorder until it ends. SIGINT and SIGTERM ask it to end its recording.
-async fn observe(args: &RecordArgs, mut take: impl FnMut(String) -> Result<()>) -> Result<ExitStatus> {
-    let mut stop = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+async fn observe(
+    args: &RecordArgs,
+    mut take: impl FnMut(String) -> Result<(), Failure>,
+) -> Result<ExitStatus, Failure> {
+    let listen = |kind| signal(kind).map_err(failed("sigaction"));
+    let mut stop = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     let mut command = Command::new(beside(AGENT)?);
     command.args(arguments(args)).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
-    let mut recorder = command.spawn().with_context(|| format!("starting {AGENT}"))?;
-    let mut lines = BufReader::new(recorder.stdout.take().context("its output")?).lines();
+    let recorder = command.spawn();
+    let mut recorder = recorder.map_err(|error| Failure::unavailable(demo::failed_start(AGENT, error.to_string())))?;
+    let stdout = recorder.stdout.take().expect("it is a pipe");
+    let mut lines = BufReader::new(stdout).lines();
     let pid = recorder.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
     loop {
         let line = select! {
-            line = lines.next_line() => line?,
+            line = lines.next_line() => line.map_err(failed("read"))?,
             _ = stop.0.recv() => { end(pid); continue }
             _ = stop.1.recv() => { end(pid); continue }
         };
         match line {
             Some(line) => take(line)?,
-            None => return Ok(recorder.wait().await?),
+            None => return recorder.wait().await.map_err(failed("waitpid")),
         }
     }
 }

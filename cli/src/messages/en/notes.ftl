@@ -1,10 +1,11 @@
 ### Notes and errors beside the answers.
 
+file_exists = { $path } exists already; give another file with -f
 cannot_write = cannot write to { $path }: { $reason }
 
 ## The aggregator
 
-no_aggregator = no aggregator at { $url }: { $reason }. Name it with --aggregator URL or CORONER_AGGREGATOR; without any option: kubectl -n coroner exec coroner-aggregator-0 -- coroner list
+no_aggregator = no aggregator at { $url }: { $reason }. Give its address with --aggregator URL or CORONER_AGGREGATOR; for that of a cluster: kubectl coroner list, or kubectl -n coroner exec coroner-aggregator-0 -- coroner list
 no_connection = cannot connect to the aggregator at { $url }: { $reason }
 not_allowed = the aggregator at { $url } does not permit this with the given credentials: { $reason }
 
@@ -38,6 +39,7 @@ file_without_token = --token-file: { $path } contains no token, or more than one
 
 none_of_node = No diagnosis of node { $node } itself is recorded.
 uid_form = { $uid } is neither a uid nor the first eight or more characters of one
+uid_ambiguous = several diagnoses have a uid that begins with { $uid }; give more of its characters
 node_has_pods = Diagnoses of its pods: coroner list --node { $node }
 ledger_reaches = The records go back to { $moment }, { $age } ago.
 ledger_is_empty = Nothing is recorded yet; `coroner status` shows which nodes report.
@@ -69,25 +71,9 @@ connection_lost = the connection was lost
 ## Recordings
 
 recording = Recording for { $duration }; Ctrl-C ends it earlier.
-recording_failed = the recording failed: { $reason }
+recording_failed = { $program } ended before the recording was complete ({ $how }); its messages are above
 recorded = Recorded in { $path }, { $size }.
 recorded_look = Secrets that were recognised are removed. Before you share it, check what else it contains: names of pods, images and processes, and quoted texts.
 recorded_full = It ended early, so as not to exceed { $limit }; --max-bytes allows more.
 replay_of_stored = Recorded from an aggregator, which stores diagnoses and not what was observed: shown as they were stored.
 replay_was_full = The recording ended early, because it had reached its limit of bytes.
-
-## The demo
-
-demo_begins = Five containers of this demo really die on this machine. The agent observes them, without Kubernetes or a container runtime; its diagnoses arrive through the aggregator's gRPC feed.
-demo_sources = Sources:
-demo_no_verdict = no diagnosis within { $seconds } s
-demo_latency = Arrived { $latency } after the death.
-demo_all_explained = All five deaths were explained.
-demo_not_explained = Not explained: { $pods }. Sources that do not see everything here: { $sources }.
-demo_no_source = none
-demo_nothing = no diagnosis
-scene_oom_main = the main process of the container uses more memory than its limit of 32 MiB
-scene_oom_child = a child process uses more memory than the limit; the main process keeps running
-scene_segfault = the program reads address 0
-scene_exit_137 = the program exits by itself with code 137, which looks like SIGKILL and is not
-scene_kill_9 = a process outside the container sends SIGKILL

@@ -1,10 +1,11 @@
 ### Notes and errors beside the answers.
 
+file_exists = { $path } 已存在；请用 -f 指定其他文件
 cannot_write = 无法写入 { $path }：{ $reason }
 
 ## The aggregator
 
-no_aggregator = 在 { $url } 上没有找到聚合器：{ $reason }。请用 --aggregator URL 或 CORONER_AGGREGATOR 指定地址；也可不加任何选项直接执行：kubectl -n coroner exec coroner-aggregator-0 -- coroner list
+no_aggregator = 在 { $url } 上没有找到聚合器：{ $reason }。请用 --aggregator URL 或 CORONER_AGGREGATOR 指定地址；如要访问集群中的聚合器：kubectl coroner list，或 kubectl -n coroner exec coroner-aggregator-0 -- coroner list
 no_connection = 无法与 { $url } 上的聚合器建立连接：{ $reason }
 not_allowed = 所用凭据无权在 { $url } 上的聚合器执行此操作：{ $reason }
 
@@ -38,6 +39,7 @@ file_without_token = --token-file：{ $path } 中没有令牌，或多于一个
 
 none_of_node = 没有关于节点 { $node } 本身的诊断记录。
 uid_form = { $uid } 既不是完整的编号，也不是编号的前 8 位或更多字符
+uid_ambiguous = 有多条诊断的编号以 { $uid } 开头；请多给出几个字符
 node_has_pods = 查看该节点上 Pod 的诊断：coroner list --node { $node }
 ledger_reaches = 记录最早可追溯到 { $moment }，即 { $age }前。
 ledger_is_empty = 目前还没有任何记录；`coroner status` 可查看哪些节点在上报。
@@ -63,25 +65,9 @@ connection_lost = 连接已断开
 ## Recordings
 
 recording = 将录制 { $duration }；按 Ctrl-C 可提前结束。
-recording_failed = 录制失败：{ $reason }
+recording_failed = { $program } 在录制完成之前结束（{ $how }）；其消息见上文
 recorded = 已录制到 { $path }，{ $size }。
 recorded_look = 已移除识别出的敏感信息。分享前请检查其他内容：Pod、镜像和进程的名称，以及引用的文本。
 recorded_full = 录制已提前结束，以免超过 { $limit }；可用 --max-bytes 调高该限制。
 replay_of_stored = 录制自聚合器：聚合器只保存诊断，不保存观测数据，因此按保存的内容原样显示。
 replay_was_full = 录制因达到字节数限制而提前结束。
-
-## The demo
-
-demo_begins = 演示在本机启动五个容器，它们会真实地终止。agent 在没有 Kubernetes 和容器运行时的情况下观测，诊断经聚合器的 gRPC 数据流送达。
-demo_sources = 来源：
-demo_no_verdict = { $seconds } 秒内没有诊断结果
-demo_latency = 在容器终止 { $latency } 后送达。
-demo_all_explained = 五次终止均已得到解释。
-demo_not_explained = 未能解释：{ $pods }。在本机上无法完整观测的来源：{ $sources }。
-demo_no_source = 无
-demo_nothing = 没有诊断结果
-scene_oom_main = 容器主进程的内存用量超过 32 MiB 的限制
-scene_oom_child = 子进程的内存用量超过限制，主进程继续运行
-scene_segfault = 程序读取地址 0
-scene_exit_137 = 程序自行以退出码 137 退出，看似 SIGKILL，实则不是
-scene_kill_9 = 容器外的进程发送 SIGKILL

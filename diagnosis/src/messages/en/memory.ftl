@@ -83,7 +83,7 @@ oom_counter_grew =
        *[other] { $count } out-of-memory kills
     } when the main process ended with exit code 137. The kernel log could not be read.
 oom_child_by_reason_why = The container runtime reports OOMKilled, and the main process ended with exit code 0: what the kernel killed before was another process of the container. The kernel log that would name it was not read.
-oom_reason_unconfirmed = The kernel log, which would confirm it, was not observed. The runtime also reports OOMKilled when another process of the container was killed.
+oom_reason_unconfirmed = The runtime also reports OOMKilled when another process of the container was killed; only the kernel log distinguishes the two.
 daemon_killed_why = { $daemon } kills processes when the node is short of memory, before the kernel or the kubelet does. The kernel did not kill it for a memory limit of the container or its pod.
 hardware_memory_error_why = The hardware reported a memory error in a page that the process used, and the kernel ended the process. The program is not at fault; other programs on the node may be affected too.
 

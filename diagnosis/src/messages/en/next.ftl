@@ -38,10 +38,11 @@ next_grace_period = If the program needs longer to stop, raise terminationGraceP
 next_process_limit = Find out why the program starts so many processes or threads; raise the limit if the number is right.
 next_sandbox_log = Look for the reason in the log of the container runtime on the node (containerd; or crio, docker): journalctl -u containerd
 next_nothing = Nothing to fix.
+next_stop_intended = Nothing to fix if the stop was intended; otherwise find out who asked for it, in the events of the pod or on the node: journalctl -u kubelet
 next_sender = Find out who runs the sender that the evidence names; OOM daemons and clean-up scripts on the node are common ones: kubectl debug node/{ $node } -it --image=busybox -- ps -o pid,ppid,args
 next_sender_in_container = Find out what ran the sender in the container, for example kubectl exec, a hook or a script of the program.
 next_core_dump = Look up the address in the binary (addr2line), or capture a core dump.
-next_roll_back = If the crashes started with a new image, roll back to the previous one: kubectl -n { $namespace } rollout undo deployment/NAME
+next_roll_back = If the crashes started with a new image, roll back to the previous one: kubectl -n { $namespace } rollout undo { $kind }/{ $name }
 next_shm = Look for a truncated file, a full /dev/shm (64 MiB by default) or a full disk: kubectl -n { $namespace } exec { $pod } -c { $container } -- df -h
 next_cpu = Compare the CPU of this node with those of nodes where the program works, or build it for an older instruction set; on equal CPUs, look for a trap in the program.
 next_seccomp = Allow the system call in the seccomp profile, or find out why the program makes it.
@@ -57,7 +58,7 @@ next_executable = Make the file executable when the image is built: chmod +x FIL
 next_name_command = Set command in the pod, or ENTRYPOINT or CMD in the image.
 next_architecture = Build the image for the node's architecture, and begin scripts with a line such as #!/bin/sh: kubectl get node { $node } -o jsonpath='{"{"}.status.nodeInfo.architecture{"}"}'
 next_image_name = Check the repository, the name and the tag of the image. Some registries report a private image as not found.
-next_image_syntax = Correct the image field: no spaces, no upper-case letters before the tag, no scheme such as https://.
+next_image_syntax = Correct the image field: no spaces, no upper-case letters before the tag, no scheme such as https://. Some runtimes also require the registry: docker.io/library/nginx
 next_pull_secrets = Check that the pod's imagePullSecrets exist, are valid and may read the image: kubectl -n { $namespace } get pod { $pod } -o jsonpath='{"{"}.spec.imagePullSecrets{"}"}'
 next_registry = Check the registry's name and the node's connection to it: DNS, proxy, firewall, certificates.
 next_pull_rate = Pull with credentials or through a cache; the kubelet keeps trying.
@@ -73,6 +74,7 @@ next_read_only = Mount the path read-write, or let the program write to another 
 next_security_context = Set a non-root user as a number in the image or in securityContext.runAsUser, or relax the securityContext.
 next_runtime_message = Correct what the runtime's message names, such as a mount, a device or a working directory: kubectl -n { $namespace } describe pod { $pod }
 next_network_plugin = Check the network plugin's pod on the node and its log; other pods on the node may fail too: kubectl get pods -A -o wide --field-selector spec.nodeName={ $node }
+next_pre_stop_hook = Run the hook's command by hand in a running pod of the same kind; if it needs longer, raise terminationGracePeriodSeconds, which includes the hook.
 next_hook = Run the hook's command by hand: kubectl -n { $namespace } exec -it { $pod } -c { $container } -- sh
 next_admission = Compare the reason with what the node offers (resources, labels, devices): kubectl describe node { $node }
 next_image_storage = Check the free space and the health of the node's image file system; pull again if the digest or the size is wrong: kubectl describe node { $node }

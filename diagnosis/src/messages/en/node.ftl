@@ -66,6 +66,7 @@ node_pid_pressure = The node is short of process IDs
 node_pressure_reported = The kubelet has set { $condition }: { $message }. It evicts pods until the pressure is over; meanwhile only pods that tolerate its taint are scheduled to the node.
 node_memory_left = Of { $total } of memory, { $available } are available.
 node_memory_stalled = Tasks waited for memory for { $percent } % of the last ten seconds, so daemons of the node may not answer in time.
+node_inodes_left = { $path } has { $available } of { $total } inodes left.
 node_disk_left = { $path } has { $available } of { $size } left.
 node_pids_left = { $current } of { $max } process IDs are in use.
 node_network = The network plugin of the node is not ready

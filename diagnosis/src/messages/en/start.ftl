@@ -34,7 +34,7 @@ pre_stop_failed_why = The hook runs within the grace period, before the containe
 
 image_never_pull = Cannot start: the image is not on the node, and pulling it is not allowed
 image_never_pull_why = imagePullPolicy is Never.
-image_name_invalid = Cannot start: the name of its image is invalid
+image_name_invalid = Cannot start: the name of its image is invalid or ambiguous
 image_throttled = Cannot start: the image's registry limits the rate of pulls
 image_platform = Cannot start: its image is not for this node's platform
 image_unauthorized = Cannot start: the registry denies access to its image

@@ -13,6 +13,7 @@ stop_killed_for = Killed, possibly after its grace period: { $reason }
 stop_obeyed_after = The runtime sent { $signal } to the main process, which ended { $took } later.
 stop_ignored = The runtime sent { $signal } to the main process. It was still running { $waited } later, so the runtime sent SIGKILL (exit code 137). The OOM killer was not involved.
 stop_ignored_unsure = The runtime sent { $signal } to the main process. It was still running { $waited } later, so the runtime sent SIGKILL (exit code 137).
+stop_ignored_kubelet = The runtime sent { $signal } to the main process. It was still running { $waited } later, so the kubelet sent SIGKILL (exit code 137).
 stop_without_signal = The runtime sent SIGKILL to the main process without asking it to stop first.
 stop_before_unknown = The runtime sent SIGKILL to the main process. Whether the runtime had asked it to stop before is not known, because signals were not observed for long enough.
 stop_unobserved = The signals that it received were not observed.
@@ -78,6 +79,13 @@ probe_liveness_failed =
     }
 probe_liveness_failed_some = Restarted by the kubelet: its liveness probe failed
 probe_startup_failed = Restarted by the kubelet: its startup probe did not succeed in time
+probe_liveness_ended =
+    Stopped by the kubelet: { $count ->
+        [one] its liveness probe failed
+       *[other] { $count } liveness probes failed in a row
+    }
+probe_liveness_ended_some = Stopped by the kubelet: its liveness probe failed
+probe_startup_ended = Stopped by the kubelet: its startup probe did not succeed in time
 probe_asks = The probe, { $what }, runs every { $period } and allows { $timeout } for an answer.
 probe_got = Its last result: “{ $answer }”.
 probe_got_unknown = Its result is not known, because no event of the kubelet was observed.

@@ -38,10 +38,11 @@ next_grace_period = 如果程序需要更长时间才能停止，请调高 termi
 next_process_limit = 查明程序为何创建如此多的进程或线程；如果数量合理，请调高进程数限制。
 next_sandbox_log = 在节点上查看容器运行时（containerd，或 crio、docker）的日志以确定原因：journalctl -u containerd
 next_nothing = 无需处理。
+next_stop_intended = 如果该停止在预期之内，则无需处理；否则请通过 Pod 的事件或在节点上查明停止请求的来源：journalctl -u kubelet
 next_sender = 查明证据中的发送者由谁运行；常见的是节点上的 OOM 守护进程和清理脚本：kubectl debug node/{ $node } -it --image=busybox -- ps -o pid,ppid,args
 next_sender_in_container = 查明容器内由谁运行了发送者，例如 kubectl exec、回调或程序的脚本。
 next_core_dump = 在二进制文件中查找该地址（addr2line），或获取核心转储。
-next_roll_back = 如果崩溃在更换镜像后才出现，请回滚到之前的镜像：kubectl -n { $namespace } rollout undo deployment/NAME
+next_roll_back = 如果崩溃在更换镜像后才出现，请回滚到之前的镜像：kubectl -n { $namespace } rollout undo { $kind }/{ $name }
 next_shm = 检查是否有文件被截断、/dev/shm（默认 64 MiB）已满或磁盘已满：kubectl -n { $namespace } exec { $pod } -c { $container } -- df -h
 next_cpu = 将该节点的 CPU 与程序能够正常运行的节点对比，或针对更早的指令集重新构建程序；若 CPU 相同，请检查程序中的陷阱（trap）指令。
 next_seccomp = 在 seccomp 配置中允许该系统调用，或查明程序为何需要它。
@@ -57,7 +58,7 @@ next_executable = 在构建镜像时赋予文件可执行权限：chmod +x FILE
 next_name_command = 在 Pod 中设置 command，或在镜像中设置 ENTRYPOINT 或 CMD。
 next_architecture = 针对节点的架构构建镜像；脚本的首行应为 #!/bin/sh 之类：kubectl get node { $node } -o jsonpath='{"{"}.status.nodeInfo.architecture{"}"}'
 next_image_name = 检查镜像的仓库、名称和标签。有些镜像仓库会将无权访问的私有镜像报告为不存在。
-next_image_syntax = 修正 image 字段：不能包含空格或 https:// 之类的前缀，标签之前不能有大写字母。
+next_image_syntax = 修正 image 字段：不能包含空格或 https:// 之类的前缀，标签之前不能有大写字母。有些容器运行时还要求写明镜像仓库：docker.io/library/nginx
 next_pull_secrets = 检查 Pod 的 imagePullSecrets 是否存在、有效且有权读取该镜像：kubectl -n { $namespace } get pod { $pod } -o jsonpath='{"{"}.spec.imagePullSecrets{"}"}'
 next_registry = 检查镜像仓库的名称，以及节点到镜像仓库的网络：DNS、代理、防火墙、证书。
 next_pull_rate = 使用凭据拉取，或通过缓存拉取；kubelet 会持续重试。
@@ -73,6 +74,7 @@ next_read_only = 以读写方式挂载该路径，或让程序写入其他路径
 next_security_context = 在镜像或 securityContext.runAsUser 中设置数字形式的非 root 用户，或放宽 securityContext 的限制。
 next_runtime_message = 根据容器运行时的报错修正配置，例如挂载、设备或工作目录：kubectl -n { $namespace } describe pod { $pod }
 next_network_plugin = 检查该节点上网络插件的 Pod 及其日志；该节点上的其他 Pod 也可能受影响：kubectl get pods -A -o wide --field-selector spec.nodeName={ $node }
+next_pre_stop_hook = 在同类的运行中的 Pod 里手动执行该回调的命令；如果它需要更长时间，请调高 terminationGracePeriodSeconds（其中包含回调的时间）。
 next_hook = 手动执行该回调的命令：kubectl -n { $namespace } exec -it { $pod } -c { $container } -- sh
 next_admission = 将拒绝原因与节点的情况（资源、标签、设备）对照：kubectl describe node { $node }
 next_image_storage = 检查节点镜像文件系统的可用空间和健康状况；如果摘要或大小不符，请重新拉取：kubectl describe node { $node }

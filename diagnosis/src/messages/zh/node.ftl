@@ -63,6 +63,7 @@ node_pid_pressure = 节点的进程 ID 不足
 node_pressure_reported = kubelet 设置了状况 { $condition }：{ $message }。在压力消除之前，它会驱逐 Pod，且只有容忍相应污点的 Pod 才会被调度到该节点。
 node_memory_left = 共 { $total } 内存，可用 { $available }。
 node_memory_stalled = 在最近十秒中，有 { $percent } % 的时间有任务在等待内存，节点上的守护进程可能无法及时应答。
+node_inodes_left = { $path } 共 { $total } 个 inode，剩余 { $available } 个。
 node_disk_left = { $path } 共 { $size }，剩余 { $available }。
 node_pids_left = 共 { $max } 个进程 ID，已使用 { $current } 个。
 node_network = 节点的网络插件未就绪

@@ -34,7 +34,7 @@ pre_stop_failed_why = 该回调在宽限期内、容器停止之前执行，失�
 
 image_never_pull = 无法启动：节点上没有该镜像，且不允许拉取
 image_never_pull_why = imagePullPolicy 为 Never。
-image_name_invalid = 无法启动：镜像名称无效
+image_name_invalid = 无法启动：镜像名称无效或有歧义
 image_throttled = 无法启动：镜像仓库限制了拉取速率
 image_platform = 无法启动：镜像不适用于该节点的平台
 image_unauthorized = 无法启动：镜像仓库拒绝访问该镜像

@@ -13,6 +13,7 @@ stop_killed_for = 被终止，可能已超过宽限期：{ $reason }
 stop_obeyed_after = 容器运行时向主进程发送 { $signal }，进程在 { $took }后结束。
 stop_ignored = 容器运行时向主进程发送 { $signal }，{ $waited }后进程仍在运行，于是发送 SIGKILL（退出码 137）。并非 OOM 终止。
 stop_ignored_unsure = 容器运行时向主进程发送 { $signal }，{ $waited }后进程仍在运行，于是发送 SIGKILL（退出码 137）。
+stop_ignored_kubelet = 容器运行时向主进程发送 { $signal }，{ $waited }后进程仍在运行，于是 kubelet 发送 SIGKILL（退出码 137）。
 stop_without_signal = 容器运行时直接向主进程发送 SIGKILL，此前没有要求它停止。
 stop_before_unknown = 容器运行时向主进程发送 SIGKILL。此前是否要求它停止尚不清楚，因为对信号的观察时间不够长。
 stop_unobserved = 未观察到它收到了哪些信号。
@@ -74,6 +75,13 @@ probe_liveness_failed =
     }，容器被 kubelet 重启
 probe_liveness_failed_some = 存活探针失败，容器被 kubelet 重启
 probe_startup_failed = 启动探针未能及时成功，容器被 kubelet 重启
+probe_liveness_ended =
+    { $count ->
+        [1] 存活探针失败
+       *[other] 存活探针连续失败 { $count } 次
+    }，容器被 kubelet 停止
+probe_liveness_ended_some = 存活探针失败，容器被 kubelet 停止
+probe_startup_ended = 启动探针未能及时成功，容器被 kubelet 停止
 probe_asks = 探针 { $what } 每 { $period }执行一次，应答时限为 { $timeout }。
 probe_got = 最近一次结果：“{ $answer }”。
 probe_got_unknown = 未观察到 kubelet 的事件，因此不知道探针的结果。

@@ -46,7 +46,7 @@ pub enum Level {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Sample {
-    /// The path of the cgroup.
+    /// The path of the cgroup, from the root of the hierarchy.
     pub path: String,
     /// `memory.max`, `memory.limit_in_bytes`: [`Limit::Unlimited`] for `max` or the largest number of pages.
     pub memory_limit: Option<Limit>,
@@ -72,13 +72,14 @@ pub struct Sample {
     /// Processes of this very cgroup that any OOM killer killed: `memory.events.local`'s `oom_kill`,
     /// `memory.oom_control`'s `oom_kill`.
     pub oom_kills: Option<u64>,
-    /// The same with all cgroups below it: `memory.events`' `oom_kill`. v2 only.
+    /// The same number with all cgroups below it: `memory.events`' `oom_kill`. v2 only.
     pub oom_kills_below: Option<u64>,
     /// Times this very cgroup was killed as a group: `memory.events.local`'s `oom_group_kill`. v2, since 5.17.
     pub oom_group_kills: Option<u64>,
     /// Whether all processes are killed together: `memory.oom.group`. v2 only.
     pub oom_group: Option<bool>,
-    /// From `memory.stat` (v2: `anon`, `file`, `shmem`, `kernel`; v1: `total_rss`, `total_cache`, `total_shmem`).
+    /// Anonymous memory in bytes. This and the next three are from `memory.stat` (v2: `anon`, `file`, `shmem`,
+    /// `kernel`; v1: `total_rss`, `total_cache`, `total_shmem`).
     pub anon: Option<u64>,
     /// Page cache in bytes, `shmem` included.
     pub file: Option<u64>,
@@ -86,13 +87,13 @@ pub struct Sample {
     pub shmem: Option<u64>,
     /// Kernel memory charged to it, in bytes. v2 only.
     pub kernel: Option<u64>,
-    /// Scheduling periods so far: `nr_periods` of `cpu.stat`.
+    /// The number of scheduling periods so far: `nr_periods` of `cpu.stat`.
     pub cpu_periods: Option<u64>,
-    /// Those of them with throttling: `nr_throttled` of `cpu.stat`.
+    /// The number of those in which the CPU limit held it back: `nr_throttled` of `cpu.stat`.
     pub cpu_throttled_periods: Option<u64>,
-    /// The number of tasks: `pids.current`.
+    /// The number of processes and threads in it: `pids.current`.
     pub pids_current: Option<u64>,
-    /// The limit of tasks: `pids.max`.
+    /// How many processes and threads it may have: `pids.max`.
     pub pids_limit: Option<Limit>,
     /// How often a fork was refused: `max` of `pids.events`.
     pub pids_limit_hits: Option<u64>,

@@ -36,9 +36,9 @@ pub struct Event {
 pub struct Reference {
     /// The kind of the object, such as `Pod`.
     pub kind: String,
-    /// The namespace of the object.
+    /// The namespace that the object is in; empty for a node.
     pub namespace: String,
-    /// The name of the object.
+    /// The name by which the API server knows the object.
     pub name: String,
     /// Its uid. The kubelet puts a node's name here.
     pub uid: String,

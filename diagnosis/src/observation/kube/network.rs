@@ -22,11 +22,11 @@ pub struct Service {
     pub selector: BTreeMap<String, String>,
     /// It has no address of its own: its name leads to the pods themselves.
     pub headless: bool,
-    /// Its ports, in the order of `spec.ports`.
+    /// The ports that clients connect to, in the order of `spec.ports`.
     pub ports: Vec<ServicePort>,
 }
 
-/// A port of a Service.
+/// One entry of `spec.ports`: a port of the Service, and where in the pods it leads to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServicePort {
     /// Its name; empty if it has none.
@@ -63,13 +63,13 @@ pub struct EndpointSlice {
     pub ports: Vec<i32>,
 }
 
-/// An endpoint of a Service.
+/// One destination of the traffic of a Service, usually a pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Endpoint {
     /// Whether it receives traffic; true if the API does not state it.
     pub ready: bool,
-    /// The name of the pod; empty if the endpoint is none.
+    /// The name of the pod; empty if the endpoint is not a pod.
     pub pod: String,
 }
 

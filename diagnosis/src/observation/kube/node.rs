@@ -17,7 +17,7 @@ pub struct Node {
     pub labels: BTreeMap<String, String>,
     /// Whether new pods are not scheduled to it (`spec.unschedulable`).
     pub cordoned: bool,
-    /// Its taints, from `spec.taints`.
+    /// What keeps pods away from it, from `spec.taints`.
     pub taints: Vec<Taint>,
     /// What its pods may request together (`status.allocatable`), in thousandths.
     #[serde(with = "super::quantity::as_text")]
@@ -45,7 +45,7 @@ fn kubelet_port(status: &core::NodeStatus) -> Option<u16> {
     u16::try_from(endpoint.port).ok().filter(|port| *port > 0)
 }
 
-/// A taint of a Node.
+/// A mark of a Node that keeps away, or evicts, pods that do not tolerate it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Taint {

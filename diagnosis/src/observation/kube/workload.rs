@@ -11,7 +11,7 @@ use super::{Condition, Kind, Meta, status, text, time};
 /// A controller of pods, as far as rules read it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Workload {
-    /// The kind of the controller.
+    /// Which of the controllers of pods it is.
     pub kind: WorkloadKind,
     /// Name, namespace, uid and controller of the workload.
     pub meta: Meta,
@@ -37,7 +37,7 @@ pub struct Workload {
     pub conditions: Vec<Condition>,
 }
 
-/// The kinds of workloads that create pods.
+/// The controllers of `apps/v1` and `batch/v1` that create pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkloadKind {

@@ -19,7 +19,7 @@ use crate::{observation::cri::Pod, parse::ParseError};
 pub struct Tail {
     /// Its pod. The uid is the node's.
     pub pod: Pod,
-    /// The container that wrote it.
+    /// The name of the container in its Pod.
     pub container: String,
     /// Restart count, from the name of the file.
     pub attempt: u32,
@@ -27,7 +27,7 @@ pub struct Tail {
     pub lines: Vec<Line>,
 }
 
-/// A line of a log.
+/// A line of a container log, as the runtime stores it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// When the runtime received the line.

@@ -21,7 +21,7 @@ pub const SI_KERNEL: i32 = 0x80;
 /// As ftrace calls a thread whose name it does not know.
 pub const NAMELESS: &str = "<...>";
 
-/// One line of trace_pipe.
+/// What one line of `trace_pipe` reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TraceLine {
     /// An event.
@@ -38,7 +38,7 @@ pub enum TraceLine {
 /// An event, with the header of ftrace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceEvent {
-    /// The CPU that it happened on.
+    /// The number of the CPU that it happened on.
     pub cpu: u32,
     /// Microseconds by the trace's clock; with `trace_clock` set to `mono`, since boot.
     pub boot_micros: u64,

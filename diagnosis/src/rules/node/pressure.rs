@@ -8,7 +8,12 @@ use super::{Finding, NodeCase};
 use crate::{
     aspect::{Aspect, Part},
     messages::node as texts,
-    observation::{Source, disk::Role, kube::Kind, process::NodeMemory},
+    observation::{
+        Source,
+        disk::{FileSystem, Role},
+        kube::Kind,
+        process::NodeMemory,
+    },
     verdict::Verdict,
 };
 
@@ -25,11 +30,9 @@ pub(super) fn findings(case: NodeCase<'_>) -> Vec<Finding> {
         verdict(Cause::NodeMemoryPressure, texts::node_memory_pressure(), left)
     });
     let disk = reported(case, "DiskPressure").map(|verdict| {
-        let node = case.node.disks.get(&Role::Node);
-        let least =
-            node.into_iter().chain(case.node.disks.get(&Role::Image)).min_by_key(|disk| disk.what.bytes_available);
-        let left = least.map(|disk| texts::node_disk_left(&disk.what.path, disk.what.bytes_available, disk.what.bytes));
-        verdict(Cause::NodeDiskPressure, texts::node_disk_pressure(), left)
+        let disks = [Role::Node, Role::Image].into_iter().filter_map(|role| case.node.disks.get(&role));
+        let left = disks.map(|disk| scarcest(&disk.what)).min_by_key(|(permille, _)| *permille);
+        verdict(Cause::NodeDiskPressure, texts::node_disk_pressure(), left.map(|(_, left)| left))
     });
     let pids = reported(case, "PIDPressure").map(|verdict| {
         let left =
@@ -85,6 +88,17 @@ pub(super) fn shortage(case: NodeCase<'_>) -> Option<(Timestamp, i64, NodeMemory
     #[expect(clippy::cast_possible_truncation, reason = "a percentage")]
     let percent = pressure.what.memory_some as i64;
     is_scarce.then_some((since, percent, memory))
+}
+
+/// What a file system has less of, its bytes or its inodes: the share that is left, in thousandths, and the sentence.
+fn scarcest(disk: &FileSystem) -> (u64, Message) {
+    let permille = |available: u64, all: u64| available.saturating_mul(1000).checked_div(all).unwrap_or(1000);
+    let bytes = permille(disk.bytes_available, disk.bytes);
+    let inodes = permille(disk.inodes_available, disk.inodes);
+    match inodes < bytes {
+        true => (inodes, texts::node_inodes_left(&disk.path, count(disk.inodes_available), count(disk.inodes))),
+        false => (bytes, texts::node_disk_left(&disk.path, disk.bytes_available, disk.bytes)),
+    }
 }
 
 fn left(memory: NodeMemory) -> Message {

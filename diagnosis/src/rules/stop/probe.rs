@@ -1,6 +1,6 @@
 //! The kubelet stopped a container because its liveness or startup probe failed.
 
-use coroner_proto::v1::{Cause, StopRequester};
+use coroner_proto::v1::{Cause, Message, StopRequester};
 use jiff::SignedDuration;
 
 use super::{DELAY, Request, SECOND};
@@ -9,9 +9,12 @@ use crate::{
     messages::stop,
     observation::{
         Source,
-        kube::message::{
-            self,
-            probe::{Which, timed_out},
+        kube::{
+            Probe,
+            message::{
+                self,
+                probe::{Which, timed_out},
+            },
         },
     },
     rules::{
@@ -38,11 +41,30 @@ pub(in crate::rules) fn inferred(death: &Death<'_>) -> Option<Request> {
         cause: Some(Cause::LivenessProbeFailed),
         by: StopRequester::Probe,
         at: at.min(death.at) - SECOND,
-        headline: stop::probe_liveness_failed(probe.failure_threshold.max(1)),
+        headline: headline(Which::Liveness, Some(&probe), is_restarted(death, pod)),
         explanation: vec![asks(&probe), got(answer), stop::probe_kill_inferred()],
         evidence: vec![Evidence::new(failed.source(), at, failed.statement())],
         contributing: Vec::new(),
     })
+}
+
+/// Whether the kubelet starts the container again, as far as its Pod is known.
+fn is_restarted(death: &Death<'_>, pod: &PodFile) -> bool {
+    let object = pod.object();
+    let wanted = object.zip(death.file.name()).and_then(|(pod, name)| Some((pod, pod.container(name)?)));
+    wanted.is_none_or(|(pod, wanted)| pod.restarts(wanted, death.code))
+}
+
+fn headline(which: Which, probe: Option<&Probe>, restarted: bool) -> Message {
+    let failures = probe.map(|probe| probe.failure_threshold.max(1));
+    match (which, failures) {
+        (Which::Startup, _) if restarted => stop::probe_startup_failed(),
+        (Which::Startup, _) => stop::probe_startup_ended(),
+        (_, Some(failures)) if restarted => stop::probe_liveness_failed(failures),
+        (_, Some(failures)) => stop::probe_liveness_ended(failures),
+        (_, None) if restarted => stop::probe_liveness_failed_some(),
+        (_, None) => stop::probe_liveness_ended_some(),
+    }
 }
 
 /// The kubelet's decision to kill this instance for a failed probe.
@@ -65,11 +87,6 @@ pub(super) fn kill(death: &Death<'_>, pod: &PodFile) -> Option<Request> {
     let stalled = answer.is_some_and(timed_out).then(|| stall(death.file, from, at)).flatten();
     evidence.extend(stalled.map(Stall::evidence));
     evidence.extend(throttled.map(|throttling| Evidence::new(Source::Cgroups, at, throttling.statement())));
-    let headline = match (which, &probe) {
-        (Which::Startup, _) => stop::probe_startup_failed(),
-        (_, Some(probe)) => stop::probe_liveness_failed(probe.failure_threshold.max(1)),
-        (_, None) => stop::probe_liveness_failed_some(),
-    };
     let explanation =
         probe.as_ref().map(asks).into_iter().chain([got(answer)]).chain(throttled.map(Throttling::explanation));
     let explanation = explanation.chain(stalled.map(Stall::explanation));
@@ -80,7 +97,7 @@ pub(super) fn kill(death: &Death<'_>, pod: &PodFile) -> Option<Request> {
         }),
         by: StopRequester::Probe,
         at: at - SignedDuration::from_secs(1),
-        headline,
+        headline: headline(which, probe.as_ref(), is_restarted(death, pod)),
         explanation: explanation.collect(),
         evidence,
         contributing: throttled
@@ -89,4 +106,21 @@ pub(super) fn kill(death: &Death<'_>, pod: &PodFile) -> Option<Request> {
             .chain(stalled.map(|stall| stall.cause))
             .collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::messages::english;
+
+    #[test]
+    fn a_container_is_restarted_only_in_headlines_of_those_that_are() {
+        let probe = Probe { failure_threshold: 3, ..Probe::default() };
+        for (which, probe) in [(Which::Liveness, Some(&probe)), (Which::Liveness, None), (Which::Startup, None)] {
+            for (restarted, begin) in [(true, "Restarted by the kubelet: "), (false, "Stopped by the kubelet: ")] {
+                let headline = english(&headline(which, probe, restarted));
+                assert!(headline.starts_with(begin) && headline.chars().count() <= 80, "{headline}");
+            }
+        }
+    }
 }

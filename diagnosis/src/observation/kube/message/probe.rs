@@ -59,6 +59,13 @@ pub fn kill(message: &str) -> Option<Which> {
     Which::of(found.last()?)
 }
 
+/// What a probe got without the command that it ran, which its definition shows: `timed out after 1s` of `command timed
+/// out: "cat /tmp/ok" timed out after 1s`.
+pub fn brief(answer: &str) -> &str {
+    let repeated = answer.strip_prefix("command timed out: \"").and_then(|rest| rest.rsplit_once("\" "));
+    repeated.map(|(_, rest)| rest).filter(|rest| rest.starts_with("timed out")).unwrap_or(answer)
+}
+
 /// Whether what a probe got is that no answer came in time.
 pub fn timed_out(answer: &str) -> bool {
     let links = without_rpc(chain(answer));
@@ -110,6 +117,14 @@ mod tests {
     }
 
     #[test]
+    fn the_command_is_not_repeated() {
+        assert_eq!(brief("command timed out: \"sh -c \"x\" y\" timed out after 1s"), "timed out after 1s");
+        for whole in ["command timed out: \"x\"", "command timed out: \"x\" failed", "connection refused", ""] {
+            assert_eq!(brief(whole), whole);
+        }
+    }
+
+    #[test]
     fn a_late_answer_is_distinguished_from_a_refusal() {
         for answer in [
             "Get \"http://10.0.0.1:80/\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)",
@@ -136,6 +151,7 @@ mod tests {
             result(&message);
             kill(&message);
             timed_out(&message);
+            brief(&message);
         }
     }
 }

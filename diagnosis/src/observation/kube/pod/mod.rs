@@ -399,6 +399,16 @@ impl Pod {
         }
     }
 
+    /// Whether the kubelet starts the container again after it has ended with this exit code. An end whose code is not
+    /// known counts as a failure.
+    pub fn restarts(&self, container: &Container, code: Option<i32>) -> bool {
+        match (self.restart_policy_of(container), container.kind) {
+            ("Never", _) | (_, ContainerKind::Ephemeral) => false,
+            ("OnFailure", _) | (_, ContainerKind::Init) => code != Some(0),
+            _ => true,
+        }
+    }
+
     /// The status of the container of this name.
     pub fn status(&self, name: &str) -> Option<&ContainerStatus> {
         self.statuses.iter().find(|status| status.name == name)
@@ -434,5 +444,31 @@ mod tests {
         assert_eq!(of("", ContainerKind::Main), "OnFailure");
         assert_eq!(of("Never", ContainerKind::Main), "Never");
         assert_eq!(of("", ContainerKind::Sidecar), "Always");
+    }
+
+    #[test]
+    fn a_container_is_started_again_by_its_policy_kind_and_exit_code() {
+        let restarts = |policy: &str, kind, code| {
+            let pod = Pod { restart_policy: policy.to_owned(), ..Pod::default() };
+            pod.restarts(&Container { kind, ..Container::default() }, code)
+        };
+        use ContainerKind::{Ephemeral, Init, Main, Sidecar};
+        for (policy, kind, code) in [
+            ("Always", Main, Some(0)),
+            ("Always", Init, Some(1)),
+            ("OnFailure", Main, Some(1)),
+            ("OnFailure", Main, None),
+            ("Never", Sidecar, Some(0)),
+        ] {
+            assert!(restarts(policy, kind, code), "{policy} {kind:?} {code:?}");
+        }
+        for (policy, kind, code) in [
+            ("Always", Init, Some(0)),
+            ("Always", Ephemeral, Some(1)),
+            ("OnFailure", Main, Some(0)),
+            ("Never", Main, Some(1)),
+        ] {
+            assert!(!restarts(policy, kind, code), "{policy} {kind:?} {code:?}");
+        }
     }
 }
