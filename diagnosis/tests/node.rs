@@ -58,6 +58,12 @@ impl Run {
         self.observe(millis, Fact::KernelLog(record))
     }
 
+    /// Gives no time before `millis`, as if the agent had got no processor.
+    fn resume(&mut self, millis: i64) -> &mut Self {
+        self.reported.extend(self.examiner.tick(at(millis)));
+        self
+    }
+
     fn pass(&mut self, millis: i64) -> &mut Self {
         while let Some(due) = self.examiner.next_tick().filter(|due| *due <= at(millis)) {
             self.reported.extend(self.examiner.tick(due));
@@ -203,6 +209,35 @@ fn a_certificate_expires_by_its_time_or_by_the_kubelets_last_words() {
     run.state(5001, Reading::LastLines(Daemon::Kubelet, vec![why.to_owned()])).pass(20_000);
     let causes: Vec<_> = run.reported.iter().map(Diagnosis::cause).collect();
     assert!(causes.contains(&Cause::CertificateExpired) && causes.contains(&Cause::KubeletDown), "{causes:?}");
+}
+
+#[test]
+fn an_agent_that_got_no_processor_looks_again_before_it_accuses() {
+    let stopped_after = |reading: Reading| {
+        let mut run = Run::new();
+        run.process(0, Daemon::Kubelet, 70).answer(10, Daemon::Kubelet, Answer::Ok);
+        run.state(5000, reading).resume(60_000);
+        run
+    };
+    let api = |failed| Reading::ApiServer(ApiServer { address: "10.0.0.1:443".to_owned(), failed });
+    let cut = || api(Some((Step::Tcp, Reason::quote("no route"))));
+    // Meanwhile it was over.
+    let mut run = stopped_after(Reading::Process(Daemon::Kubelet, None));
+    run.state(60_100, Reading::Uptime(SignedDuration::from_hours(1))).process(60_200, Daemon::Kubelet, 71);
+    run.answer(60_900, Daemon::Kubelet, Answer::Ok).pass(90_000);
+    assert_eq!(run.revisions(), []);
+    let mut run = stopped_after(cut());
+    run.state(63_000, api(None)).pass(90_000);
+    assert_eq!(run.revisions(), []);
+    // It still holds.
+    let mut run = stopped_after(Reading::Process(Daemon::Kubelet, None));
+    run.pass(65_900);
+    assert_eq!(run.revisions(), []);
+    run.pass(66_100);
+    assert_eq!(run.revisions(), [(Cause::KubeletDown, Confidence::Certain, false)]);
+    let mut run = stopped_after(cut());
+    run.state(63_000, cut()).pass(70_000);
+    assert_eq!(run.revisions(), [(Cause::ApiServerUnreachable, Confidence::Certain, false)]);
 }
 
 #[test]

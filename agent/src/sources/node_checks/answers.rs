@@ -79,6 +79,9 @@ async fn ask_kubelet(config: kubelet::Config, results: Results) -> Infallible {
     loop {
         let asked = Instant::now();
         let health = client.health().await;
+        if matches!(health, Ok(Answer::Timeout)) && is_late(asked) {
+            continue;
+        }
         results.healthz.send_if_modified(|last| {
             let is_new = last.as_ref() != Some(&health);
             *last = Some(health.clone());
@@ -119,6 +122,11 @@ async fn ask_runtime(socket: Socket, results: Results) -> Infallible {
     }
 }
 
+/// Whether a deadline that began then was noticed too late to show anything.
+fn is_late(asked: Instant) -> bool {
+    asked.elapsed() > DEADLINE + LATE
+}
+
 /// By a connection of its own each time: one that stands outlives the socket's file.
 async fn version(socket: &Socket) -> Result<(), RuntimeError> {
     let channel = connection::connect(&socket.find("CRI")?).await?;
@@ -138,7 +146,7 @@ impl Results {
         asked: Instant,
         last: &mut Option<Answer>,
     ) {
-        if answer == Answer::Timeout && asked.elapsed() > DEADLINE + LATE {
+        if answer == Answer::Timeout && is_late(asked) {
             return;
         }
         self.state.change(|report| {
