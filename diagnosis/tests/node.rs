@@ -414,6 +414,21 @@ fn a_fault_of_the_kernel_is_over_when_it_has_been_quiet_and_a_read_only_file_sys
     assert_eq!(over.len(), 1, "{:?}", run.revisions());
     assert!(over[0].summary.contains("stuck"), "{}", over[0].summary);
     assert_eq!(over[0].resolve_time.unwrap().seconds, at(630_000).as_second());
+    // Until it is writable again.
+    let read_only = |read_only| Reading::ReadOnly { path: "/".to_owned(), read_only, forced: read_only };
+    let mut run = Run::new();
+    run.state(0, read_only(false)).line(1000, "EXT4-fs (vda1): Remounting filesystem read-only");
+    run.state(5000, read_only(true)).pass(60_000).state(60_000, read_only(false));
+    let fault = |over| (Cause::KernelFault, Confidence::Certain, over);
+    assert_eq!(run.revisions(), [fault(false), fault(true)]);
+    run.line(70_000, "EXT4-fs (vda1): Remounting filesystem read-only");
+    assert_eq!(run.revisions()[2..], [fault(false)]);
+    // It is one also if it was so before the agent was started, unless it was mounted so.
+    let mut run = Run::new();
+    run.state(0, Reading::ReadOnly { path: "/iso".to_owned(), read_only: true, forced: false }).pass(1000);
+    assert_eq!(run.revisions(), []);
+    run.state(1000, read_only(true));
+    assert_eq!(run.revisions(), [fault(false)]);
     // Written by a program, it is no line of the kernel.
     let mut run = Run::new();
     let text = "EXT4-fs (vda1): Remounting filesystem read-only".to_owned();
@@ -463,7 +478,7 @@ fn reading() -> impl Strategy<Value = Reading> {
         (daemon(), answer).prop_map(|(daemon, answer)| Reading::Answer(daemon, answer)),
         (any::<i64>()).prop_map(|n| Reading::Clock(Reference::ApiServer, SignedDuration::from_secs(n / 1_000_000))),
         (any::<u64>(), any::<u64>()).prop_map(|(count, limit)| Reading::Table(Table::Files, Fill { count, limit })),
-        ("/[a-z]?", any::<bool>()).prop_map(|(path, read_only)| Reading::ReadOnly { path, read_only }),
+        ("/[a-z]?", any::<bool>()).prop_map(|(path, read_only)| Reading::ReadOnly { path, read_only, forced: false }),
     ]
 }
 

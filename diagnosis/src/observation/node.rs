@@ -32,6 +32,9 @@ pub enum Reading {
         path: String,
         /// Whether it is read-only.
         read_only: bool,
+        /// Whether the kernel made it so: the mount itself permits writing.
+        #[serde(default)]
+        forced: bool,
     },
     /// When the certificate expires that the kubelet presents on its port.
     KubeletCertificate(Timestamp),

@@ -36,6 +36,8 @@ pub struct NodeState {
     pub tables: BTreeMap<Table, Statement<Fill>>,
     /// File systems, and since when each is read-only, or is not.
     pub read_only: BTreeMap<String, Statement<bool>>,
+    /// When a file system that had become read-only was last found writable again.
+    pub writable_again: Option<Timestamp>,
     /// When the certificate expires that the kubelet presents on its port.
     pub certificate: Option<Statement<Timestamp>>,
     /// The node's clock minus another, and since when that is about so.
@@ -120,10 +122,13 @@ impl NodeState {
                 replace(&mut known, at, fill, |before, now| before.is_full() == now.is_full());
                 self.tables.extend(known.map(|known| (table, known)));
             }
-            Reading::ReadOnly { path, read_only } => {
+            Reading::ReadOnly { path, read_only, forced } => {
                 let mut known = self.read_only.remove(&path);
-                // One that was read-only from the start is meant to be.
-                if known.is_some() || !read_only {
+                if known.as_ref().is_some_and(|known| known.what && !read_only) {
+                    self.writable_again = self.writable_again.max(Some(at));
+                }
+                // One that was read-only from the start is meant to be, unless its mount permits writing.
+                if known.is_some() || !read_only || forced {
                     replace(&mut known, at, read_only, |before, now| before == now);
                 }
                 if self.read_only.len() < FILE_SYSTEMS {
