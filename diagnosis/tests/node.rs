@@ -380,6 +380,20 @@ fn a_certificate_expires_when_its_time_has_come_unless_the_clock_is_wrong() {
     assert!(run.revisions().contains(&(Cause::CertificateExpired, Confidence::Certain, false)));
 }
 
+const DAY: i64 = 86_400_000;
+
+#[test]
+fn a_clock_that_is_set_is_not_right_by_what_it_was_compared_with_before() {
+    let mut run = Run::new();
+    run.state(0, Reading::Uptime(SignedDuration::from_mins(60)));
+    run.state(1000, Reading::Clock(Reference::Aggregator, SignedDuration::ZERO));
+    run.state(1000, Reading::Clock(Reference::ApiServer, SignedDuration::ZERO));
+    // Set ahead by a day: the aggregator's certificate has expired by that.
+    run.state(DAY, Reading::Uptime(SignedDuration::from_mins(61)));
+    run.state(DAY + 1000, Reading::Clock(Reference::ApiServer, SignedDuration::from_hours(24))).pass(DAY + 30_000);
+    assert_eq!(run.revisions(), [(Cause::ClockSkewed, Confidence::Likely, false)]);
+}
+
 #[test]
 fn a_wrong_clock_of_the_aggregator_accuses_no_node_that_sees_another() {
     let mut run = Run::new();

@@ -141,10 +141,20 @@ impl NodeState {
                 replace(&mut known, at, offset, |before, now| (*before - *now).abs() < CLOCK_NOISE);
                 self.clocks.extend(known.map(|known| (reference, known)));
             }
-            Reading::Uptime(uptime) => self.booted = at.checked_sub(uptime).ok(),
+            Reading::Uptime(uptime) => self.record_booted(at.checked_sub(uptime).ok()),
             Reading::Shutdown(true) => self.shutdown = self.shutdown.or(Some(at)),
             Reading::Shutdown(false) => self.shutdown = None,
         }
+    }
+
+    /// The boot has not moved: where it began at another time, the clock was set, and what it was compared with before
+    /// shows nothing of it any more.
+    fn record_booted(&mut self, booted: Option<Timestamp>) {
+        let moved = self.booted.zip(booted).map(|(before, now)| before.duration_since(now).abs());
+        if moved.is_some_and(|moved| moved >= CLOCK_NOISE) {
+            self.clocks.clear();
+        }
+        self.booted = booted;
     }
 
     fn record_trouble(&mut self, at: Timestamp, Trouble { kind, about }: Trouble, line: String) {
