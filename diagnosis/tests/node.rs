@@ -8,7 +8,10 @@ use coroner_diagnosis::{
         Fact, Observation, Reason,
         kernel_log::Record,
         kube::{self, Change, Condition, Object},
-        node::{Answer, ApiServer, BlockedProcess, Daemon, Fill, Pressure, Process, Reading, Reference, Step, Table},
+        node::{
+            Answer, ApiServer, BlockedProcess, Daemon, Fill, Pressure, Process, Reading, Reference, Step, Table,
+            Validity,
+        },
         process::NodeMemory,
         trace::{Signal, Thread},
     },
@@ -211,6 +214,76 @@ fn a_certificate_expires_by_its_time_or_by_the_kubelets_last_words() {
     assert!(causes.contains(&Cause::CertificateExpired) && causes.contains(&Cause::KubeletDown), "{causes:?}");
 }
 
+const DAY: i64 = 86_400_000;
+
+/// The Node object with this condition `Ready`, since then.
+fn ready(status: Option<bool>, since: i64) -> Fact {
+    let ready = Condition { kind: "Ready".to_owned(), status, since: Some(at(since)), ..Condition::default() };
+    let mut node = kube::Node { conditions: vec![ready], ..kube::Node::default() };
+    node.meta.name = "worker-1".to_owned();
+    Fact::Object(Change::Applied, Object::Node(Box::new(node)))
+}
+
+/// A client certificate with a year's life, of which a week is left after `days`, and that has expired a week later.
+fn client_certificate(days: i64) -> Reading {
+    Reading::KubeletClientCertificate(Validity { from: at((days - 358) * DAY), until: at((days + 7) * DAY) })
+}
+
+#[test]
+fn a_client_certificate_that_is_not_renewed_in_time_is_reported_before_it_expires() {
+    let mut run = Run::new();
+    run.state(0, client_certificate(30)).pass(30 * DAY - 1);
+    assert_eq!(run.revisions(), []);
+    run.pass(30 * DAY);
+    assert_eq!(run.revisions(), [(Cause::CertificateExpiring, Confidence::Likely, false)]);
+    let text = &run.reported[0].explanation;
+    assert!(text.contains("/var/lib/kubelet/pki/kubelet-client-current.pem"), "{text}");
+    run.state(31 * DAY, client_certificate(400)).pass(100 * DAY);
+    assert_eq!(run.revisions()[1..], [(Cause::CertificateExpiring, Confidence::Likely, true)]);
+    // Of a short life, a part is left.
+    let mut run = Run::new();
+    run.state(0, Reading::KubeletClientCertificate(Validity { from: at(0), until: at(1_000_000) })).pass(949_999);
+    assert_eq!(run.revisions(), []);
+    run.pass(950_000);
+    assert_eq!(run.revisions(), [(Cause::CertificateExpiring, Confidence::Likely, false)]);
+}
+
+#[test]
+fn a_client_certificate_that_has_expired_is_in_use_if_the_node_becomes_unknown() {
+    let about_to = (Cause::CertificateExpiring, Confidence::Likely, false);
+    let expired = 7 * DAY;
+    let started = || {
+        let mut run = Run::new();
+        run.observe(0, ready(Some(true), 0)).process(0, Daemon::Kubelet, 70).answer(10, Daemon::Kubelet, Answer::Ok);
+        run.state(20, client_certificate(0)).pass(expired + 80_000);
+        assert_eq!(run.revisions(), [about_to], "what was reported before stands until it shows");
+        run
+    };
+    let mut run = started();
+    run.observe(expired + 80_000, ready(None, expired + 50_000)).pass(expired + 120_000);
+    assert_eq!(run.revisions()[1..], [(Cause::CertificateExpired, Confidence::Likely, false)]);
+    assert!(run.reported.iter().all(|of| of.uid == run.reported[0].uid));
+    run.state(expired + 200_000, client_certificate(400)).pass(expired + 300_000);
+    assert_eq!(run.revisions()[2..], [(Cause::CertificateExpired, Confidence::Likely, true)]);
+
+    // It uses another one, its node is Unknown for another reason, or it is down.
+    let mut run = started();
+    run.pass(expired + 120_000);
+    let over = (Cause::CertificateExpiring, Confidence::Likely, true);
+    assert_eq!(run.revisions(), [about_to, over]);
+    run.observe(expired + 200_000, ready(None, expired - 10_000)).pass(expired + 300_000);
+    assert_eq!(run.revisions(), [about_to, over]);
+    let mut run = started();
+    let cut = ApiServer { address: "10.0.0.1:443".to_owned(), failed: Some((Step::Tcp, Reason::quote("no route"))) };
+    run.state(expired + 80_000, Reading::ApiServer(cut)).observe(expired + 80_001, ready(None, expired + 50_000));
+    run.pass(expired + 120_000);
+    assert!(run.revisions().iter().all(|(cause, ..)| *cause != Cause::CertificateExpired), "{:?}", run.revisions());
+    let mut run = started();
+    run.process(expired + 80_000, Daemon::Kubelet, 0).observe(expired + 80_001, ready(None, expired + 50_000));
+    run.pass(expired + 120_000);
+    assert!(run.revisions().iter().all(|(cause, ..)| *cause != Cause::CertificateExpired), "{:?}", run.revisions());
+}
+
 #[test]
 fn an_agent_that_got_no_processor_looks_again_before_it_accuses() {
     let stopped_after = |reading: Reading| {
@@ -379,8 +452,6 @@ fn a_certificate_expires_when_its_time_has_come_unless_the_clock_is_wrong() {
     assert!(run.revisions().contains(&(Cause::ClockSkewed, Confidence::Certain, true)));
     assert!(run.revisions().contains(&(Cause::CertificateExpired, Confidence::Certain, false)));
 }
-
-const DAY: i64 = 86_400_000;
 
 #[test]
 fn a_clock_that_is_set_is_not_right_by_what_it_was_compared_with_before() {

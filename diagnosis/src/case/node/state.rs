@@ -9,7 +9,9 @@ use crate::{
     case::{Statement, Subject},
     observation::{
         kernel_log::{Trouble, TroubleKind},
-        node::{Answer, ApiServer, BlockedProcess, Daemon, Fill, Pressure, Process, Reading, Reference, Table},
+        node::{
+            Answer, ApiServer, BlockedProcess, Daemon, Fill, Pressure, Process, Reading, Reference, Table, Validity,
+        },
     },
 };
 
@@ -40,6 +42,8 @@ pub struct NodeState {
     pub writable_again: Option<Timestamp>,
     /// When the certificate expires that the kubelet presents on its port.
     pub certificate: Option<Statement<Timestamp>>,
+    /// The certificate by which the kubelet authenticates to the API server, as far as its file shows.
+    pub client_certificate: Option<Statement<Validity>>,
     /// The node's clock minus another, and since when that is about so.
     pub clocks: BTreeMap<Reference, Statement<SignedDuration>>,
     /// When this boot began, by the node's clock as it is set now.
@@ -94,11 +98,13 @@ impl NodeState {
     }
 
     /// When what holds of the node changes without another report: a fault that has been quiet for long is over, a
-    /// certificate expires.
+    /// certificate expires, or ought to have been renewed.
     pub fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
         let quiet = self.troubles.values().map(|trouble| trouble.last + TroubleFile::QUIET);
         let expires = self.certificate.as_ref().map(|certificate| certificate.what);
-        quiet.chain(expires).filter(|at| *at > now).min()
+        let client = self.client_certificate.as_ref().map(|certificate| certificate.what);
+        let of_client = client.into_iter().flat_map(|validity| [validity.overdue(), validity.until]);
+        quiet.chain(expires).chain(of_client).filter(|at| *at > now).min()
     }
 
     fn record(&mut self, at: Timestamp, reading: Reading) {
@@ -136,6 +142,9 @@ impl NodeState {
                 }
             }
             Reading::KubeletCertificate(expires) => replace(&mut self.certificate, at, expires, |_, _| false),
+            Reading::KubeletClientCertificate(validity) => {
+                replace(&mut self.client_certificate, at, validity, |_, _| false);
+            }
             Reading::Clock(reference, offset) => {
                 let mut known = self.clocks.remove(&reference);
                 replace(&mut known, at, offset, |before, now| (*before - *now).abs() < CLOCK_NOISE);
