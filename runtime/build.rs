@@ -1,5 +1,6 @@
-//! Puts the revision of the sources into the version of the programs: from `CORONER_REVISION`, else from git. Without
-//! either, as when built from an archive, the version has none. The build script of each package that shows a version.
+//! Puts the revision of the sources into the version of the programs: from `CORONER_REVISION`, else from git in builds
+//! with optimization; others would be made again after each commit. Without either, as when built from an archive, the
+//! version has none. The build script of each package that shows a version.
 
 use std::{env, path::Path, process::Command};
 
@@ -9,7 +10,8 @@ fn main() {
     println!("cargo::rerun-if-changed=Cargo.toml");
     let version = env::var("CARGO_PKG_VERSION").unwrap_or_default();
     let given = env::var("CORONER_REVISION").ok().filter(|revision| !revision.is_empty());
-    let version = match given.or_else(of_git) {
+    let is_release = env::var("PROFILE").is_ok_and(|profile| profile == "release");
+    let version = match given.or_else(|| if is_release { of_git() } else { None }) {
         Some(revision) => format!("{version} ({revision})"),
         None => version,
     };

@@ -17,7 +17,7 @@ use coroner_runtime::{
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use thiserror::Error;
-use tokio::{select, sync::mpsc};
+use tokio::{select, sync::mpsc, time::sleep};
 use tracing::{info, warn};
 
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
     gauges::{Gauges, OutboxGauges},
     node,
     open_states::OpenStates,
-    outbox::{self, OpenError, Outbox},
+    outbox::{self, Keeper, OpenError, Outbox},
     report::{NodeState, Reporter, api_server::Probe, boots::Marker},
     sources::{self, outlet::CAPACITY, site::Site, socket::Socket},
     status::Board,
@@ -40,6 +40,8 @@ const STOP_DEADLINE: Duration = Duration::from_secs(2);
 const LAST_PUSH_DEADLINE: Duration = Duration::from_secs(3);
 /// How long the examiner may take for what is in the channel, and the outbox to write down what it holds.
 const LAST_WRITE_DEADLINE: Duration = Duration::from_secs(10);
+/// Time between two looks whether what is in memory was written or pushed.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Why the agent ended without being asked to.
 #[derive(Debug, Error)]
@@ -90,6 +92,14 @@ pub enum End {
     Asked,
     /// The wall clock was set back: what it knows has times that are still to come, and it is to start over.
     ClockSetBack,
+}
+
+/// Waits until starting over loses no record: while the disk refuses, they are in the memory of this process until the
+/// aggregator has them.
+async fn nothing_is_in_memory_alone(keeper: &Keeper) {
+    while keeper.sizes().await.is_ok_and(|sizes| sizes.in_memory > 0) {
+        sleep(LOOK).await;
+    }
 }
 
 /// Runs the agent until SIGTERM or SIGINT, or until the wall clock is set back; a second signal ends the process at
@@ -218,7 +228,7 @@ pub async fn run(config: Config) -> Result<End, AppError> {
             info!(signal, "Stopping");
             End::Asked
         }
-        by = set_back => {
+        by = set_back.then(async |by| { nothing_is_in_memory_alone(&keeper).await; by }) => {
             warn!(%by, "The clock was set back: starting over");
             End::ClockSetBack
         }
@@ -252,4 +262,35 @@ pub async fn run(config: Config) -> Result<End, AppError> {
     info!("Stopped");
     let asked = signals_meanwhile.is_some_and(|mut signals| signals.next().now_or_never().is_some());
     Ok(if asked { End::Asked } else { end })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use coroner_proto::v1::Diagnosis;
+
+    use super::*;
+    use crate::outbox::{Limit, Record};
+
+    #[tokio::test]
+    async fn the_agent_does_not_start_over_while_records_would_be_lost() {
+        let root = tempfile::tempdir().unwrap();
+        // The disk refuses: a file is where the directory should be.
+        let file = root.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let metrics = Metrics::default();
+        let outbox = Outbox::open(&file.join("outbox.db"), 1 << 20, "n", Board::new(&metrics)).unwrap();
+        let keeper = outbox::start(outbox, &Supervisor::new(&metrics).group());
+        nothing_is_in_memory_alone(&keeper).await;
+        keeper.append(vec![Record::diagnosis(Diagnosis::default())]).await.unwrap();
+        let batch = keeper.batch(Limit { records: 1, bytes: 1 << 10 }).await.unwrap();
+        let mut waiting = pin!(nothing_is_in_memory_alone(&keeper));
+        assert_eq!((&mut waiting).now_or_never(), None, "it asks");
+        // The answers come in the order of the questions.
+        assert_eq!(keeper.sizes().await.unwrap().in_memory, 1);
+        assert_eq!((&mut waiting).now_or_never(), None);
+        keeper.acknowledge(batch.stream_id, batch.records[0].sequence).await.unwrap();
+        waiting.await;
+    }
 }

@@ -158,6 +158,9 @@ impl Examination {
                 records.push(Record::gap(wire_gap(gap, &self.node)));
             }
             Fact::Node(Reading::KubeletCertificate(expires)) => self.gauges.set_certificate(*expires),
+            Fact::Node(Reading::KubeletClientCertificate(validity)) => {
+                self.gauges.set_client_certificate(validity.until);
+            }
             _ => {}
         }
         self.logs.follow(&observation.fact);

@@ -26,6 +26,7 @@ pub struct Gauges {
     refused: Counter,
     latency: Histogram,
     certificate: Gauge,
+    client_certificate: Gauge,
 }
 
 impl Gauges {
@@ -57,6 +58,10 @@ impl Gauges {
                 "kubelet_certificate_expire_timestamp_seconds",
                 "When the certificate expires that the kubelet serves with; 0 while that is not known",
             ),
+            client_certificate: metrics.gauge(
+                "kubelet_client_certificate_expire_timestamp_seconds",
+                "When the kubelet's client certificate expires, by its file; 0 while that is not known",
+            ),
         }
     }
 
@@ -67,9 +72,14 @@ impl Gauges {
         }
     }
 
-    /// Sets when the kubelet's certificate expires, in seconds since 1970.
+    /// Sets when the kubelet's serving certificate expires, in seconds since 1970.
     pub fn set_certificate(&self, expires: Timestamp) {
         self.certificate.set(expires.as_second());
+    }
+
+    /// Sets when the kubelet's client certificate expires, in seconds since 1970.
+    pub fn set_client_certificate(&self, expires: Timestamp) {
+        self.client_certificate.set(expires.as_second());
     }
 
     /// Counts a first diagnosis of what ended so many seconds before it.

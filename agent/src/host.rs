@@ -17,12 +17,14 @@ pub struct HostRoot {
     pub run: PathBuf,
     /// The node's /var/log, as it is mounted here.
     pub log: PathBuf,
+    /// The node's /var/lib/kubelet, as it is mounted here.
+    pub kubelet: PathBuf,
 }
 
 impl HostRoot {
     /// The directories below one root, as the node itself has them.
     pub fn at(root: &Path) -> Self {
-        let [proc, sys, dev, etc, run, log] = ["proc", "sys", "dev", "etc", "run", "var/log"].map(|dir| root.join(dir));
-        Self { proc, sys, dev, etc, run, log }
+        let [proc, sys, dev, etc, run] = ["proc", "sys", "dev", "etc", "run"].map(|dir| root.join(dir));
+        Self { proc, sys, dev, etc, run, log: root.join("var/log"), kubelet: root.join("var/lib/kubelet") }
     }
 }

@@ -1,13 +1,11 @@
 //! Who this node is: the names that go into every diagnosis and its uid.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path};
 
 use coroner_proto::v1::Node;
+use coroner_runtime::clock::since_boot;
 use jiff::SignedDuration;
-use nix::{
-    time::{ClockId, clock_gettime},
-    unistd,
-};
+use nix::unistd;
 use tracing::warn;
 
 use crate::host::HostRoot;
@@ -30,7 +28,7 @@ pub fn identify(host: &HostRoot, name: Option<String>, cluster_uid: String) -> N
 
 /// Time since boot, with suspended time.
 pub fn uptime() -> Option<SignedDuration> {
-    SignedDuration::try_from(Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?)).ok()
+    SignedDuration::try_from(since_boot()?).ok()
 }
 
 /// The hostname as the kubelet makes a node's name of it: trimmed, in lower case (pkg/util/node/node.go, GetHostname).

@@ -72,6 +72,8 @@ pub struct Limit {
 pub struct Sizes {
     /// The number of records that are not acknowledged, some of which may have been discarded.
     pub waiting: u64,
+    /// Those of them that the disk does not have: they end with the process.
+    pub in_memory: u64,
     /// Bytes of the file that are in use.
     pub bytes: u64,
 }
@@ -244,7 +246,8 @@ impl Outbox {
     /// How much it holds, in memory and on disk.
     pub fn sizes(&self) -> Sizes {
         let on_disk = self.disk.as_ref().and_then(|disk| disk.sizes().ok()).unwrap_or_default();
-        Sizes { waiting: on_disk.waiting + self.memory.len(), ..on_disk }
+        let in_memory = self.memory.len();
+        Sizes { waiting: on_disk.waiting + in_memory, in_memory, ..on_disk }
     }
 
     /// Writes down what would otherwise be written with the next append.

@@ -8,7 +8,10 @@ use coroner_diagnosis::{
         Fact, Observation, Reason,
         kernel_log::Record,
         kube::{self, Change, Condition, Object},
-        node::{Answer, ApiServer, BlockedProcess, Daemon, Fill, Pressure, Process, Reading, Reference, Step, Table},
+        node::{
+            Answer, ApiServer, BlockedProcess, Daemon, Fill, Pressure, Process, Reading, Reference, Step, Table,
+            Validity,
+        },
         process::NodeMemory,
         trace::{Signal, Thread},
     },
@@ -56,6 +59,12 @@ impl Run {
     fn line(&mut self, millis: i64, text: &str) -> &mut Self {
         let record = Record { sequence: None, boot_micros: 0, facility: 0, level: 3, text: text.to_owned() };
         self.observe(millis, Fact::KernelLog(record))
+    }
+
+    /// Gives no time before `millis`, as if the agent had got no processor.
+    fn resume(&mut self, millis: i64) -> &mut Self {
+        self.reported.extend(self.examiner.tick(at(millis)));
+        self
     }
 
     fn pass(&mut self, millis: i64) -> &mut Self {
@@ -205,6 +214,105 @@ fn a_certificate_expires_by_its_time_or_by_the_kubelets_last_words() {
     assert!(causes.contains(&Cause::CertificateExpired) && causes.contains(&Cause::KubeletDown), "{causes:?}");
 }
 
+const DAY: i64 = 86_400_000;
+
+/// The Node object with this condition `Ready`, since then.
+fn ready(status: Option<bool>, since: i64) -> Fact {
+    let ready = Condition { kind: "Ready".to_owned(), status, since: Some(at(since)), ..Condition::default() };
+    let mut node = kube::Node { conditions: vec![ready], ..kube::Node::default() };
+    node.meta.name = "worker-1".to_owned();
+    Fact::Object(Change::Applied, Object::Node(Box::new(node)))
+}
+
+/// A client certificate with a year's life, of which a week is left after `days`, and that has expired a week later.
+fn client_certificate(days: i64) -> Reading {
+    Reading::KubeletClientCertificate(Validity { from: at((days - 358) * DAY), until: at((days + 7) * DAY) })
+}
+
+#[test]
+fn a_client_certificate_that_is_not_renewed_in_time_is_reported_before_it_expires() {
+    let mut run = Run::new();
+    run.state(0, client_certificate(30)).pass(30 * DAY - 1);
+    assert_eq!(run.revisions(), []);
+    run.pass(30 * DAY);
+    assert_eq!(run.revisions(), [(Cause::CertificateExpiring, Confidence::Likely, false)]);
+    let text = &run.reported[0].explanation;
+    assert!(text.contains("/var/lib/kubelet/pki/kubelet-client-current.pem"), "{text}");
+    run.state(31 * DAY, client_certificate(400)).pass(100 * DAY);
+    assert_eq!(run.revisions()[1..], [(Cause::CertificateExpiring, Confidence::Likely, true)]);
+    // Of a short life, a part is left.
+    let mut run = Run::new();
+    run.state(0, Reading::KubeletClientCertificate(Validity { from: at(0), until: at(1_000_000) })).pass(949_999);
+    assert_eq!(run.revisions(), []);
+    run.pass(950_000);
+    assert_eq!(run.revisions(), [(Cause::CertificateExpiring, Confidence::Likely, false)]);
+}
+
+#[test]
+fn a_client_certificate_that_has_expired_is_in_use_if_the_node_becomes_unknown() {
+    let about_to = (Cause::CertificateExpiring, Confidence::Likely, false);
+    let expired = 7 * DAY;
+    let started = || {
+        let mut run = Run::new();
+        run.observe(0, ready(Some(true), 0)).process(0, Daemon::Kubelet, 70).answer(10, Daemon::Kubelet, Answer::Ok);
+        run.state(20, client_certificate(0)).pass(expired + 80_000);
+        assert_eq!(run.revisions(), [about_to], "what was reported before stands until it shows");
+        run
+    };
+    let mut run = started();
+    run.observe(expired + 80_000, ready(None, expired + 50_000)).pass(expired + 120_000);
+    assert_eq!(run.revisions()[1..], [(Cause::CertificateExpired, Confidence::Likely, false)]);
+    assert!(run.reported.iter().all(|of| of.uid == run.reported[0].uid));
+    run.state(expired + 200_000, client_certificate(400)).pass(expired + 300_000);
+    assert_eq!(run.revisions()[2..], [(Cause::CertificateExpired, Confidence::Likely, true)]);
+
+    // It uses another one, its node is Unknown for another reason, or it is down.
+    let mut run = started();
+    run.pass(expired + 120_000);
+    let over = (Cause::CertificateExpiring, Confidence::Likely, true);
+    assert_eq!(run.revisions(), [about_to, over]);
+    run.observe(expired + 200_000, ready(None, expired - 10_000)).pass(expired + 300_000);
+    assert_eq!(run.revisions(), [about_to, over]);
+    let mut run = started();
+    let cut = ApiServer { address: "10.0.0.1:443".to_owned(), failed: Some((Step::Tcp, Reason::quote("no route"))) };
+    run.state(expired + 80_000, Reading::ApiServer(cut)).observe(expired + 80_001, ready(None, expired + 50_000));
+    run.pass(expired + 120_000);
+    assert!(run.revisions().iter().all(|(cause, ..)| *cause != Cause::CertificateExpired), "{:?}", run.revisions());
+    let mut run = started();
+    run.process(expired + 80_000, Daemon::Kubelet, 0).observe(expired + 80_001, ready(None, expired + 50_000));
+    run.pass(expired + 120_000);
+    assert!(run.revisions().iter().all(|(cause, ..)| *cause != Cause::CertificateExpired), "{:?}", run.revisions());
+}
+
+#[test]
+fn an_agent_that_got_no_processor_looks_again_before_it_accuses() {
+    let stopped_after = |reading: Reading| {
+        let mut run = Run::new();
+        run.process(0, Daemon::Kubelet, 70).answer(10, Daemon::Kubelet, Answer::Ok);
+        run.state(5000, reading).resume(60_000);
+        run
+    };
+    let api = |failed| Reading::ApiServer(ApiServer { address: "10.0.0.1:443".to_owned(), failed });
+    let cut = || api(Some((Step::Tcp, Reason::quote("no route"))));
+    // Meanwhile it was over.
+    let mut run = stopped_after(Reading::Process(Daemon::Kubelet, None));
+    run.state(60_100, Reading::Uptime(SignedDuration::from_hours(1))).process(60_200, Daemon::Kubelet, 71);
+    run.answer(60_900, Daemon::Kubelet, Answer::Ok).pass(90_000);
+    assert_eq!(run.revisions(), []);
+    let mut run = stopped_after(cut());
+    run.state(63_000, api(None)).pass(90_000);
+    assert_eq!(run.revisions(), []);
+    // It still holds.
+    let mut run = stopped_after(Reading::Process(Daemon::Kubelet, None));
+    run.pass(65_900);
+    assert_eq!(run.revisions(), []);
+    run.pass(66_100);
+    assert_eq!(run.revisions(), [(Cause::KubeletDown, Confidence::Certain, false)]);
+    let mut run = stopped_after(cut());
+    run.state(63_000, cut()).pass(70_000);
+    assert_eq!(run.revisions(), [(Cause::ApiServerUnreachable, Confidence::Certain, false)]);
+}
+
 #[test]
 fn a_stopped_process_is_hung_for_certain_and_a_silent_one_likely() {
     for daemon in [Daemon::Kubelet, Daemon::Runtime] {
@@ -346,6 +454,18 @@ fn a_certificate_expires_when_its_time_has_come_unless_the_clock_is_wrong() {
 }
 
 #[test]
+fn a_clock_that_is_set_is_not_right_by_what_it_was_compared_with_before() {
+    let mut run = Run::new();
+    run.state(0, Reading::Uptime(SignedDuration::from_mins(60)));
+    run.state(1000, Reading::Clock(Reference::Aggregator, SignedDuration::ZERO));
+    run.state(1000, Reading::Clock(Reference::ApiServer, SignedDuration::ZERO));
+    // Set ahead by a day: the aggregator's certificate has expired by that.
+    run.state(DAY, Reading::Uptime(SignedDuration::from_mins(61)));
+    run.state(DAY + 1000, Reading::Clock(Reference::ApiServer, SignedDuration::from_hours(24))).pass(DAY + 30_000);
+    assert_eq!(run.revisions(), [(Cause::ClockSkewed, Confidence::Likely, false)]);
+}
+
+#[test]
 fn a_wrong_clock_of_the_aggregator_accuses_no_node_that_sees_another() {
     let mut run = Run::new();
     run.state(0, Reading::Clock(Reference::ApiServer, SignedDuration::from_secs(1)));
@@ -379,6 +499,21 @@ fn a_fault_of_the_kernel_is_over_when_it_has_been_quiet_and_a_read_only_file_sys
     assert_eq!(over.len(), 1, "{:?}", run.revisions());
     assert!(over[0].summary.contains("stuck"), "{}", over[0].summary);
     assert_eq!(over[0].resolve_time.unwrap().seconds, at(630_000).as_second());
+    // Until it is writable again.
+    let read_only = |read_only| Reading::ReadOnly { path: "/".to_owned(), read_only, forced: read_only };
+    let mut run = Run::new();
+    run.state(0, read_only(false)).line(1000, "EXT4-fs (vda1): Remounting filesystem read-only");
+    run.state(5000, read_only(true)).pass(60_000).state(60_000, read_only(false));
+    let fault = |over| (Cause::KernelFault, Confidence::Certain, over);
+    assert_eq!(run.revisions(), [fault(false), fault(true)]);
+    run.line(70_000, "EXT4-fs (vda1): Remounting filesystem read-only");
+    assert_eq!(run.revisions()[2..], [fault(false)]);
+    // It is one also if it was so before the agent was started, unless it was mounted so.
+    let mut run = Run::new();
+    run.state(0, Reading::ReadOnly { path: "/iso".to_owned(), read_only: true, forced: false }).pass(1000);
+    assert_eq!(run.revisions(), []);
+    run.state(1000, read_only(true));
+    assert_eq!(run.revisions(), [fault(false)]);
     // Written by a program, it is no line of the kernel.
     let mut run = Run::new();
     let text = "EXT4-fs (vda1): Remounting filesystem read-only".to_owned();
@@ -428,7 +563,7 @@ fn reading() -> impl Strategy<Value = Reading> {
         (daemon(), answer).prop_map(|(daemon, answer)| Reading::Answer(daemon, answer)),
         (any::<i64>()).prop_map(|n| Reading::Clock(Reference::ApiServer, SignedDuration::from_secs(n / 1_000_000))),
         (any::<u64>(), any::<u64>()).prop_map(|(count, limit)| Reading::Table(Table::Files, Fill { count, limit })),
-        ("/[a-z]?", any::<bool>()).prop_map(|(path, read_only)| Reading::ReadOnly { path, read_only }),
+        ("/[a-z]?", any::<bool>()).prop_map(|(path, read_only)| Reading::ReadOnly { path, read_only, forced: false }),
     ]
 }
 

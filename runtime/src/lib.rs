@@ -1,7 +1,9 @@
 //! What the agent and the aggregator need to run, whatever they do: stop signals, logs, supervised tasks, delays
-//! between attempts, health for Kubernetes' probes, metrics, and small files that survive a loss of power.
+//! between attempts, health for Kubernetes' probes, metrics, a clock that is never set, and small files that survive a
+//! loss of power.
 
 pub mod backoff;
+pub mod clock;
 pub mod error;
 pub mod health;
 pub mod logging;

@@ -1,7 +1,7 @@
 //! The version of the programs, as `--version` shows it.
 
 /// The version with the revision of the sources, `0.1.0 (3f2b8c1d9e04)`, where the build knows it: by
-/// `CORONER_REVISION`, or from git. Else the version alone.
+/// `CORONER_REVISION`, or from git in a build with optimization. Else the version alone.
 pub const fn version() -> &'static str {
     env!("CORONER_VERSION")
 }

@@ -138,9 +138,14 @@ impl VirtualNode {
         Ok(())
     }
 
-    /// The end of what it printed.
+    /// What it printed since it was switched on.
+    pub fn console(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.path("console")).unwrap_or_default()).into_owned()
+    }
+
+    /// The end of that.
     pub fn tail(&self) -> String {
-        let console = String::from_utf8_lossy(&fs::read(self.path("console")).unwrap_or_default()).into_owned();
+        let console = self.console();
         let lines: Vec<&str> = console.lines().collect();
         format!("--- console:\n{}", lines[lines.len().saturating_sub(60)..].join("\n"))
     }

@@ -7,7 +7,7 @@ use hyper_rustls::{DefaultServerNameResolver, FixedServerNameResolver, HttpsConn
 use hyper_timeout::TimeoutConnector;
 use hyper_util::{
     client::legacy::{Client as HttpClient, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
+    rt::TokioExecutor,
 };
 use kube::{
     Client, Config,
@@ -17,7 +17,7 @@ use kube::{
 use thiserror::Error;
 use tower::{BoxError, ServiceBuilder, retry::RetryLayer};
 
-use crate::server_clock::ServerClock;
+use crate::{server_clock::ServerClock, timer::PatientTimer};
 
 /// How long a connection may take, with its TLS handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,7 +30,8 @@ const LOST: Duration = Duration::from_secs(15);
 /// 17 bytes that the server's process answers without a request. The kernel acknowledges packets also for a process
 /// that hangs, and watches are quiet for a minute on end.
 const PING: Duration = Duration::from_secs(10);
-/// How long the server may take to answer it before the connection, and all watches over it, fail.
+/// How long the server may take to answer it before the connection, and all watches over it, fail; not while this
+/// process gets no processor to read the answer.
 const UNANSWERED: Duration = Duration::from_secs(10);
 /// Bytes of one answer that may arrive before they are read, and of all of them: a reader that is late holds up no
 /// other until there are 64 of them.
@@ -92,7 +93,7 @@ pub async fn client(kubeconfig: Option<&Path>, clock: &ServerClock) -> Result<Cl
     connector.set_connect_timeout(config.connect_timeout);
     let mut connections = HttpClient::builder(TokioExecutor::new());
     connections
-        .timer(TokioTimer::new())
+        .timer(PatientTimer)
         .http2_keep_alive_interval(PING)
         .http2_keep_alive_timeout(UNANSWERED)
         .http2_initial_stream_window_size(WINDOWS.0)

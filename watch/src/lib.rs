@@ -11,6 +11,7 @@ mod cluster_pod;
 mod doubt;
 mod reports;
 mod server_clock;
+mod timer;
 
 use std::fmt::Debug;
 

@@ -2,32 +2,39 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use coroner_runtime::clock::since_boot;
 use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
 
 /// What was read for longer than this is no measurement any more: the two clocks drift. Watches are asked for again
 /// about every five minutes.
 const AGE: Duration = Duration::from_mins(30);
 
-/// The clock. Cloned freely; all clones are one.
+/// The clock: the time that the last answer showed, and when it did, since the boot of this machine. Cloned freely; all
+/// clones are one.
 #[derive(Clone, Debug, Default)]
-pub struct ServerClock(Arc<Mutex<Option<(Timestamp, Instant)>>>);
+pub struct ServerClock(Arc<Mutex<Option<(Timestamp, Duration)>>>);
 
 impl ServerClock {
     /// What it shows now, to the second; `None` if no answer has shown it for half an hour. That the clock of this
-    /// machine is set changes nothing.
+    /// machine is set, or the machine suspended, changes nothing.
     pub fn now(&self) -> Option<Timestamp> {
+        self.after(since_boot()?)
+    }
+
+    /// What it shows so long after the boot of this machine.
+    fn after(&self, boot: Duration) -> Option<Timestamp> {
         let (then, at) = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
-        let since = Some(at.elapsed()).filter(|since| *since <= AGE)?;
+        let since = boot.checked_sub(at).filter(|since| *since <= AGE)?;
         then.checked_add(SignedDuration::try_from(since).ok()?).ok()
     }
 
     /// Takes the time of the header `Date` (RFC 9110), if there is one.
     pub(crate) fn read<B>(&self, answer: http::Response<B>) -> http::Response<B> {
-        if let Some(then) = date(&answer) {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((then, Instant::now()));
+        if let Some(known) = date(&answer).zip(since_boot()) {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
         }
         answer
     }
@@ -61,9 +68,8 @@ mod tests {
         let shown = |clock: &ServerClock| clock.now().map(Timestamp::as_second);
         assert!(shown(&clock).is_some_and(|shown| (1_795_935_017..1_795_935_047).contains(&shown)));
         let _answer = clock.read(http::Response::new(()));
-        assert!(shown(&clock).is_some());
-        let old = Instant::now().checked_sub(AGE + Duration::from_secs(1)).unwrap();
-        clock.0.lock().unwrap().as_mut().unwrap().1 = old;
-        assert_eq!(clock.now(), None);
+        let (then, at) = clock.0.lock().unwrap().unwrap();
+        assert_eq!(clock.after(at + AGE), Some(then + SignedDuration::try_from(AGE).unwrap()));
+        assert_eq!(clock.after(at + AGE + Duration::from_secs(1)), None);
     }
 }

@@ -271,7 +271,7 @@ impl Disk {
 
     pub(super) fn sizes(&self) -> rusqlite::Result<Sizes> {
         let waiting = self.state.last.saturating_sub(self.state.acknowledged);
-        Ok(Sizes { waiting, bytes: used_bytes(&self.connection)? })
+        Ok(Sizes { waiting, in_memory: 0, bytes: used_bytes(&self.connection)? })
     }
 
     /// Writes down how far it is acknowledged, which would otherwise come with the next append.

@@ -1,7 +1,8 @@
 //! The way to the API server, step by step: name, connection, TLS, /readyz. Probed only while the agent's own watches
-//! are broken, so that a healthy API server sees nothing of it. Its clock is known by its answers to those watches.
+//! are broken, so that a healthy API server sees nothing of it. Its clock is known by its answers to those watches. A
+//! probe that fails while the agent itself gets no processor shows nothing.
 
-use std::{convert::Infallible, error::Error, path::PathBuf, time::Duration};
+use std::{convert::Infallible, error::Error, path::PathBuf, pin::pin, time::Duration};
 
 use coroner_diagnosis::{
     messages::health,
@@ -20,7 +21,8 @@ use jiff::{SignedDuration, Timestamp};
 use kube::client::Body;
 use tokio::{
     net::{TcpStream, lookup_host},
-    time::{sleep, timeout},
+    select,
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +36,11 @@ use crate::{
 const INTERVAL: Duration = Duration::from_secs(3);
 /// How long each step may take.
 const DEADLINE: Duration = Duration::from_secs(3);
+/// Time between two looks at the clock during a probe.
+const LOOK: Duration = Duration::from_millis(200);
+/// A look that comes so much later shows that the agent itself got no processor: a deadline may have passed although
+/// the answer was there.
+const LATE: Duration = Duration::from_millis(700);
 /// Offsets between clocks that differ by less are one: the API server's is known to the second.
 const SAME: SignedDuration = SignedDuration::from_secs(2);
 /// One is reported again after so many rounds.
@@ -70,7 +77,12 @@ impl Probe {
             if !failed && !self.is_stale() {
                 continue;
             }
-            let Some(Some(reached)) = stop.run_until_cancelled(self.probe()).await else { continue };
+            let Some((Some(reached), late)) = stop.run_until_cancelled(with_lateness(self.probe())).await else {
+                continue;
+            };
+            if reached.failed.is_some() && late > LATE {
+                continue;
+            }
             if failed || reached.failed.is_some() {
                 self.report(reached.clone()).await;
             }
@@ -147,6 +159,20 @@ impl Probe {
     }
 }
 
+/// Gives what `of` gives, and how late this task noticed meanwhile that a time had come, at worst.
+async fn with_lateness<T>(of: impl Future<Output = T>) -> (T, Duration) {
+    let mut of = pin!(of);
+    let mut worst = Duration::ZERO;
+    loop {
+        let due = Instant::now() + LOOK;
+        select! {
+            biased;
+            () = sleep_until(due) => worst = worst.max(due.elapsed()),
+            done = &mut of => return (done, worst.max(due.elapsed())),
+        }
+    }
+}
+
 /// The offset to the API server's clock that was reported last, and in how many rounds it has not been since.
 #[derive(Debug, Default)]
 struct Compared(Option<(SignedDuration, u32)>);
@@ -191,6 +217,21 @@ fn on_the_wire(step: Step) -> ApiServerStep {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_got_no_processor_knows_it() {
+        let (_, late) = with_lateness(async {
+            sleep(LOOK / 2).await;
+            // As if another process had it.
+            std::thread::sleep(LOOK + LATE);
+            sleep(LOOK / 2).await;
+        })
+        .await;
+        assert!(late >= LATE, "{late:?}");
+        tokio::time::pause();
+        let (_, late) = with_lateness(sleep(LATE * 10)).await;
+        assert!(late < LATE, "{late:?}");
+    }
 
     #[test]
     fn an_offset_is_reported_when_it_changes_and_now_and_then() {

@@ -70,12 +70,14 @@ fn of_error(error: &io::Error) -> ProbeOutcome {
         io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => ProbeOutcome::Refused,
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => ProbeOutcome::Unreachable,
         io::ErrorKind::TimedOut => ProbeOutcome::TimedOut,
-        _ => ProbeOutcome::Unreachable,
+        // Of this host's own making, as a lack of descriptors: it shows nothing of the other.
+        _ => ProbeOutcome::Unspecified,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use nix::errno::Errno;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -94,6 +96,14 @@ mod tests {
         assert_eq!(connect(address).await, ProbeOutcome::Silent);
         drop(listener);
         assert_eq!(connect(address).await, ProbeOutcome::Refused);
+    }
+
+    #[test]
+    fn what_this_host_itself_lacks_shows_nothing_of_another() {
+        for errno in [Errno::EMFILE, Errno::EADDRNOTAVAIL, Errno::EPERM] {
+            assert_eq!(of_error(&errno.into()), ProbeOutcome::Unspecified, "{errno}");
+        }
+        assert_eq!(of_error(&Errno::EHOSTUNREACH.into()), ProbeOutcome::Unreachable);
     }
 
     #[tokio::test]

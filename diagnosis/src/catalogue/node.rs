@@ -25,6 +25,9 @@ pub(super) const ROWS: &[Row] = &[
     row(Cause::CertificateExpired, Node, Critical, causes::cause_certificate_expired, |_| {
         vec![next::next_certificate()]
     }),
+    row(Cause::CertificateExpiring, Node, Warning, causes::cause_certificate_expiring, |_| {
+        vec![next::next_certificate()]
+    }),
     row(Cause::ClockSkewed, Node, Error, causes::cause_clock_skewed, |_| vec![next::next_clock()]),
     row(Cause::KernelFault, Node, Critical, causes::cause_kernel_fault, |at| vec![next::next_kernel_fault(at.node)]),
     row(Cause::ConntrackFull, Node, Error, causes::cause_conntrack_full, |_| vec![next::next_conntrack()]),

@@ -27,6 +27,12 @@ use crate::{
 const SETTLE: SignedDuration = SignedDuration::from_millis(1500);
 /// How much longer it waits for sources that have not read up to then.
 const BEHIND: SignedDuration = SignedDuration::from_secs(10);
+/// Time is given at least when it is asked for. If it comes so much later, the agent itself got no processor, its
+/// machine was suspended, or its clock was set ahead.
+const PAUSE: SignedDuration = SignedDuration::from_secs(2);
+/// Every check of the node has then been made again within this time: until then it is not known what still holds of
+/// the node.
+const CATCH_UP: SignedDuration = SignedDuration::from_secs(6);
 
 /// Keeps the case files of one node and decides. Memory is bounded by that of the files: what else is kept of a
 /// container or pod is forgotten when its file is closed.
@@ -45,6 +51,8 @@ pub struct Examiner {
     ends: Ends,
     /// How the verdicts came about, if that was asked for.
     journal: Option<Journal>,
+    /// Before this, nothing new is reported of the node itself.
+    caught_up: Timestamp,
     now: Timestamp,
 }
 
@@ -97,6 +105,7 @@ impl Examiner {
             unread: BTreeMap::new(),
             ends: Ends::default(),
             journal: None,
+            caught_up: Timestamp::MIN,
             now: Timestamp::MIN,
         }
     }
@@ -116,8 +125,7 @@ impl Examiner {
     /// ones.
     pub fn observe(&mut self, mut observation: Observation) -> Vec<Diagnosis> {
         times::make_sane(&mut observation);
-        let seen_at = observation.seen_at;
-        self.now = self.now.max(seen_at);
+        self.advance(observation.seen_at);
         let is_read = matches!(observation.fact, Fact::ReadUpTo(_));
         let mut concerned = self.file.record(observation);
         self.forget_closed();
@@ -134,7 +142,7 @@ impl Examiner {
 
     /// Advances the time to `now`. Gives the diagnoses that only waited for reports that might still have come.
     pub fn tick(&mut self, now: Timestamp) -> Vec<Diagnosis> {
-        self.now = self.now.max(now);
+        self.advance(now);
         let mut diagnoses = Vec::new();
         for subject in self.waiting.take_due(self.now) {
             self.examine(&subject, &mut diagnoses);
@@ -142,6 +150,13 @@ impl Examiner {
         self.file.expire(self.now);
         self.forget_closed();
         diagnoses
+    }
+
+    fn advance(&mut self, now: Timestamp) {
+        if self.next_tick().is_some_and(|due| now.duration_since(due.max(self.now)) > PAUSE) {
+            self.caught_up = now.saturating_add(CATCH_UP).unwrap_or(now);
+        }
+        self.now = self.now.max(now);
     }
 
     /// When [`tick`](Self::tick) should be called next; `None` if nothing waits.
@@ -178,7 +193,10 @@ impl Examiner {
     }
 
     fn examine_node(&mut self, diagnoses: &mut Vec<Diagnosis>) {
-        let findings = rules::node(&self.file, self.now);
+        let mut findings = rules::node(&self.file, self.now);
+        for finding in &mut findings {
+            finding.ripe = finding.ripe.max(self.caught_up);
+        }
         if let Some(change) = self.file.state.next_change(self.now) {
             self.waiting.wait(&Subject::Node, change);
         }

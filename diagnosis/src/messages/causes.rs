@@ -87,6 +87,7 @@ crate::messages! {
     cause_node_pid_pressure();
     cause_node_network_not_ready();
     cause_certificate_expired();
+    cause_certificate_expiring();
     cause_clock_skewed();
     cause_kernel_fault();
     cause_conntrack_full();

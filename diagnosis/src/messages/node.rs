@@ -43,6 +43,9 @@ crate::messages! {
     node_certificate_why(expired: Time);
     node_client_certificate_expired();
     node_client_certificate_why(line: Quote);
+    node_client_certificate_file(path: Identifier, expired: Time);
+    node_client_certificate_expires();
+    node_client_certificate_expires_why(path: Identifier, expires: Time);
     node_clock_ahead(offset: Duration);
     node_clock_behind(offset: Duration);
     node_clock_why();

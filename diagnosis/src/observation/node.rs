@@ -32,15 +32,44 @@ pub enum Reading {
         path: String,
         /// Whether it is read-only.
         read_only: bool,
+        /// Whether the kernel made it so: the mount itself permits writing.
+        #[serde(default)]
+        forced: bool,
     },
     /// When the certificate expires that the kubelet presents on its port.
     KubeletCertificate(Timestamp),
+    /// The certificate by which the kubelet authenticates to the API server, as [`CLIENT_CERTIFICATE`] holds it.
+    KubeletClientCertificate(Validity),
     /// The node's clock minus that of another host.
     Clock(Reference, SignedDuration),
     /// Time since boot (CLOCK_BOOTTIME, the first number of /proc/uptime).
     Uptime(SignedDuration),
     /// Whether the host is being shut down or restarted in order.
     Shutdown(bool),
+}
+
+/// Where a kubelet keeps the client certificate that it renews itself (`pkg/kubelet/certificate/kubelet.go`). One that
+/// is configured otherwise may have left an earlier one there.
+pub const CLIENT_CERTIFICATE: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+
+/// From when until when a certificate is valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validity {
+    /// The first moment (`notBefore`).
+    pub from: Timestamp,
+    /// The last moment (`notAfter`).
+    pub until: Timestamp,
+}
+
+impl Validity {
+    /// Of what is left of its life when a kubelet ought to have renewed it, the most.
+    const NOTICE: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+    /// From when on a kubelet ought to have renewed it: it does when 70 to 90 % of the certificate's life have passed
+    /// (`jitteryDuration` of `k8s.io/client-go/util/certificate`), at this moment 95 % or more.
+    pub fn overdue(self) -> Timestamp {
+        self.until - (self.until.duration_since(self.from).max(SignedDuration::ZERO) / 20).min(Self::NOTICE)
+    }
 }
 
 /// The daemons without which a node does not work.

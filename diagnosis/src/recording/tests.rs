@@ -275,6 +275,7 @@ fn of_every_other_kind() -> Vec<Fact> {
             address: "10.0.0.1:443".to_owned(),
             failed: Some((node::Step::Tls, Reason::quote("bad"))),
         })),
+        Fact::Node(node::Reading::KubeletClientCertificate(node::Validity { from: at(1), until: at(2) })),
         Fact::Health(Source::Api(Kind::Pods), Health::Degraded(Reason::quote("403"))),
         Fact::Gap(Gap { source: Source::Cri, reason: GapReason::Overload, from: at(1), to: at(2), lost: Some(3) }),
     ]

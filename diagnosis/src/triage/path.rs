@@ -26,7 +26,9 @@ const RECOUNT: SignedDuration = SignedDuration::from_secs(30);
 const NAMES: usize = 10;
 /// The share of all nodes, in percent, from which silent ones are many.
 const SHARE: usize = 5;
-/// The least number of them.
+/// The least number of nodes of which two can show that the third is silent.
+const SOURCES: usize = 3;
+/// The least number of silent ones that are many.
 const LEAST: usize = 3;
 
 /// Whether nodes can be judged one by one.
@@ -141,6 +143,12 @@ impl Triage {
                 known
             }
         }
+    }
+
+    /// Whether there are nodes enough, beside a silent one, for two sources on different hosts: the aggregator and the
+    /// API server may be on one.
+    pub(super) fn has_two_sources(&self) -> bool {
+        self.path.known.is_some_and(|(known, _)| known >= SOURCES)
     }
 
     /// Since when the first of these is silent.

@@ -26,8 +26,9 @@ const AGENT: SignedDuration = SignedDuration::from_secs(60);
 const AGENT_UNKNOWN: SignedDuration = SignedDuration::from_mins(5);
 /// A host that announced its end may take so long to return.
 const SHUTDOWN: SignedDuration = SignedDuration::from_mins(10);
-/// A prober that reached others so recently can show that a node does not answer.
-const ABLE: SignedDuration = SignedDuration::from_secs(60);
+/// A prober that reached another so shortly before or after can show that a node does not answer: both are probed
+/// together.
+const ABLE: SignedDuration = SignedDuration::from_secs(10);
 /// A silent node is probed again so often, at first and later.
 const AGAIN: [SignedDuration; 2] = [SignedDuration::from_secs(10), SignedDuration::from_secs(60)];
 /// Its pods are listed again so often.
@@ -151,9 +152,10 @@ impl Triage {
         let lease_silent =
             self.watched_since().and_then(|watched| case.lease_age(now, watched)).is_some_and(|age| age >= LEASE);
         let unknown = case.object.as_ref().is_some_and(|object| object.ready.is_none());
+        let is_sure = lease_silent && unknown && self.has_two_sources();
         match confirmations {
             2.. if age >= CONFIRMED => Some(Confidence::Certain),
-            1 if age >= LEASE && lease_silent && unknown => Some(Confidence::Certain),
+            1 if age >= LEASE && is_sure => Some(Confidence::Certain),
             1 if age >= LEASE => Some(Confidence::Likely),
             0 if age >= LEASE && lease_silent && unknown && !explained => Some(Confidence::Likely),
             _ => None,
@@ -178,13 +180,14 @@ impl Triage {
         absent && !outcomes.map(node::shows_host).contains(&true)
     }
 
-    /// Whether a node counts among those that fall silent together: nothing came from it, and no prober reaches it.
+    /// Whether a node counts among those that fall silent together: nothing came from it, and no prober reaches it. One
+    /// whose end was announced, or whose silence or going is reported, has a cause of its own.
     pub(super) fn is_doubtful(&self, name: &Arc<str>, case: &NodeCase) -> bool {
         let age = self.now.duration_since(case.last_sign());
         let announced = case.stopping() == Some(Stopping::Host) || case.plan().is_some();
         let unproven = if case.report.is_some() { UNPROBED } else { LEASE };
         let absent = self.confirmations(case).next().is_some() || age >= unproven;
-        absent && !announced && !self.holds(name, &Aspect::Silence)
+        absent && !announced && !self.holds(name, &Aspect::Silence) && !self.is_gone(name)
     }
 
     /// Whether the agent alone is silent, and has been for so much longer than it may be: the kubelet gave signs since,

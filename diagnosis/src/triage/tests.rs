@@ -253,6 +253,18 @@ fn one_probe_is_not_certain_and_none_proves_nothing() {
 }
 
 #[test]
+fn in_a_cluster_too_small_for_two_sources_a_silent_node_is_unreachable_likely_at_most() {
+    let mut cluster = Cluster::new(2);
+    cluster.cut(1);
+    cluster.run(60);
+    cluster.apply(1, unknown);
+    cluster.run(60);
+    assert_eq!(cluster.reported(), [(Cause::NodeUnreachable, "n01")]);
+    assert!(cluster.revisions.iter().all(|of| of.confidence() == Confidence::Likely));
+    assert!(cluster.last().explanation.contains("No second prober"), "{}", cluster.last().explanation);
+}
+
+#[test]
 fn a_host_that_answers_is_not_unreachable() {
     for answers in [
         [ProbeOutcome::Answered, ProbeOutcome::TimedOut],

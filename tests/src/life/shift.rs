@@ -56,6 +56,11 @@ impl Shift {
             Fact::Node(Reading::Blocked(processes)) => {
                 processes.iter_mut().for_each(|process| self.time(&mut process.since));
             }
+            Fact::Node(Reading::KubeletCertificate(expires)) => self.time(expires),
+            Fact::Node(Reading::KubeletClientCertificate(validity)) => {
+                self.time(&mut validity.from);
+                self.time(&mut validity.until);
+            }
             // They hold no time of their own.
             Fact::KernelLog(_)
             | Fact::Process(_)

@@ -1,5 +1,5 @@
-//! A machine that is reset, panics, is restarted in order and loses its power, and whose clock is set: its agent and an
-//! aggregator outside of it name each.
+//! A machine that is reset, panics, is restarted in order and loses its power, whose clock is set back and ahead, and
+//! whose disk becomes read-only: its agent and an aggregator outside of it name each.
 
 use std::{collections::BTreeMap, time::Instant};
 
@@ -40,7 +40,7 @@ async fn diagnoses(stage: &Stage) -> Result<Vec<Diagnosis>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_restart_of_a_machine_is_named_and_a_clock_that_is_set_is_none() -> Result<()> {
+async fn each_fault_of_a_machine_is_named_and_a_clock_that_is_set_is_no_restart() -> Result<()> {
     let stage = Stage::new()?;
     let api = ApiServer::start().await?;
     api.apply("nodes", json!({"metadata": {"name": NAME, "uid": "uid-of-the-machine"}}));
@@ -95,14 +95,36 @@ async fn each_restart_of_a_machine_is_named_and_a_clock_that_is_set_is_none() ->
         ensure!(named.summary.contains(text), "{what}: {} {}\n{}", named.summary, named.explanation, machine.tail());
     }
 
-    machine.run("date -s @$(($(date +%s) + 600))")?;
-    let named = until("the clock is ahead", async || {
+    // Back, right again, and ahead.
+    for (by, direction) in [("- 600", Some("behind")), ("+ 600", None), ("+ 600", Some("ahead"))] {
+        let since = Instant::now();
+        machine.run(&format!("date -s @$(($(date +%s) {by}))"))?;
+        let named = until("the clock is wrong, or right again", async || {
+            aggregator.check()?;
+            let mut skewed = diagnoses(&stage).await?.into_iter().filter(|of| of.cause() == Cause::ClockSkewed);
+            Ok(skewed.find(|of| match direction {
+                Some(direction) => of.resolve_time.is_none() && of.summary.contains(direction),
+                None => of.resolve_time.is_some(),
+            }))
+        })
+        .await
+        .with_context(|| format!("{by} s\n{}\n{}", machine.tail(), aggregator.tail()))?;
+        println!("clock set by {by} s: {:?} after {:.0} s", named.summary, since.elapsed().as_secs_f64());
+    }
+    ensure!(machine.console().matches("The clock was set back").count() == 1, "{}", machine.tail());
+
+    // All file systems, as the kernel does on an error.
+    let since = Instant::now();
+    machine.run("echo u > /proc/sysrq-trigger")?;
+    let named = until("the disk is read-only", async || {
+        aggregator.check()?;
         let mut all = diagnoses(&stage).await?.into_iter();
-        Ok(all.find(|of| of.cause() == Cause::ClockSkewed && of.summary.contains("ahead")))
+        Ok(all.find(|of| of.cause() == Cause::KernelFault && of.summary.contains("read-only")))
     })
     .await
     .with_context(|| machine.tail())?;
-    println!("clock set: {:?}", named.summary);
+    println!("disk read-only: {:?} after {:.0} s", named.summary, since.elapsed().as_secs_f64());
+
     let expected = [Cause::NodeRebooted, Cause::ClockSkewed, Cause::NodeUnreachable, Cause::KernelFault];
     let all = diagnoses(&stage).await?;
     let others: Vec<_> = all.iter().filter(|of| !expected.contains(&of.cause())).collect();

@@ -40,6 +40,7 @@ impl Running {
             dev: none.clone(),
             run: none.clone(),
             log: none.clone(),
+            kubelet: none.clone(),
             etc: none,
         };
         spawn(&Site::new(group.clone(), sender), host);

@@ -80,6 +80,9 @@ async fn ask_kubelet(config: kubelet::Config, results: Results) -> Infallible {
     loop {
         let asked = Instant::now();
         let health = client.health().await;
+        if matches!(health, Ok(Answer::Timeout)) && is_late(asked) {
+            continue;
+        }
         results.healthz.send_if_modified(|last| {
             let is_new = last.as_ref() != Some(&health);
             *last = Some(health.clone());
@@ -123,6 +126,11 @@ async fn ask_runtime(socket: Socket, results: Results) -> Infallible {
     }
 }
 
+/// Whether a deadline that began then was noticed too late to show anything.
+fn is_late(asked: Instant) -> bool {
+    asked.elapsed() > DEADLINE + LATE
+}
+
 /// The runtime, over a connection that is kept while its socket is the same file: a connection outlives that.
 struct Runtime {
     socket: Socket,
@@ -161,7 +169,7 @@ impl Runtime {
 impl Results {
     /// Reports an answer that is another than before, and that all is well also after a process has changed.
     async fn answered(&self, daemon: Daemon, answer: Answer, asked: Instant, last: &mut Option<Answer>) {
-        if answer == Answer::Timeout && asked.elapsed() > DEADLINE + LATE {
+        if answer == Answer::Timeout && is_late(asked) {
             return;
         }
         self.state.change(|report| record_answer(report, daemon, &answer));

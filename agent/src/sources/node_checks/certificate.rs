@@ -1,5 +1,5 @@
 //! Until when the certificate is valid with which the kubelet serves its port, as a TLS handshake shows it. Nothing is
-//! asked there, and no file is read: that of its client certificate holds the private key too.
+//! asked there.
 
 use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
 

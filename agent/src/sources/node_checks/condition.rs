@@ -54,6 +54,19 @@ pub(super) fn spawn(site: &Site, outlet: &Outlet, settings: &Settings, state: No
     });
 }
 
+/// File systems of block devices by their mount and device.
+type Disks = BTreeMap<(String, String), Writable>;
+
+/// Whether a file system can be written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writable {
+    Yes,
+    /// As it was mounted: the mount does not permit it either.
+    NotWanted,
+    /// Its super block is read-only while the mount permits it: the kernel made it so on an error, or on SysRq.
+    NoMore,
+}
+
 /// What is kept from one look to the next.
 #[derive(Debug, Default)]
 struct Known {
@@ -62,7 +75,7 @@ struct Known {
     looks: u32,
     /// Blocked processes were reported.
     reported: bool,
-    read_only: BTreeMap<String, bool>,
+    disks: Disks,
 }
 
 impl Known {
@@ -113,21 +126,16 @@ impl Known {
     fn mounts(&mut self, worker: &Worker, proc: &Path, state: &NodeState) -> Result<(), End> {
         // The host's mounts where they can be seen, else those that the agent was given.
         let mounts = ["1/mountinfo", "self/mountinfo"].iter().find_map(|path| fs::read_to_string(proc.join(path)).ok());
-        let disks = mounts.as_deref().map(disks).unwrap_or_default();
+        let Some(disks) = mounts.as_deref().map(disks) else { return Ok(()) };
         state.update(|report| {
             for of in report.pressure.iter_mut().flat_map(|pressure| &mut pressure.file_systems) {
-                let mounts = disks.iter().filter(|(mount, _)| Path::new(&of.path).starts_with(mount));
-                of.is_read_only = mounts.max_by_key(|(mount, _)| mount.len()).is_some_and(|(_, read_only)| *read_only);
+                let mounts = disks.iter().filter(|((mount, _), _)| Path::new(&of.path).starts_with(mount));
+                let mount = mounts.max_by_key(|((mount, _), _)| mount.len());
+                of.is_read_only = mount.is_some_and(|(_, writable)| *writable != Writable::Yes);
             }
         });
-        for (path, read_only) in disks {
-            if self.read_only.get(&path) == Some(&read_only) {
-                continue;
-            }
-            if self.read_only.len() < MOUNTS || self.read_only.contains_key(&path) {
-                self.read_only.insert(path.clone(), read_only);
-                worker.send(worker.outlet.now(fact(Reading::ReadOnly { path, read_only })))?;
-            }
+        for (path, read_only) in changed(&mut self.disks, disks) {
+            worker.send(worker.outlet.now(fact(Reading::ReadOnly { path, read_only, forced: read_only })))?;
         }
         Ok(())
     }
@@ -179,6 +187,25 @@ impl Known {
     }
 }
 
+/// The mounts of which it is news whether the kernel made them read-only. What is unmounted is so no more.
+fn changed(known: &mut Disks, disks: Disks) -> Vec<(String, bool)> {
+    let gone = known.extract_if(.., |mount, _| !disks.contains_key(mount));
+    let mut news: Vec<_> =
+        gone.filter(|(_, writable)| *writable == Writable::NoMore).map(|((path, _), _)| (path, false)).collect();
+    for (mount, writable) in disks {
+        let before = known.get(&mount).map(|before| *before == Writable::NoMore);
+        if before.is_none() && known.len() >= MOUNTS {
+            continue;
+        }
+        let is_forced = writable == Writable::NoMore;
+        if before != Some(is_forced) {
+            news.push((mount.0.clone(), is_forced));
+        }
+        known.insert(mount, writable);
+    }
+    news
+}
+
 /// `allocated free max` (`fs/file_table.c`).
 fn open_files(text: &str) -> Option<Fill> {
     let mut numbers = text.split_ascii_whitespace().map(|number| number.parse::<u64>().ok());
@@ -195,18 +222,27 @@ fn conntrack(proc: &Path) -> Option<Fill> {
     Some(Fill { count: u64::from_str_radix(count, 16).ok()?, limit: limit.trim_ascii().parse().ok()? })
 }
 
-/// File systems of block devices by their mount, and whether their super block is read-only: `… <mount> <options> … -
-/// <type> <device> <super options>` (`fs/proc_namespace.c`).
-fn disks(mountinfo: &str) -> BTreeMap<String, bool> {
+/// From lines `<id> <parent> <major:minor> <root> <mount> <options> … - <type> <device> <super options>`
+/// (`fs/proc_namespace.c`).
+fn disks(mountinfo: &str) -> Disks {
     let mounts = mountinfo.lines().filter_map(|line| {
         let (mount, file_system) = line.split_once(" - ")?;
-        let path = mount.split(' ').nth(4)?;
+        let mut place = mount.split(' ').skip(2);
+        let (number, path, mounted) = (place.next()?, place.nth(1)?, place.next()?);
         let mut fields = file_system.split(' ');
         let (kind, device, options) = (fields.next()?, fields.next()?, fields.next()?);
         let is_disk = device.starts_with("/dev/") && !matches!(kind, "iso9660" | "squashfs" | "erofs" | "udf");
-        let read_only = options.split(',').any(|option| option == "ro");
+        let is_read_only = |options: &str| options.split(',').any(|option| option == "ro");
+        // What ext4 shows after an error (Linux 6.15): its super block stays as it was mounted (6.12).
+        let is_emergency = options.split(',').any(|option| option == "emergency_ro");
+        let writable = match (is_read_only(options), is_read_only(mounted)) {
+            _ if is_emergency => Writable::NoMore,
+            (false, _) => Writable::Yes,
+            (true, true) => Writable::NotWanted,
+            (true, false) => Writable::NoMore,
+        };
         // Volumes are the pods' own.
-        (is_disk && !path.contains("/pods/")).then(|| (path.to_owned(), read_only))
+        (is_disk && !path.contains("/pods/")).then(|| ((path.to_owned(), number.to_owned()), writable))
     });
     mounts.collect()
 }
@@ -214,6 +250,10 @@ fn disks(mountinfo: &str) -> BTreeMap<String, bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn of(disks: &[(&str, &str, Writable)]) -> Disks {
+        disks.iter().map(|(path, number, writable)| (((*path).into(), (*number).into()), *writable)).collect()
+    }
 
     #[test]
     fn a_super_block_is_read_only_and_not_one_of_its_mounts() {
@@ -224,10 +264,32 @@ mod tests {
             32 22 0:25 / /run ro - tmpfs tmpfs ro\n\
             33 22 7:0 / /snap/a/1 ro - squashfs /dev/loop0 ro\n\
             34 22 8:0 / /var/lib/kubelet/pods/u/volumes/v ro - ext4 /dev/sdc ro\n\
+            35 22 8:16 / /backup ro,relatime - ext4 /dev/sdd ro\n\
+            36 22 8:32 / /logs rw,relatime - ext4 /dev/sde rw,errors=remount-ro,emergency_ro\n\
             nonsense\n";
-        let expected = [("/", false), ("/data", true), ("/host/etc", false)];
-        let expected = expected.map(|(path, read_only)| (path.to_owned(), read_only));
-        assert_eq!(disks(mountinfo), expected.into());
+        let expected = [
+            ("/", "254:0", Writable::Yes),
+            ("/logs", "8:32", Writable::NoMore),
+            ("/data", "254:16", Writable::NoMore),
+            ("/host/etc", "254:0", Writable::Yes),
+            ("/backup", "8:16", Writable::NotWanted),
+        ];
+        assert_eq!(disks(mountinfo), of(&expected));
+    }
+
+    #[test]
+    fn a_mount_is_news_when_the_kernel_makes_it_read_only_and_when_it_is_writable_or_gone() {
+        use Writable::{NoMore, NotWanted, Yes};
+        let mut known = Disks::new();
+        let mut look = |disks: &[(&str, &str, Writable)]| changed(&mut known, of(disks));
+        let (root, data, iso) = ("/".to_owned(), "/data".to_owned(), "/iso".to_owned());
+        let first = look(&[("/", "8:0", Yes), ("/data", "8:16", NoMore), ("/iso", "8:32", NotWanted)]);
+        assert_eq!(first, [(root.clone(), false), (data.clone(), true), (iso, false)]);
+        assert_eq!(look(&[("/", "8:0", NoMore), ("/data", "8:16", NoMore)]), [(root.clone(), true)]);
+        assert_eq!(look(&[("/", "8:0", NoMore)]), [(data.clone(), false)]);
+        // Another device in its place, mounted read-only on purpose.
+        assert_eq!(look(&[("/", "8:0", Yes), ("/data", "8:48", NotWanted)]), [(root, false), (data, false)]);
+        assert_eq!(look(&[]), []);
     }
 
     #[test]

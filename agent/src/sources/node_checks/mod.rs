@@ -3,12 +3,13 @@
 //!
 //! - [`daemons`]: whether kubelet and runtime have a process, and whether it is stopped.
 //! - [`answers`]: whether they answer.
-//! - [`certificate`]: until when the kubelet's certificate is valid.
+//! - [`certificate`], [`client_certificate`]: until when the kubelet's certificates are valid.
 //! - [`last_words`]: what a daemon logged before it ended, in a file or in the journal.
 //! - [`condition`]: pressure, tables, mounts, processes that the kernel does not let go.
 
 mod answers;
 mod certificate;
+mod client_certificate;
 mod condition;
 mod daemons;
 mod journal;
@@ -45,6 +46,7 @@ pub(super) fn spawn(site: &Site, settings: &Settings, state: &NodeState, healthz
     daemons::spawn(site, &outlet, settings, state.clone(), Arc::clone(&woken));
     answers::spawn(site, &outlet, settings, state.clone(), Arc::clone(&woken), Arc::clone(healthz));
     certificate::spawn(site, &outlet, settings, state.clone(), woken, healthz);
+    client_certificate::spawn(site, &outlet, &settings.host, state.clone());
     condition::spawn(site, &outlet, settings, state.clone());
 }
 
@@ -54,11 +56,13 @@ fn unobserved(settings: &Settings) -> Vec<UnobservedCheck> {
     let lines = (!logs.is_empty()).then(|| ("last_lines", health::health_check_unreadable(logs)));
     let certificate = settings.kubelet.url.is_none();
     let certificate = certificate.then(|| ("certificate", health::health_check_no_kubelet()));
+    let client = client_certificate::unreadable(&settings.host);
+    let client = client.map(|path| ("client_certificate", health::health_check_unreadable(vec![path])));
     let unobserved = |(check, message): (&str, Message)| {
         let (reason, reason_message) = Reason::from(message).on_the_wire();
         UnobservedCheck { check: check.to_owned(), reason, reason_message }
     };
-    lines.into_iter().chain(certificate).map(unobserved).collect()
+    lines.into_iter().chain(certificate).chain(client).map(unobserved).collect()
 }
 
 fn fact(reading: Reading) -> Fact {

@@ -9,7 +9,9 @@ use crate::{
     case::{Statement, Subject},
     observation::{
         kernel_log::{Trouble, TroubleKind},
-        node::{Answer, ApiServer, BlockedProcess, Daemon, Fill, Pressure, Process, Reading, Reference, Table},
+        node::{
+            Answer, ApiServer, BlockedProcess, Daemon, Fill, Pressure, Process, Reading, Reference, Table, Validity,
+        },
     },
 };
 
@@ -36,8 +38,12 @@ pub struct NodeState {
     pub tables: BTreeMap<Table, Statement<Fill>>,
     /// File systems, and since when each is read-only, or is not.
     pub read_only: BTreeMap<String, Statement<bool>>,
+    /// When a file system that had become read-only was last found writable again.
+    pub writable_again: Option<Timestamp>,
     /// When the certificate expires that the kubelet presents on its port.
     pub certificate: Option<Statement<Timestamp>>,
+    /// The certificate by which the kubelet authenticates to the API server, as far as its file shows.
+    pub client_certificate: Option<Statement<Validity>>,
     /// The node's clock minus another, and since when that is about so.
     pub clocks: BTreeMap<Reference, Statement<SignedDuration>>,
     /// When this boot began, by the node's clock as it is set now.
@@ -92,11 +98,13 @@ impl NodeState {
     }
 
     /// When what holds of the node changes without another report: a fault that has been quiet for long is over, a
-    /// certificate expires.
+    /// certificate expires, or ought to have been renewed.
     pub fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
         let quiet = self.troubles.values().map(|trouble| trouble.last + TroubleFile::QUIET);
         let expires = self.certificate.as_ref().map(|certificate| certificate.what);
-        quiet.chain(expires).filter(|at| *at > now).min()
+        let client = self.client_certificate.as_ref().map(|certificate| certificate.what);
+        let of_client = client.into_iter().flat_map(|validity| [validity.overdue(), validity.until]);
+        quiet.chain(expires).chain(of_client).filter(|at| *at > now).min()
     }
 
     fn record(&mut self, at: Timestamp, reading: Reading) {
@@ -120,10 +128,13 @@ impl NodeState {
                 replace(&mut known, at, fill, |before, now| before.is_full() == now.is_full());
                 self.tables.extend(known.map(|known| (table, known)));
             }
-            Reading::ReadOnly { path, read_only } => {
+            Reading::ReadOnly { path, read_only, forced } => {
                 let mut known = self.read_only.remove(&path);
-                // One that was read-only from the start is meant to be.
-                if known.is_some() || !read_only {
+                if known.as_ref().is_some_and(|known| known.what && !read_only) {
+                    self.writable_again = self.writable_again.max(Some(at));
+                }
+                // One that was read-only from the start is meant to be, unless its mount permits writing.
+                if known.is_some() || !read_only || forced {
                     replace(&mut known, at, read_only, |before, now| before == now);
                 }
                 if self.read_only.len() < FILE_SYSTEMS {
@@ -131,15 +142,28 @@ impl NodeState {
                 }
             }
             Reading::KubeletCertificate(expires) => replace(&mut self.certificate, at, expires, |_, _| false),
+            Reading::KubeletClientCertificate(validity) => {
+                replace(&mut self.client_certificate, at, validity, |_, _| false);
+            }
             Reading::Clock(reference, offset) => {
                 let mut known = self.clocks.remove(&reference);
                 replace(&mut known, at, offset, |before, now| (*before - *now).abs() < CLOCK_NOISE);
                 self.clocks.extend(known.map(|known| (reference, known)));
             }
-            Reading::Uptime(uptime) => self.booted = at.checked_sub(uptime).ok(),
+            Reading::Uptime(uptime) => self.record_booted(at.checked_sub(uptime).ok()),
             Reading::Shutdown(true) => self.shutdown = self.shutdown.or(Some(at)),
             Reading::Shutdown(false) => self.shutdown = None,
         }
+    }
+
+    /// The boot has not moved: where it began at another time, the clock was set, and what it was compared with before
+    /// shows nothing of it any more.
+    fn record_booted(&mut self, booted: Option<Timestamp>) {
+        let moved = self.booted.zip(booted).map(|(before, now)| before.duration_since(now).abs());
+        if moved.is_some_and(|moved| moved >= CLOCK_NOISE) {
+            self.clocks.clear();
+        }
+        self.booted = booted;
     }
 
     fn record_trouble(&mut self, at: Timestamp, Trouble { kind, about }: Trouble, line: String) {

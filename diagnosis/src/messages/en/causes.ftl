@@ -103,6 +103,7 @@ cause_node_disk_pressure = The node is short of disk space or inodes.
 cause_node_pid_pressure = The node is short of process IDs.
 cause_node_network_not_ready = The network plugin of the node is missing or fails.
 cause_certificate_expired = A certificate of the node has expired.
+cause_certificate_expiring = A certificate of the node is about to expire and was not renewed.
 cause_clock_skewed = The clock of the node is wrong.
 cause_kernel_fault = The kernel of the node reported a fault.
 cause_conntrack_full = The connection tracking table of the node is full: new connections may be dropped.

@@ -103,6 +103,7 @@ cause_node_disk_pressure = 节点磁盘空间或 inode 不足。
 cause_node_pid_pressure = 节点的进程 ID 不足。
 cause_node_network_not_ready = 节点的网络插件缺失或出现故障。
 cause_certificate_expired = 节点的证书已过期。
+cause_certificate_expiring = 节点的证书即将过期，且尚未更新。
 cause_clock_skewed = 节点的时钟不准确。
 cause_kernel_fault = 节点的内核报告了故障。
 cause_conntrack_full = 节点的连接跟踪表已满，新连接可能被丢弃。

@@ -36,9 +36,13 @@ fn is_fault(kind: TroubleKind, known: &TroubleFile) -> bool {
     }
 }
 
-/// A file system stays read-only, and a GPU lost, until something is done about it.
+/// A file system stays read-only, and a GPU lost, until something is done about it. That it was, the mounts show.
 fn holds(case: NodeCase<'_>, kind: TroubleKind, known: &TroubleFile) -> bool {
-    matches!(kind, FileSystemReadOnly | GpuXid) || known.is_recent(case.now)
+    match kind {
+        FileSystemReadOnly => case.state.writable_again.is_none_or(|at| at < known.last),
+        GpuXid => true,
+        _ => known.is_recent(case.now),
+    }
 }
 
 impl TroubleFile {

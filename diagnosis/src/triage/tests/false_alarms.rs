@@ -5,7 +5,7 @@ use super::*;
 /// What happens, how many nodes there are, and the causes that may be reported.
 type Row = (&'static str, usize, fn(&mut Cluster), &'static [Cause]);
 
-const ROWS: [Row; 10] = [
+const ROWS: [Row; 12] = [
     ("the aggregator is stopped for a while", 30, stopped, &[]),
     ("the aggregator is stopped while one node is lost", 30, stopped_with_a_loss, &[Cause::NodeUnreachable]),
     ("the aggregator is stopped after a node has gone on purpose", 8, stopped_after_a_removal, &[Cause::NodeRemoved]),
@@ -15,6 +15,8 @@ const ROWS: [Row; 10] = [
     ("a machine is set back to a snapshot of the same boot", 8, snapshot, &[]),
     ("a drained node is restarted without notice", 8, drained_restart, &[Cause::NodeRemoved, Cause::NodeRebooted]),
     ("the autoscaler removes three nodes at once", 40, scaled_down, &[Cause::NodeRemoved]),
+    ("the autoscaler takes its taints back from nodes that have gone", 40, untainted, &[Cause::NodeRemoved]),
+    ("three drained nodes are switched off at once", 40, drained_together, &[Cause::NodeRemoved]),
     ("the network to the nodes is slow for everybody", 30, slow, &[]),
 ];
 
@@ -148,6 +150,32 @@ fn scaled_down(cluster: &mut Cluster) {
         cluster.fact(Fact::Node(Change::Deleted, node));
     }
     cluster.run(120);
+}
+
+fn untainted(cluster: &mut Cluster) {
+    let taint = |node: &mut kube::Node| {
+        let key = "ToBeDeletedByClusterAutoscaler".to_owned();
+        node.taints = vec![kube::Taint { key, ..kube::Taint::default() }];
+    };
+    for n in 0..3 {
+        cluster.apply(n, taint);
+        cluster.cut(n);
+    }
+    cluster.run(30);
+    for n in 0..3 {
+        cluster.apply(n, |node| node.taints.clear());
+    }
+    cluster.run(120);
+}
+
+fn drained_together(cluster: &mut Cluster) {
+    for n in 0..3 {
+        cluster.apply(n, |node| node.cordoned = true);
+        cluster.machine(n).pods = vec![agent_pod()];
+    }
+    cluster.run(60);
+    (0..3).for_each(|n| cluster.cut(n));
+    cluster.run(300);
 }
 
 fn slow(cluster: &mut Cluster) {
