@@ -216,6 +216,8 @@ async fn an_agent_reports_its_own_node_alone() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn invalid_certificates_are_refused() -> Result<()> {
     let mut secured = Secured::start(None, &[]).await?;
+    // As kubectl port-forward does, and probes of a port.
+    drop(TcpStream::connect(secured.address).await?);
     let authority = &secured.authority;
     let strangers = [
         ("expired", authority.expired(READER)?),
@@ -234,6 +236,7 @@ async fn invalid_certificates_are_refused() -> Result<()> {
     ensure!(codes[2..].iter().all(|(_, code)| *code == Code::PermissionDenied), "{codes:?}");
     ensure!(failed(ask(&mut secured.feed(None)?).await), "without a certificate, where tokens are not reviewed");
     until_logged(&secured, "handshake").await?;
+    ensure!(!secured.log().contains("eof"), "who only opens and closes asks for nothing: {}", secured.log());
     ensure_alive(&mut secured).await
 }
 

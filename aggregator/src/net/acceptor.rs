@@ -175,6 +175,10 @@ impl Acceptor {
         // Answers are small and awaited. It fails only on a connection that is gone.
         let _gone = stream.set_nodelay(true);
         let Some(tls) = &self.tls else { return Some((Either::Left(stream), Credentials::NotAsked)) };
+        // Who closes before the first byte has only looked whether the port is open.
+        if let Ok(Ok(0)) = timeout_at(deadline, stream.peek(&mut [0])).await {
+            return None;
+        }
         let acceptor = if self.is_web { tls.web_acceptor() } else { tls.acceptor() };
         let handshake = timeout_at(deadline, acceptor.accept(stream)).await;
         let refusal = match handshake {

@@ -196,8 +196,8 @@ impl Client {
         Ok(serde_json::from_slice(&self.bytes(path).await?)?)
     }
 
-    /// The answer at this path, as bytes. Its connection is closed after it: one that is kept keeps as much memory as the
-    /// answer took to read.
+    /// The answer at this path, as bytes. Its connection is closed after it: one that is kept keeps as much memory as
+    /// the answer took to read.
     pub(super) async fn bytes(&self, path: &str) -> Result<Vec<u8>, Failure> {
         self.answer(DEADLINE, Request::get(path).header(CONNECTION, "close")).await
     }

@@ -3,8 +3,8 @@
 //! The kubelet's process is known by its name, outside of pods; the runtime's is the one that listens on its socket
 //! (SO_PEERCRED), or by its name where the agent is in a pid namespace of its own.
 //!
-//! One small file of /proc is read again five times a second: a pidfd, by which the kernel would notify of the end, can be
-//! opened only in the node's own pid namespace, and does not show a process that is stopped.
+//! One small file of /proc is read again five times a second: a pidfd, by which the kernel would notify of the end, can
+//! be opened only in the node's own pid namespace, and does not show a process that is stopped.
 
 use std::{convert::Infallible, os::fd::AsRawFd as _, sync::Arc, time::Duration};
 
@@ -194,7 +194,7 @@ impl Watched {
             if self.is_due() && !self.names.is_empty() {
                 let daemon = self.find(processes);
                 found = daemon.as_ref().and_then(Followed::is_stopped);
-                self.process = daemon.or(self.process.take());
+                self.process = daemon.or_else(|| self.process.take());
             }
             self.absent = self.absent.saturating_add(1);
         }

@@ -1,8 +1,8 @@
 //! One process, looked at several times a second for as long as it lives.
 //!
-//! Its file `stat` is kept open: a pid that is used again meanwhile is never mistaken for it, as reading then fails with
-//! ESRCH. The file is that of its first thread (`/proc/PID/task/PID/stat`): that of the process has the same state,
-//! but adds up the times of all threads (`do_task_stat()` of `fs/proc/array.c`).
+//! Its file `stat` is kept open: a pid that is used again meanwhile is never mistaken for it, as reading then fails
+//! with ESRCH. The file is that of its first thread (`/proc/PID/task/PID/stat`): that of the process has the same
+//! state, but adds up the times of all threads (`do_task_stat()` of `fs/proc/array.c`).
 
 use std::{fs::File, os::unix::fs::FileExt, path::Path};
 
