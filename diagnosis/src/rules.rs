@@ -25,7 +25,7 @@ mod stopped;
 mod unattributed;
 
 pub use death::{CLOCKS, Death};
-pub use memory::{ChildKilled, children};
+pub use memory::{ChildKilled, children, counted_kills};
 pub(crate) use node::considered as considered_of_node;
 pub use node::{is_daemon_out, node};
 pub(crate) use pod::considered as considered_of_pod;

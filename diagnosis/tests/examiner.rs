@@ -398,6 +398,29 @@ fn a_kill_that_is_attributed_after_it_was_counted_is_not_reported_twice() {
     assert_eq!(kills, 2, "{reported:#?}");
 }
 
+/// As with the smallest set of privileges, and where the kernel log cannot be read.
+#[test]
+fn without_the_kernel_log_the_counter_reports_a_kill_in_a_container_that_goes_on() {
+    let without = |source| EVERYBODY.iter().copied().filter(|other| *other != source).collect::<Vec<_>>();
+    let kernel_log = without(Source::KernelLog);
+    let counted = |sources: &[Source], end: Option<i64>| {
+        let mut observations = node(sources);
+        let path = format!("{POD}/{}", id());
+        let sample = |oom_kills| Sample { oom_kills: Some(oom_kills), limit_hits: Some(7), ..Sample::default() };
+        let reading = |(at, kills)| seen(at, Fact::Cgroup(Sample { path: path.clone(), ..sample(kills) }));
+        observations.extend([(1_000, 0), (5_000, 1), (9_000, 3), (20_000, 3)].map(reading));
+        observations.extend(end.map(|at| exit(at, id(), MAIN, 0)));
+        observations.push(reading((90_000, 3)));
+        run(observations)
+    };
+    let [reported] = &*counted(&kernel_log, None) else { panic!("{:#?}", counted(&kernel_log, None)) };
+    assert_eq!((reported.cause(), reported.confidence()), (Cause::OomContainerLimit, Confidence::Likely));
+    assert_eq!((reported.fatal, reported.occurrence_count), (false, 3));
+    let ended = counted(&kernel_log, Some(12_000));
+    assert!(ended.iter().all(|diagnosis| diagnosis.fatal), "what ended does not go on: {ended:#?}");
+    assert_eq!(counted(EVERYBODY, None), [], "a log that was read would have a line");
+}
+
 /// The kernel marks such a process as a victim, but writes no line of it and counts no kill.
 #[test]
 fn a_victim_that_was_exiting_already_is_no_kill_unless_the_log_has_a_gap() {

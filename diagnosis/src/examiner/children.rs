@@ -1,7 +1,7 @@
 //! Kills of processes in containers that go on: reported one by one, or counted; and of those that ended by one.
 
 use coroner_proto::v1::Diagnosis;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Examiner, Nameless, SETTLE, Statement, is_process,
@@ -13,9 +13,15 @@ use crate::{
     explanation::{Reason, Wait},
     observation::{Source, cri::ContainerId},
     revisions::Content,
-    rules::ChildKilled,
+    rules::{self, ChildKilled},
     verdict::Verdict,
 };
+
+/// A runtime that is only listed reports an end within this time: until then, a kill that the counter of a cgroup shows
+/// may have ended its container.
+const GOES_ON: SignedDuration = SignedDuration::from_secs(30);
+/// Of a process that was killed and that no source has reported.
+const UNKNOWN_PID: i32 = 0;
 
 /// When the kill was that a verdict is about: the kill of this process, or of the child that an end followed from.
 fn killed_at(verdict: &Verdict) -> Timestamp {
@@ -125,27 +131,45 @@ impl Examiner {
     }
 
     /// In a storm some victims end before their container is known. The counter of their cgroup knows them:
-    /// what it counted beyond those that were reported is reported with the newest of them, once nothing more comes.
-    pub(super) fn count_unnamed(&mut self, id: &ContainerId, subject: &Subject) {
+    /// what it counted beyond those that were reported is reported with the newest of them, once nothing more comes;
+    /// and by itself where there is none, as without the kernel log, once it is known that the container goes on.
+    pub(super) fn count_unnamed(
+        &mut self,
+        id: &ContainerId,
+        subject: &Subject,
+        named: bool,
+        diagnoses: &mut Vec<Diagnosis>,
+    ) {
         let Some(file) = self.file.registry.container(id) else { return };
-        let Some(known) = self.kills.get_mut(id) else { return };
         let kills = &file.samples.oom_kills;
-        let Some((_, grown)) = kills.grown().or_else(|| kills.watched()) else { return };
+        let Some((_, grown)) = kills.grown().or_else(|| kills.watched().map(|(first, _)| (first, first))) else {
+            return;
+        };
         // Of a cgroup that was made under our eyes, every kill is ours to report; else those since the first look.
         let whole = file.task_started.is_some();
         let counted = if whole { kills.count().unwrap_or(0) } else { kills.growth() };
-        let unnamed = counted.saturating_sub(known.known);
+        let known = self.kills.get(id).map_or(0, |kills| kills.known);
+        let unnamed = counted.saturating_sub(known);
         // A kill that ended the container is reported with its end.
         let for_memory = |verdict: &Verdict| verdict.fatal && verdict.memory.is_some();
         let with_end = self.revisions.of(subject).any(|(_, known)| for_memory(&known.content.verdict));
-        if known.known == 0 || unnamed == 0 || with_end {
+        if unnamed == 0 || with_end || known == 0 && (file.ended_at().is_some() || !named) {
             return;
         }
-        if self.now < grown + SETTLE {
-            return self.waiting.wait(subject, grown + SETTLE);
+        let ready = grown + if known == 0 { GOES_ON } else { SETTLE };
+        if self.now < ready {
+            return self.waiting.wait(subject, ready);
         }
-        known.count_unnamed(unnamed, grown);
-        self.count(subject, u32::try_from(unnamed).unwrap_or(u32::MAX));
+        let more = if known == 0 {
+            let Some(verdict) = rules::counted_kills(&self.file, file, grown, unnamed) else { return };
+            let aspect = Aspect::Process { pid: UNKNOWN_PID, boot_micros: None };
+            self.report(subject, &aspect, Statement { verdict, named }, diagnoses);
+            unnamed - 1
+        } else {
+            unnamed
+        };
+        self.kills.entry(id.clone()).or_default().count_unnamed(unnamed, grown);
+        self.count(subject, u32::try_from(more).unwrap_or(u32::MAX));
     }
 
     /// Counts more kills into the newest that was reported.

@@ -275,7 +275,7 @@ impl Examiner {
             }
         }
         self.report_children(id, subject, Children { killed: children, runs, named, nameless }, diagnoses);
-        self.count_unnamed(id, subject);
+        self.count_unnamed(id, subject, named, diagnoses);
         self.report_counts(subject, diagnoses);
     }
 

@@ -27,6 +27,7 @@ crate::messages! {
     hardware_memory_error();
     hardware_memory_error_why();
     oom_by_reason();
+    oom_child_by_counter();
     oom_child_by_reason();
     oom_child_by_reason_why();
     oom_killed_main(process: Phrase);
@@ -68,6 +69,7 @@ crate::messages! {
     oom_undecided();
     oom_runtime_event(code: Count);
     oom_counter_grew(count: Count);
+    oom_child_counted(count: Count);
     oom_reason_unconfirmed();
     oom_evidence_counter(count: Count);
     oom_evidence_grown(container: Identifier, usage: Bytes, growth: Bytes);

@@ -22,6 +22,7 @@ oom_last_child = Out of memory: a child process was killed, then the container e
 oom_at_start = Out of memory: the limit is too low for the container to start
 oom_by_runtime_event = Exited shortly after the container or its pod ran out of memory
 oom_by_counter = Probably out of memory: the container's cgroup counted a kill
+oom_child_by_counter = Probably out of memory: a process was killed, the container kept running
 oom_child_by_reason = Possibly out of memory: a child was killed; the container ended with code 0
 oom_by_reason = Possibly out of memory: only the container runtime reports it
 daemon_killed = Killed by an out-of-memory daemon of the node: { $daemon }
@@ -82,6 +83,11 @@ oom_counter_grew =
         [one] an out-of-memory kill
        *[other] { $count } out-of-memory kills
     } when the main process ended with exit code 137. The kernel log could not be read.
+oom_child_counted =
+    The container's cgroup has counted { $count ->
+        [one] an out-of-memory kill
+       *[other] { $count } out-of-memory kills
+    }, and the container kept running. Which process it was is not known: the kernel log could not be read. Kubernetes shows neither a restart nor an event of the pod.
 oom_child_by_reason_why = The container runtime reports OOMKilled, and the main process ended with exit code 0: what the kernel killed before was another process of the container. The kernel log that would name it was not read.
 oom_reason_unconfirmed = The runtime also reports OOMKilled when another process of the container was killed; only the kernel log distinguishes the two.
 daemon_killed_why = { $daemon } kills processes when the node is short of memory, before the kernel or the kubelet does. The kernel did not kill it for a memory limit of the container or its pod.

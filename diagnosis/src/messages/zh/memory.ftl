@@ -22,6 +22,7 @@ oom_last_child = 内存不足：一个子进程被终止，容器随后退出
 oom_at_start = 内存不足：内存限制过低，容器无法启动
 oom_by_runtime_event = 容器或其 Pod 内存不足，容器随后不久退出
 oom_by_counter = 很可能是内存不足：容器的 cgroup 记录到一次 OOM 终止
+oom_child_by_counter = 很可能是内存不足：一个进程被终止，容器仍在运行
 oom_child_by_reason = 可能是内存不足：有子进程被终止，而容器以退出码 0 结束
 oom_by_reason = 可能是内存不足：仅有容器运行时这样报告
 daemon_killed = 被节点上的内存不足守护进程终止：{ $daemon }
@@ -78,6 +79,7 @@ oom_undecided = 观察到的信息不足以判断达到的是哪一级限制。
 
 oom_runtime_event = 容器运行时报告容器或其 Pod 的 cgroup 内存不足，主进程随后自行退出，退出码为 { $code }。内核终止了哪个进程尚不清楚。
 oom_counter_grew = 主进程以退出码 137 结束时，容器的 cgroup 已记录到 { $count } 次 OOM 终止。内核日志无法读取。
+oom_child_counted = 容器的 cgroup 记录到 { $count } 次 OOM 终止，而容器仍在运行。内核日志无法读取，因此不知道被终止的是哪个进程。Kubernetes 不会显示该 Pod 的重启或事件。
 oom_child_by_reason_why = 容器运行时报告了 OOMKilled，而主进程以退出码 0 结束：内核此前终止的是容器内的另一个进程。未读取可以指明该进程的内核日志。
 oom_reason_unconfirmed = 容器内的其他进程被终止时，容器运行时也会报告 OOMKilled；只有内核日志可以区分这两种情况。
 daemon_killed_why = 节点内存紧张时，{ $daemon } 会先于内核和 kubelet 终止进程。内核并未因容器或其 Pod 的内存限制而终止它。

@@ -9,7 +9,7 @@ mod wording;
 
 use std::collections::BTreeSet;
 
-use coroner_proto::v1::{Cause, Confidence, Exit};
+use coroner_proto::v1::{Cause, Confidence, Exit, Message};
 use jiff::{SignedDuration, Timestamp};
 
 use self::{
@@ -224,20 +224,44 @@ fn by_counter(death: &Death<'_>) -> Option<Verdict> {
     if between.0 - CLOCKS > death.at || between.1 + CLOCKS < death.at {
         return None;
     }
-    let shortage = by_limits(death.node, death.file, false)?;
     let count = kills.count().unwrap_or(0).max(1);
-    let mut verdict = Verdict::new(shortage.cause, Confidence::Likely, death.at)
-        .headed(texts::oom_by_counter())
-        .explained(texts::oom_counter_grew(count))
+    let counted = counted(death.node, death.file, (death.at, between.1), count, texts::oom_counter_grew(count))?;
+    let mut verdict = counted.headed(texts::oom_by_counter()).waiting();
+    verdict.exit = death.exit(9);
+    verdict.process = death.main_process();
+    Some(verdict)
+}
+
+/// The kills for memory in a container that goes on, where the kernel log was not read and no source has reported the
+/// victims: by `at`, the counter of its cgroup shows so many.
+pub fn counted_kills(node: &NodeFile, file: &ContainerFile, at: Timestamp, count: u64) -> Option<Verdict> {
+    if node.covered(Source::KernelLog, at - CLOCKS, at) {
+        return None;
+    }
+    let counted = counted(node, file, (at, at), count, texts::oom_child_counted(count))?;
+    let mut verdict = counted.headed(texts::oom_child_by_counter()).not_fatal();
+    verdict.exit = Some(Exit { code: 137, signal: 9, ..Exit::default() });
+    Some(verdict)
+}
+
+/// Of kills at a moment that a cgroup's counter showed when it was read. Whose limit was reached, the limits show.
+fn counted(
+    node: &NodeFile,
+    file: &ContainerFile,
+    (at, read): (Timestamp, Timestamp),
+    count: u64,
+    why: Message,
+) -> Option<Verdict> {
+    let shortage = by_limits(node, file, false)?;
+    let mut verdict = Verdict::new(shortage.cause, Confidence::Likely, at)
+        .explained(why)
         .explained(shortage.because)
-        .supported_by(Source::Cgroups, between.1, texts::oom_evidence_counter(count));
+        .supported_by(Source::Cgroups, read, texts::oom_evidence_counter(count));
     for other in shortage.alternatives {
         verdict = verdict.or_else(other, texts::oom_decided_by_line());
     }
-    verdict.exit = death.exit(9);
-    verdict.process = death.main_process();
-    verdict.memory = Some(memory(death.node, death.file, None, shortage.scope));
-    Some(verdict.without(Source::KernelLog).waiting())
+    verdict.memory = Some(memory(node, file, None, shortage.scope));
+    Some(verdict.without(Source::KernelLog))
 }
 
 /// With only the runtime's reason, which is known to be wrong at times: possible at most. It may have been a child that
