@@ -16,7 +16,7 @@ TESTS := $(NODE) dockerd=docker.io qemu-system-x86_64=qemu-system-x86 cpio binut
 help:
 	@echo "make demo    kill processes in cgroups of their own and explain each death as it comes (root)"
 	@echo "make test    formatting, lints and every test: on this kernel, and in a virtual machine with cgroup v2 (root)"
-	@echo "make soak    what takes too long for make test: every recorded case over days, a year of a busy node, 2,000 containers (root)"
+	@echo "make soak    what takes too long for make test: recorded cases over days, a year of a busy node, 2,000 containers, 1,000 browsers (root)"
 	@echo "make lint    formatting, lints, words, documentation and the protocol only"
 	@echo "make released   record proto/ as it is: from then on nothing in it may break for those who use it"
 	@echo "make pictures   draw the pictures of the documents again"
@@ -41,6 +41,7 @@ soak: root
 	cargo build --locked --profile soak --workspace --bins
 	cargo test --locked --profile soak --package coroner-tests --test long -- --include-ignored --nocapture
 	cargo test --locked --profile soak --package coroner-tests --test node -- --ignored two_thousand
+	cargo test --locked --profile soak --package coroner-tests --test memory_limit -- --ignored --nocapture
 
 lint:
 	@scripts/need $(BUILD) npm=npm python3-venv

@@ -164,7 +164,7 @@ fn death(n: u64) -> Diagnosis {
     Diagnosis { severity: Severity::Error.into(), event_time: now, ..flow::diagnosis(1, n) }
 }
 
-#[ignore = "a thousand TLS handshakes take minutes beside other tests"]
+#[ignore = "a thousand TLS handshakes take minutes beside other tests: make soak"]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_browsers_are_live_at_the_limit_of_the_manifests() -> Result<()> {
     let api = ApiServer::start().await?;
