@@ -8,12 +8,11 @@ use std::{
     time::Duration,
 };
 
+use coroner_runtime::clock::LATE;
 use hyper::rt::{Sleep, Timer};
 use tokio::time::{self, Instant};
 
-/// A time that is noticed so much later shows that this process got no processor.
-const LATE: Duration = Duration::from_millis(700);
-/// It then reads within this time what has arrived meanwhile.
+/// A process that was late reads within this time what has arrived meanwhile.
 const CATCH_UP: Duration = Duration::from_secs(1);
 
 /// Gives a process that was late itself the time to catch up before a deadline counts as passed.

@@ -14,7 +14,7 @@ use coroner_diagnosis::{
     text,
 };
 use coroner_proto::v1::{ApiServerAccess, ApiServerStep, SourceHealth};
-use coroner_runtime::error::chain;
+use coroner_runtime::{clock::LATE, error::chain};
 use http::Request;
 use hyper_util::client::legacy;
 use jiff::{SignedDuration, Timestamp};
@@ -38,9 +38,6 @@ const INTERVAL: Duration = Duration::from_secs(3);
 const DEADLINE: Duration = Duration::from_secs(3);
 /// Time between two looks at the clock during a probe.
 const LOOK: Duration = Duration::from_millis(200);
-/// A look that comes so much later shows that the agent itself got no processor: a deadline may have passed although
-/// the answer was there.
-const LATE: Duration = Duration::from_millis(700);
 /// Offsets between clocks that differ by less are one: the API server's is known to the second.
 const SAME: SignedDuration = SignedDuration::from_secs(2);
 /// One is reported again after so many rounds.

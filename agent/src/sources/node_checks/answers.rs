@@ -6,6 +6,7 @@ use coroner_diagnosis::observation::{
     Reason,
     node::{Answer, Daemon, Reading},
 };
+use coroner_runtime::clock::LATE;
 use k8s_cri::v1::{VersionRequest, runtime_service_client::RuntimeServiceClient};
 use tokio::{
     select,
@@ -33,9 +34,6 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub(super) const DEADLINE: Duration = kubelet::HEALTH_DEADLINE;
 /// A kubelet whose client cannot be made is tried again after this time.
 const CLIENT: Duration = Duration::from_secs(10);
-/// An answer that came so much later than its deadline shows that the agent itself got no processor: it is no statement
-/// about who was asked.
-const LATE: Duration = Duration::from_millis(700);
 
 pub(super) fn spawn(
     site: &Site,
@@ -89,7 +87,7 @@ async fn ask_kubelet(config: kubelet::Config, results: Results) -> Infallible {
             is_new
         });
         if let Ok(answer) = health {
-            results.answered(Daemon::Kubelet, answer, asked, &mut last).await;
+            results.answered(Daemon::Kubelet, answer, &mut last).await;
         }
         results.wait(asked).await;
     }
@@ -120,7 +118,9 @@ async fn ask_runtime(socket: Socket, results: Results) -> Infallible {
         };
         if let Some(answer) = answer {
             was_there = true;
-            results.answered(Daemon::Runtime, answer, asked, &mut last).await;
+            if answer != Answer::Timeout || !is_late(asked) {
+                results.answered(Daemon::Runtime, answer, &mut last).await;
+            }
         }
         results.wait(asked).await;
     }
@@ -168,10 +168,7 @@ impl Runtime {
 
 impl Results {
     /// Reports an answer that is another than before, and that all is well also after a process has changed.
-    async fn answered(&self, daemon: Daemon, answer: Answer, asked: Instant, last: &mut Option<Answer>) {
-        if answer == Answer::Timeout && is_late(asked) {
-            return;
-        }
+    async fn answered(&self, daemon: Daemon, answer: Answer, last: &mut Option<Answer>) {
         self.state.change(|report| record_answer(report, daemon, &answer));
         let is_new = last.as_ref() != Some(&answer);
         *last = Some(answer.clone());

@@ -31,11 +31,10 @@ pub enum Failure {
 
 /// The contents of a message. `None` if the text is not known.
 pub fn failure(message: &str) -> Option<Failure> {
-    let message = bare_message(message);
-    let links = chain(message);
+    let links = chain(bare_message(message));
     let (first, rest) = links.split_first()?;
     if is(first, "MountVolume.SetUp failed for volume {}") {
-        return Some(set_up(message, rest));
+        return Some(set_up(rest));
     }
     let phrases = [
         "MountVolume.{} failed for volume {}",
@@ -78,7 +77,7 @@ fn claim(links: &[&str]) -> Option<Failure> {
 }
 
 /// What failed when the volume was set up: for volumes that the kubelet fills itself, the text names what is missing.
-fn set_up(message: &str, rest: &[&str]) -> Failure {
+fn set_up(rest: &[&str]) -> Failure {
     let rest = without_rpc(rest.to_vec());
     let Some(first) = rest.first().copied() else { return Failure::Failed };
     if is(first, "persistentvolumeclaim {} not found") {
@@ -90,7 +89,7 @@ fn set_up(message: &str, rest: &[&str]) -> Failure {
         return Failure::NotReady;
     }
     // A projected volume lists what is missing: `[configmap "a" not found, references non-existent secret key: b]`.
-    let whole = &message[first.as_ptr() as usize - message.as_ptr() as usize..];
+    let whole = rest.join(": ");
     let joined = whole.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
     let parts: Vec<_> = joined.map_or_else(|| vec![rest.clone()], |all| list(all).into_iter().map(chain).collect());
     let missing =
