@@ -22,6 +22,7 @@ use tokio::{select, sync::mpsc};
 use tonic::transport::Channel;
 
 use super::{
+    cgroups::Endings,
     connection::{self, Connection, RuntimeError},
     cri::Hints,
     outlet::Outlet,
@@ -47,15 +48,16 @@ pub struct Config {
     pub namespace: String,
 }
 
-/// Starts the source. `hints` also get each event of a task, so that the CRI is asked at once; they may be lost.
-pub fn spawn(site: &Site, config: Config, hints: Hints) {
+/// Starts the source. `hints` also get each event of a task, so that the CRI is asked at once, and `endings` each
+/// end of a container, so that its cgroup is read at once; both may be lost.
+pub fn spawn(site: &Site, config: Config, hints: Hints, endings: Endings) {
     let outlet = site.outlet(Source::Containerd);
-    site.task(&outlet.clone(), move || run(outlet.clone(), config.clone(), hints.clone()));
+    site.task(&outlet.clone(), move || run(outlet.clone(), config.clone(), hints.clone(), endings.clone()));
 }
 
-async fn run(outlet: Outlet, config: Config, hints: Hints) -> Infallible {
+async fn run(outlet: Outlet, config: Config, hints: Hints, endings: Endings) -> Infallible {
     let mut connection = Connection::new(outlet.clone());
-    let stream = Stream { outlet, hints, filters: filters(&config.namespace) };
+    let stream = Stream { outlet, hints, endings, filters: filters(&config.namespace) };
     loop {
         let Err(broken) = stream.listen(&config.socket, &mut connection).await;
         connection.broke(&broken).await;
@@ -71,6 +73,7 @@ fn filters(namespace: &str) -> Vec<String> {
 struct Stream {
     outlet: Outlet,
     hints: Hints,
+    endings: Endings,
     filters: Vec<String>,
 }
 
@@ -123,6 +126,10 @@ impl Stream {
             let happened_at = envelope.timestamp.as_ref().and_then(timestamp).unwrap_or(seen_at);
             match task_event(&envelope) {
                 Ok(Some(event)) => {
+                    if matches!(&event.kind, TaskEventKind::Exit { process_id, .. } if *process_id == event.container.0)
+                    {
+                        self.endings.give(event.container.clone());
+                    }
                     self.hints.give(event.clone());
                     self.outlet.offer(Observation { seen_at, happened_at, fact: Fact::Task(event) });
                 }

@@ -71,6 +71,8 @@ struct Start<'a> {
     node: &'a str,
     /// From containerd's events to the CRI.
     hints: cri::Hints,
+    /// From containerd's events to the cgroups.
+    endings: cgroups::Endings,
     /// From the process connector to /proc.
     connector: Connector,
     /// From the examiner to the logs.
@@ -87,7 +89,7 @@ type Row = (&'static [Source], fn(&Start<'_>));
 /// Every source, in the order of their start: sources that report containers precede those that report their ends.
 const TABLE: [Row; 14] = [
     (&[Source::Containerd], |with| {
-        containerd::spawn(with.site, with.settings.containerd.clone(), with.hints.clone());
+        containerd::spawn(with.site, with.settings.containerd.clone(), with.hints.clone(), with.endings.clone());
     }),
     (&[Source::Cri], |with| {
         cri::spawn(with.site, with.settings.cri.clone(), with.hints.clone(), with.state.clone());
@@ -107,7 +109,9 @@ const TABLE: [Row; 14] = [
         logs::spawn(with.site, directories, with.settings.log_lines, with.logs.clone());
     }),
     (&[Source::ContainerLogs], |with| container_names::spawn(with.site, with.settings.container_logs.clone())),
-    (&[Source::Cgroups], |with| cgroups::spawn(with.site, with.settings.host.clone())),
+    (&[Source::Cgroups], |with| {
+        cgroups::spawn(with.site, with.settings.host.clone(), with.endings.clone());
+    }),
     (&[Source::KernelLog], |with| {
         kernel_log::spawn(with.site, with.settings.host.clone(), kernel_log::LOOKBACK, with.state.clone());
     }),
@@ -126,6 +130,7 @@ pub fn start(site: &Site, settings: &Settings, node: &str, state: &NodeState) ->
         settings,
         node,
         hints: cri::Hints::default(),
+        endings: cgroups::Endings::default(),
         connector: Connector::default(),
         logs: logs.clone(),
         healthz: Arc::default(),

@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use coroner_diagnosis::observation::cgroup::{Level, Path, Sample};
+use coroner_diagnosis::observation::{
+    cgroup::{Level, Path, Sample},
+    cri::ContainerId,
+};
 use nix::sys::inotify::WatchDescriptor;
 
 use super::hierarchy::Counters;
@@ -17,7 +20,7 @@ use super::hierarchy::Counters;
 pub(super) const CAPACITY: usize = 4096;
 
 /// How often a cgroup is looked at in which nothing happens.
-const CALM: Duration = Duration::from_secs(30);
+const CALM: Duration = Duration::from_secs(60);
 /// The first wait of a series of looks, each after twice the time of the last.
 const CLOSE: Duration = Duration::from_millis(4);
 /// The last of it.
@@ -71,6 +74,19 @@ pub(super) struct Group {
     next: Instant,
     /// The next wait of a series of looks.
     close: Option<Duration>,
+    /// Whether more than its counters may change during that series.
+    whole: bool,
+}
+
+/// What of a cgroup may have changed when its look is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Suspect {
+    /// Nothing is known to have happened: if it uses as much as before, nothing has.
+    Usage,
+    /// Memory ran out in it or beside it: only the counters show which.
+    Counters,
+    /// Anything.
+    All,
 }
 
 /// All watched cgroups, by path and by the time of their next reading.
@@ -103,6 +119,15 @@ impl Groups {
         self.groups.keys()
     }
 
+    /// The path of a container's cgroup.
+    pub(super) fn of_container(&self, id: &ContainerId) -> Option<Arc<str>> {
+        let is_its = |path: &str| {
+            path.contains(&id.0)
+                && matches!(Path(path.to_owned()).level(), Level::Container { container_id, .. } if container_id == id.0)
+        };
+        self.groups.iter().find(|(path, group)| group.role.sampled && is_its(path)).map(|(path, _)| path.clone())
+    }
+
     /// Its own path and those of all known below it.
     pub(super) fn subtree(&self, path: &str) -> Vec<Arc<str>> {
         let below = format!("{}/", path.trim_end_matches('/'));
@@ -128,6 +153,7 @@ impl Groups {
             looked: None,
             next,
             close: (role.sampled && is_new).then_some(CLOSE),
+            whole: is_new,
         };
         if role.sampled {
             self.due.insert((next, path.clone()));
@@ -146,25 +172,27 @@ impl Groups {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// A cgroup whose look is due, and whether nothing is known to have happened in it.
-    pub(super) fn due(&self, now: Instant) -> Option<(Arc<str>, bool)> {
+    /// A cgroup whose look is due, and what of it may have changed.
+    pub(super) fn due(&self, now: Instant) -> Option<(Arc<str>, Suspect)> {
         let (at, path) = self.due.first()?;
-        let calm = self.groups.get(path).is_some_and(|group| group.close.is_none());
-        (*at <= now).then(|| (path.clone(), calm))
+        let suspect = self.groups.get(path).map_or(Suspect::All, Group::suspect);
+        (*at <= now).then(|| (path.clone(), suspect))
     }
 
-    /// Something happened: looks at it at once, and closely for a while.
-    pub(super) fn look_closely(&mut self, path: &str, now: Instant) {
-        let Some(group) = self.groups.get(path) else { return };
+    /// Something happened: looks at it at once, and closely for a while. `whole`: anything may change meanwhile.
+    pub(super) fn look_closely(&mut self, path: &str, whole: bool, now: Instant) {
+        let Some(group) = self.groups.get_mut(path) else { return };
         if !group.role.sampled {
             return;
         }
+        group.whole |= whole;
         // In a storm a series is already running; it does not start over, or every kill would cost ten samples.
         let (at, close) = match group.close {
             Some(close) => (group.looked.map_or(now, |looked| (looked + BUSY).max(now)), close.min(BUSY)),
             None => (now, CLOSE),
         };
-        self.schedule(path, at.min(group.next), Some(close));
+        let at = at.min(group.next);
+        self.schedule(path, at, Some(close));
     }
 
     /// Something of no great weight happened: looks at it, at most once a second.
@@ -184,6 +212,7 @@ impl Groups {
         match group.close {
             Some(close) if close < CLOSE_END => self.schedule(path, now + close, Some(close * 2)),
             Some(_) | None => {
+                group.whole = false;
                 let mut hasher = DefaultHasher::new();
                 path.hash(&mut hasher);
                 let slot = Duration::from_secs(hasher.finish() % CALM.as_secs());
@@ -206,6 +235,15 @@ impl Groups {
 }
 
 impl Group {
+    /// All of it is read at the first look of a series, and at the last.
+    fn suspect(&self) -> Suspect {
+        match self.close {
+            None => Suspect::Usage,
+            Some(close) if !self.whole && close > CLOSE && close < CLOSE_END => Suspect::Counters,
+            Some(_) => Suspect::All,
+        }
+    }
+
     /// Takes a sample; true if it differs from what was last reported.
     pub(super) fn take(&mut self, sample: &Sample) -> bool {
         (self.usage, self.counters) = (sample.memory_usage, Counters::of(sample));
@@ -252,7 +290,7 @@ mod tests {
         let start = Instant::now();
         let (mut now, mut looks) = (start, 0);
         while now < start + Duration::from_secs(2) {
-            groups.look_closely("/kubepods", now);
+            groups.look_closely("/kubepods", false, now);
             while let Some((path, _)) = groups.due(now) {
                 groups.looked(&path, now);
                 looks += 1;
@@ -263,7 +301,30 @@ mod tests {
     }
 
     #[test]
-    fn after_a_while_without_events_it_is_looked_at_every_thirty_seconds() {
+    fn where_memory_ran_out_all_is_read_first_and_last_and_only_the_counters_between() {
+        let mut groups = Groups::new();
+        groups.insert("/kubepods".into(), Role { sampled: true, entered: true }, vec![], false);
+        let series = |groups: &mut Groups, whole| {
+            let mut suspects = vec![];
+            groups.look_closely("/kubepods", whole, groups.next_look().unwrap());
+            while suspects.last() != Some(&Suspect::Usage) {
+                let now = groups.next_look().unwrap();
+                let (path, suspect) = groups.due(now).unwrap();
+                suspects.push(suspect);
+                groups.looked(&path, now);
+            }
+            suspects
+        };
+        let memory = series(&mut groups, false);
+        let [Suspect::All, between @ .., Suspect::All, Suspect::Usage] = &memory[..] else { panic!("{memory:?}") };
+        assert!(between.len() > 3 && between.iter().all(|suspect| *suspect == Suspect::Counters), "{memory:?}");
+        let limits = series(&mut groups, true);
+        assert!(limits[..limits.len() - 1].iter().all(|suspect| *suspect == Suspect::All), "{limits:?}");
+        assert_eq!(series(&mut groups, false), memory);
+    }
+
+    #[test]
+    fn after_a_while_without_events_it_is_looked_at_once_a_minute() {
         let mut groups = Groups::new();
         groups.insert("/kubepods".into(), Role { sampled: true, entered: true }, vec![], true);
         let start = Instant::now();
@@ -274,7 +335,7 @@ mod tests {
             groups.looked(&path, now);
             looks.push(now.saturating_duration_since(start));
         }
-        assert!(looks[9] < Duration::from_secs(40), "{looks:?}");
+        assert!(looks[9] < Duration::from_secs(70), "{looks:?}");
         assert!(looks[10..].windows(2).all(|pair| pair[1] - pair[0] == CALM), "{looks:?}");
     }
 }

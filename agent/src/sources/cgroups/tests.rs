@@ -11,6 +11,7 @@ use std::{
 use coroner_diagnosis::observation::{
     Fact, Health, Observation, Source,
     cgroup::{Limit, Sample},
+    cri::ContainerId,
 };
 use coroner_runtime::{
     metrics::Metrics,
@@ -26,6 +27,7 @@ const ID: &str = "8ac0a4e1bd1f35ba4d6cf12f1b7b6d1e8ac0a4e1bd1f35ba4d6cf12f1b7b6d
 /// The source and what it reports.
 struct Running {
     group: Group,
+    endings: Endings,
     receiver: mpsc::Receiver<Observation>,
 }
 
@@ -43,8 +45,9 @@ impl Running {
             kubelet: none.clone(),
             etc: none,
         };
-        spawn(&Site::new(group.clone(), sender), host);
-        Self { group, receiver }
+        let endings = Endings::default();
+        spawn(&Site::new(group.clone(), sender), host, endings.clone());
+        Self { group, endings, receiver }
     }
 
     /// Waits for something like that.
@@ -132,6 +135,26 @@ async fn v2_reports_limits_at_once_and_kills_when_the_events_change() {
     // The files go before the directory, which no kernel does; so the last word may come without them.
     fs::remove_dir_all(&directory).unwrap();
     running.expect("removal", |fact| matches!(fact, Fact::CgroupRemoved(path) if path.0 == container)).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_container_that_ends_is_read_at_once() {
+    let (sys, root) = v2();
+    let container = format!("/kubepods/burstable/pod{UID}/{ID}");
+    let directory = root.join(&container[1..]);
+    lay_out(&directory, "67108864\n", NO_KILLS);
+    let mut running = Running::start(sys.path());
+    running.sample("first", &container, |_| true).await;
+    let ends = async {
+        // Nothing notifies of these, and unasked they are read once a minute.
+        for usage in 1..=5 {
+            fs::write(directory.join("memory.current"), format!("{usage}\n")).unwrap();
+            running.endings.give(ContainerId(ID.to_owned()));
+            running.sample("last", &container, |sample| sample.memory_usage == Some(usage)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), ends).await.expect("each is read when the container ends");
     running.stop().await;
 }
 

@@ -24,15 +24,18 @@ use nix::{
 };
 
 use super::{
-    groups::{CAPACITY, Groups, Role},
+    endings::Endings,
+    groups::{CAPACITY, Groups, Role, Suspect},
     hierarchy::{Hierarchy, Version},
 };
 use crate::sources::worker::{End, Worker};
 
 /// How soon the whole tree is searched again after something could not be watched.
 const SEARCH: Duration = Duration::from_secs(15);
-/// The mark of inotify among the events of epoll; an eventfd has its number.
+/// The mark of inotify among the events of epoll; the eventfd of an alarm has a number above all marks.
 const INOTIFY: u64 = 0;
+/// The mark of containers' ends.
+const ENDINGS: u64 = 1;
 
 /// What a watch is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,6 +59,7 @@ pub(super) struct Watcher {
     groups: Groups,
     inotify: Inotify,
     epoll: Epoll,
+    endings: Endings,
     watches: HashMap<WatchDescriptor, (Arc<str>, Watched)>,
     alarms: BTreeMap<Arc<str>, Alarm>,
     numbers: HashMap<u64, Arc<str>>,
@@ -71,22 +75,24 @@ pub(super) struct Watcher {
 }
 
 impl Watcher {
-    pub(super) fn new(hierarchy: Hierarchy) -> Result<Self, End> {
+    pub(super) fn new(hierarchy: Hierarchy, endings: Endings) -> Result<Self, End> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).map_err(|error| match error {
             Errno::EMFILE => End::absent(health::health_cgroups_no_instance()),
             error => End::failed("inotify_init1")(error),
         })?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(End::failed("epoll_create1"))?;
         epoll.add(&inotify, EpollEvent::new(EpollFlags::EPOLLIN, INOTIFY)).map_err(End::failed("epoll_ctl"))?;
+        endings.wake(&epoll, EpollEvent::new(EpollFlags::EPOLLIN, ENDINGS)).map_err(End::failed("eventfd"))?;
         Ok(Self {
             hierarchy,
             groups: Groups::new(),
             inotify,
             epoll,
+            endings,
             watches: HashMap::new(),
             alarms: BTreeMap::new(),
             numbers: HashMap::new(),
-            last_number: INOTIFY,
+            last_number: ENDINGS,
             beyond: 0,
             blind: None,
             search: None,
@@ -254,12 +260,18 @@ impl Watcher {
         for event in &ready[..n] {
             if event.data() == INOTIFY {
                 self.take_notices(worker)?;
+            } else if event.data() == ENDINGS {
+                for container in self.endings.take() {
+                    if let Some(path) = self.groups.of_container(&container) {
+                        self.look(&path, worker)?;
+                    }
+                }
             } else if let Some(owner) = self.numbers.get(&event.data()).cloned() {
                 if let Some(alarm) = self.alarms.get(&owner) {
                     let _drained = alarm.eventfd.read();
                 }
                 for path in self.groups.subtree(&owner) {
-                    self.groups.look_closely(&path, now);
+                    self.groups.look_closely(&path, false, now);
                 }
             }
         }
@@ -286,14 +298,14 @@ impl Watcher {
         let now = Instant::now();
         for (path, watched) in changed {
             match watched {
-                Watched::Directory => self.groups.look_closely(&path, now), // its limits
-                Watched::CgroupEvents => self.look(&path, worker)?,         // perhaps the last look before it goes
+                Watched::Directory => self.groups.look_closely(&path, true, now), // its limits
+                Watched::CgroupEvents => self.look(&path, worker)?, // perhaps the last look before it goes
                 // At its limit a cgroup reports up to a hundred times a second that it was reached: only kills are
                 // urgent.
                 Watched::MemoryEvents => {
                     let counters = self.hierarchy.counters(&path);
                     if self.groups.get(&path).is_some_and(|group| group.counters != counters) {
-                        self.groups.look_closely(&path, now);
+                        self.groups.look_closely(&path, false, now);
                     } else {
                         self.groups.look_soon(&path, now);
                     }
@@ -339,7 +351,7 @@ impl Watcher {
         let now = Instant::now();
         let paths: Vec<_> = self.groups.paths().cloned().collect();
         for path in paths {
-            self.groups.look_closely(&path, now);
+            self.groups.look_closely(&path, true, now);
         }
         Ok(())
     }
@@ -393,16 +405,24 @@ impl Watcher {
         if self.search.is_some_and(|at| at <= now) {
             self.search(worker)?;
         }
-        while let Some((path, calm)) = self.groups.due(now) {
-            let before = self.groups.get(&path).and_then(|group| group.usage);
-            // An idle cgroup costs one small file.
-            if calm && self.blind.is_none() && before.is_some() && before == self.hierarchy.usage(&path) {
+        while let Some((path, suspect)) = self.groups.due(now) {
+            if self.blind.is_none() && self.is_as_before(&path, suspect) {
                 self.groups.looked(&path, now);
             } else {
                 self.look(&path, worker)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether a cgroup is as it was last read, by one small file.
+    fn is_as_before(&self, path: &str, suspect: Suspect) -> bool {
+        let Some(group) = self.groups.get(path) else { return false };
+        match suspect {
+            Suspect::Usage => group.usage.is_some() && group.usage == self.hierarchy.usage(path),
+            Suspect::Counters => group.usage.is_some() && group.counters == self.hierarchy.counters(path),
+            Suspect::All => false,
+        }
     }
 
     /// Reads a cgroup's files and reports them if they have changed.
