@@ -3,7 +3,7 @@
 //! All of a process is read through one open directory, so that a pid which is used again meanwhile is never mixed up:
 //! reading then fails with ESRCH.
 
-use std::{io::Read, path::PathBuf};
+use std::{fs::File, io::Read, path::PathBuf};
 
 use coroner_diagnosis::observation::{
     cgroup::{Level, Path},
@@ -20,6 +20,10 @@ use crate::{
 
 /// More than any process' cgroup file: at most 13 controllers of v1, each with a path of at most 4 KiB.
 const CGROUP_FILE_MAX: u64 = 64 * 1024;
+
+/// Bytes of a process' file `stat` with its name, which the kernel cuts to 64 bytes, and its state. After the state come
+/// numbers, none of them with a parenthesis.
+const BRIEF: usize = 128;
 
 /// Processes in uninterruptible sleep that are looked at.
 const SLEEPING_MAX: usize = 256;
@@ -138,9 +142,13 @@ impl Processes {
     /// All processes, with as much of each as is cheap to read.
     fn briefly(&self) -> impl Iterator<Item = Brief> {
         let entries = std::fs::read_dir(&self.proc).into_iter().flatten().flatten();
-        entries.filter_map(|entry| {
+        let mut path = self.proc.join("pid/stat");
+        entries.filter_map(move |entry| {
             let pid = entry.file_name().to_str()?.parse().ok()?;
-            Some(Brief { pid, stat: std::fs::read(entry.path().join("stat")).ok()? })
+            path.pop();
+            path.set_file_name(entry.file_name());
+            path.push("stat");
+            Brief::read(pid, &path)
         })
     }
 
@@ -159,13 +167,19 @@ impl Processes {
     }
 }
 
-/// A process with its file `stat`: `pid (name) state …`, where the name may contain anything but a NUL.
+/// A process with the beginning of its file `stat`: `pid (name) state …`, where the name may contain anything but a NUL.
 struct Brief {
     pid: i32,
-    stat: Vec<u8>,
+    stat: [u8; BRIEF],
 }
 
 impl Brief {
+    fn read(pid: i32, path: &std::path::Path) -> Option<Self> {
+        let mut stat = [0; BRIEF];
+        File::open(path).ok()?.read(&mut stat).ok()?;
+        Some(Self { pid, stat })
+    }
+
     fn has_name(&self, name: &[u8]) -> bool {
         let from = self.stat.iter().position(|byte| *byte == b'(').map_or(0, |at| at + 1);
         let to = self.stat.iter().rposition(|byte| *byte == b')').unwrap_or(0);
