@@ -21,7 +21,10 @@ use prost::Message;
 use tokio::sync::broadcast;
 use tonic::{Request, Response, Status, async_trait};
 
-use self::{rate::Rates, tally::Tally};
+use self::{
+    rate::Rates,
+    tally::{Kind, Stored, Tally},
+};
 use crate::{
     auth::{Caller, Reason},
     gap,
@@ -127,7 +130,7 @@ impl Intake {
             if [CLUSTER_WATCH, NODE_WATCH].contains(&node.as_str()) { Origin::Cluster } else { Origin::Node(&node) };
         let mut push = Push { node: node.clone(), stream_id, status, after, ..Push::default() };
         let mut rejected = Vec::new();
-        let (mut counted, mut of_kubelets) = (Vec::new(), Vec::new());
+        let (mut stored, mut of_kubelets) = (Stored::default(), Vec::new());
         for record in records {
             let number = record.sequence;
             let of_kubelet = match (&record.record, origin) {
@@ -135,11 +138,11 @@ impl Intake {
                 _ => None,
             };
             push.acknowledge = push.acknowledge.max(check::sequence(number).unwrap_or(0));
-            let counter = self.tally.of(&record);
+            let kind = Kind::of(&record);
             match check::entry(record, origin, now) {
                 Ok(entry) => {
                     push.entries.push(entry);
-                    counted.extend(counter);
+                    kind.into_iter().for_each(|kind| stored.add(kind));
                     of_kubelets.extend(of_kubelet);
                 }
                 Err(reason) => rejected.push(RejectedRecord { sequence: number, reason }),
@@ -163,9 +166,7 @@ impl Intake {
                 "this ledger lacks what comes before these records; ask again where to continue",
             ));
         }
-        for counter in counted {
-            counter.inc();
-        }
+        self.tally.add(&stored);
         for fact in of_kubelets {
             let _without_reader = self.recorded.send(fact);
         }

@@ -1,5 +1,7 @@
 //! What is counted of the records that were stored: diagnoses by their cause, losses by their reason.
 
+use std::collections::BTreeMap;
+
 use coroner_diagnosis::catalogue;
 use coroner_proto::v1::{Cause, GapReason, OutboxRecord, Severity, outbox_record::Record};
 use coroner_runtime::metrics::{Counter, Counters, Metrics};
@@ -9,6 +11,33 @@ use coroner_runtime::metrics::{Counter, Counters, Metrics};
 pub(super) struct Tally {
     diagnoses: Counters<2>,
     gaps: Counters,
+}
+
+/// How many records of each kind one push brings.
+#[derive(Debug, Default)]
+pub(super) struct Stored(BTreeMap<Kind, u64>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Diagnosis(Cause, Severity),
+    Gap(GapReason),
+}
+
+impl Kind {
+    /// That of a record; none of a later revision.
+    pub(super) fn of(record: &OutboxRecord) -> Option<Self> {
+        match record.record.as_ref()? {
+            Record::Diagnosis(diagnosis) if diagnosis.revision > 1 => None,
+            Record::Diagnosis(diagnosis) => Some(Self::Diagnosis(diagnosis.cause(), diagnosis.severity())),
+            Record::Gap(gap) => Some(Self::Gap(gap.reason())),
+        }
+    }
+}
+
+impl Stored {
+    pub(super) fn add(&mut self, kind: Kind) {
+        *self.0.entry(kind).or_default() += 1;
+    }
 }
 
 impl Tally {
@@ -28,12 +57,14 @@ impl Tally {
         tally
     }
 
-    /// The counter of a record; none of a later revision.
-    pub(super) fn of(&self, record: &OutboxRecord) -> Option<Counter> {
-        match record.record.as_ref()? {
-            Record::Diagnosis(diagnosis) if diagnosis.revision > 1 => None,
-            Record::Diagnosis(diagnosis) => Some(self.diagnosis(diagnosis.cause(), diagnosis.severity())),
-            Record::Gap(gap) => Some(self.gap(gap.reason())),
+    /// Counts what has been stored.
+    pub(super) fn add(&self, stored: &Stored) {
+        for (kind, count) in &stored.0 {
+            let counter = match *kind {
+                Kind::Diagnosis(cause, severity) => self.diagnosis(cause, severity),
+                Kind::Gap(reason) => self.gap(reason),
+            };
+            counter.inc_by(*count);
         }
     }
 

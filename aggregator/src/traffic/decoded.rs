@@ -3,7 +3,7 @@
 //!
 //! The descriptors of the wire define which fields repeat and their types, so there is no list of fields to maintain.
 
-use std::{collections::HashMap, sync::OnceLock};
+use std::{collections::BTreeMap, sync::OnceLock};
 
 use prost::{
     Message as _,
@@ -20,23 +20,24 @@ const FIELD: u64 = 24;
 /// Messages within messages that are looked into; the wire has fewer.
 const DEPTH: u32 = 16;
 
-/// The fields of a message, by number, to measure it before it is decoded.
+/// The fields of a message to measure it before it is decoded, each at the index that is its number.
 #[derive(Debug)]
-pub(super) struct Shape(HashMap<u32, Field>);
+pub(super) struct Shape(Vec<Option<Field>>);
 
 #[derive(Debug)]
 struct Field {
     repeats: bool,
     /// Bytes of one value in a list.
     size: u64,
-    /// The full name of its type, if that is a message.
-    message: Option<String>,
+    /// The place of its type among all shapes, if that is a message.
+    message: Option<usize>,
 }
 
 /// The shape of a message by its full name, as `.coroner.v1.Diagnosis`.
 pub(super) fn shape(name: &str) -> Option<&'static Shape> {
-    static SHAPES: OnceLock<HashMap<String, Shape>> = OnceLock::new();
-    SHAPES.get_or_init(shapes).get(name)
+    let shapes = shapes();
+    let place = shapes.binary_search_by(|(of, _)| of.as_str().cmp(name)).ok()?;
+    Some(&shapes[place].1)
 }
 
 impl Shape {
@@ -53,7 +54,8 @@ impl Shape {
             let (tag, wire_type) = decode_key(&mut body).ok()?;
             let start = body;
             skip_field(wire_type, tag, &mut body, DecodeContext::default()).ok()?;
-            let Some(field) = self.0.get(&tag) else { continue };
+            let field = usize::try_from(tag).ok().and_then(|tag| self.0.get(tag)?.as_ref());
+            let Some(field) = field else { continue };
             let mut value = &start[..start.len() - body.len()];
             if wire_type == WireType::LengthDelimited {
                 decode_varint(&mut value).ok()?;
@@ -64,7 +66,7 @@ impl Shape {
                 let count = if is_packed { value.len() as u64 } else { 1 };
                 bytes = bytes.saturating_add(count.saturating_mul(field.size));
             }
-            if let Some(inner) = field.message.as_deref().and_then(shape)
+            if let Some((_, inner)) = field.message.and_then(|place| shapes().get(place))
                 && wire_type == WireType::LengthDelimited
             {
                 bytes = bytes.saturating_add(inner.within(value, depth)?);
@@ -74,31 +76,37 @@ impl Shape {
     }
 }
 
-fn shapes() -> HashMap<String, Shape> {
-    let set = FileDescriptorSet::decode(coroner_proto::DESCRIPTORS).expect("built together with this program");
-    let messages = set.file.iter().flat_map(|file| file.message_type.iter().map(move |m| (file.package(), m)));
-    let messages: HashMap<String, &DescriptorProto> =
-        messages.map(|(package, message)| (format!(".{package}.{}", message.name()), message)).collect();
-    messages.iter().map(|(name, message)| (name.clone(), shape_of(message, &messages))).collect()
+/// All shapes, in the order of their names.
+fn shapes() -> &'static [(String, Shape)] {
+    static SHAPES: OnceLock<Vec<(String, Shape)>> = OnceLock::new();
+    SHAPES.get_or_init(|| {
+        let set = FileDescriptorSet::decode(coroner_proto::DESCRIPTORS).expect("built together with this program");
+        let messages = set.file.iter().flat_map(|file| file.message_type.iter().map(move |m| (file.package(), m)));
+        let messages: BTreeMap<String, &DescriptorProto> =
+            messages.map(|(package, message)| (format!(".{package}.{}", message.name()), message)).collect();
+        messages.iter().map(|(name, message)| (name.clone(), shape_of(message, &messages))).collect()
+    })
 }
 
-fn shape_of(message: &DescriptorProto, all: &HashMap<String, &DescriptorProto>) -> Shape {
-    let field = |field: &FieldDescriptorProto| {
+fn shape_of(message: &DescriptorProto, all: &BTreeMap<String, &DescriptorProto>) -> Shape {
+    let mut fields = Vec::new();
+    for field in &message.field {
         let is_message = field.r#type() == Type::Message;
         let size = match field.r#type() {
             Type::Message => size_of_message(all.get(field.type_name()).copied(), all, DEPTH),
             Type::String | Type::Bytes => FIELD,
             _ => 8,
         };
-        let message = is_message.then(|| field.type_name().to_owned());
-        let tag = u32::try_from(field.number()).expect("tags are positive");
-        (tag, Field { repeats: field.label() == Label::Repeated, size, message })
-    };
-    Shape(message.field.iter().map(field).collect())
+        let message = if is_message { all.keys().position(|name| name == field.type_name()) } else { None };
+        let tag = usize::try_from(field.number()).expect("tags are positive");
+        fields.resize_with(fields.len().max(tag + 1), || None);
+        fields[tag] = Some(Field { repeats: field.label() == Label::Repeated, size, message });
+    }
+    Shape(fields)
 }
 
 /// Bytes of a message's struct: those of its fields, as if each of a `oneof` had a place of its own.
-fn size_of_message(message: Option<&DescriptorProto>, all: &HashMap<String, &DescriptorProto>, depth: u32) -> u64 {
+fn size_of_message(message: Option<&DescriptorProto>, all: &BTreeMap<String, &DescriptorProto>, depth: u32) -> u64 {
     let (Some(message), Some(depth)) = (message, depth.checked_sub(1)) else { return FIELD };
     let size = |field: &FieldDescriptorProto| match (field.label(), field.r#type()) {
         (Label::Repeated, _) | (_, Type::String | Type::Bytes) => FIELD,
