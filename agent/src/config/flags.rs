@@ -100,6 +100,7 @@ pub(super) struct Flags {
 
 /// How the node is observed.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Node")]
 pub(super) struct NodeFlags {
     /// The name of the Node object [default: the hostname]
     #[arg(long, env = "NODE_NAME", value_name = "NAME")]

@@ -1,8 +1,10 @@
 ### Help. The names are those of arguments; the English texts are in `config`.
 
+heading_node = 节点
+
 coroner_agent = 观测一个节点，并向聚合器报告该节点上的容器和 Pod 为何终止
 
-## The node
+## How the node is observed
 
 any_node_name = Node 对象的名称 [默认值：主机名]
 any_cluster_uid = 集群的 uid，即命名空间 kube-system 的 uid
