@@ -81,7 +81,7 @@ fn one_line(text: &str, language: Language) -> String {
 mod tests {
     use super::*;
 
-    static HELP: Help = Help::new(&["tests = 测试\ntests_port = 端口\n"]);
+    const TEXTS: &[&str] = &["tests = 测试\ntests_port = 端口\n"];
 
     #[derive(Debug, Parser)]
     #[command(name = "tests", version = "1")]
@@ -91,17 +91,18 @@ mod tests {
         port: u16,
     }
 
-    fn parsed(args: &[&str], language: Language) -> Result<u16, Stop> {
+    fn parsed(help: &Help, args: &[&str], language: Language) -> Result<u16, Stop> {
         let args: Vec<OsString> = args.iter().map(OsString::from).collect();
-        parse::<Flags>(&HELP, &args, language).map(|flags| flags.port)
+        parse::<Flags>(help, &args, language).map(|flags| flags.port)
     }
 
     #[test]
     fn texts_are_read_only_by_a_program_that_does_not_run() {
-        assert_eq!(parsed(&["tests", "--port", "1"], Language::Chinese), Ok(1));
-        assert!(!HELP.is_read(), "a program that runs has them in memory");
-        let Err(Stop::Asked(help)) = parsed(&["tests", "--help"], Language::Chinese) else { panic!("no help") };
-        assert!(help.contains("测试") && help.contains("端口") && HELP.is_read(), "{help}");
+        let help = Help::new(TEXTS);
+        assert_eq!(parsed(&help, &["tests", "--port", "1"], Language::Chinese), Ok(1));
+        assert!(!help.is_read(), "a program that runs has them in memory");
+        let Err(Stop::Asked(text)) = parsed(&help, &["tests", "--help"], Language::Chinese) else { panic!("no help") };
+        assert!(text.contains("测试") && text.contains("端口") && help.is_read(), "{text}");
     }
 
     #[test]
@@ -112,7 +113,9 @@ mod tests {
             (&["tests", "--prt"], "unexpected argument '--prt'", "无法识别的参数 --prt"),
         ] {
             for (language, wanted) in [(Language::English, english), (Language::Chinese, chinese)] {
-                let Err(Stop::Wrong(line)) = parsed(args, language) else { panic!("{args:?} is accepted") };
+                let Err(Stop::Wrong(line)) = parsed(&Help::new(TEXTS), args, language) else {
+                    panic!("{args:?} is accepted")
+                };
                 assert!(line.contains(wanted) && !line.contains('\n'), "{line}");
                 assert!(!line.starts_with("error") && !line.starts_with("错误"), "{line}");
             }
