@@ -1,6 +1,6 @@
 //! Puts the revision of the sources into the version of the programs: from `CORONER_REVISION`, else from git in builds
 //! with optimization; others would be made again after each commit. Without either, as when built from an archive, the
-//! version has none. The build script of each package that shows a version.
+//! version has none.
 
 use std::{env, path::Path, process::Command};
 

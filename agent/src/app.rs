@@ -4,13 +4,14 @@ use std::{io, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use coroner_diagnosis::{
     examiner::Examiner,
-    messages::Message,
+    messages::{self, Language},
     observation::{Fact, Observation, Source, node::Reading},
 };
 use coroner_runtime::{
     backoff::Pace,
     health::{HealthPort, Standing},
     metrics::Metrics,
+    problem::Problem,
     signals::StopSignals,
     tasks::{Failure, Need, Supervisor},
 };
@@ -25,6 +26,7 @@ use crate::{
     config::{Config, NodeConfig},
     examination::{Examination, Pulse},
     gauges::{Gauges, OutboxGauges},
+    messages::{cannot_record, problem},
     node,
     open_states::OpenStates,
     outbox::{self, Keeper, OpenError, Outbox},
@@ -49,30 +51,27 @@ pub enum AppError {
     /// The outbox cannot be used.
     #[error(transparent)]
     Outbox(#[from] OpenError),
-    /// The address for health cannot be used.
-    #[error("cannot serve health on {address}")]
-    Health {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        #[source]
-        error: io::Error,
-    },
-    /// The operating system refuses something basic.
-    #[error("cannot start")]
-    System(#[from] io::Error),
+    /// What an operator has to correct.
+    #[error(transparent)]
+    Problem(#[from] Problem),
     /// A task that must run has ended.
     #[error(transparent)]
     Task(#[from] Failure),
 }
 
 impl AppError {
-    /// What to do about it, in the language of a person.
-    pub fn message(&self) -> Option<Message> {
+    /// What is wrong, in one line.
+    pub fn text(&self, language: Language) -> String {
         match self {
-            Self::Outbox(error) => error.message(),
-            Self::Health { .. } | Self::System(_) | Self::Task(_) => None,
+            Self::Outbox(error) => messages::text(&error.message(), language),
+            Self::Problem(problem) => problem.text(language),
+            Self::Task(failure) => Problem::from(failure.clone()).text(language),
         }
+    }
+
+    /// That `coroner-agent record` cannot go on.
+    pub fn of_recording(error: &io::Error) -> Self {
+        Self::Problem(problem(cannot_record(error.to_string())))
     }
 
     /// The exit code that scripts may rely on: 65 for stored data of another program, 69 for an outbox in use, else 1.
@@ -80,8 +79,14 @@ impl AppError {
         match self {
             Self::Outbox(OpenError::Foreign { .. } | OpenError::Later { .. }) => 65.into(),
             Self::Outbox(OpenError::Locked(_)) => 69.into(),
-            Self::Health { .. } | Self::System(_) | Self::Task(_) => ExitCode::FAILURE,
+            Self::Problem(_) | Self::Task(_) => ExitCode::FAILURE,
         }
+    }
+}
+
+impl From<io::Error> for AppError {
+    fn from(error: io::Error) -> Self {
+        Self::Problem(Problem::of_system(&error))
     }
 }
 
@@ -196,7 +201,7 @@ pub async fn run(config: Config) -> Result<End, AppError> {
     });
 
     if let Some(address) = health_listen {
-        let port = HealthPort::bind(address).map_err(|error| AppError::Health { address, error })?;
+        let port = HealthPort::bind(address)?;
         info!(address = %port.address(), "Serving health and metrics");
         let (port, needs_cri) = (Arc::new(port), settings.cri != Socket::Off);
         let (supervisor, board, metrics) = (supervisor.clone(), board.clone(), metrics.clone());

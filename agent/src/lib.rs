@@ -8,6 +8,7 @@ pub mod config;
 pub mod examination;
 pub mod gauges;
 pub mod host;
+mod messages;
 pub mod node;
 pub mod open_states;
 pub mod outbox;

@@ -6,27 +6,20 @@ use std::{
 };
 
 use coroner_agent::{
-    app::{self, End},
+    app::{self, AppError, End},
     clock,
-    config::{Command, UsageError},
+    config::Command,
     record,
 };
-use coroner_diagnosis::messages::{Language, text};
-use coroner_runtime::logging::{self, locale};
+use coroner_runtime::{language, logging};
 use tracing::error;
 
 fn main() -> ExitCode {
     coroner_sys::give_memory_back();
-    let command = match Command::from_args() {
-        Ok(config) => config,
-        Err(UsageError::Help(text)) => {
-            print!("{text}");
-            return ExitCode::SUCCESS;
-        }
-        Err(UsageError::Bad(line)) => {
-            eprintln!("coroner-agent: {line}");
-            return 2.into();
-        }
+    let language = language();
+    let command = match Command::from_args(language) {
+        Ok(command) => command,
+        Err(stop) => return stop.print("coroner-agent", language),
     };
     match run(command) {
         Ok(End::Asked) => ExitCode::SUCCESS,
@@ -36,13 +29,8 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
         Err(failure) => {
-            let known = failure.downcast_ref::<app::AppError>();
-            let exit_code = known.map_or(ExitCode::FAILURE, app::AppError::exit_code);
-            match known.and_then(app::AppError::message) {
-                Some(message) => error!("{}", text(&message, Language::of_locale(locale()))),
-                None => error!("{failure:#}"),
-            }
-            exit_code
+            error!("{}", failure.text(language));
+            failure.exit_code()
         }
     }
 }
@@ -58,7 +46,7 @@ fn start_over() -> std::io::Error {
     process::Command::new(program).args(std::env::args_os().skip(1)).env(variable, value).exec()
 }
 
-fn run(command: Command) -> anyhow::Result<End> {
+fn run(command: Command) -> Result<End, AppError> {
     logging::start(match &command {
         Command::Run(config) => config.log_format,
         Command::Record(_) => logging::Format::Text,
@@ -66,9 +54,10 @@ fn run(command: Command) -> anyhow::Result<End> {
     // An agent is no reason to have as many threads as the node has cores.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let end = match command {
-        Command::Run(config) => runtime.block_on(app::run(*config)).map_err(anyhow::Error::from),
+        Command::Run(config) => runtime.block_on(app::run(*config)),
         Command::Record(config) => {
-            runtime.block_on(record::run(*config, std::io::stdout())).map(|()| End::Asked).map_err(Into::into)
+            let recorded = runtime.block_on(record::run(*config, std::io::stdout()));
+            recorded.map(|()| End::Asked).map_err(|error| AppError::of_recording(&error))
         }
     };
     // Threads that wait for the kernel are left behind: the process ends now.

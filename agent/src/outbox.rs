@@ -115,12 +115,12 @@ fn later(path: &Path, found: i32) -> Message {
 }
 
 impl OpenError {
-    /// What to do about it, where that takes more than a line of the log.
-    pub fn message(&self) -> Option<Message> {
+    /// What to do about it.
+    pub fn message(&self) -> Message {
         match self {
-            Self::Later { path, found } => Some(later(path, *found)),
-            Self::Locked(path) => Some(in_use(path)),
-            Self::Foreign { path, application_id } => Some(foreign(path, *application_id)),
+            Self::Later { path, found } => later(path, *found),
+            Self::Locked(path) => in_use(path),
+            Self::Foreign { path, application_id } => foreign(path, *application_id),
         }
     }
 }
@@ -315,7 +315,7 @@ impl Outbox {
             if let Err(error) = self.attach() {
                 self.retry_at = Instant::now() + RETRY;
                 error!(%error, "The outbox cannot be used");
-                self.show_memory_only(error.message().unwrap_or_else(|| health::health_quoted(error.to_string())));
+                self.show_memory_only(error.message());
             }
             return;
         }

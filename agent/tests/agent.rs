@@ -177,3 +177,33 @@ fn bad_usage_is_one_line() {
     let help = Command::new(agent).arg("--help").output().unwrap();
     assert!(help.status.success() && help.stderr.is_empty());
 }
+
+#[test]
+fn what_keeps_it_from_starting_is_in_the_language_of_the_environment() {
+    let directory = tempfile::tempdir().unwrap();
+    let (outbox, foreign) = (directory.path().join("outbox.db"), directory.path().join("foreign.db"));
+    let connection = rusqlite::Connection::open(&foreign).unwrap();
+    connection.execute_batch("PRAGMA application_id = 7; CREATE TABLE t (a)").unwrap();
+    let run = |variable: &str, args: &[&str]| {
+        let agent = Command::new(env!("CARGO_BIN_EXE_coroner-agent"))
+            .env_clear()
+            .env(variable, "zh_CN.UTF-8")
+            .args(args)
+            .output()
+            .unwrap();
+        (agent.status.code(), String::from_utf8([agent.stdout, agent.stderr].concat()).unwrap())
+    };
+    let (outbox, foreign) = (outbox.to_str().unwrap(), foreign.to_str().unwrap());
+    for (args, code, wanted) in [
+        (&["--help"] as &[&str], 0, "用法：coroner-agent"),
+        (&["--wat"], 2, "coroner-agent：无法识别的参数 --wat"),
+        (&["--aggregator", "http://elsewhere:1"], 2, "窃听和伪造"),
+        (&["--aggregator", "unix:///a", "--outbox", foreign], 65, "不是 outbox"),
+        (&["--aggregator", "unix:///a", "--outbox", outbox, "--health-listen", "192.0.2.1:1"], 1, "无法在 192.0.2.1:1"),
+    ] {
+        for variable in ["LANG", "LC_ALL"] {
+            let (status, text) = run(variable, args);
+            assert!(status == Some(code) && text.contains(wanted), "{args:?}: {status:?} {text}");
+        }
+    }
+}

@@ -25,7 +25,7 @@ pub struct Config {
     )]
     pub listen: Vec<Endpoint>,
     /// The ledger: the file that stores all records; created if it does not exist
-    #[arg(long, env = "CORONER_LEDGER", value_name = "PATH", default_value = "/var/lib/coroner/ledger.db")]
+    #[arg(long, env = "CORONER_LEDGER", value_name = "FILE", default_value = "/var/lib/coroner/ledger.db")]
     pub ledger: PathBuf,
     /// Share the ledger with other aggregators in a stream of NATS JetStream, nats+tls://HOST:PORT/STREAM; --ledger is
     /// then the local index of the stream; see docs/operating.md
@@ -36,19 +36,19 @@ pub struct Config {
     #[arg(long, env = "CORONER_ISSUE_TLS", value_name = "SERVICE", group = "server_certificate")]
     pub issue_tls: Option<String>,
     /// The file for the issued certificate and its key
-    #[arg(long, env = "CORONER_ISSUE_TLS_FILE", value_name = "PATH", default_value = "/run/coroner/tls.pem")]
+    #[arg(long, env = "CORONER_ISSUE_TLS_FILE", value_name = "FILE", default_value = "/run/coroner/tls.pem")]
     pub issue_tls_file: PathBuf,
     /// The TLS certificate chain (PEM)
-    #[arg(long, env = "CORONER_TLS_CERT", value_name = "PATH", requires = "tls_key", group = "server_certificate")]
+    #[arg(long, env = "CORONER_TLS_CERT", value_name = "FILE", requires = "tls_key", group = "server_certificate")]
     pub tls_cert: Option<PathBuf>,
     /// The private key of that certificate (PEM)
-    #[arg(long, env = "CORONER_TLS_KEY", value_name = "PATH", requires = "tls_cert")]
+    #[arg(long, env = "CORONER_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
     /// The CA of client certificates (PEM); if tokens are accepted too, a client needs either a certificate or a token
-    #[arg(long, env = "CORONER_TLS_CLIENT_CA", value_name = "PATH", requires = "server_certificate")]
+    #[arg(long, env = "CORONER_TLS_CLIENT_CA", value_name = "FILE", requires = "server_certificate")]
     pub tls_client_ca: Option<PathBuf>,
     /// The revocation list of that CA (PEM)
-    #[arg(long, env = "CORONER_TLS_CLIENT_CRL", value_name = "PATH", requires = "tls_client_ca")]
+    #[arg(long, env = "CORONER_TLS_CLIENT_CRL", value_name = "FILE", requires = "tls_client_ca")]
     pub tls_client_crl: Option<PathBuf>,
     /// The audience that bearer tokens must have; the API server reviews them
     #[arg(long, env = "CORONER_TOKEN_AUDIENCE", value_name = "NAME", default_value = "coroner")]
@@ -68,7 +68,7 @@ pub struct Config {
     #[arg(long, env = "CORONER_RETAIN_DAYS", value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub retain_days: u32,
     /// The maximum size of the ledger on disk, for example 1073741824 or 1GiB
-    #[arg(long, env = "CORONER_RETAIN_BYTES", value_name = "SIZE", default_value = "1GiB", value_parser = parse_bytes)]
+    #[arg(long, env = "CORONER_RETAIN_BYTES", value_name = "SIZE", default_value = "1GiB", value_parser = coroner_runtime::size::parse)]
     pub retain_bytes: u64,
     /// The address for health probes (grpc.health.v1, services `liveness` and `readiness`) and GET /metrics; no TLS
     #[arg(long, env = "CORONER_HEALTH_LISTEN", value_name = "IP:PORT")]
@@ -80,7 +80,7 @@ pub struct Config {
     #[arg(long, env = "CORONER_NO_REFLECTION")]
     pub no_reflection: bool,
     /// The kubeconfig to reach the API server with [default: the ServiceAccount of the pod]
-    #[arg(long, env = "CORONER_KUBECONFIG", value_name = "PATH")]
+    #[arg(long, env = "CORONER_KUBECONFIG", value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
     /// Whether to watch the cluster for what no agent observes: unschedulable and refused pods, Services without
     /// backends
@@ -116,33 +116,9 @@ impl Config {
     }
 }
 
-fn parse_bytes(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let shift = match &text[digits.len()..] {
-        "" | "B" => 0,
-        "Ki" | "KiB" => 10,
-        "Mi" | "MiB" => 20,
-        "Gi" | "GiB" => 30,
-        "Ti" | "TiB" => 40,
-        unit => return Err(format!("unit {unit:?} is none of KiB, MiB, GiB, TiB")),
-    };
-    let number: u64 = digits.parse().map_err(|_| "give a number of bytes, as 1073741824 or 1GiB".to_owned())?;
-    number.checked_mul(1 << shift).filter(|bytes| *bytes > 0).ok_or_else(|| "out of range".into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_read_with_and_without_units() {
-        assert_eq!(parse_bytes("1073741824"), Ok(1 << 30));
-        assert_eq!(parse_bytes("1GiB"), Ok(1 << 30));
-        assert_eq!(parse_bytes("2Mi"), Ok(2 << 20));
-        for wrong in ["", "GiB", "1 GiB", "1GB", "-1", "0", "99999999TiB", "1é"] {
-            assert!(parse_bytes(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn command_line_is_consistent() {

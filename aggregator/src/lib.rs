@@ -22,6 +22,7 @@ mod lease;
 pub mod ledger;
 pub mod mask;
 mod memory;
+mod messages;
 pub mod net;
 pub mod nodes;
 pub mod program;

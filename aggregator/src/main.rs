@@ -2,10 +2,14 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use coroner_aggregator::{command::CommandLine, program};
+use coroner_runtime::language;
 
 fn main() -> ExitCode {
-    let CommandLine { command, config } = CommandLine::parse();
+    let language = language();
+    let CommandLine { command, config } = match CommandLine::from_args(language) {
+        Ok(read) => read,
+        Err(stop) => return stop.print("coroner-aggregator", language),
+    };
     command.map_or_else(|| program::main(config), |command| command.main())
 }

@@ -2,13 +2,11 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context;
-use coroner_diagnosis::messages::{Language, text};
-use coroner_runtime::{logging, signals::StopSignals};
+use coroner_runtime::{language, logging, signals::StopSignals};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::{
-    app::{App, check_exposure},
+    app::{App, Error, check_exposure},
     config::Config,
     feed::Timing,
     ledger,
@@ -31,41 +29,29 @@ pub fn main(config: Config) -> ExitCode {
     coroner_sys::keep_freed_memory(KEPT_BYTES);
     logging::start(config.log_format);
     if let Err(error) = check_exposure(&config) {
-        tracing::error!("{error}");
+        tracing::error!("{}", error.text(language()));
         return ExitCode::from(USAGE);
     }
     allow_many_connections();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let result = match runtime.context("cannot start the async runtime") {
-        Ok(runtime) => runtime.block_on(run(config)),
-        Err(error) => Err(error),
-    };
-    exit(result)
+    exit(runtime.map_err(Error::from).and_then(|runtime| runtime.block_on(run(config))))
 }
 
 /// Logs in one line what went wrong, if something did.
-pub(crate) fn exit(result: anyhow::Result<()>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let known = error.downcast_ref::<ledger::Error>();
-            match known.and_then(ledger::Error::message) {
-                Some(message) => tracing::error!("{}", text(&message, Language::of_locale(logging::locale()))),
-                None => tracing::error!("{error:#}"),
-            }
-            match known {
-                Some(ledger::Error::InUse { .. }) => ExitCode::from(IN_USE),
-                Some(error) if error.is_about_data() => ExitCode::from(DATA),
-                _ => ExitCode::FAILURE,
-            }
-        }
+pub(crate) fn exit(result: Result<(), Error>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    tracing::error!("{}", error.text(language()));
+    match error {
+        Error::Ledger(ledger::Error::InUse { .. }) => ExitCode::from(IN_USE),
+        Error::Ledger(error) if error.is_about_data() => ExitCode::from(DATA),
+        _ => ExitCode::FAILURE,
     }
 }
 
 /// Runs until SIGTERM or SIGINT, or until a task fails without which it cannot go on; a second signal ends the process
 /// at once.
-async fn run(config: Config) -> anyhow::Result<()> {
-    let mut signals = StopSignals::listen().context("cannot wait for SIGTERM")?;
+async fn run(config: Config) -> Result<(), Error> {
+    let mut signals = StopSignals::listen()?;
     let app = tokio::select! {
         app = App::start(config, Timing::default()) => app?,
         _ = signals.next() => return Ok(()),

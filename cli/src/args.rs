@@ -1,19 +1,18 @@
 //! The command line.
 
 mod aggregator;
-pub(crate) mod chinese;
 mod cluster;
 mod filter;
 mod help;
 mod moment;
 mod output;
-mod size;
 
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use coroner_proto::v1::Cause;
+use coroner_runtime::{usage::Help, version::version};
 use jiff::SignedDuration;
 
 pub(crate) use self::{
@@ -25,11 +24,14 @@ pub(crate) use self::{
 };
 use crate::demo::victim::VictimCommand;
 
+/// The help of the program in Chinese.
+pub(crate) static CHINESE: Help = Help::new(&[include_str!("messages/zh/help.ftl")]);
+
 /// Explains why containers, pods and nodes died on Kubernetes
 #[derive(Debug, Parser)]
 #[command(
     name = "coroner",
-    version = env!("CORONER_VERSION"),
+    version = version(),
     about,
     max_term_width = 120,
     arg_required_else_help = true,
@@ -108,7 +110,7 @@ pub(crate) struct WhyArgs {
     /// of a diagnosis' uid
     #[arg(value_name = "[NAMESPACE/][KIND/]NAME", display_order = 0)]
     pub(crate) subject: String,
-    /// The name, if its kind is the word before, as in: coroner why pod web-1
+    /// The name, if the argument before it is the kind, as in: coroner why pod web-1
     #[arg(value_name = "NAME", display_order = 1)]
     pub(crate) name: Option<String>,
     /// Its namespace [default: any, if the name is unambiguous]
@@ -140,7 +142,7 @@ pub(crate) struct ListArgs {
     /// Only what happened before then, in the same forms
     #[arg(long, value_name = "AGE|TIME", help_heading = "Filters")]
     pub(crate) until: Option<Moment>,
-    /// Show every diagnosis, where a table shows repetitions in one row
+    /// Show every diagnosis; without it, a table shows repetitions in one row
     #[arg(long)]
     pub(crate) each: bool,
     /// Show at most this many; 0 for all
@@ -152,7 +154,7 @@ pub(crate) struct ListArgs {
 pub(crate) struct WatchArgs {
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
-    /// Only what concerns nodes as a whole, and the way to them
+    /// Only diagnoses of the nodes themselves, and of the connections to them
     #[arg(long, conflicts_with_all = ["namespace", "fatal"], help_heading = "Filters")]
     pub(crate) nodes: bool,
     /// Begin with what was recorded since then: an age such as 90s, 1h30m or 2d; a date such as 2026-11-20; or a time
@@ -178,14 +180,14 @@ pub(crate) struct GetArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RecordArgs {
-    /// What the aggregator stored of this pod, workload or node, or of the diagnosis whose uid begins so [default: this
-    /// node is observed]
+    /// What the aggregator stored of this pod, workload or node, or the diagnosis whose uid begins with this [default:
+    /// this node is observed]
     #[arg(value_name = "[NAMESPACE/][KIND/]NAME")]
     pub(crate) subject: Option<String>,
     /// Only this namespace
     #[arg(short, long)]
     pub(crate) namespace: Option<String>,
-    /// Only this pod of it; may be repeated
+    /// Only this pod of that namespace; may be repeated
     #[arg(long = "pod", value_name = "NAME", conflicts_with = "subject", help_heading = "This node")]
     pub(crate) pods: Vec<String>,
     /// How long to record, such as 90s or 10m
@@ -193,7 +195,7 @@ pub(crate) struct RecordArgs {
           conflicts_with = "subject", help_heading = "This node")]
     pub(crate) duration: SignedDuration,
     /// End before the file exceeds this size, uncompressed
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size::parse_size,
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = coroner_runtime::size::parse,
           conflicts_with = "subject", help_heading = "This node")]
     pub(crate) max_bytes: u64,
     /// Leave out the last lines of failed containers' logs
@@ -264,8 +266,16 @@ mod tests {
         for command in ["list", "watch"] {
             let command = Args::command().find_subcommand(command).unwrap().clone();
             let since = command.get_arguments().find(|argument| argument.get_id() == "since").unwrap();
-            assert!(since.get_help().unwrap().to_string().contains(moment::FORMS), "{}", moment::FORMS);
+            let forms = moment::not_a_moment().to_string();
+            let forms = forms.replace("neither ", "").replace(", nor", "; or").replace(", a date", "; a date");
+            assert!(since.get_help().unwrap().to_string().contains(&forms), "{forms}");
         }
+    }
+
+    #[test]
+    fn every_command_and_argument_has_its_help_in_chinese() {
+        use clap::CommandFactory;
+        assert_eq!(CHINESE.faults(&Args::command()), Vec::<String>::new());
     }
 
     #[test]

@@ -33,7 +33,7 @@ use coroner_proto::v1::Diagnosis;
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
-    args::{AggregatorArgs, Args, ClusterArgs, Command, When, chinese},
+    args::{AggregatorArgs, Args, CHINESE, ClusterArgs, Command, Lang, When},
     cluster::Cluster,
     commands::{candidates, causes, completion, get, list, nodes, record, replay, status, ui, watch, why},
     exit::{Failure, Outcome},
@@ -49,12 +49,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     {
         return out::print(&candidates::answer(words));
     }
-    let (Args { command, output, aggregator, cluster }, by_cluster) = match parse(&args) {
+    let definition = definition(&args);
+    let (Args { command, output, aggregator, cluster }, by_cluster) = match parse(&definition, &args) {
         Ok(parsed) => parsed,
         // Usage (2), or --help and --version (0).
-        Err(error) => match reads_chinese(&args).then(|| chinese::worded(&error, out::colours(When::Auto))).flatten() {
-            Some(worded) if error.use_stderr() => {
-                out::print_error(&worded);
+        Err(error) => match in_chinese(definition, &args, out::colours(When::Auto)) {
+            Some(text) if error.use_stderr() => {
+                out::print_error(&text);
                 return ExitCode::from(2);
             }
             Some(help) => return out::print(&help),
@@ -113,40 +114,44 @@ pub fn pages(diagnoses: &[Diagnosis], language: Language, now: Timestamp) -> Str
     page.into_text()
 }
 
-/// Whether help and errors of usage are read in Chinese.
-fn reads_chinese(args: &[OsString]) -> bool {
-    out::language(chinese::asked_language(args)) == Language::Chinese
+/// Help, or what is wrong with these arguments, in Chinese; none if they are read in English, or where clap's own text
+/// has to do.
+fn in_chinese(definition: clap::Command, args: &[OsString], colours: bool) -> Option<String> {
+    if out::language(Lang::asked(args)) != Language::Chinese {
+        return None;
+    }
+    let (definition, args) = CHINESE.localized(definition, args);
+    CHINESE.text(&parse(&definition, &args).err()?, colours)
 }
 
-/// The command line, and whether the aggregator is reached through the API server: as a plugin of kubectl, or by the
-/// options for it, unless it is named.
-fn parse(args: &[OsString]) -> Result<(Args, bool), clap::Error> {
+/// The definition of the command line, as the program is called.
+fn definition(args: &[OsString]) -> clap::Command {
     let mut command = Args::command();
-    let program = args.first().map(Path::new).and_then(Path::file_name);
-    let is_plugin = program.is_some_and(|name| name == "kubectl-coroner");
-    if is_plugin {
+    if is_plugin(args) {
         command = command.bin_name("kubectl coroner");
     }
     if args.len() < 2 {
         // A variable of the environment counts as an argument, and would replace the help by an error.
         command = command.mut_args(|arg| arg.env(clap::builder::Resettable::Reset));
     }
-    command = command.mut_args(|arg| arg.hide_env_values(true));
-    let mut args = args.to_vec();
-    if reads_chinese(&args) {
-        // clap's own command for it has its texts in English only.
-        if let Some(word) = first_word(&command, &args).filter(|word| args.get(*word).is_some_and(|it| it == "help")) {
-            args.remove(word);
-            args.push("--help".into());
-        }
-        command = chinese::localized(command);
-    }
-    let matches = match command.clone().try_get_matches_from(&args) {
+    command.mut_args(|arg| arg.hide_env_values(true))
+}
+
+/// Whether it is called as a plugin of kubectl.
+fn is_plugin(args: &[OsString]) -> bool {
+    let program = args.first().map(Path::new).and_then(Path::file_name);
+    program.is_some_and(|name| name == "kubectl-coroner")
+}
+
+/// The command line, and whether the aggregator is reached through the API server: as a plugin of kubectl, or by the
+/// options for it, unless it is named.
+fn parse(definition: &clap::Command, args: &[OsString]) -> Result<(Args, bool), clap::Error> {
+    let matches = match definition.clone().try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) if !error.use_stderr() => return Err(error),
         Err(error) => {
             // The usage within an error shows what is given as if it were required, also by the environment.
-            let bare = command.mut_args(|arg| arg.env(clap::builder::Resettable::Reset));
+            let bare = definition.clone().mut_args(|arg| arg.env(clap::builder::Resettable::Reset));
             return Err(bare.try_get_matches_from(args).err().unwrap_or(error));
         }
     };
@@ -154,21 +159,7 @@ fn parse(args: &[OsString]) -> Result<(Args, bool), clap::Error> {
     let parsed = Args::from_arg_matches(&matches)?;
     let ClusterArgs { context, kubeconfig, account, .. } = &parsed.cluster;
     let asks = context.is_some() || kubeconfig.is_some() || account.is_some();
-    Ok((parsed, asks || is_plugin && !is_named))
-}
-
-/// Where the first argument is that is neither an option of the program nor the value of one.
-fn first_word(command: &clap::Command, args: &[OsString]) -> Option<usize> {
-    let mut at = 1;
-    loop {
-        let Some(option) = args.get(at)?.to_str()?.strip_prefix('-') else { return Some(at) };
-        let is_named = |arg: &&clap::Arg| match option.strip_prefix('-') {
-            Some(long) => arg.get_long() == Some(long),
-            None => arg.get_short().is_some_and(|short| option == short.to_string()),
-        };
-        let takes_next = command.get_arguments().find(is_named).is_some_and(|arg| arg.get_action().takes_values());
-        at += if takes_next { 2 } else { 1 };
-    }
+    Ok((parsed, asks || is_plugin(args) && !is_named))
 }
 
 fn wait(command: impl Future<Output = Result<Outcome, Failure>>) -> Result<Outcome, Failure> {
@@ -185,27 +176,65 @@ mod tests {
 
     use super::*;
 
-    fn asked(words: &[&str]) -> clap::Error {
-        let args: Vec<OsString> = words.iter().map(OsString::from).collect();
-        parse(&args).expect_err("help is no command")
+    fn asked(words: &[&str]) -> Vec<OsString> {
+        words.iter().map(OsString::from).collect()
+    }
+
+    fn chinese(words: &[&str]) -> String {
+        let args = [asked(words), asked(&["--lang", "zh"])].concat();
+        in_chinese(definition(&args), &args, false).unwrap_or_default()
     }
 
     #[test]
     fn help_of_a_command_is_given_in_chinese_wherever_the_language_stands() {
-        let wanted = chinese::worded(&asked(&["coroner", "why", "--help", "--lang", "zh"]), false).unwrap();
+        let wanted = chinese(&["coroner", "why", "--help"]);
         assert!(wanted.contains("用法：coroner why"), "{wanted}");
         for words in [
-            &["coroner", "help", "why", "--lang", "zh"] as &[&str],
+            &["coroner", "help", "why"] as &[&str],
             &["coroner", "--lang", "zh", "help", "why"],
             &["coroner", "--lang=zh", "--no-headers", "-o", "json", "help", "why"],
         ] {
-            assert_eq!(chinese::worded(&asked(words), false).as_ref(), Some(&wanted), "{words:?}");
+            assert_eq!(chinese(words), wanted, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn headings_end_with_a_colon_of_chinese() {
+        let args = asked(&["coroner", "list", "--help", "--lang", "zh"]);
+        for colours in [false, true] {
+            let help = in_chinese(definition(&args), &args, colours).unwrap();
+            for heading in ["选项", "筛选", "输出", "聚合器", "集群"] {
+                assert!(help.contains(&format!("{heading}：")) && !help.contains(&format!("{heading}:")), "{help}");
+            }
+            assert!(help.contains("http://HOST:PORT") && help.contains('\u{1b}') == colours, "{help}");
+        }
+    }
+
+    #[test]
+    fn errors_of_usage_are_in_chinese() {
+        for (arguments, wanted) in [
+            (vec!["coroner", "list", "--nope"], "无法识别的参数 --nope"),
+            (vec!["coroner", "nope"], "没有命令 nope"),
+            (vec!["coroner", "--utc"], "缺少命令"),
+            (vec!["coroner", "why"], "缺少参数"),
+            (vec!["coroner", "list", "-A", "-n", "shop"], "不能同时使用"),
+            (vec!["coroner", "list", "--since", "soon"], "1h30m"),
+            (vec!["coroner", "list", "--severity", "high"], "critical"),
+            (vec!["coroner", "list", "--cause", "NOPE"], "coroner causes"),
+            (vec!["coroner", "list", "--limit", "many"], "非负整数"),
+            (vec!["coroner", "record", "--for", "long"], "90s"),
+            (vec!["coroner", "record", "--max-bytes", "1GB5"], "64MiB"),
+            (vec!["coroner", "ui", "--port", "70000"], "65535"),
+        ] {
+            let text = chinese(&arguments);
+            assert!(text.starts_with("错误：") && text.contains(wanted) && text.contains("--help"), "{text}");
         }
     }
 
     #[test]
     fn help_names_the_variables_of_the_environment() {
-        let help = asked(&["coroner", "--lang", "en", "why", "--help"]);
+        let args = asked(&["coroner", "--lang", "en", "why", "--help"]);
+        let help = parse(&definition(&args), &args).expect_err("help is no command");
         assert_eq!(help.kind(), ErrorKind::DisplayHelp);
         let help = help.to_string();
         for name in ["CORONER_AGGREGATOR", "CORONER_TLS_CA", "CORONER_TOKEN_FILE", "CORONER_NAMESPACE"] {

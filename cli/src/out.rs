@@ -25,12 +25,11 @@ const DEFAULT_WIDTH: usize = 120;
 const MIN_WIDTH: usize = 40;
 
 /// The language that was asked for, or that of the locale.
-#[allow(clippy::disallowed_methods, reason = "the variables every terminal program obeys")]
 pub(crate) fn language(asked: Option<Lang>) -> Language {
     match asked {
         Some(Lang::En) => Language::English,
         Some(Lang::Zh) => Language::Chinese,
-        None => Language::of_locale(["LC_ALL", "LC_MESSAGES", "LANG"].map(|name| env::var(name).unwrap_or_default())),
+        None => coroner_runtime::language(),
     }
 }
 

@@ -512,6 +512,30 @@ fn a_program_of_a_container_is_neither_a_runtime_nor_a_daemon_whatever_its_file_
 }
 
 #[test]
+fn a_pod_that_its_node_refuses_leads_to_what_is_the_reason() {
+    let step = |reason: &str, message: &str| {
+        let object = kube::Pod {
+            meta: Meta { namespace: pod().namespace, name: pod().name, uid: pod().uid, ..Meta::default() },
+            node_uid: pod().uid,
+            node: "n1".to_owned(),
+            phase: "Failed".to_owned(),
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            ..kube::Pod::default()
+        };
+        let reported = only(vec![seen(40, Fact::Object(Change::Applied, Object::Pod(Arc::new(object))))]);
+        assert_eq!(reported.cause(), Cause::RejectedByNode, "{reason}");
+        reported.suggestions.join(" ")
+    };
+    let shutdown = step("NodeShutdown", "Pod was rejected as the node is shutting down.");
+    let pressure = step("Evicted", "The node had condition: [DiskPressure]. ");
+    for step in [shutdown, pressure] {
+        assert!(step.ends_with("coroner why node/n1"), "{step}");
+    }
+    assert!(step("OutOfcpu", "Pod was rejected: Node didn't have enough resource: cpu").contains("describe node n1"));
+}
+
+#[test]
 fn failures_of_an_earlier_instance_do_not_mean_that_the_probe_ended_this_one() {
     let probe = Probe { failure_threshold: 3, period_seconds: 1, timeout_seconds: 1, ..Probe::default() };
     let probes = Probes { liveness: Some(probe), ..Probes::default() };

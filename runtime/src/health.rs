@@ -31,7 +31,11 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use tracing::debug;
 
 use self::limiter::Limiter;
-use crate::metrics::{MEDIA_TYPE, Metrics};
+use crate::{
+    messages,
+    metrics::{MEDIA_TYPE, Metrics},
+    problem::Problem,
+};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 64;
@@ -69,7 +73,13 @@ impl HealthPort {
     ///
     /// # Errors
     /// If the address is taken, not this machine's, or not allowed.
-    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+    pub fn bind(address: SocketAddr) -> Result<Self, Problem> {
+        let refused =
+            |error: io::Error| messages::problem(messages::cannot_serve_health(address.to_string(), error.to_string()));
+        Self::bound(address).map_err(refused)
+    }
+
+    fn bound(address: SocketAddr) -> io::Result<Self> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;

@@ -32,13 +32,6 @@ pub enum Format {
     Json,
 }
 
-/// The variables that name the language of people, in the order in which they count (POSIX.1, 8.2). An unset one is
-/// empty.
-#[allow(clippy::disallowed_methods, reason = "the variables that every program obeys")]
-pub fn locale() -> [String; 3] {
-    ["LC_ALL", "LC_MESSAGES", "LANG"].map(|name| std::env::var(name).unwrap_or_default())
-}
-
 /// Starts logging. To be called once, by `main`. `RUST_LOG` selects lines, for example `coroner_agent=debug,kube=info`;
 /// by default those of Coroner from INFO up.
 pub fn start(log: Format) {

@@ -37,7 +37,7 @@ pub use self::{
     table::{End, Need, TaskState, TaskStatus},
     thread::{NoThread, on_thread},
 };
-use crate::{backoff::Backoff, error::chain, metrics::Metrics};
+use crate::{backoff::Backoff, error::chain, messages, metrics::Metrics, problem::Problem};
 
 /// The first delay before a task is run again,
 const FIRST_DELAY: Duration = Duration::from_millis(500);
@@ -81,9 +81,15 @@ pub struct Failure {
     pub reason: String,
 }
 
+impl From<Failure> for Problem {
+    fn from(Failure { task, reason }: Failure) -> Self {
+        messages::problem(messages::task_cannot_go_on(task, reason))
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "the task {} cannot go on: {}", self.task, self.reason)
+        Problem::from(self.clone()).fmt(formatter)
     }
 }
 

@@ -2,17 +2,25 @@
 
 use std::{
     ffi::OsString,
+    io,
     net::{IpAddr, SocketAddr},
     os::unix::ffi::OsStringExt,
     path::PathBuf,
 };
 
 use clap::Parser;
-use coroner_runtime::{logging, version::version};
+use coroner_diagnosis::messages::Language;
+use coroner_runtime::{
+    logging,
+    problem::Problem,
+    usage::{self, Stop},
+    version::version,
+};
 
-use super::{KUBELET_PORT, NodeConfig, UsageError, parse};
+use super::{KUBELET_PORT, NodeConfig};
 use crate::{
     host::HostRoot,
+    messages::{self, CHINESE, problem},
     sources::{Settings, containerd, disk, kubelet, logs, socket::Socket},
 };
 
@@ -92,6 +100,7 @@ pub(super) struct Flags {
 
 /// How the node is observed.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Node")]
 pub(super) struct NodeFlags {
     /// The name of the Node object [default: the hostname]
     #[arg(long, env = "NODE_NAME", value_name = "NAME")]
@@ -163,15 +172,15 @@ pub(super) struct RecordFlags {
     #[command(flatten)]
     pub(super) node: NodeFlags,
 
-    /// Observe the node as the agent does that is this process; other flags for it do not count
+    /// Observe the node as the agent with this process id does; other flags about the node are ignored
     #[arg(long, value_name = "PID")]
     pub(super) like_agent: Option<u32>,
 
-    /// For so long, in seconds
+    /// How long to record, in seconds
     #[arg(long, value_name = "SECONDS")]
     pub(super) seconds: u64,
 
-    /// End before more bytes are written
+    /// End before more than this is written
     #[arg(long, value_name = "BYTES")]
     pub(super) max_bytes: u64,
 
@@ -179,7 +188,7 @@ pub(super) struct RecordFlags {
     #[arg(long, value_name = "NAME")]
     pub(super) namespace: Option<String>,
 
-    /// Only those of this pod; may be repeated
+    /// Only those of this pod of the namespace; may be repeated
     #[arg(long = "pod", value_name = "NAME")]
     pub(super) pods: Vec<String>,
 
@@ -190,15 +199,16 @@ pub(super) struct RecordFlags {
 
 impl NodeFlags {
     /// Those of the agent that is process `pid`.
-    pub(super) fn of_agent(pid: u32) -> Result<Self, UsageError> {
+    pub(super) fn of_agent(pid: u32, language: Language) -> Result<Self, Stop> {
         let path = format!("/proc/{pid}/cmdline");
-        let read = std::fs::read(&path).map_err(|error| UsageError::Bad(format!("{path}: {error}")))?;
+        let unreadable = |error: io::Error| problem(messages::not_an_agent(&path, error.to_string()));
+        let read = std::fs::read(&path).map_err(|error| Stop::Wrong(unreadable(error).text(language)))?;
         let args = read.strip_suffix(b"\0").unwrap_or(&read).split(|byte| *byte == 0);
-        let flags: Flags = parse(args.map(|arg| OsString::from_vec(arg.to_vec())))?;
-        Ok(flags.node)
+        let args: Vec<OsString> = args.map(|arg| OsString::from_vec(arg.to_vec())).collect();
+        Ok(usage::parse::<Flags>(&CHINESE, &args, language)?.node)
     }
 
-    pub(super) fn checked(self) -> Result<NodeConfig, UsageError> {
+    pub(super) fn checked(self) -> Result<NodeConfig, Problem> {
         let Self {
             node_name,
             cluster_uid,
@@ -217,7 +227,7 @@ impl NodeFlags {
             kubelet_insecure_tls,
         } = self;
         let host_root = std::path::absolute(&host_root)
-            .map_err(|error| UsageError::Bad(format!("--host-root {}: {error}", host_root.display())))?;
+            .map_err(|error| problem(messages::host_root(host_root.display().to_string(), error.to_string())))?;
         let host = HostRoot::at(&host_root);
         let container_logs = container_logs.unwrap_or_else(|| host.log.join("containers"));
         let cri = cri_endpoint.unwrap_or_else(|| Socket::first_of(&host_root, &CRI_SOCKETS));
@@ -250,12 +260,12 @@ impl NodeFlags {
     }
 }
 
-fn parse_socket(text: &str) -> Result<Socket, String> {
+fn parse_socket(text: &str) -> Result<Socket, Problem> {
     if text == "none" {
         return Ok(Socket::Off);
     }
     match text.strip_prefix("unix://") {
         Some(path) if path.starts_with('/') => Ok(Socket::At(text.to_owned())),
-        _ => Err("write unix:///PATH, or none to switch it off".into()),
+        _ => Err(problem(messages::not_a_socket())),
     }
 }

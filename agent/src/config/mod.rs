@@ -9,14 +9,22 @@ use std::{
     time::Duration,
 };
 
-use clap::Parser;
-use coroner_diagnosis::recording::Scope;
-use coroner_runtime::logging;
-use thiserror::Error;
+use coroner_diagnosis::{
+    messages::{Language, Message},
+    recording::Scope,
+};
+use coroner_runtime::{
+    logging,
+    problem::Problem,
+    usage::{self, Stop},
+};
 use tonic::transport::Uri;
 
 use self::flags::{Flags, NodeFlags, RecordFlags};
-use crate::sources::Settings;
+use crate::{
+    messages::{self, CHINESE, problem},
+    sources::Settings,
+};
 
 /// The port of the kubelet's API (`pkg/cluster/ports`).
 pub const KUBELET_PORT: u16 = 10250;
@@ -93,35 +101,31 @@ pub struct Tls {
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
-/// Why the agent does not start with this configuration.
-#[derive(Debug, Error)]
-pub enum UsageError {
-    /// Not an error: help or version were asked for. Holds the text.
-    #[error("{0}")]
-    Help(String),
-    /// What is wrong, in one line.
-    #[error("{0}")]
-    Bad(String),
-}
-
 impl Command {
     /// Reads the command line of this process and its environment.
     ///
     /// # Errors
-    /// If they are not valid or contradict each other.
-    pub fn from_args() -> Result<Self, UsageError> {
-        let args: Vec<OsString> = std::env::args_os().collect();
-        if args.get(1).is_none_or(|first| first != "record") {
-            return Ok(Self::Run(Box::new(Config::parse(args)?)));
+    /// If they are not valid or contradict each other, or help was asked for.
+    pub fn from_args(language: Language) -> Result<Self, Stop> {
+        Self::parse(&std::env::args_os().collect::<Vec<_>>(), language)
+    }
+
+    fn parse(args: &[OsString], language: Language) -> Result<Self, Stop> {
+        match args {
+            [_, record, ..] if record == "record" => {
+                RecordConfig::parse(args.get(1..).unwrap_or_default(), language).map(Box::new).map(Self::Record)
+            }
+            _ => Config::parse(args, language).map(Box::new).map(Self::Run),
         }
-        Ok(Self::Record(Box::new(RecordConfig::parse(args.into_iter().skip(1))?)))
     }
 }
 
 impl RecordConfig {
-    fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Self, UsageError> {
-        let RecordFlags { node, like_agent, seconds, max_bytes, namespace, pods, no_logs } = parse(args)?;
-        let mut node = like_agent.map_or(Ok(node), NodeFlags::of_agent)?.checked()?;
+    fn parse(args: &[OsString], language: Language) -> Result<Self, Stop> {
+        let RecordFlags { node, like_agent, seconds, max_bytes, namespace, pods, no_logs } =
+            usage::parse(&CHINESE, args, language)?;
+        let node = like_agent.map_or(Ok(node), |pid| NodeFlags::of_agent(pid, language))?;
+        let mut node = node.checked().map_err(|problem| Stop::Wrong(problem.text(language)))?;
         if no_logs {
             node.sources.log_lines = 0;
         }
@@ -131,11 +135,11 @@ impl RecordConfig {
 }
 
 impl Config {
-    /// Reads a command line that begins with the program's name.
-    ///
-    /// # Errors
-    /// If it is not valid.
-    pub fn parse(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, UsageError> {
+    fn parse(args: &[OsString], language: Language) -> Result<Self, Stop> {
+        Self::checked(usage::parse(&CHINESE, args, language)?).map_err(|problem| Stop::Wrong(problem.text(language)))
+    }
+
+    fn checked(flags: Flags) -> Result<Self, Problem> {
         let Flags {
             node,
             aggregator,
@@ -149,11 +153,11 @@ impl Config {
             health_listen,
             pod_ip,
             log_format,
-        } = parse(args)?;
+        } = flags;
         let tls = tls_ca.map(|ca| Tls { ca, identity: tls_cert.zip(tls_key) });
         Ok(Self {
             node: node.checked()?,
-            aggregator: Aggregator::checked(aggregator, tls, token_file, insecure).map_err(UsageError::Bad)?,
+            aggregator: Aggregator::checked(aggregator, tls, token_file, insecure)?,
             outbox,
             outbox_max_bytes,
             health_listen,
@@ -163,35 +167,25 @@ impl Config {
     }
 }
 
-/// Reads a command line that begins with the program's name.
-fn parse<F: Parser>(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<F, UsageError> {
-    F::try_parse_from(args).map_err(|error| {
-        if error.use_stderr() { UsageError::Bad(one_line(&error)) } else { UsageError::Help(error.to_string()) }
-    })
-}
-
 impl Aggregator {
-    fn checked(url: String, tls: Option<Tls>, token: Option<PathBuf>, insecure: bool) -> Result<Self, String> {
+    fn checked(url: String, tls: Option<Tls>, token: Option<PathBuf>, insecure: bool) -> Result<Self, Problem> {
         if url.strip_prefix("unix://").is_some_and(|path| path.starts_with('/')) {
             return Ok(Self { url, tls: None, token });
         }
-        let uri: Uri = url.parse().map_err(|error| format!("--aggregator {url}: {error}"))?;
-        let Some(host) = uri.host() else {
-            return Err(format!("--aggregator {url}: names no host"));
+        let wrong = |message: fn(&str) -> Message| Err(problem(message(&url)));
+        let uri: Uri = match url.parse() {
+            Ok(uri) => uri,
+            Err(error) => return Err(problem(messages::aggregator_invalid(&url, format!("{error}")))),
         };
+        let Some(host) = uri.host() else { return wrong(|url| messages::aggregator_without_host(url)) };
         match uri.scheme_str() {
             Some("https") if tls.is_some() => Ok(Self { url, tls, token }),
-            Some("https") => Err(format!("--aggregator {url}: https needs --tls-ca, the authority to trust")),
+            Some("https") => wrong(|url| messages::aggregator_without_ca(url)),
             Some("http") if is_loopback(host) => Ok(Self { url, tls: None, token }),
-            Some("http") if insecure && token.is_some() => Err(format!(
-                "--aggregator {url}: every host on the path could take the token of --token-file; use https:// with --tls-ca"
-            )),
+            Some("http") if insecure && token.is_some() => wrong(|url| messages::aggregator_plain_token(url)),
             Some("http") if insecure => Ok(Self { url, tls: None, token }),
-            Some("http") => Err(format!(
-                "--aggregator {url}: plain http to another machine can be read and forged by every host on the path; \
-                 use https:// with --tls-ca, or set --insecure"
-            )),
-            _ => Err(format!("--aggregator {url}: begin with https://, http:// or unix:///")),
+            Some("http") => wrong(|url| messages::aggregator_plain(url)),
+            _ => wrong(|url| messages::aggregator_scheme(url)),
         }
     }
 }
@@ -201,27 +195,61 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// clap's message without its usage and hints.
-fn one_line(error: &clap::Error) -> String {
-    let text = error.to_string();
-    let message = text.split("\n\n").next().unwrap_or(&text);
-    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.strip_prefix("error: ").map(str::to_owned).unwrap_or(line)
-}
-
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::{flags::CRI_SOCKETS, *};
     use crate::sources::socket::Socket;
 
-    fn parse(flags: &[&str]) -> Result<Config, UsageError> {
-        Config::parse([&["coroner-agent"], flags].concat())
+    fn args(flags: &[&str]) -> Vec<OsString> {
+        [&["coroner-agent"], flags].concat().into_iter().map(OsString::from).collect()
+    }
+
+    fn parse(flags: &[&str]) -> Result<Config, Stop> {
+        Config::parse(&args(flags), Language::English)
+    }
+
+    fn refusal_in(language: Language, flags: &[&str]) -> String {
+        let Err(Stop::Wrong(error)) = Command::parse(&args(flags), language) else { panic!("{flags:?} is accepted") };
+        assert!(!error.contains('\n'), "{error:?} is more than one line");
+        error
     }
 
     fn refusal(flags: &[&str]) -> String {
-        let error = parse(flags).unwrap_err().to_string();
-        assert!(!error.contains('\n'), "{error:?} is more than one line");
-        error
+        refusal_in(Language::English, flags)
+    }
+
+    #[test]
+    fn every_argument_has_its_help_in_chinese() {
+        for command in [Flags::command(), RecordFlags::command()] {
+            assert_eq!(CHINESE.faults(&command), Vec::<String>::new());
+        }
+        let Err(Stop::Asked(help)) = Command::parse(&args(&["record", "--help"]), Language::Chinese) else { panic!() };
+        assert!(help.contains("用法：coroner-agent record") && help.contains("录制时长"), "{help}");
+    }
+
+    #[test]
+    fn refuses_in_the_language_of_who_started_it() {
+        for (flags, wanted) in [
+            (&["--wat"] as &[&str], "无法识别的参数 --wat"),
+            (&[], "缺少参数 --aggregator <URL>"),
+            (&["--aggregator", "unix:///a", "--outbox-max-bytes", "5"], "应在 1048576.."),
+            (&["--aggregator", "unix:///a", "--outbox-max-bytes", "x"], "应为非负整数"),
+            (&["--aggregator", "unix:///a", "--health-listen", "x"], "应为 IP:PORT"),
+            (&["--aggregator", "unix:///a", "--pod-ip", "x"], "应为 IP 地址"),
+            (&["--aggregator", "unix:///a", "--log-format", "xml"], "可选值：text、json"),
+            (&["--aggregator", "unix:///a", "--cri-endpoint", "x"], "应为 unix:///PATH"),
+            (&["--aggregator", "ftp://x"], "应以 https://"),
+            (&["--aggregator", "https://x"], "需要 --tls-ca"),
+            (&["--aggregator", "http://x"], "窃听和伪造"),
+            (&["--aggregator", "https://a", "--tls-cert", "c"], "缺少参数 --tls-key <FILE>"),
+            (&["record", "--seconds", "x", "--max-bytes", "1"], "应为非负整数"),
+            (&["record", "--seconds", "1", "--max-bytes", "1", "--like-agent", "0"], "/proc/0/cmdline："),
+        ] {
+            let refusal = refusal_in(Language::Chinese, flags);
+            assert!(refusal.contains(wanted), "{flags:?}: {refusal}");
+        }
     }
 
     #[test]

@@ -3,32 +3,21 @@
 
 use std::net::SocketAddr;
 
-use crate::{config::Config, net::Endpoint};
+use coroner_runtime::problem::Problem;
 
-/// A listener that would be open to more than is meant.
-#[derive(Debug, thiserror::Error)]
-pub enum Exposed {
-    /// Other machines could read along.
-    #[error(
-        "{0} is reachable from other machines, and without TLS anyone between could read and forge: give --issue-tls, or --tls-cert \
-         and --tls-key, or --insecure if the network is protected otherwise"
-    )]
-    PlainText(SocketAddr),
-    /// Anyone who can connect to it could push and read.
-    #[error(
-        "{0} is reachable from other machines, and callers there could not be distinguished: give --tls-client-ca, run where there is \
-         an API server to review tokens, or give --insecure if the network is protected otherwise"
-    )]
-    Anonymous(SocketAddr),
-}
+use crate::{
+    config::Config,
+    messages::{problem, start},
+    net::Endpoint,
+};
 
 /// Refuses plain text beyond this machine unless it is asked for.
 ///
 /// # Errors
-/// [`Exposed::PlainText`].
-pub fn check_exposure(config: &Config) -> Result<(), Exposed> {
+/// If an address that other machines reach is without TLS.
+pub fn check_exposure(config: &Config) -> Result<(), Problem> {
     match exposed(config) {
-        Some(address) if config.tls_files().is_none() => Err(Exposed::PlainText(address)),
+        Some(address) if config.tls_files().is_none() => Err(problem(start::exposed_plain(address.to_string()))),
         _ => Ok(()),
     }
 }
@@ -36,10 +25,10 @@ pub fn check_exposure(config: &Config) -> Result<(), Exposed> {
 /// Refuses to serve other machines unless it is asked to.
 ///
 /// # Errors
-/// [`Exposed::Anonymous`].
-pub(super) fn check_credentials(config: &Config, asks: bool) -> Result<(), Exposed> {
+/// If callers from there would not be authenticated.
+pub(super) fn check_credentials(config: &Config, asks: bool) -> Result<(), Problem> {
     match exposed(config) {
-        Some(address) if !asks => Err(Exposed::Anonymous(address)),
+        Some(address) if !asks => Err(problem(start::exposed_anonymous(address.to_string()))),
         _ => Ok(()),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use coroner_runtime::problem::Problem;
 use kube::Client;
 
 use super::exposure::check_credentials;
@@ -25,7 +26,7 @@ impl Guard {
     ///
     /// # Errors
     /// If files cannot be used, or more would be reachable than is meant.
-    pub(super) fn new(config: &Config, client: Option<Client>, budget: Budget) -> anyhow::Result<Self> {
+    pub(super) fn new(config: &Config, client: Option<Client>, budget: Budget) -> Result<Self, Problem> {
         let files = config.tls_files();
         // Tokens are not for listeners that anyone can read along on.
         let reviewer = client.filter(|_| files.is_some());

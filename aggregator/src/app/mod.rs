@@ -1,5 +1,6 @@
 //! The aggregator as a whole: what is started, in which order, and how it ends.
 
+mod error;
 mod exposure;
 mod gauges;
 mod guard;
@@ -12,11 +13,11 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context;
 use coroner_runtime::{
     backoff::Pace,
     health::{HealthPort, Standing},
     metrics::Metrics,
+    problem::Problem,
     tasks::{Failure, Group, Need, Supervisor},
 };
 use tokio::{
@@ -25,7 +26,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub use self::exposure::{Exposed, check_exposure};
+pub use self::{error::Error, exposure::check_exposure};
 use self::{exposure::is_loopback, gauges::Reading, guard::Guard};
 use crate::{
     budget::Budget,
@@ -38,6 +39,7 @@ use crate::{
     issuer::{self, Issuer},
     lease,
     ledger::{self, Follower, Ledger, Retention, Writer},
+    messages::{problem, start},
     net::{self, Endpoint, Listener, Served, Web},
     nodes::Nodes,
     query::Queries,
@@ -76,22 +78,23 @@ impl App {
     ///
     /// # Errors
     /// If the ledger cannot be used or a listener cannot listen; nothing is left running then.
-    pub async fn start(config: Config, timing: Timing) -> anyhow::Result<Self> {
+    pub async fn start(config: Config, timing: Timing) -> Result<Self, Error> {
         check_exposure(&config)?;
-        export::check(&config.export)?;
-        let client = api_server::client(config.kubeconfig.as_deref()).await?;
+        let client =
+            api_server::client(config.kubeconfig.as_deref()).await.map_err(|error| Error::of_cluster(&error))?;
+        export::check(&config.export, client.is_some())?;
         let budget = Budget::find();
         let metrics = Metrics::default();
         let supervisor = Supervisor::new(&metrics);
         let (work, probes) = (supervisor.group(), supervisor.group());
         let stop_on_error = [&work, &probes].map(|group| group.stop_token().clone().drop_guard());
         let serving = Arc::new(AtomicBool::new(false));
-        let health = config.health_listen.map(HealthPort::bind).transpose().context("cannot listen for probes")?;
+        let health = config.health_listen.map(HealthPort::bind).transpose()?;
         let health_endpoint = health.as_ref().map(|port| Endpoint::Tcp(port.address()));
         if let Some(port) = health {
             serve_health(port, &supervisor, &serving, &metrics, &probes);
         }
-        issue_certificate(&config, client.as_ref(), &work).await?;
+        issue_certificate(&config, client.as_ref(), &work).await.map_err(Problem::from)?;
         let guard = Guard::new(&config, client.clone(), budget)?;
 
         let retention = Retention { age: Duration::from_secs(86_400) * config.retain_days, bytes: config.retain_bytes };
@@ -116,7 +119,7 @@ impl App {
         };
         let mut exporters = Vec::with_capacity(config.export.len());
         for target in config.export {
-            exporters.push(export::start(&setup, target, &work).await?);
+            exporters.push(export::start(&setup, target, &work).await.map_err(Problem::from)?);
         }
         let (tasks, stop) = (work.children().clone(), work.stop_token());
         let feed = Feed::new(Arc::clone(&ledger), timing, budget, tasks, stop.clone());
@@ -135,7 +138,7 @@ impl App {
         let sources = http::Sources { feed: feed.clone(), queries: queries.clone(), status: status.clone() };
         let mut routes = services::routes(intake, reports, Diagnoses { feed, queries, status });
         if !config.no_reflection {
-            routes = services::with_reflection(routes, stop).context("cannot describe the protocol")?;
+            routes = services::with_reflection(routes, stop).map_err(Error::of_program)?;
         }
         let listeners = config.listen.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
         let endpoints = listeners.iter().map(Listener::endpoint).collect();
@@ -187,7 +190,7 @@ impl App {
     ///
     /// # Errors
     /// If the ledger turned out to be damaged.
-    pub async fn stop(self) -> anyhow::Result<()> {
+    pub async fn stop(self) -> Result<(), Error> {
         self.serving.store(false, Relaxed);
         let late = self.work.stop(DRAIN_LIMIT).await;
         if !late.is_empty() || !self.work.children().is_empty() {
@@ -196,7 +199,8 @@ impl App {
         }
         let _late = self.probes.stop(HEALTH_DRAIN_LIMIT).await;
         self.ledger.close().await;
-        timeout(DRAIN_LIMIT, self.writer.ended()).await.context("the ledger's writer did not end in time")?;
+        let late = |_| problem(start::ledger_writer_late());
+        timeout(DRAIN_LIMIT, self.writer.ended()).await.map_err(late)?;
         Ok(self.writer.join()?)
     }
 }
@@ -242,11 +246,12 @@ async fn open_ledger(
     retention: Retention,
     nodes: &Arc<Nodes>,
     work: &Group,
-) -> anyhow::Result<(Arc<Ledger>, Writer)> {
+) -> Result<(Arc<Ledger>, Writer), ledger::Error> {
     let path = config.ledger.clone();
     let (ledger, writer, follower) = match &config.jetstream {
         None => {
-            let (ledger, writer) = tokio::task::spawn_blocking(move || Ledger::open(&path, retention)).await??;
+            let opening = tokio::task::spawn_blocking(move || Ledger::open(&path, retention)).await;
+            let (ledger, writer) = opening.map_err(|_panicked| ledger::Error::WriterFailed)??;
             (ledger, writer, None)
         }
         Some(target) => {

@@ -93,7 +93,7 @@ impl<S: Sink> Runner<S> {
         let Setup { ledger, directory, pace, .. } = setup;
         let error = |doing| {
             let path = cursor.place();
-            move |source| Error::File { doing, path, source }
+            move |error| Error::of_file(doing, &path, &error)
         };
         let mut start = target.start;
         let token = match cursor.read().await {

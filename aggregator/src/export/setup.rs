@@ -4,14 +4,18 @@ use std::{
     collections::BTreeSet,
     fmt,
     fs::File,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use coroner_runtime::backoff::Pace;
+use coroner_runtime::{backoff::Pace, problem::Problem};
 
-use super::{error::Error, target::Target};
-use crate::ledger::Ledger;
+use super::target::{Destination, Target};
+use crate::{
+    ledger::Ledger,
+    messages::{problem, start},
+};
 
 /// What all exporters have in common.
 #[derive(Clone)]
@@ -44,15 +48,20 @@ impl Setup {
 /// Checks what can be known to be wrong before anything is started.
 ///
 /// # Errors
-/// [`Error::SameName`], [`Error::Unreadable`].
-pub fn check(targets: &[Target]) -> Result<(), Error> {
+/// If two have one name, a file cannot be read, or there is no API server for events.
+pub fn check(targets: &[Target], has_cluster: bool) -> Result<(), Problem> {
+    if !has_cluster && targets.iter().any(|target| matches!(target.destination, Destination::Events)) {
+        return Err(problem(start::export_no_cluster()));
+    }
     let mut names = BTreeSet::new();
     if let Some(target) = targets.iter().find(|target| !names.insert(&target.name)) {
-        return Err(Error::SameName(target.name.clone()));
+        return Err(problem(start::export_same_name(&target.name)));
     }
     for target in targets {
         for path in target.destination.files() {
-            let unreadable = |source| Error::Unreadable { name: target.name.clone(), path: path.clone(), source };
+            let unreadable = |error: io::Error| {
+                problem(start::export_unreadable(&target.name, path.display().to_string(), error.to_string()))
+            };
             File::open(path).map_err(unreadable)?;
         }
     }
@@ -69,10 +78,14 @@ mod tests {
         let ca = directory.path().join("ca.pem");
         let url = |name: &str| format!("otlp+https://collector.example:4317?ca={}&name={name}", ca.display());
         let target = |name: &str| url(name).parse::<Target>().unwrap();
-        let error = check(&[target("one")]).unwrap_err().to_string();
+        let error = check(&[target("one")], false).unwrap_err().to_string();
         assert!(error.starts_with(&format!("exporter one: cannot read {}", ca.display())), "{error}");
         std::fs::write(&ca, "").unwrap();
-        check(&[target("one"), target("two")]).unwrap();
-        assert!(matches!(check(&[target("one"), target("one")]), Err(Error::SameName(name)) if name == "one"));
+        check(&[target("one"), target("two")], false).unwrap();
+        let error = check(&[target("one"), target("one")], false).unwrap_err().to_string();
+        assert!(error.contains("two exporters are called one"), "{error}");
+        let events = ["events:".parse().unwrap()];
+        assert!(check(&events, false).unwrap_err().to_string().contains("--kubeconfig"));
+        check(&events, true).unwrap();
     }
 }

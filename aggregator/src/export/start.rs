@@ -13,7 +13,10 @@ use super::{
     sink::{self, Sink},
     target::{Destination, Target},
 };
-use crate::lease;
+use crate::{
+    lease,
+    messages::{problem, start},
+};
 
 /// A running exporter: where it sends to, and how far it has come.
 #[derive(Clone, Debug)]
@@ -36,7 +39,7 @@ pub fn task_name(target: &Target) -> String {
 pub async fn start(setup: &Setup, target: Target, tasks: &Group) -> Result<Exporter, Error> {
     match target.destination.clone() {
         Destination::Events => {
-            let client = setup.cluster.clone().ok_or(Error::NoCluster)?;
+            let client = setup.cluster.clone().ok_or_else(|| problem(start::export_no_cluster()))?;
             start_with(setup, target, move || sink::Events::new(client.clone()), tasks).await
         }
         Destination::Lines(lines) => start_with(setup, target, move || sink::Lines::new(lines.clone()), tasks).await,
@@ -100,7 +103,7 @@ async fn start_with<S: Sink>(
 
 fn make_directory(directory: &Path) -> Result<(), Error> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
-    made.map_err(|source| Error::File { doing: "create", path: directory.into(), source })
+    made.map_err(|error| Error::of_file("create", directory, &error))
 }
 
 #[cfg(test)]

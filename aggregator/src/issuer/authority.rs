@@ -3,6 +3,7 @@
 //! An authority is valid for ten years. In its last year there is a younger one beside it, which is published and signs
 //! nothing yet: when the older one ends to sign, everybody has trusted the younger one for long.
 
+use coroner_runtime::problem::Problem;
 use jiff::{Timestamp, tz::TimeZone};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -10,7 +11,10 @@ use rcgen::{
 };
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
-use crate::net::expire_time;
+use crate::{
+    messages::{problem, start},
+    net::expire_time,
+};
 
 const DAY: i64 = 86_400;
 /// How long an authority is valid, in days.
@@ -26,11 +30,21 @@ const LEAF_RESERVE_DAYS: i64 = 30;
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
     /// The Secret holds something else.
-    #[error("the Secret of the authority contains {0}; remove its data to have another authority created")]
+    #[error("{}", self.problem())]
     Content(&'static str),
     /// A key or a certificate cannot be made.
-    #[error("cannot create a certificate")]
+    #[error("{}", self.problem())]
     Sign(#[from] rcgen::Error),
+}
+
+impl Unusable {
+    /// The same for who starts the aggregator.
+    pub(super) fn problem(&self) -> Problem {
+        problem(match self {
+            Self::Content(what) => start::issuer_content(what),
+            Self::Sign(error) => start::issuer_sign(error.to_string()),
+        })
+    }
 }
 
 /// A certificate with its key.
@@ -62,12 +76,12 @@ impl Authorities {
     pub(super) fn read(certificates: &str, keys: &str) -> Result<Self, Unusable> {
         let (certificates, keys) = (blocks(certificates), blocks(keys));
         if certificates.len() != keys.len() {
-            return Err(Unusable::Content("more certificates than keys, or fewer"));
+            return Err(Unusable::Content("number"));
         }
         let read = |(certificate, key): (String, String)| {
             let der = CertificateDer::from_pem_slice(certificate.as_bytes());
-            let until = der.ok().and_then(|der| expire_time(&der)).ok_or(Unusable::Content("no certificate"))?;
-            let key = KeyPair::from_pem(&key).map_err(|_| Unusable::Content("no private key"))?;
+            let until = der.ok().and_then(|der| expire_time(&der)).ok_or(Unusable::Content("certificate"))?;
+            let key = KeyPair::from_pem(&key).map_err(|_| Unusable::Content("key"))?;
             Ok(Authority { certificate, key, until })
         };
         let mut all = certificates.into_iter().zip(keys).map(read).collect::<Result<Vec<_>, Unusable>>()?;
@@ -102,7 +116,7 @@ impl Authorities {
         let until = now + LEAF_DAYS * DAY;
         // The oldest that outlives it: the one that has been published for longest.
         let authority = self.0.iter().find(|authority| authority.until >= until).or_else(|| self.0.last());
-        let authority = authority.ok_or(Unusable::Content("no authority"))?;
+        let authority = authority.ok_or(Unusable::Content("authority"))?;
         let issuer = Issuer::new(authority_params(), &authority.key);
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let mut params = CertificateParams::new(names)?;

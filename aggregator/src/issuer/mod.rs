@@ -9,12 +9,12 @@ mod authority;
 mod store;
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use coroner_runtime::{backoff::Backoff, error::chain, whole_file::replace};
+use coroner_runtime::{backoff::Backoff, error::chain, problem::Problem, whole_file::replace};
 use kube::Client;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use tokio::time::{Instant, sleep};
@@ -25,7 +25,11 @@ use self::{
     authority::{Authorities, Leaf},
     store::Store,
 };
-use crate::{net::expire_time, time::now};
+use crate::{
+    messages::{problem, start},
+    net::expire_time,
+    time::now,
+};
 
 /// How often to look whether the authority and what is published of it are as they should be.
 const LOOK_INTERVAL: Duration = Duration::from_secs(3_600);
@@ -38,7 +42,7 @@ const REFUSAL_DEADLINE: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no API server to keep the authority.
-    #[error("--issue-tls keeps its authority in the cluster, and there is none: run in a pod, or give --kubeconfig")]
+    #[error("{}", problem(start::issuer_no_cluster()))]
     NoCluster,
     /// The API server refuses, or cannot be reached.
     #[error(transparent)]
@@ -47,14 +51,19 @@ pub enum Error {
     #[error(transparent)]
     Authority(#[from] Unusable),
     /// The certificate cannot be written.
-    #[error("cannot write the certificate to {}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(Problem),
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::NoCluster => problem(start::issuer_no_cluster()),
+            Error::Store(refused) => refused.problem(),
+            Error::Authority(unusable) => unusable.problem(),
+            Error::File(problem) => problem,
+        }
+    }
 }
 
 /// Makes the certificate of the Service, and keeps it valid.
@@ -122,7 +131,9 @@ impl Issuer {
             return Ok(());
         }
         let leaf = authorities.issue(&self.names(), now)?;
-        replace(&self.file, leaf.pem.as_bytes()).map_err(|source| Error::File { path: self.file.clone(), source })?;
+        replace(&self.file, leaf.pem.as_bytes()).map_err(|error| {
+            Error::File(problem(start::issuer_file(self.file.display().to_string(), error.to_string())))
+        })?;
         tracing::info!(service = self.service, days = (leaf.until - now) / 86_400, "A certificate was made");
         self.leaf = Some(leaf);
         Ok(())
@@ -156,7 +167,7 @@ impl Issuer {
 impl Error {
     /// No waiting helps.
     fn is_final(&self) -> bool {
-        matches!(self, Self::NoCluster | Self::Authority(_) | Self::File { .. })
+        matches!(self, Self::NoCluster | Self::Authority(_) | Self::File(_))
     }
 
     fn is_refusal(&self) -> bool {

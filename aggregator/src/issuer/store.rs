@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use coroner_runtime::{error::chain, problem::Problem};
 use k8s_openapi::{
     ByteString,
     api::core::v1::{ConfigMap, Secret},
@@ -13,6 +14,8 @@ use kube::{
 };
 use serde_json::json;
 use tokio::time::timeout;
+
+use crate::messages::{problem, start};
 
 /// The Secret with the authorities and their keys.
 const SECRET: &str = "coroner-authority";
@@ -27,7 +30,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A request that the API server refused or did not answer.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {verb} {kind} {namespace}/{name}{}", advice(source.as_deref()))]
+#[error("{}", self.problem())]
 pub struct Refused {
     verb: &'static str,
     kind: &'static str,
@@ -127,21 +130,22 @@ impl Refused {
         matches!(self.code(), Some(401 | 403 | 404 | 422))
     }
 
+    /// The same for who starts the aggregator.
+    pub(super) fn problem(&self) -> Problem {
+        let object = format!("{} {}/{}", self.kind, self.namespace, self.name);
+        problem(match &self.source {
+            None => start::issuer_no_answer(self.verb, object),
+            Some(error) if matches!(self.code(), Some(403 | 404)) => {
+                start::issuer_denied(self.verb, object, chain(error))
+            }
+            Some(error) => start::issuer_refused(self.verb, object, chain(error)),
+        })
+    }
+
     fn code(&self) -> Option<u16> {
         match self.source.as_deref() {
             Some(Error::Api(status)) => Some(status.code),
             _ => None,
         }
-    }
-}
-
-/// What an operator can do about it.
-fn advice(error: Option<&Error>) -> &'static str {
-    match error {
-        None => ": no answer in time",
-        Some(Error::Api(status)) if matches!(status.code, 403 | 404) => {
-            "; the manifests bring it and the Role for it: apply them again"
-        }
-        Some(_) => "",
     }
 }

@@ -7,12 +7,15 @@ use std::{
 };
 
 use coroner_diagnosis::messages::{self, Message, stores};
-use coroner_runtime::error::chain;
+use coroner_runtime::{error::chain, problem::Problem};
 use nix::unistd::{getegid, geteuid};
 use rusqlite::ErrorCode;
 use tonic::Status;
 
-use crate::unavailable::unavailable;
+use crate::{
+    messages::{problem, start},
+    unavailable::unavailable,
+};
 
 /// Why an operation on a ledger failed.
 #[derive(Debug, thiserror::Error)]
@@ -89,16 +92,16 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The stream has lost records, or is another one.
-    #[error("the stream is not the one that was read so far; the aggregator has to restart with it")]
+    #[error("{}", self.problem())]
     StreamChanged,
     /// The thread that writes has panicked.
-    #[error("the ledger's writer has failed")]
+    #[error("{}", self.problem())]
     WriterFailed,
     /// A query took longer than it may.
-    #[error("the query took too long")]
+    #[error("{}", self.problem())]
     Deadline,
     /// The writer is gone, or could not store it.
-    #[error("the ledger cannot store anything at present")]
+    #[error("{}", self.problem())]
     Unavailable,
 }
 
@@ -108,8 +111,25 @@ fn other_version(path: &Path, found: i32, expected: i32) -> Message {
 }
 
 impl Error {
-    /// What to do about it, where that takes more than a line of the log.
-    pub fn message(&self) -> Option<Message> {
+    /// The same for who starts the aggregator: what to do about it, where that takes more than a line of the log.
+    pub fn problem(&self) -> Problem {
+        if let Some(message) = self.message() {
+            return Problem::new(message, &messages::CATALOGUE);
+        }
+        problem(match self {
+            Self::File { doing, path, source } => {
+                start::ledger_file(doing, path.display().to_string(), source.to_string())
+            }
+            Self::Sqlite { doing, source } => start::ledger_sqlite(doing, chain(source)),
+            Self::JetStream { doing, source } => start::ledger_stream(doing, chain(&**source)),
+            Self::StreamChanged => start::ledger_stream_changed(),
+            Self::Deadline => start::ledger_deadline(),
+            Self::Unavailable => start::ledger_unavailable(),
+            _ => start::ledger_writer_failed(),
+        })
+    }
+
+    fn message(&self) -> Option<Message> {
         match self {
             Self::OtherVersion { path, found, expected } => Some(other_version(path, *found, *expected)),
             Self::InUse { path } => Some(stores::ledger_in_use(path.display().to_string())),

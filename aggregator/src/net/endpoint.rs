@@ -2,6 +2,10 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
+use coroner_runtime::problem::Problem;
+
+use crate::messages::{problem, start};
+
 /// An address at which to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
@@ -11,19 +15,15 @@ pub enum Endpoint {
     Unix(PathBuf),
 }
 
-/// A text that names no endpoint.
-#[derive(Debug, thiserror::Error)]
-#[error("give IP:PORT, as 127.0.0.1:7070, or unix:///PATH")]
-pub struct Invalid;
-
 impl FromStr for Endpoint {
-    type Err = Invalid;
+    type Err = Problem;
 
-    fn from_str(text: &str) -> Result<Self, Invalid> {
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        let invalid = || problem(start::not_an_endpoint());
         match text.strip_prefix("unix://") {
             Some(path) if path.starts_with('/') => Ok(Self::Unix(path.into())),
-            Some(_) => Err(Invalid),
-            None => text.parse().map(Self::Tcp).map_err(|_| Invalid),
+            Some(_) => Err(invalid()),
+            None => text.parse().map(Self::Tcp).map_err(|_| invalid()),
         }
     }
 }

@@ -7,20 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use coroner_runtime::problem::Problem;
 use tokio::net::{TcpListener, UnixListener};
 
 use super::endpoint::Endpoint;
-
-/// A listener cannot listen: its address is taken, not this machine's, or not allowed.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {endpoint}")]
-pub struct Error {
-    /// The address at which it cannot listen.
-    pub endpoint: Endpoint,
-    /// Why it cannot listen there.
-    #[source]
-    pub source: io::Error,
-}
+use crate::messages::{problem, start};
 
 /// A listener that is bound to its address.
 #[derive(Debug)]
@@ -46,13 +37,13 @@ impl Listener {
     /// Binds a listener. A socket without a listening process is replaced.
     ///
     /// # Errors
-    /// [`Error`].
-    pub fn bind(endpoint: &Endpoint) -> Result<Self, Error> {
+    /// If its address is taken, not this machine's, or not allowed.
+    pub fn bind(endpoint: &Endpoint) -> Result<Self, Problem> {
         let bound = match endpoint {
             Endpoint::Tcp(address) => bind_tcp(*address),
             Endpoint::Unix(path) => bind_unix(path),
         };
-        bound.map_err(|source| Error { endpoint: endpoint.clone(), source })
+        bound.map_err(|error| problem(start::cannot_listen(endpoint.to_string(), error.to_string())))
     }
 
     /// Where it listens; the real port where port 0 was asked for.

@@ -11,10 +11,10 @@ mod web;
 
 pub use self::{
     acceptor::Acceptor,
-    endpoint::{Endpoint, Invalid as InvalidEndpoint},
+    endpoint::Endpoint,
     expiry::expire_time,
-    listener::{Error, Listener},
+    listener::Listener,
     serve::{ServeError, Served, serve},
-    tls::{Error as TlsError, Expiry, Files as TlsFiles, Tls},
+    tls::{Expiry, Files as TlsFiles, Tls},
     web::{Web, serve as serve_web},
 };

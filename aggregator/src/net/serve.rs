@@ -2,16 +2,14 @@
 
 use std::{io, time::Duration};
 
+use coroner_runtime::problem::Problem;
 use futures::TryFutureExt as _;
 use tokio::{sync::mpsc, try_join};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{service::Routes, transport::Server};
 
-use super::{
-    acceptor::Acceptor,
-    listener::{Error, Listener},
-};
+use super::{acceptor::Acceptor, listener::Listener};
 use crate::{auth::Authentication, traffic::Traffic};
 
 /// Requests under way on one connection: streams of a client that opens many, pushes of one that does not wait.
@@ -33,7 +31,7 @@ const CONNECTION_GRACE: Duration = Duration::from_mins(1);
 pub enum ServeError {
     /// It cannot be bound.
     #[error(transparent)]
-    Listen(#[from] Error),
+    Listen(#[from] Problem),
     /// It accepts no more.
     #[error("cannot accept connections")]
     Accept(#[source] io::Error),

@@ -2,24 +2,26 @@
 //! be used leave the old ones in use, and this is logged.
 
 use std::{
-    fs, io,
+    fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
+use coroner_runtime::problem::Problem;
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
         self, RootCertStore, ServerConfig,
         crypto::aws_lc_rs,
         pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem, pem::PemObject},
-        server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier},
+        server::{NoServerSessionStorage, WebPkiClientVerifier},
     },
 };
 
 use super::expiry::expire_time;
+use crate::messages::{problem, start};
 
 /// The files are looked at no more often.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -35,37 +37,6 @@ pub struct Files {
     pub client_ca: Option<PathBuf>,
     /// The file of the client CA's revocation list, PEM.
     pub client_crl: Option<PathBuf>,
-}
-
-/// Why the files cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// One could not be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
-    /// One is not PEM, or holds nothing of what is looked for.
-    #[error("{} holds no usable {what}", path.display())]
-    Content {
-        /// The file.
-        path: PathBuf,
-        /// What was looked for.
-        what: &'static str,
-        /// Why not.
-        #[source]
-        source: pem::Error,
-    },
-    /// Certificate and key do not belong together, or are of a kind that is not known.
-    #[error("cannot use the certificate and key given for TLS")]
-    Unusable(#[source] rustls::Error),
-    /// No client could be verified.
-    #[error("cannot use the client CA or its revocation list")]
-    Verifier(#[source] VerifierBuilderError),
 }
 
 /// The certificates that the listeners present and trust, read again when their files change.
@@ -104,8 +75,8 @@ impl Tls {
     /// Reads the files.
     ///
     /// # Errors
-    /// [`Error`].
-    pub fn new(files: Files, certificate_optional: bool) -> Result<Self, Error> {
+    /// If they cannot be used.
+    pub fn new(files: Files, certificate_optional: bool) -> Result<Self, Problem> {
         let stamps = files.stamps();
         let config = files.load(certificate_optional)?;
         let expiries = files.expiries();
@@ -153,8 +124,7 @@ impl Tls {
                 tracing::info!("The files for TLS have changed and are in use");
             }
             Err(error) => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::error!(%error, cause, "The files for TLS have changed and cannot be used: the old ones stay");
+                tracing::error!(%error, "The files for TLS have changed and cannot be used: the old ones stay");
             }
         }
     }
@@ -183,14 +153,14 @@ impl Files {
         self.all().map(|path| fs::metadata(path).ok().map(stamp)).collect()
     }
 
-    fn load(&self, certificate_optional: bool) -> Result<Arc<ServerConfig>, Error> {
+    fn load(&self, certificate_optional: bool) -> Result<Arc<ServerConfig>, Problem> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let verifier = match &self.client_ca {
             None => WebPkiClientVerifier::no_client_auth(),
             Some(path) => {
                 let mut roots = RootCertStore::empty();
                 for certificate in certificates(path)? {
-                    roots.add(certificate).map_err(Error::Unusable)?;
+                    roots.add(certificate).map_err(unusable)?;
                 }
                 let mut verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
                 if let Some(path) = &self.client_crl {
@@ -201,22 +171,22 @@ impl Files {
                         Ok(lists) if lists.is_empty() => Err(pem::Error::NoItemsFound),
                         lists => lists,
                     };
-                    let lists = lists.map_err(|source| content(path, "revocation list", source))?;
+                    let lists = lists.map_err(|source| content(path, "list", &source))?;
                     verifier = verifier.with_crls(lists).only_check_end_entity_revocation();
                 }
                 if certificate_optional {
                     verifier = verifier.allow_unauthenticated();
                 }
-                verifier.build().map_err(Error::Verifier)?
+                verifier.build().map_err(|error| problem(start::tls_verifier(error.to_string())))?
             }
         };
-        let key = PrivateKeyDer::from_pem_slice(&read(&self.key)?).map_err(|e| content(&self.key, "private key", e))?;
+        let key = PrivateKeyDer::from_pem_slice(&read(&self.key)?).map_err(|e| content(&self.key, "key", &e))?;
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(Error::Unusable)?
+            .map_err(unusable)?
             .with_client_cert_verifier(verifier)
             .with_single_cert(certificates(&self.certificate)?, key)
-            .map_err(Error::Unusable)?;
+            .map_err(unusable)?;
         config.alpn_protocols = vec![b"h2".into()];
         // A session that is resumed is not verified again, and outlives its certificate.
         config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -231,21 +201,25 @@ fn for_web(config: &ServerConfig) -> Arc<ServerConfig> {
     Arc::new(config)
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Problem> {
     let bytes = read(path)?;
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     match all {
-        Ok(all) if all.is_empty() => Err(content(path, "certificate", pem::Error::NoItemsFound)),
-        all => all.map_err(|source| content(path, "certificate", source)),
+        Ok(all) if all.is_empty() => Err(content(path, "certificate", &pem::Error::NoItemsFound)),
+        all => all.map_err(|source| content(path, "certificate", &source)),
     }
 }
 
-fn content(path: &Path, what: &'static str, source: pem::Error) -> Error {
-    Error::Content { path: path.into(), what, source }
+fn content(path: &Path, what: &str, error: &pem::Error) -> Problem {
+    problem(start::tls_content(path.display().to_string(), what, error.to_string()))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|source| Error::Read { path: path.into(), source })
+fn unusable(error: rustls::Error) -> Problem {
+    problem(start::tls_unusable(error.to_string()))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Problem> {
+    fs::read(path).map_err(|error| problem(start::tls_unreadable(path.display().to_string(), error.to_string())))
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ pub(crate) mod tcp;
 mod tls;
 mod url;
 
-pub(crate) use self::url::InvalidUrl;
 pub(crate) use self::{
     file::UnusableFile,
     tls::Tls,

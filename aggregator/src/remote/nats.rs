@@ -3,12 +3,13 @@
 use std::{io, path::PathBuf, time::Duration};
 
 use async_nats::ConnectOptions;
+use coroner_runtime::problem::Problem;
 use url::Url;
 
 use super::{
     file::UnusableFile,
     tls::Tls,
-    url::{Host, InvalidUrl, Options},
+    url::{Host, Options},
 };
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
@@ -24,7 +25,7 @@ pub(crate) struct NatsServer {
 
 impl NatsServer {
     /// Takes its options, those of [`Tls`] among them.
-    pub(crate) fn of(options: &mut Options, url: &Url, with_tls: bool) -> Result<Self, InvalidUrl> {
+    pub(crate) fn of(options: &mut Options, url: &Url, with_tls: bool) -> Result<Self, Problem> {
         let host = Host::of(url, 4222)?;
         Ok(Self {
             tls: Tls::of(options, url, &host, with_tls)?,

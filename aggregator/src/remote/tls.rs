@@ -6,14 +6,16 @@ use std::{
     sync::Arc,
 };
 
+use coroner_runtime::problem::Problem;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use url::Url;
 
 use super::{
     file::UnusableFile,
-    url::{Host, InvalidUrl, Options},
+    url::{Host, Options},
 };
+use crate::messages::{problem, url as messages};
 
 /// The files of a TLS client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,31 +34,25 @@ impl Tls {
 
     /// Takes `ca`, `cert`, `key` and `insecure` from the options; none where it is not `wanted`. Without it, only this
     /// machine is connected to, unless `insecure` asks for more.
-    pub(crate) fn of(options: &mut Options, url: &Url, host: &Host, wanted: bool) -> Result<Option<Self>, InvalidUrl> {
+    pub(crate) fn of(options: &mut Options, url: &Url, host: &Host, wanted: bool) -> Result<Option<Self>, Problem> {
         let insecure = options.flag("insecure")?;
         let (ca, cert, key) = (options.take("ca"), options.take("cert"), options.take("key"));
         if !wanted {
             if ca.is_some() || cert.is_some() || key.is_some() {
-                return Err(InvalidUrl::new(format!(
-                    "{}: is without TLS; ca, cert and key have no meaning",
-                    url.scheme()
-                )));
+                return Err(problem(messages::url_plain_with_files(url.scheme())));
             }
             if !insecure && !host.is_loopback() {
-                return Err(InvalidUrl::new(format!(
-                    "{}: to another machine is without TLS; add ?insecure if that is intended",
-                    url.scheme()
-                )));
+                return Err(problem(messages::url_plain(url.scheme())));
             }
             return Ok(None);
         }
         if insecure {
-            return Err(InvalidUrl::new("insecure has no meaning with TLS"));
+            return Err(problem(messages::url_insecure_with_tls()));
         }
         let identity = match (cert, key) {
             (Some(cert), Some(key)) => Some((cert.into(), key.into())),
             (None, None) => None,
-            _ => return Err(InvalidUrl::new("cert and key belong together")),
+            _ => return Err(problem(messages::url_half_identity())),
         };
         Ok(Some(Self { ca: ca.map(Into::into), identity }))
     }

@@ -2,18 +2,10 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use coroner_runtime::problem::Problem;
 use url::Url;
 
-/// Why a URL cannot be used: one line, without secrets.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct InvalidUrl(String);
-
-impl InvalidUrl {
-    pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-}
+use crate::messages::{problem, url as messages};
 
 /// A host and port to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,9 +16,8 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) fn of(url: &Url, default_port: u16) -> Result<Self, InvalidUrl> {
-        let name =
-            url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| InvalidUrl::new("a host is missing"))?;
+    pub(crate) fn of(url: &Url, default_port: u16) -> Result<Self, Problem> {
+        let name = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| problem(messages::url_no_host()))?;
         let port = url.port_or_known_default().unwrap_or(default_port);
         Ok(Self { name: name.trim_matches(['[', ']']).into(), port })
     }
@@ -52,18 +43,18 @@ pub(crate) struct Options(BTreeMap<String, String>);
 
 impl Options {
     /// The URL without its options, and the options.
-    pub(crate) fn of(text: &str) -> Result<(Url, Self), InvalidUrl> {
-        let url = Url::parse(text).map_err(|error| InvalidUrl::new(format!("it is no URL: {error}")))?;
+    pub(crate) fn of(text: &str) -> Result<(Url, Self), Problem> {
+        let url = Url::parse(text).map_err(|error| problem(messages::url_invalid(error.to_string())))?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(InvalidUrl::new("secrets do not belong on a command line; give a file that holds them"));
+            return Err(problem(messages::url_secret()));
         }
         if url.fragment().is_some() {
-            return Err(InvalidUrl::new("# has no meaning here; write %23"));
+            return Err(problem(messages::url_fragment()));
         }
         let mut options = BTreeMap::new();
         for (key, value) in url.query_pairs() {
             if options.insert(key.to_string(), value.into_owned()).is_some() {
-                return Err(InvalidUrl::new(format!("option {key} is given twice")));
+                return Err(problem(messages::url_option_twice(&key)));
             }
         }
         Ok((url, Self(options)))
@@ -75,11 +66,11 @@ impl Options {
     }
 
     /// A flag: `?insecure` or `?insecure=true`.
-    pub(crate) fn flag(&mut self, key: &str) -> Result<bool, InvalidUrl> {
+    pub(crate) fn flag(&mut self, key: &str) -> Result<bool, Problem> {
         match self.take(key).as_deref() {
             None | Some("false") => Ok(false),
             Some("" | "true") => Ok(true),
-            Some(other) => Err(InvalidUrl::new(format!("{key}={other} is neither true nor false"))),
+            Some(other) => Err(problem(messages::url_choice(key, other, vec!["true", "false"]))),
         }
     }
 
@@ -89,9 +80,9 @@ impl Options {
     }
 
     /// Fails if an option was not taken: it is not known.
-    pub(crate) fn finish(self) -> Result<(), InvalidUrl> {
+    pub(crate) fn finish(self) -> Result<(), Problem> {
         match self.0.into_keys().next() {
-            Some(key) => Err(InvalidUrl::new(format!("option {key} is not known here"))),
+            Some(key) => Err(problem(messages::url_option_unknown(key))),
             None => Ok(()),
         }
     }

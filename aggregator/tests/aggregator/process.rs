@@ -219,6 +219,47 @@ fn wrong_command_lines_are_refused_with_2() {
     assert!(!ledger.exists());
 }
 
+#[test]
+fn what_keeps_it_from_starting_is_in_the_language_of_the_environment() {
+    let directory = tempfile::tempdir().unwrap();
+    let (ledger, empty) = (directory.path().join("ledger.db"), directory.path().join("empty"));
+    fs::write(&empty, "").unwrap();
+    let (path, empty) = (ledger.to_str().unwrap(), empty.to_str().unwrap());
+    let run = |variable: &str, args: &[&str]| {
+        let program = Command::new(env!("CARGO_BIN_EXE_coroner-aggregator"))
+            .env_clear()
+            .env(variable, "zh_CN.UTF-8")
+            .args(args)
+            .output()
+            .unwrap();
+        (program.status.code(), String::from_utf8([program.stdout, program.stderr].concat()).unwrap())
+    };
+    for (args, code, wanted) in [
+        (&["--help"] as &[&str], 0, "用法：coroner-aggregator"),
+        (&["help", "backup"], 0, "用法：coroner-aggregator backup"),
+        (&["--wat"], 2, "coroner-aggregator：无法识别的参数 --wat"),
+        (&["--listen", "nowhere"], 2, "应为 IP:PORT"),
+        (&["--export", "file:///x?start=later"], 2, "start=later 不在可选值之中：oldest、now"),
+        (&["--export", "http://elsewhere"], 2, "明文"),
+        (&["--jetstream", "nats://127.0.0.1?replicas=9"], 2, "replicas=9 不在 1 到 5 的范围内"),
+        (&["--listen", "0.0.0.0:0", "--ledger", path], 2, "其他主机可以访问 0.0.0.0:0"),
+        (&["--listen", "192.0.2.1:1", "--insecure", "--ledger", path], 1, "无法在 192.0.2.1:1 上监听"),
+        (&["--health-listen", "192.0.2.1:1", "--ledger", path], 1, "无法在 192.0.2.1:1 上提供健康探针"),
+        (&["--export", "events:", "--ledger", path], 1, "需要 API 服务器"),
+        (&["--export", "otlp+https://h?ca=/nowhere", "--ledger", path], 1, "无法读取 /nowhere"),
+        (&["--issue-tls", "coroner", "--ledger", path], 1, "--issue-tls 需要将 CA 保存在集群中"),
+        (&["--tls-cert", empty, "--tls-key", empty, "--ledger", path], 1, "没有可用的"),
+        (&["--kubeconfig", "/nowhere", "--ledger", path], 1, "无法使用 kubeconfig /nowhere"),
+        (&["--ledger", "/nowhere/else", "backup", "--to", "x"], 2, "不能同时使用"),
+        (&["backup", "--ledger", "/nowhere/else", "--to", "x"], 1, "无法使用账本 /nowhere/else"),
+    ] {
+        for variable in ["LANG", "LC_ALL"] {
+            let (status, text) = run(variable, args);
+            assert!(status == Some(code) && text.contains(wanted), "{args:?}: {status:?} {text}");
+        }
+    }
+}
+
 /// Sends SIGTERM and waits for the end; clients in this process go on meanwhile.
 async fn terminate(program: &mut Program) -> Option<i32> {
     let id = program.child.id().to_string();

@@ -7,6 +7,9 @@ use clap::{
     builder::{PossibleValue, StringValueParser, TypedValueParser},
 };
 use coroner_proto::v1::{Cause, DiagnosisFilter, Severity};
+use coroner_runtime::problem::Problem;
+
+use crate::messages::{self, command};
 
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Filters")]
@@ -87,7 +90,7 @@ impl TypedValueParser for Causes {
 }
 
 /// A cause in any of its spellings: `OOM_NODE` as it is shown, `CAUSE_OOM_NODE` as in JSON, `OomNode`, `oom-node`.
-fn parse_cause(text: &str) -> Result<Cause, String> {
+fn parse_cause(text: &str) -> Result<Cause, Problem> {
     let code = |text: &str| -> String {
         text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect()
     };
@@ -96,7 +99,7 @@ fn parse_cause(text: &str) -> Result<Cause, String> {
     coroner_diagnosis::catalogue::rows()
         .map(|row| row.cause)
         .find(|cause| code(cause.as_str_name()).strip_prefix("CAUSE") == Some(wanted))
-        .ok_or_else(|| "no such cause; `coroner causes` lists them".to_owned())
+        .ok_or_else(|| messages::problem(command::not_a_cause()))
 }
 
 #[cfg(test)]

@@ -8,9 +8,8 @@ use jiff::{
     tz::TimeZone,
 };
 
-/// What is accepted, for help and errors.
-pub(super) const FORMS: &str = "an age such as 90s, 1h30m or 2d; a date such as 2026-11-20; or a time such as \
-                                2026-11-20T10:00, 10:00 or 2026-11-20T10:00:00Z";
+use crate::messages::{self, command};
+use coroner_runtime::problem::Problem;
 
 /// A moment. What names no zone is in that of the reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +41,9 @@ impl Moment {
 }
 
 impl FromStr for Moment {
-    type Err = String;
+    type Err = Problem;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Problem> {
         match text {
             "now" => return Ok(Self::Ago(SignedDuration::ZERO)),
             "today" => return Ok(Self::Today(Time::midnight())),
@@ -65,8 +64,13 @@ impl FromStr for Moment {
         if let Some(time) = clock.iter().find_map(|format| Time::strptime(format, text).ok()) {
             return Ok(Self::Today(time));
         }
-        age(text).map(Self::Ago).ok_or_else(|| format!("neither {}", FORMS.replace("; or", ", nor").replace(';', ",")))
+        age(text).map(Self::Ago).ok_or_else(not_a_moment)
     }
+}
+
+/// What is accepted.
+pub(super) fn not_a_moment() -> Problem {
+    messages::problem(command::not_a_moment())
 }
 
 /// `90s`, `1h30m`, `2d`, `1w`, `1.5h`, `2 hours ago`.
@@ -78,9 +82,9 @@ fn age(text: &str) -> Option<SignedDuration> {
 }
 
 /// A duration of at least a second, such as `90s` or `1h30m`.
-pub(super) fn parse_duration(text: &str) -> Result<SignedDuration, String> {
+pub(super) fn parse_duration(text: &str) -> Result<SignedDuration, Problem> {
     let at_least = |duration: &SignedDuration| *duration >= SignedDuration::from_secs(1);
-    age(text).filter(at_least).ok_or_else(|| "not a duration such as 90s, 10m or 1h30m".to_owned())
+    age(text).filter(at_least).ok_or_else(|| messages::problem(command::not_a_duration()))
 }
 
 #[cfg(test)]
@@ -128,7 +132,7 @@ mod tests {
     #[test]
     fn anything_else_is_refused_with_what_is_accepted() {
         for text in ["", "soon", "-1h", "3600", "2026-13-01", "25:00", "99999999999999y", "ago"] {
-            let error = text.parse::<Moment>().unwrap_err();
+            let error = text.parse::<Moment>().unwrap_err().to_string();
             assert!(error.contains("2026-11-20"), "{text}: {error}");
         }
     }

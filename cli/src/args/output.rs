@@ -1,5 +1,7 @@
 //! How answers are shown.
 
+use std::ffi::OsString;
+
 use clap::ValueEnum;
 
 #[derive(Debug, clap::Args)]
@@ -49,4 +51,38 @@ pub(crate) enum Lang {
     En,
     /// 中文
     Zh,
+}
+
+impl Lang {
+    /// The language that the arguments ask for, as far as that can be seen before they are parsed; none if they do not.
+    pub(crate) fn asked(arguments: &[OsString]) -> Option<Self> {
+        let mut arguments = arguments.iter().filter_map(|argument| argument.to_str());
+        let mut asked = None;
+        while let Some(argument) = arguments.next() {
+            let value = match argument.split_once('=') {
+                Some(("--lang", value)) => Some(value),
+                None if argument == "--lang" => arguments.next(),
+                _ => None,
+            };
+            asked = match value {
+                Some("zh") => Some(Self::Zh),
+                Some("en") => Some(Self::En),
+                _ => asked,
+            };
+        }
+        asked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_language_is_known_before_the_arguments_are_parsed() {
+        let asked = |arguments: &[&str]| Lang::asked(&arguments.iter().map(OsString::from).collect::<Vec<_>>());
+        assert_eq!(asked(&["coroner", "list", "--lang", "zh"]), Some(Lang::Zh));
+        assert_eq!(asked(&["coroner", "--lang=en", "list"]), Some(Lang::En));
+        assert_eq!(asked(&["coroner", "list"]), None);
+    }
 }

@@ -5,6 +5,8 @@ use std::{fs, io};
 
 use clap::{Command, CommandFactory};
 
+use coroner_runtime::version::version;
+
 use crate::{
     args::{Args, CompletionArgs, DEMO_VICTIM, ManArgs},
     exit::{Failure, Outcome},
@@ -51,7 +53,7 @@ pub(super) fn public() -> Command {
     public = public.subcommands(commands);
     let styled = |text: Option<&clap::builder::StyledStr>| text.cloned().unwrap_or_default();
     public
-        .version(env!("CORONER_VERSION"))
+        .version(version())
         .about(styled(whole.get_about()))
         .after_help(styled(whole.get_after_help()))
         .disable_help_subcommand(true)

@@ -73,6 +73,9 @@ coroner_diagnosis::messages! {
     column_what();
     column_pod();
     column_after();
+    not_a_moment();
+    not_a_duration();
+    not_a_cause();
     error_prefix(error: Phrase);
     error_plain(text: Quote);
     error_ambiguous(name: Quote, namespaces: Identifiers);

@@ -1,6 +1,7 @@
 //! The texts of this program, beside those of diagnoses: labels, notes and errors.
 
 use coroner_diagnosis::messages::{Catalogue, Language, Message};
+use coroner_runtime::problem::Problem;
 
 pub(crate) mod case;
 pub(crate) mod cluster;
@@ -31,7 +32,12 @@ static CATALOGUE: Catalogue = Catalogue::new(
 
 /// The text of a message of this program. An id that the catalogue lacks, which tests rule out, is the text itself.
 pub(crate) fn text(message: &Message, language: Language) -> String {
-    CATALOGUE.render(message, language).unwrap_or_else(|| message.id.clone())
+    CATALOGUE.text(message, language)
+}
+
+/// What a person has to correct.
+pub(crate) fn problem(message: Message) -> Problem {
+    Problem::new(message, &CATALOGUE)
 }
 
 /// The text of a message of this program in English, where the reader is not known.

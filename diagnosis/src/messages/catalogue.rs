@@ -87,6 +87,23 @@ impl Catalogue {
         }
     }
 
+    /// Whether the texts of a language have been parsed, and take memory. For tests.
+    pub fn is_read(&self, language: Language) -> bool {
+        self.cell(language).get().is_some()
+    }
+
+    fn cell(&self, language: Language) -> &OnceLock<Bundle> {
+        match language {
+            Language::English => &self.bundles[0],
+            Language::Chinese => &self.bundles[1],
+        }
+    }
+
+    /// The text of a message of this program. An id that the catalogue lacks, which tests rule out, is the text itself.
+    pub fn text(&self, message: &Message, language: Language) -> String {
+        self.render(message, language).unwrap_or_else(|| message.id.clone())
+    }
+
     /// The text of a message. `None` if the catalogue does not know it, one of its arguments is missing or of a kind
     /// that is not known, or messages stand too deep in one another: a message of a later version has its English text
     /// beside it.
@@ -122,11 +139,11 @@ impl Catalogue {
     fn value<'a>(&self, value: &'a Value, language: Language, depth: usize) -> Option<FluentValue<'a>> {
         match value {
             Value::Count(number) => Some((*number).into()),
-            value => self.text(value, language, depth).map(FluentValue::from),
+            value => self.text_of(value, language, depth).map(FluentValue::from),
         }
     }
 
-    fn text(&self, value: &Value, language: Language, depth: usize) -> Option<String> {
+    fn text_of(&self, value: &Value, language: Language, depth: usize) -> Option<String> {
         Some(match value {
             Value::Quote(text) | Value::Identifier(text) => text.clone(),
             Value::Count(number) => number.to_string(),
@@ -140,18 +157,14 @@ impl Catalogue {
             Value::Message(message) => self.render_within(message, language, depth)?,
             Value::List(list) => {
                 let deeper = depth.checked_sub(1)?;
-                let items = list.items.iter().map(|item| self.text(item.value.as_ref()?, language, deeper));
+                let items = list.items.iter().map(|item| self.text_of(item.value.as_ref()?, language, deeper));
                 format::list(&items.collect::<Option<Vec<_>>>()?, language)
             }
         })
     }
 
     fn bundle(&self, language: Language) -> &Bundle {
-        let cell = match language {
-            Language::English => &self.bundles[0],
-            Language::Chinese => &self.bundles[1],
-        };
-        cell.get_or_init(|| {
+        self.cell(language).get_or_init(|| {
             let tag = language.tag().parse().expect("the tag is a constant");
             let mut bundle = FluentBundle::new_concurrent(vec![tag]);
             // Marks around arguments that guard against right-to-left text: arguments have been cleaned of it.

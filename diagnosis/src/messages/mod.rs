@@ -76,7 +76,7 @@ pub static CATALOGUE: Catalogue = catalogue![
 
 /// The text of a message. An id that the catalogue lacks is the text itself.
 pub fn text(message: &Message, language: Language) -> String {
-    CATALOGUE.render(message, language).unwrap_or_else(|| message.id.clone())
+    CATALOGUE.text(message, language)
 }
 
 /// The text of a message in English. An id that the catalogue lacks, which tests rule out for the messages of this

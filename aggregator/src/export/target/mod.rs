@@ -5,9 +5,13 @@ mod parse;
 use std::{path::PathBuf, str::FromStr};
 
 use coroner_proto::v1::{DiagnosisFilter, Severity};
+use coroner_runtime::problem::Problem;
 use jiff::SignedDuration;
 
-use crate::remote::{Host, InvalidUrl, Tls, nats::NatsServer};
+use crate::{
+    messages::{problem, url as messages},
+    remote::{Host, Tls, nats::NatsServer},
+};
 
 /// The destination of an exporter, with its options.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,16 +192,18 @@ pub(super) enum Format {
 }
 
 impl FromStr for Format {
-    type Err = InvalidUrl;
+    type Err = Problem;
 
-    fn from_str(value: &str) -> Result<Self, InvalidUrl> {
+    fn from_str(value: &str) -> Result<Self, Problem> {
         match value {
             "native" => Ok(Self::Native),
             "ecs" => Ok(Self::Ecs),
             "ocsf" => Ok(Self::Ocsf),
             "cloudevents" => Ok(Self::CloudEvents),
             "cef" => Ok(Self::Cef),
-            _ => Err(InvalidUrl::new(format!("format={value} is none of native, ecs, ocsf, cloudevents, cef"))),
+            _ => {
+                Err(problem(messages::url_choice("format", value, vec!["native", "ecs", "ocsf", "cloudevents", "cef"])))
+            }
         }
     }
 }

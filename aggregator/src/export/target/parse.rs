@@ -3,16 +3,20 @@
 use std::str::FromStr;
 
 use coroner_proto::v1::Severity;
+use coroner_runtime::problem::Problem;
 use jiff::SignedDuration;
 use url::Url;
 
 use super::{Body, Destination, Filter, Format, Layout, Lines, Nats, Otlp, Start, Syslog, Target, Webhook};
-use crate::remote::{Host, InvalidUrl, Options, Tls, nats::NatsServer};
+use crate::{
+    messages::{problem, url as messages},
+    remote::{Host, Options, Tls, nats::NatsServer},
+};
 
 impl FromStr for Target {
-    type Err = InvalidUrl;
+    type Err = Problem;
 
-    fn from_str(text: &str) -> Result<Self, InvalidUrl> {
+    fn from_str(text: &str) -> Result<Self, Problem> {
         let (url, mut options) = Options::of(text)?;
         let destination = destination(&url, &mut options)?;
         let mut shown = url.clone();
@@ -23,7 +27,7 @@ impl FromStr for Target {
             start: match options.take("start").as_deref() {
                 None | Some("oldest") => Start::Oldest,
                 Some("now") => Start::Now,
-                Some(other) => return Err(InvalidUrl::new(format!("start={other} is neither oldest nor now"))),
+                Some(other) => return Err(problem(messages::url_choice("start", other, vec!["oldest", "now"]))),
             },
             filter: Filter {
                 namespaces: options
@@ -40,12 +44,29 @@ impl FromStr for Target {
     }
 }
 
-fn destination(url: &Url, options: &mut Options) -> Result<Destination, InvalidUrl> {
+/// What a destination can be.
+const SCHEMES: [&str; 15] = [
+    "otlp+https",
+    "otlp+http",
+    "syslog+tls",
+    "syslog+tcp",
+    "https",
+    "http",
+    "alertmanager+https",
+    "alertmanager+http",
+    "splunk+https",
+    "splunk+http",
+    "nats+tls",
+    "nats",
+    "events",
+    "file",
+    "stdout",
+];
+
+fn destination(url: &Url, options: &mut Options) -> Result<Destination, Problem> {
     match url.scheme() {
         "file" => {
-            let path = url
-                .to_file_path()
-                .map_err(|()| InvalidUrl::new("give an absolute path, as file:///var/log/coroner.jsonl"))?;
+            let path = url.to_file_path().map_err(|()| problem(messages::url_file()))?;
             Ok(Destination::Lines(Lines { path: Some(path), format: format(options)? }))
         }
         "stdout" => Ok(Destination::Lines(Lines { path: None, format: format(options)? })),
@@ -68,7 +89,7 @@ fn destination(url: &Url, options: &mut Options) -> Result<Destination, InvalidU
                 confirm: match options.take("confirm").as_deref() {
                     None | Some("close") => true,
                     Some("none") => false,
-                    Some(other) => return Err(InvalidUrl::new(format!("confirm={other} is neither close nor none"))),
+                    Some(other) => return Err(problem(messages::url_choice("confirm", other, vec!["close", "none"]))),
                 },
             }))
         }
@@ -77,11 +98,11 @@ fn destination(url: &Url, options: &mut Options) -> Result<Destination, InvalidU
             let lines = match options.take("body").as_deref() {
                 None | Some("array") => false,
                 Some("lines") => true,
-                Some(other) => return Err(InvalidUrl::new(format!("body={other} is neither array nor lines"))),
+                Some(other) => return Err(problem(messages::url_choice("body", other, vec!["array", "lines"]))),
             };
             let format = format(options)?;
             if format == Format::Cef && !lines {
-                return Err(InvalidUrl::new("format=cef is no JSON; use body=lines with it"));
+                return Err(problem(messages::url_cef()));
             }
             let body = if lines { Body::Lines(format) } else { Body::Array(format) };
             Ok(Destination::Webhook(webhook(url, options, host, scheme == "https", url.path().into(), body)?))
@@ -108,7 +129,7 @@ fn destination(url: &Url, options: &mut Options) -> Result<Destination, InvalidU
             let subject = options.take("subject").unwrap_or_else(|| "coroner.diagnoses".into());
             let is_sound = |token: &str| !token.is_empty() && !token.contains(['*', '>', ' ', '\t', '\r', '\n']);
             if !subject.split('.').all(is_sound) {
-                return Err(InvalidUrl::new(format!("subject={subject} cannot be published to")));
+                return Err(problem(messages::url_subject(subject)));
             }
             Ok(Destination::Nats(Nats {
                 server: NatsServer::of(options, url, scheme == "nats+tls")?,
@@ -117,10 +138,7 @@ fn destination(url: &Url, options: &mut Options) -> Result<Destination, InvalidU
                 format: format(options)?,
             }))
         }
-        other => Err(InvalidUrl::new(format!(
-            "{other}: is none of otlp+https, otlp+http, syslog+tls, syslog+tcp, https, http, alertmanager+https, alertmanager+http, splunk+https, \
-             splunk+http, nats+tls, nats, events, file, stdout"
-        ))),
+        other => Err(problem(messages::url_scheme(other, SCHEMES.to_vec()))),
     }
 }
 
@@ -131,7 +149,7 @@ fn webhook(
     with_tls: bool,
     path: String,
     body: Body,
-) -> Result<Webhook, InvalidUrl> {
+) -> Result<Webhook, Problem> {
     Ok(Webhook {
         tls: Tls::of(options, url, &host, with_tls)?,
         // As in the URL: a port that is the scheme's own stays out.
@@ -144,20 +162,20 @@ fn webhook(
 }
 
 /// How long an alert lasts, as 15m or 1h.
-fn hold(options: &mut Options) -> Result<SignedDuration, InvalidUrl> {
+fn hold(options: &mut Options) -> Result<SignedDuration, Problem> {
     let Some(word) = options.take("hold") else { return Ok(SignedDuration::from_mins(15)) };
     let hold = word.parse().ok().filter(|hold| (SignedDuration::from_mins(1)..=MAX_HOLD).contains(hold));
-    hold.ok_or_else(|| InvalidUrl::new(format!("hold={word} is not from 1m to 24h")))
+    hold.ok_or_else(|| problem(messages::url_range("hold", word, "1m", "24h")))
 }
 
 /// The longest that an alert lasts.
 const MAX_HOLD: SignedDuration = SignedDuration::from_hours(24);
 
-fn check_path(url: &Url, allowed: &[&str]) -> Result<(), InvalidUrl> {
+fn check_path(url: &Url, allowed: &[&str]) -> Result<(), Problem> {
     if allowed.contains(&url.path()) {
         return Ok(());
     }
-    Err(InvalidUrl::new(format!("{}: goes to a host, and the path {} has no meaning", url.scheme(), url.path())))
+    Err(problem(messages::url_path(url.scheme(), url.path())))
 }
 
 /// The URL as a file name.
@@ -171,37 +189,37 @@ fn default_name(url: &Url) -> String {
 /// Characters of a name, so that the names of its files are none too long.
 const MAX_NAME: usize = 100;
 
-fn check_name(name: String) -> Result<String, InvalidUrl> {
+fn check_name(name: String) -> Result<String, Problem> {
     let is_sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.len() > MAX_NAME || name.starts_with('.') || !name.chars().all(is_sound) {
-        return Err(InvalidUrl::new(format!("name={name} is not of letters, digits, - _ . alone, or too long")));
+        return Err(problem(messages::url_name(name)));
     }
     Ok(name)
 }
 
-fn severity(value: &str) -> Result<Severity, InvalidUrl> {
+fn severity(value: &str) -> Result<Severity, Problem> {
     match value {
         "info" => Ok(Severity::Info),
         "warning" => Ok(Severity::Warning),
         "error" => Ok(Severity::Error),
         "critical" => Ok(Severity::Critical),
-        _ => Err(InvalidUrl::new(format!("min-severity={value} is none of info, warning, error, critical"))),
+        _ => Err(problem(messages::url_choice("min-severity", value, vec!["info", "warning", "error", "critical"]))),
     }
 }
 
-fn format(options: &mut Options) -> Result<Format, InvalidUrl> {
+fn format(options: &mut Options) -> Result<Format, Problem> {
     options.take("format").map_or(Ok(Format::Native), |value| value.parse())
 }
 
-fn layout(options: &mut Options) -> Result<Layout, InvalidUrl> {
+fn layout(options: &mut Options) -> Result<Layout, Problem> {
     // 32473 is reserved for examples.
     let enterprise = options.take("enterprise").unwrap_or_else(|| "32473".into());
     if enterprise.is_empty() || enterprise.len() > 16 || !enterprise.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
-        return Err(InvalidUrl::new(format!("enterprise={enterprise} is no private enterprise number")));
+        return Err(problem(messages::url_enterprise(enterprise)));
     }
     let max_bytes = options.take("max-bytes").map_or(Ok(7168), |text| {
         let number = text.parse().ok().filter(|number| (480..=65_536).contains(number));
-        number.ok_or_else(|| InvalidUrl::new(format!("max-bytes={text} is not from 480 to 65536")))
+        number.ok_or_else(|| problem(messages::url_range("max-bytes", text, "480", "65536")))
     })?;
     let format = match options.take("format").as_deref() {
         None | Some("summary") => None,
@@ -210,14 +228,14 @@ fn layout(options: &mut Options) -> Result<Layout, InvalidUrl> {
     Ok(Layout { facility: facility(options)?, enterprise, max_bytes, format })
 }
 
-fn facility(options: &mut Options) -> Result<u8, InvalidUrl> {
+fn facility(options: &mut Options) -> Result<u8, Problem> {
     let Some(value) = options.take("facility") else { return Ok(3) };
     let local = value.strip_prefix("local").and_then(|digit| digit.parse::<u8>().ok()).filter(|digit| *digit < 8);
     match (value.as_str(), local) {
         ("user", _) => Ok(1),
         ("daemon", _) => Ok(3),
         (_, Some(digit)) => Ok(16 + digit),
-        _ => Err(InvalidUrl::new(format!("facility={value} is none of daemon, user, local0 to local7"))),
+        _ => Err(problem(messages::url_choice("facility", value, vec!["daemon", "user", "local0…local7"]))),
     }
 }
 

@@ -8,7 +8,7 @@ static CATALOGUE: Catalogue = Catalogue::new(&[include_str!("en.ftl")], &[includ
 
 /// The text of a message of the page. An id that the catalogue lacks, which tests rule out, is the text itself.
 pub(super) fn text(message: &Message, language: Language) -> String {
-    CATALOGUE.render(message, language).unwrap_or_else(|| message.id.clone())
+    CATALOGUE.text(message, language)
 }
 
 #[cfg(test)]

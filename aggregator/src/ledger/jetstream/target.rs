@@ -2,7 +2,12 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::remote::{InvalidUrl, Options, nats::NatsServer};
+use coroner_runtime::problem::Problem;
+
+use crate::{
+    messages::{problem, url as messages},
+    remote::{Options, nats::NatsServer},
+};
 
 /// Where the stream is: `nats+tls://HOST:PORT/NAME`, with options.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,26 +20,26 @@ pub struct Target {
 }
 
 impl FromStr for Target {
-    type Err = InvalidUrl;
+    type Err = Problem;
 
-    fn from_str(text: &str) -> Result<Self, InvalidUrl> {
+    fn from_str(text: &str) -> Result<Self, Problem> {
         let (url, mut options) = Options::of(text)?;
         let with_tls = match url.scheme() {
             "nats" => false,
             "nats+tls" => true,
-            other => return Err(InvalidUrl::new(format!("{other}: is neither nats+tls nor nats"))),
+            other => return Err(problem(messages::url_scheme(other, vec!["nats+tls", "nats"]))),
         };
         let name = match url.path().trim_start_matches('/') {
             "" => "coroner".to_owned(),
             name if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') => name.to_owned(),
             name => {
-                return Err(InvalidUrl::new(format!("{name} is no name of a stream: letters, digits, - and _ alone")));
+                return Err(problem(messages::url_stream(name)));
             }
         };
         let server = NatsServer::of(&mut options, &url, with_tls)?;
         let replicas = options.take("replicas").map_or(Ok(1), |text| {
             let number = text.parse().ok().filter(|number| (1..=5).contains(number));
-            number.ok_or_else(|| InvalidUrl::new(format!("replicas={text} is not from 1 to 5")))
+            number.ok_or_else(|| problem(messages::url_range("replicas", text, "1", "5")))
         })?;
         options.finish()?;
         Ok(Self { server, name, replicas })
@@ -62,7 +67,7 @@ mod tests {
             ("nats://127.0.0.1/a.b", "no name"),
             ("nats://127.0.0.1?replicas=9", "replicas="),
             ("nats://127.0.0.1?subject=x", "subject"),
-            ("otlp+http://127.0.0.1", "neither"),
+            ("otlp+http://127.0.0.1", "none of"),
         ] {
             let error = wrong.parse::<Target>().expect_err(wrong).to_string();
             assert!(error.contains(part) && !error.contains("hunter2"), "{wrong}: {error}");

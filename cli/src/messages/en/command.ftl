@@ -110,6 +110,9 @@ column_after = AFTER
 
 ## Errors
 
+not_a_moment = neither an age such as 90s, 1h30m or 2d, a date such as 2026-11-20, nor a time such as 2026-11-20T10:00, 10:00 or 2026-11-20T10:00:00Z
+not_a_duration = not a duration such as 90s, 10m or 1h30m
+not_a_cause = no such cause; `coroner causes` lists them
 error_prefix = coroner: { $error }
 error_plain = { $text }
 error_ambiguous = { $name } is in several namespaces: { $namespaces }; name one with -n

@@ -91,6 +91,9 @@ column_after = 延迟
 
 ## Errors
 
+not_a_moment = 可用写法：时长如 90s、1h30m、2d；日期如 2026-11-20；或时间如 2026-11-20T10:00、10:00、2026-11-20T10:00:00Z
+not_a_duration = 应为时长，例如 90s、10m 或 1h30m
+not_a_cause = 没有这个原因；用 `coroner causes` 可列出全部
 error_prefix = coroner：{ $error }
 error_plain = { $text }
 error_ambiguous = { $name } 存在于多个命名空间：{ $namespaces }；请用 -n 指定

@@ -1,12 +1,15 @@
-### Help and errors of usage. The names are those of commands and arguments; the English texts are in `args`.
+### Help. The names are those of commands and arguments; the English texts are in `args`.
 
-help = 显示帮助
-version = 显示版本
+heading_filters = 筛选
+heading_output = 输出
+heading_aggregator = 聚合器
+heading_cluster = 集群
+heading_this_node = 本节点
 
 ## The program
 
-program = 解释 Kubernetes 上的容器、Pod 和节点为何终止
-program_after =
+coroner = 解释 Kubernetes 上的容器、Pod 和节点为何终止
+coroner_after =
     示例：
       coroner why shop/web-5d9c-x7k2      解释某个 Pod 最近一次终止的原因
       coroner why deploy/web -n shop      解释某个工作负载的所有 Pod
@@ -166,9 +169,9 @@ record_long =
     不指定对象时，使用与 agent 相同的来源观测本节点，不影响正在运行的 agent：内核日志的最近五分钟、容器运行时仍列出的
     容器，以及此后发生的事情。coroner replay 可对该文件进行诊断。指定对象时，文件包含聚合器存储的内容：replay 只能显示，
     不能重新诊断。两种情况下，看起来像敏感信息的内容都会被去除。
-record_subject = 聚合器存储的该 Pod、工作负载或节点的信息，或编号以此开头的诊断 [默认值：观测本节点]
+record_subject = 录制聚合器存储的该 Pod、工作负载或节点的信息，或编号以此开头的诊断 [默认值：观测本节点]
 record_namespace = 仅此命名空间
-record_pods = 仅其中的此 Pod；可重复
+record_pods = 仅该命名空间中的此 Pod；可重复
 record_duration = 录制时长，例如 90s 或 10m
 record_max_bytes = 在文件未压缩的大小超过此值之前结束
 record_no_logs = 不包含失败容器日志的最后几行
@@ -223,25 +226,3 @@ man_after =
     示例：
       coroner man | man -l -                         阅读
       coroner man /usr/local/share/man/man1          为每个命令安装一页
-
-## Errors of usage
-
-error_unknown_argument = coroner：无法识别的参数 { $argument }
-error_unknown_command = coroner：没有命令 { $command }
-error_no_command = coroner：缺少命令
-error_missing_argument = coroner：缺少参数 { $argument }
-error_conflict = coroner：{ $argument } 与 { $other } 不能同时使用
-error_no_value = coroner：{ $argument } 缺少值
-error_value = coroner：{ $argument } 的值无效：{ $value }
-error_too_many = coroner：{ $argument } 不接受多余的值 { $value }
-error_not_utf8 = coroner：参数不是有效的 UTF-8 文本
-error_similar = 是否想用：{ $other }
-error_valid = 可选值：{ $values }
-error_moment = 可用写法：时长如 90s、1h30m、2d；日期如 2026-11-20；或时间如 2026-11-20T10:00、10:00、2026-11-20T10:00:00Z
-error_duration = 应为时长，例如 90s、10m 或 1h30m
-error_port = 应为 0 到 65535 之间的整数
-error_size = 应为大小，例如 1048576、64MiB 或 1GiB
-error_number = 应为非负整数
-error_cause = 用 `coroner causes` 列出所有原因
-error_usage = 用法：{ $usage }
-error_help = 详细说明请使用 --help

@@ -23,7 +23,7 @@ next_disruption_budget = Nothing to fix. A PodDisruptionBudget limits how many p
 next_taint = See why the node was tainted, and add a toleration if the pod should stay: kubectl describe node { $node }
 next_priority = Give the pod a higher priority (priorityClassName), or add capacity to the cluster.
 next_deadline = Raise activeDeadlineSeconds, or make the work shorter.
-next_shutdown = Nothing to fix if the shutdown was planned; otherwise see who shut the node down: kubectl describe node { $node }
+next_shutdown = Nothing to fix if the shutdown was planned; otherwise find out what happened to the node: coroner why node/{ $node }
 next_device_taint = See why the device was tainted, and tolerate the taint in the ResourceClaim if the pod should stay: kubectl get devicetaintrules,resourceslices
 next_node_why = Find out what happened to the node: coroner why node/{ $node }
 

@@ -24,12 +24,12 @@ scheduler_nodes = { $nodes } 个节点：{ $reason }
 untolerated_taints = 不能容忍的污点：{ $taints }。
 node_selector = 其 nodeSelector 要求 { $labels }。
 free_bytes =
-    它请求 { $resource } { $wanted }；{ $nodes ->
+    它的 { $resource } 请求为 { $wanted }；{ $nodes ->
         [1] 唯一的可调度节点空闲 { $most }
        *[other] { $nodes } 个可调度节点中，空闲最多的有 { $most }，合计 { $sum }
     }。
 free_amount =
-    它请求 { $resource } { $wanted }；{ $nodes ->
+    它的 { $resource } 请求为 { $wanted }；{ $nodes ->
         [1] 唯一的可调度节点空闲 { $most }
        *[other] { $nodes } 个可调度节点中，空闲最多的有 { $most }，合计 { $sum }
     }。

@@ -23,7 +23,7 @@ next_disruption_budget = 无需处理。PodDisruptionBudget 可以限制同时�
 next_taint = 查明节点为何被添加污点；如果 Pod 应当保留，请添加容忍度：kubectl describe node { $node }
 next_priority = 提高 Pod 的优先级（priorityClassName），或为集群增加容量。
 next_deadline = 调高 activeDeadlineSeconds，或缩短任务的运行时间。
-next_shutdown = 如果关机在计划之内，则无需处理；否则请查明是谁关闭了节点：kubectl describe node { $node }
+next_shutdown = 如果关机在计划之内，则无需处理；否则请查明该节点发生了什么：coroner why node/{ $node }
 next_device_taint = 查明设备为何被添加污点；如果 Pod 应当保留，请在 ResourceClaim 中添加容忍度：kubectl get devicetaintrules,resourceslices
 next_node_why = 查明该节点发生了什么：coroner why node/{ $node }
 

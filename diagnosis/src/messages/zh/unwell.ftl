@@ -12,6 +12,6 @@ stuck_finalizer = 正在删除，但被 Finalizer（终结器）阻止
 stuck_finalizers = 所有容器均已结束。在负责的控制器移除 { $names } 之前，API 服务器会一直保留该 Pod。
 stuck_finalizers_set = metadata.finalizers：{ $names }；没有正在运行的容器
 stuck_process = 正在删除，但主进程没有结束
-stuck_process_why = 宽限期已过，主进程仍在运行。任何进程都无法拒绝 SIGKILL：它要么在内核中等待没有响应的文件系统或设备等，要么容器运行时无法触及它。
+stuck_process_why = 宽限期已过，主进程仍在运行。任何进程都无法拒绝 SIGKILL：它要么在内核中等待没有响应的文件系统或设备，要么容器运行时无法触及它。
 stuck_overdue = metadata.deletionTimestamp 已过，容器仍在运行
 stuck_unknown = 正在删除，但 kubelet 无法结束该 Pod

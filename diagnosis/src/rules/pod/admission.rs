@@ -5,7 +5,7 @@ use coroner_proto::v1::{Cause, Confidence};
 use super::{Finding, PodCase};
 use crate::{
     aspect::Aspect,
-    messages::start,
+    messages::{next, start},
     observation::kube::{
         self,
         message::eviction::{Eviction, eviction},
@@ -64,6 +64,10 @@ pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
         .headed(start::start_not_admitted(text::clean(&pod.reason, 48)))
         .explained(start::start_not_admitted_why(&pod.message))
         .supported_by(case.file.reporter(), at, format!("status.reason {}: {}", pod.reason, pod.message));
+    // Where the node takes no pod, its state is the reason, not what the pod asks for.
+    if matches!(pod.reason.as_str(), "Evicted" | "NodeShutdown") {
+        verdict = verdict.next(next::next_node_why(&case.node.node.name));
+    }
     if let Some(known) = event {
         verdict = verdict.supported_by(known.source(), at, known.statement());
     }
