@@ -53,7 +53,7 @@ pub fn give_memory_back() {
 }
 
 /// Has the allocator keep up to `bytes` of what is free, in each of its arenas, rather than give it back to the kernel
-/// and take it anew for each request. For the begin of `main`, before there are threads.
+/// and request it again for each push. For the begin of `main`, before there are threads.
 pub fn keep_freed_memory(bytes: i32) {
     #[cfg(target_env = "gnu")]
     for setting in [libc::M_MMAP_THRESHOLD, libc::M_TRIM_THRESHOLD] {

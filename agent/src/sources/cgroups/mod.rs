@@ -6,9 +6,9 @@
 //! In addition each cgroup is looked at once a minute, so that what it used shortly before its end is known.
 //!
 //! When a container's directory is gone its counters are gone, so they are read once more when the runtime reports that
-//! its main process has ended, which is before it removes the directory; on v2 those of its pod, which count all below, last
-//! longer. On v1 the eventfd is signalled before the kernel has chosen a victim, and for every container of a pod whose
-//! limit was reached: so all of them are looked at, and again until the counters moved.
+//! its main process has ended, which is before it removes the directory; on v2 those of its pod, which count all below,
+//! last longer. On v1 the eventfd is signalled before the kernel has chosen a victim, and for every container of a pod
+//! whose limit was reached: so all of them are looked at, and again until the counters moved.
 
 mod endings;
 mod groups;

@@ -21,8 +21,8 @@ use crate::{
 /// More than any process' cgroup file: at most 13 controllers of v1, each with a path of at most 4 KiB.
 const CGROUP_FILE_MAX: u64 = 64 * 1024;
 
-/// Bytes of a process' file `stat` with its name, which the kernel cuts to 64 bytes, and its state. After the state come
-/// numbers, none of them with a parenthesis.
+/// Bytes of a process' file `stat` with its name, which the kernel cuts to 64 bytes, and its state. After the state
+/// come numbers, none of them with a parenthesis.
 const BRIEF: usize = 128;
 
 /// Processes in uninterruptible sleep that are looked at.
@@ -167,7 +167,8 @@ impl Processes {
     }
 }
 
-/// A process with the beginning of its file `stat`: `pid (name) state …`, where the name may contain anything but a NUL.
+/// A process with the beginning of its file `stat`: `pid (name) state …`, where the name may contain anything but a
+/// NUL.
 struct Brief {
     pid: i32,
     stat: [u8; BRIEF],
