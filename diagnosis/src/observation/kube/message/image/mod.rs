@@ -131,7 +131,7 @@ const PASSING: &[&str] = &[
 /// The most specific failure that the links name.
 fn failure(links: &[&str]) -> Option<Failure> {
     let befores = || [""].iter().chain(links);
-    let by_words = links.iter().zip(befores()).filter(|pair| is_of_image(pair)).filter_map(|(link, _)| known(link));
+    let by_words = links.iter().zip(befores()).filter(is_of_image).filter_map(|(link, _)| known(link));
     let by_status = links.iter().zip(befores()).filter_map(|(link, before)| status(before, link));
     let failure = by_words.chain(by_status).max()?;
     // A layer is written as it arrives: what broke off on the network then is not the node's fault.
