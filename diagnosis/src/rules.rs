@@ -52,7 +52,7 @@ type Needs = fn() -> Message;
 /// The rules for the end of a container. The first that knows decides; each stands behind those whose mechanism would
 /// explain its own: an OOM kill explains a failed start and a SIGKILL, a crash explains an exit code, a request
 /// explains a SIGTERM.
-const END: [(&str, Rule, Needs); 12] = [
+const END: [(&str, Rule, Needs); 13] = [
     ("memory", memory::end, explain::needs_memory),
     ("never started", never_started::end, explain::needs_never_started),
     ("fabricated", fabricated::end, explain::needs_fabricated),
@@ -64,6 +64,7 @@ const END: [(&str, Rule, Needs); 12] = [
     ("exit", exit::end, explain::needs_exit),
     ("completed", completed::end, explain::needs_completed),
     ("memory of a child", memory::child_by_reason, explain::needs_child_by_reason),
+    ("memory that was not logged", memory::unlogged, explain::needs_unlogged),
     ("unattributed", unattributed::end, explain::needs_unattributed),
 ];
 

@@ -202,7 +202,15 @@ impl PodFile {
 
     /// Its events with this reason, ordered by their last report, the oldest first.
     pub fn events(&self, reason: &str) -> impl DoubleEndedIterator<Item = &Occurrences> {
-        let mut events: Vec<_> = self.events.values().filter(|known| known.event.reason == reason).collect();
+        self.events_that(&|event| event.reason == reason)
+    }
+
+    /// Its events for which this holds, in the same order.
+    pub fn events_that<'a>(
+        &'a self,
+        holds: &dyn Fn(&Event) -> bool,
+    ) -> impl DoubleEndedIterator<Item = &'a Occurrences> + use<'a> {
+        let mut events: Vec<_> = self.events.values().filter(|known| holds(&known.event)).collect();
         events.sort_by_key(|known| known.last());
         events.into_iter()
     }

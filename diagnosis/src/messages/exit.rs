@@ -11,6 +11,7 @@ crate::messages! {
     exit_maybe_asked();
     exit_log_is_own();
     crash_by_log(signal: SignalName);
+    crash_by_report(signal: SignalName);
     crash_log_abort_of_init();
     log_exec_failed();
     log_command_not_found();
@@ -51,6 +52,8 @@ crate::messages! {
     log_buffer_overrun();
     log_assertion();
     log_cpp();
+    log_abort();
+    log_sanitizer();
     log_threads();
     log_memory();
     log_files();

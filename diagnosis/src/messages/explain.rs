@@ -39,6 +39,7 @@ crate::messages! {
     needs_exit();
     needs_completed();
     needs_child_by_reason();
+    needs_unlogged();
     needs_unattributed();
     pod_removal();
     pod_admission();

@@ -71,6 +71,7 @@ crate::messages! {
     oom_counter_grew(count: Count);
     oom_child_counted(count: Count);
     oom_reason_unconfirmed();
+    oom_unlogged();
     oom_evidence_counter(count: Count);
     oom_evidence_grown(container: Identifier, usage: Bytes, growth: Bytes);
     oom_evidence_used(container: Identifier, usage: Bytes);

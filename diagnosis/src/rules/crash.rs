@@ -21,7 +21,7 @@ use crate::{
 };
 
 pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
-    main_crashed(death).or_else(|| passed_on(death)).or_else(|| by_log(death))
+    main_crashed(death).or_else(|| passed_on(death)).or_else(|| by_log(death)).or_else(|| by_report(death))
 }
 
 /// No signal was observed, but the program's last lines agree with the exit code.
@@ -49,6 +49,16 @@ fn by_log(death: &Death<'_>) -> Option<Verdict> {
     verdict.exit = death.exit(number);
     verdict.process = death.main_process();
     Some(verdict.waiting())
+}
+
+/// No signal was observed, but the Pod's status names it. The kubelet leaves it out, others that run pods do not.
+fn by_report(death: &Death<'_>) -> Option<Verdict> {
+    let number = death.reported_signal().filter(|_| death.ending() == Ending::Unknown)?;
+    let verdict = crashed(death, cause(number)?, Confidence::Likely, number, None)
+        .explained(exit::crash_by_report(number))
+        .supported(death.reported_end())
+        .or_else(Cause::KilledExternally, common::decided_by_signals());
+    Some(if death.covered(Source::Signals) { verdict } else { verdict.without(Source::Signals) }.waiting())
 }
 
 /// The cause that a fatal signal of a program's own making stands for.

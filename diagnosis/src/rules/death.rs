@@ -217,6 +217,12 @@ impl<'a> Death<'a> {
         Ending::Unknown
     }
 
+    /// The signal that the Pod's status names, where the exit code stands for the same.
+    pub fn reported_signal(&self) -> Option<i32> {
+        let signal = self.file.kubelet.as_ref()?.ended.as_ref()?.what.signal;
+        (signal > 0 && self.code == Some(128 + signal)).then_some(signal)
+    }
+
     /// The kernel's line about a fault of the main process.
     pub fn fault_of_main(&self) -> Option<(Timestamp, &'a Line<Fault>)> {
         let from = self.file.first_seen - CLOCKS;

@@ -22,6 +22,9 @@ pub(super) const LOST: i32 = 255;
 /// The reason that it gives with it at its own start.
 pub(super) const UNKNOWN: &str = "Unknown";
 
+/// The reason that the kubelet makes up, with 137, for a container that the runtime no longer has.
+pub(super) const MADE_UP: &str = "ContainerStatusUnknown";
+
 /// containerd cleans up as soon as the connection to a shim breaks: what runc kills later was not its own.
 const CLEANED_UP: SignedDuration = SignedDuration::from_millis(500);
 

@@ -164,6 +164,8 @@ fn phrase(finding: Finding) -> Message {
         Finding::BufferOverrun => exit::log_buffer_overrun(),
         Finding::Assertion => exit::log_assertion(),
         Finding::CppException => exit::log_cpp(),
+        Finding::Abort => exit::log_abort(),
+        Finding::Sanitizer => exit::log_sanitizer(),
         Finding::Signal(signal) => exit::log_signal(signal),
         Finding::Processor => exit::log_processor(),
         Finding::Library => exit::log_library(),

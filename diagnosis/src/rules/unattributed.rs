@@ -5,7 +5,7 @@ use coroner_proto::v1::{Cause, Confidence, Message};
 use super::{
     crash,
     death::{Death, Ending},
-    fabricated::LOST,
+    fabricated::{LOST, MADE_UP},
     stopped::not_for_memory,
 };
 use crate::{
@@ -15,7 +15,8 @@ use crate::{
 };
 
 pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
-    let code = death.code?;
+    // What the kubelet fills in for a container that it no longer found is reported of the pod.
+    let code = death.code.filter(|_| death.reason() != MADE_UP)?;
     let number = match death.ending() {
         Ending::Exit(0) => return None,
         Ending::Signal(number) => number,

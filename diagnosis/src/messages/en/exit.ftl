@@ -12,6 +12,7 @@ exit_not_killed = not killed: no fatal signal reached the main process
 exit_maybe_asked = the tracepoint signal_generate shows whether it was asked to stop
 exit_log_is_own = the log is only the program's own statement
 crash_by_log = The exit code stands for { $signal }, and the program's last lines agree. The signals themselves were not observed.
+crash_by_report = The Pod's status reports { $signal }, and the exit code stands for the same. The signals themselves were not observed.
 crash_log_abort_of_init = As PID 1 of its container, a main process ignores SIGABRT, so abort() ends it with SIGSEGV.
 
 ## What a log shows
@@ -55,6 +56,8 @@ log_heap_corrupted = the C library detected a corrupted heap
 log_buffer_overrun = the C library detected a buffer overflow
 log_assertion = a failed assertion
 log_cpp = an uncaught C++ exception
+log_abort = a library or a virtual machine gave up
+log_sanitizer = a sanitizer detected an error of the program
 log_threads = no process or thread could be started
 log_memory = memory could not be allocated
 log_files = too many files are open

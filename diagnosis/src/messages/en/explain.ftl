@@ -46,6 +46,7 @@ needs_pids = a fork that the pids limit refused shortly before
 needs_exit = an exit by the program itself with a status other than 0
 needs_completed = an exit with status 0 of a container that should keep running
 needs_child_by_reason = an exit with status 0 and the reason OOMKilled
+needs_unlogged = exit code 137 with the reason OOMKilled, and a kernel log without a kill in the pod
 needs_unattributed = an exit code other than 0
 
 ## What the rules of pods need

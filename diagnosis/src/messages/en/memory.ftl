@@ -90,6 +90,7 @@ oom_child_counted =
     }, and the container kept running. Which process it was is not known: the kernel log could not be read. Kubernetes shows neither a restart nor an event of the pod.
 oom_child_by_reason_why = The container runtime reports OOMKilled, and the main process ended with exit code 0: what the kernel killed before was another process of the container. The kernel log that would name it was not read.
 oom_reason_unconfirmed = The runtime also reports OOMKilled when another process of the container was killed; only the kernel log distinguishes the two.
+oom_unlogged = The node's kernel logged no kill in this pod. That is so in a virtual machine, as of Kata Containers, which has a kernel of its own.
 daemon_killed_why = { $daemon } kills processes when the node is short of memory, before the kernel or the kubelet does. The kernel did not kill it for a memory limit of the container or its pod.
 hardware_memory_error_why = The hardware reported a memory error in a page that the process used, and the kernel ended the process. The program is not at fault; other programs on the node may be affected too.
 

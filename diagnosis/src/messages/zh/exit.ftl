@@ -12,6 +12,7 @@ exit_not_killed = 并非被终止：没有致命信号到达主进程
 exit_maybe_asked = 跟踪点 signal_generate 会显示它是否收到停止请求
 exit_log_is_own = 日志只是程序自身的陈述
 crash_by_log = 退出码对应 { $signal }，程序最后的输出与之相符。未观察到信号本身。
+crash_by_report = Pod 的状态报告了 { $signal }，退出码与之相符。未观察到信号本身。
 crash_log_abort_of_init = 作为容器内的 1 号进程，主进程会忽略 SIGABRT，因此 abort() 最终以 SIGSEGV 终止它。
 
 ## What a log shows
@@ -55,6 +56,8 @@ log_heap_corrupted = C 库检测到堆已损坏
 log_buffer_overrun = C 库检测到缓冲区溢出
 log_assertion = 断言失败
 log_cpp = 未捕获的 C++ 异常
+log_abort = 某个库或虚拟机主动终止
+log_sanitizer = 检测工具（sanitizer）发现程序错误
 log_threads = 无法再启动进程或线程
 log_memory = 无法分配内存
 log_files = 打开的文件过多

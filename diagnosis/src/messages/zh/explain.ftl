@@ -46,6 +46,7 @@ needs_pids = 结束前不久因 PID 限制被拒绝的 fork
 needs_exit = 程序以非 0 退出码自行退出
 needs_completed = 本应持续运行的容器以退出码 0 退出
 needs_child_by_reason = 退出码为 0 而原因为 OOMKilled 的结束
+needs_unlogged = 退出码为 137、原因为 OOMKilled，而内核日志中没有该 Pod 的 OOM 终止
 needs_unattributed = 非 0 的退出码
 
 ## What the rules of pods need

@@ -82,6 +82,7 @@ oom_counter_grew = 主进程以退出码 137 结束时，容器的 cgroup 已记
 oom_child_counted = 容器的 cgroup 记录到 { $count } 次 OOM 终止，而容器仍在运行。内核日志无法读取，因此不知道被终止的是哪个进程。Kubernetes 不会显示该 Pod 的重启或事件。
 oom_child_by_reason_why = 容器运行时报告了 OOMKilled，而主进程以退出码 0 结束：内核此前终止的是容器内的另一个进程。未读取可以指明该进程的内核日志。
 oom_reason_unconfirmed = 容器内的其他进程被终止时，容器运行时也会报告 OOMKilled；只有内核日志可以区分这两种情况。
+oom_unlogged = 节点的内核没有记录该 Pod 中的任何 OOM 终止。使用虚拟机（例如 Kata Containers）时即是如此，因为虚拟机有自己的内核。
 daemon_killed_why = 节点内存紧张时，{ $daemon } 会先于内核和 kubelet 终止进程。内核并未因容器或其 Pod 的内存限制而终止它。
 hardware_memory_error_why = 硬件报告该进程使用的内存页出错，内核因此终止了该进程。程序本身没有问题，节点上的其他程序也可能受到影响。
 

@@ -75,6 +75,10 @@ pub enum Finding {
     Assertion,
     /// A C++ exception that was not caught.
     CppException,
+    /// A library or a virtual machine gives up, by abort() as a rule.
+    Abort,
+    /// A sanitizer of the compiler found an error.
+    Sanitizer,
     /// A shell or handler reports the signal that ended a program.
     Signal(i32),
     /// The processor lacks instructions that the program needs.
@@ -132,6 +136,8 @@ impl Finding {
             | Self::BufferOverrun
             | Self::Assertion
             | Self::CppException
+            | Self::Abort
+            | Self::Sanitizer
             | Self::Memory => Some(ABORT),
             Self::Signal(signal) => Some(signal),
             Self::Processor => Some(4),
@@ -154,12 +160,13 @@ impl Finding {
 }
 
 /// What a shell prints of a program that a signal ended (`strsignal(3)`), as a line or behind the place in the script.
-const SIGNALS: [(&str, i32); 5] = [
+const SIGNALS: [(&str, i32); 6] = [
     ("Segmentation fault", 11),
     ("Aborted", ABORT),
     ("Bus error", 7),
     ("Illegal instruction", 4),
     ("Floating point exception", 8),
+    ("Bad system call", 31),
 ];
 
 /// What the last lines name, and which of them does: the most specific that agrees with the exit code, else the most
@@ -174,9 +181,10 @@ pub fn finding(lines: &[Line], code: i32) -> Option<(Finding, &Line)> {
     let by_ruby = texts.iter().rev().find(|(text, _)| is_ruby(text)).map(|(_, line)| (Finding::RubyException, *line));
     let crashes = wordings::crashes().filter_map(known).chain(by_signal);
     let found: Vec<_> = crashes.chain(wordings::others().filter_map(known)).chain(by_ruby).collect();
-    let agreeing = || found.iter().copied().find(|(finding, _)| finding.agrees(code));
+    let exactly = || found.iter().copied().find(|(finding, _)| finding.signal() == Some(code - 128));
     let named = || naming_signal(&texts, code - 128).map(|line| (Finding::Signal(code - 128), line));
-    let (words, line) = agreeing().or_else(named).or_else(|| found.first().copied())?;
+    let agreeing = || found.iter().copied().find(|(finding, _)| finding.agrees(code));
+    let (words, line) = exactly().or_else(named).or_else(agreeing).or_else(|| found.first().copied())?;
     if words != Finding::PythonException {
         return Some((words, line));
     }
@@ -214,8 +222,8 @@ fn handled(text: &str) -> Option<i32> {
 
 /// The last line that names this fatal signal, as the handlers of many programs do: `mysqld got signal 11 ;`, `crashed
 /// by signal: 11`, `qemu: uncaught target signal 6 (Aborted)`, `Caught SIGSEGV`, `Received signal Segmentation fault
-/// (11)`, `Caught Aborted, suspect faulting address …`. It shows something only where the program ended with the code
-/// of this signal.
+/// (11)`, `Caught Aborted, suspect faulting address …`, `zsh: segmentation fault (core dumped)`. It shows something
+/// only where the program ended with the code of this signal.
 fn naming_signal<'l>(texts: &[(Cow<'_, str>, &'l Line)], signal: i32) -> Option<&'l Line> {
     let of = |table: &[(&'static str, i32)]| table.iter().find(|(_, known)| *known == signal).map(|(name, _)| *name);
     let (name, described, number) = (of(&HANDLED)?, of(&SIGNALS)?, signal.to_string());
@@ -223,16 +231,25 @@ fn naming_signal<'l>(texts: &[(Cow<'_, str>, &'l Line)], signal: i32) -> Option<
         let words: Vec<&str> =
             text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
         let numbered = |pair: &[&str]| pair[0].eq_ignore_ascii_case("signal") && pair[1] == number;
+        // What is called aborted may also be a request; the other descriptions stand for nothing else.
         let caught = ["Caught ", "caught ", "signal "]
             .iter()
             .any(|before| text.split_once(before).is_some_and(|(_, rest)| rest.starts_with(described)));
-        words.contains(&name) || words.windows(2).any(numbered) || caught
+        let has = |phrase: &str| text.to_ascii_lowercase().contains(phrase);
+        let is_described = match signal {
+            ABORT => caught || text.contains("abort()"),
+            11 => ["segmentation fault", "segmentation error", "segfault encountered"].into_iter().any(has),
+            4 => ["illegal instruction", "illegal hardware instruction"].into_iter().any(has),
+            _ => has(&described.to_ascii_lowercase()),
+        };
+        words.contains(&name) || words.windows(2).any(numbered) || is_described
     };
     texts.iter().rfind(|(text, _)| names(text)).map(|(_, line)| *line)
 }
 
 /// The fatal signals by their names.
-const HANDLED: [(&str, i32); 5] = [("SIGSEGV", 11), ("SIGABRT", ABORT), ("SIGBUS", 7), ("SIGILL", 4), ("SIGFPE", 8)];
+const HANDLED: [(&str, i32); 6] =
+    [("SIGSEGV", 11), ("SIGABRT", ABORT), ("SIGBUS", 7), ("SIGILL", 4), ("SIGFPE", 8), ("SIGSYS", 31)];
 
 /// `app.rb:3:in 'run': message (RuntimeError)`.
 fn is_ruby(text: &str) -> bool {

@@ -26,6 +26,8 @@ use crate::{
     verdict::{Begun, Verdict},
 };
 
+/// The runtimes' reason for a kill for memory.
+const OOM_KILLED: &str = "OOMKilled";
 /// A main process that ends by itself within this time of its child's kill died of it.
 const AFTERMATH: SignedDuration = SignedDuration::from_secs(10);
 /// Children whose kills are reported one by one; of more, the newest stands for the rest.
@@ -194,6 +196,13 @@ fn unknown_child_killed(death: &Death<'_>) -> Option<Verdict> {
     let (source, event) = death.file.reported_oom();
     let victim = death.node.unowned_victim(*reported - MOMENT, *reported + MOMENT);
     let code = death.code?;
+    // It may have been the main process itself.
+    if victim.is_none()
+        && code == 137
+        && let Some(verdict) = by_reason(death)
+    {
+        return Some(verdict);
+    }
     let shortage =
         by_limits(death.node, death.file, victim.is_some()).filter(|_| victim.is_some()).unwrap_or_else(undecided);
     let confidence = if shortage.cause == Cause::Unattributed { Confidence::Possible } else { Confidence::Likely };
@@ -264,23 +273,25 @@ fn counted(
     Some(verdict.without(Source::KernelLog))
 }
 
-/// With only the runtime's reason, which is known to be wrong at times: possible at most. It may have been a child that
-/// was killed; a main process that then ends by itself does not end as one that was asked to stop.
+/// With only the runtime's report, which is known to be wrong at times: possible at most. It may have been a child that
+/// was killed; a main process that then ends by itself does not end as one that was asked to stop, and one whose grace
+/// period is over ends by the kubelet's SIGKILL.
 fn by_reason(death: &Death<'_>) -> Option<Verdict> {
     let unseen = !death.covered(Source::KernelLog) && !death.covered(Source::Signals);
     let code = death.code?;
     let killed = code == 137 && death.wait.is_none_or(|wait| wait.as_exit_code() == 137);
     let of_child = || (1..128).contains(&code) && gave_up(death) && super::stop::request(death).is_none();
-    if death.reason() != "OOMKilled" || !unseen || !(killed || of_child()) {
-        return None;
-    }
     let last = death.file.task_ooms.last();
-    if last.is_some_and(|at| death.at.duration_since(*at) > CLOCKS) {
+    let reported = match last {
+        Some(at) => death.at.duration_since(*at) <= CLOCKS && (killed || death.reason() == OOM_KILLED),
+        None => death.reason() == OOM_KILLED,
+    };
+    if !reported || !unseen || !(killed || of_child()) || super::stop::is_overdue(death) {
         return None;
     }
     let by_spec = || by_spec(death.node, death.file);
     let shortage = by_limits(death.node, death.file, false).or_else(by_spec)?;
-    let verdict = Verdict::new(shortage.cause, Confidence::Possible, death.at)
+    let mut verdict = Verdict::new(shortage.cause, Confidence::Possible, death.at)
         .headed(texts::oom_by_reason())
         .explained((!killed).then(|| texts::oom_runtime_event(code)))
         .explained(texts::oom_reason_unconfirmed())
@@ -289,6 +300,10 @@ fn by_reason(death: &Death<'_>) -> Option<Verdict> {
         .without(Source::KernelLog)
         .without(Source::Signals)
         .waiting();
+    if let Some(at) = last {
+        let (source, event) = death.file.reported_oom();
+        verdict = verdict.supported_by(source, *at, event);
+    }
     let mut verdict = if killed {
         let verdict = verdict.or_else(Cause::KilledExternally, common::decided_by_signals());
         verdict.or_else(Cause::GracePeriodExceeded, common::decided_by_signals())
@@ -302,7 +317,7 @@ fn by_reason(death: &Death<'_>) -> Option<Verdict> {
 /// A container that ended with 0 and whose reason is OOMKilled: the kernel killed another of its processes before, as
 /// far as only the runtime shows (`TaskOOM` in containerd's `internal/cri/server/events.go`).
 pub(super) fn child_by_reason(death: &Death<'_>) -> Option<Verdict> {
-    if death.reason() != "OOMKilled" || death.ending() != Ending::Exit(0) || death.covered(Source::KernelLog) {
+    if death.reason() != OOM_KILLED || death.ending() != Ending::Exit(0) || death.covered(Source::KernelLog) {
         return None;
     }
     let mut reported = victims(death.node, death.file, death.file.first_seen - CLOCKS, death.at + CLOCKS);
@@ -319,6 +334,30 @@ pub(super) fn child_by_reason(death: &Death<'_>) -> Option<Verdict> {
         .without(Source::KernelLog)
         .waiting();
     verdict.exit = death.exit(0);
+    Some(verdict)
+}
+
+/// The runtime reports OOMKilled, and the kernel of the node logged no kill in the pod: so it is of a virtual machine,
+/// whose own kernel killed the process. Only where nothing else explains the end.
+pub(super) fn unlogged(death: &Death<'_>) -> Option<Verdict> {
+    let is_reported = death.reason() == OOM_KILLED && death.code == Some(137);
+    if !is_reported || death.ending() != Ending::Unknown || !death.covered(Source::KernelLog) {
+        return None;
+    }
+    // The runtime keeps the reason after an earlier kill.
+    let logged = |file: &ContainerFile| victims(death.node, file, Timestamp::MIN, Timestamp::MAX).next().is_some();
+    let pod = death.node.pod_of(death.file)?;
+    if pod.kills().next().is_some() || death.node.registry.instances(pod).any(logged) {
+        return None;
+    }
+    let shortage = by_limits(death.node, death.file, false).or_else(|| by_spec(death.node, death.file))?;
+    let mut verdict = Verdict::new(shortage.cause, Confidence::Possible, death.at)
+        .headed(texts::oom_by_reason())
+        .explained(texts::oom_unlogged())
+        .supported_by(death.file.status_by, death.at, common::exit_reported(OOM_KILLED, 137))
+        .or_else(Cause::KilledExternally, common::decided_by_signals())
+        .waiting();
+    verdict.exit = death.exit(9);
     Some(verdict)
 }
 

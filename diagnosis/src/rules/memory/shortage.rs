@@ -188,7 +188,7 @@ fn by_spec_of_pod(file: &ContainerFile, pod: &PodFile) -> Option<Shortage> {
 pub(super) fn by_spec(node: &NodeFile, file: &ContainerFile) -> Option<Shortage> {
     let object = node.pod_of(file)?.object()?;
     let wanted = object.container(file.name()?)?;
-    if wanted.memory_limit().is_some() {
+    if wanted.memory_limit().is_some() || matches!(file.memory_limit(), Some(Some(_))) {
         let because = Some(memory::oom_limit_by_spec());
         let of_pod = object.limits.contains_key("memory").then_some(Cause::OomPodLimit);
         let alternatives = of_pod.into_iter().chain([Cause::OomNode]).collect();

@@ -16,7 +16,7 @@ use crate::{
 
 /// Reasons that only admission gives, beside `OutOf…` (`pkg/kubelet/lifecycle`, `pkg/kubelet/cm/admission`, and the
 /// handlers of sysctls, topology and volumes).
-const REASONS: [&str; 20] = [
+const REASONS: [&str; 21] = [
     "UnexpectedAdmissionError",
     "InvalidNodeInfo",
     "UnknownReason",
@@ -31,6 +31,7 @@ const REASONS: [&str; 20] = [
     "SysctlForbidden",
     "TopologyAffinityError",
     "EmptyPodSharedPoolError",
+    "SMTAlignmentError",
     "VolumeAttachmentLimitExceeded",
     "NodeShutdown",
     "NodeAffinity",
@@ -45,11 +46,16 @@ const ENDED: [&str; 6] = ["DeadlineExceeded", "Terminated", "Preempting", "NodeL
 /// reason. A pod that is refused after a restart keeps the statuses of its containers.
 pub(super) fn is_rejected(pod: &kube::Pod) -> bool {
     let never_ran = || pod.statuses.iter().all(|status| status.id.is_empty() && status.last.is_none());
-    let of_admission = pod.reason.starts_with("OutOf") || REASONS.contains(&pod.reason.as_str());
+    let unknown = !pod.reason.is_empty() && !ENDED.contains(&pod.reason.as_str());
+    pod.phase == "Failed" && (is_of_admission(pod) || unknown && never_ran())
+}
+
+/// Whether reason or message is one that only admission gives.
+fn is_of_admission(pod: &kube::Pod) -> bool {
+    let by_reason = pod.reason.starts_with("OutOf") || REASONS.contains(&pod.reason.as_str());
     // The eviction manager also refuses pods, with the reason of its evictions (`pkg/kubelet/eviction`, `Admit`).
     let not_admitted = || pod.reason == "Evicted" && matches!(eviction(&pod.message), Some(Eviction::NotAdmitted(_)));
-    let unknown = !pod.reason.is_empty() && !ENDED.contains(&pod.reason.as_str());
-    pod.phase == "Failed" && (of_admission || not_admitted() || unknown && never_ran())
+    by_reason || not_admitted() || pod.message.starts_with("Pod was rejected: ")
 }
 
 pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
@@ -60,7 +66,8 @@ pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
     let event = case.file.events(&pod.reason).next_back();
     let by_event = event.and_then(|known| known.first());
     let at = by_event.or(pod.started).unwrap_or(case.file.last_report);
-    let mut verdict = Verdict::new(Cause::RejectedByNode, Confidence::Certain, at)
+    let confidence = if is_of_admission(pod) { Confidence::Certain } else { Confidence::Likely };
+    let mut verdict = Verdict::new(Cause::RejectedByNode, confidence, at)
         .headed(start::start_not_admitted(text::clean(&pod.reason, 48)))
         .explained(start::start_not_admitted_why(&pod.message))
         .supported_by(case.file.reporter(), at, format!("status.reason {}: {}", pod.reason, pod.message));

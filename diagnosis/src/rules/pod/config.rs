@@ -13,6 +13,9 @@ use crate::{
 pub(super) fn findings(case: PodCase<'_>) -> Vec<Finding> {
     waiting(case)
         .filter_map(|(status, reason, message)| {
+            // Where the status has only the reason, its event has the message.
+            let by_event = || Some(case.events("Failed", &status.name).last()?.event.message.as_str());
+            let message = if message.is_empty() { by_event().unwrap_or_default() } else { message };
             let cause = match reason {
                 "CreateContainerConfigError" => by_kubelet(message)?,
                 "CreateContainerError" | "PreCreateHookError" | "PreStartHookError" => by_runtime(message),

@@ -11,12 +11,10 @@ use crate::{
     case::ContainerFile,
     messages::exit,
     observation::kube::{ContainerStatus, Terminated},
-    rules::stop::removal::removal,
+    rules::{fabricated::MADE_UP, stop::removal::removal},
     verdict::Verdict,
 };
 
-/// The reason that is only given to what was made up.
-const MADE_UP: &str = "ContainerStatusUnknown";
 /// How its message ends where the kubelet had seen the container run.
 const USED_TO_RUN: &str = "The container used to be Running";
 

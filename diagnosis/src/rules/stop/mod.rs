@@ -49,11 +49,21 @@ pub(super) fn with_reason(death: &Death<'_>) -> Option<Request> {
 
 /// Whether a container that ended so, without signals having been observed, can have obeyed this request.
 pub(super) fn can_have_obeyed(death: &Death<'_>, request: &Request) -> bool {
-    let pod = death.node.pod_of(death.file);
-    let by_deletion = pod.and_then(|pod| pod.deletion).map(|deletion| deletion.grace_seconds);
-    let asked = by_deletion.or_else(|| pod.and_then(PodFile::object)?.grace_seconds);
-    let grace = SignedDuration::from_secs(asked.unwrap_or(30).clamp(0, 86_400));
+    let grace = grace(death);
     let after = death.at.duration_since(request.at);
     let by_signal = matches!(death.code, Some(137 | 143));
     after >= -CLOCKS && after <= grace + DELAY && (by_signal || after <= grace + SECOND)
+}
+
+/// Whether a request to stop is known, and its grace period was over when the container ended.
+pub(super) fn is_overdue(death: &Death<'_>) -> bool {
+    request(death).is_some_and(|request| death.at.duration_since(request.at) + SECOND >= grace(death))
+}
+
+/// The grace period that the API server set.
+fn grace(death: &Death<'_>) -> SignedDuration {
+    let pod = death.node.pod_of(death.file);
+    let by_deletion = pod.and_then(|pod| pod.deletion).map(|deletion| deletion.grace_seconds);
+    let asked = by_deletion.or_else(|| pod.and_then(PodFile::object)?.grace_seconds);
+    SignedDuration::from_secs(asked.unwrap_or(30).clamp(0, 86_400))
 }

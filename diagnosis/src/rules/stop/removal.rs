@@ -7,7 +7,7 @@ use super::Request;
 use crate::{
     case::{NodeFile, PodFile},
     messages::{lost, removal as texts},
-    observation::kube::{Condition, Pod},
+    observation::kube::{Condition, Event, Pod},
     rules::eviction,
     verdict::Evidence,
 };
@@ -141,12 +141,7 @@ fn disrupted(node: &NodeFile, file: &PodFile, pod: &Pod) -> Option<Removal> {
     let condition = disruption(pod)?;
     let message = condition.message.as_str();
     let Ended { cause, by, headline, explanation } = match condition.reason.as_str() {
-        "EvictionByEvictionAPI" => Ended {
-            cause: Cause::EvictedByApi,
-            by: StopRequester::Drain,
-            headline: texts::removal_api(),
-            explanation: vec![cordoned(node)],
-        },
+        "EvictionByEvictionAPI" => evicted_by_api(node),
         // The latter in 1.25.
         "PreemptionByScheduler" | "PreemptionByKubeScheduler" => preempted(file, pod),
         "DeletionByTaintManager" => tainted(node),
@@ -177,17 +172,50 @@ const PREEMPTED_BY_KUBELET: &str = "Pod was preempted by Kubelet to accommodate 
 const SHUT_DOWN: &str = "Pod was terminated in response to imminent node shutdown.";
 
 /// Before 1.26 a pod that is deleted had no such condition: what deletes it only reported an event, the scheduler
-/// `Preempted`, the taint manager `TaintManagerEviction`.
+/// `Preempted`, the taint manager `TaintManagerEviction`, programs that evict pods their own.
 fn by_event(node: &NodeFile, file: &PodFile, pod: &Pod) -> Option<Removal> {
     file.deletion?;
-    let reported = |reason| file.events(reason).next_back().and_then(|known| Some((known, known.first()?)));
-    let marked = reported("TaintManagerEviction")
-        .filter(|(known, _)| known.event.message.starts_with("Marking for deletion Pod "))
-        .map(|event| (event, tainted(node)));
-    let ((known, at), ended) = reported("Preempted").map(|event| (event, preempted(file, pod))).or(marked)?;
+    let reported = |holds: fn(&Event) -> bool| {
+        file.events_that(&holds).next_back().and_then(|known| Some((known, known.first()?)))
+    };
+    let marked = || Some((reported(is_of_taint_manager)?, tainted(node)));
+    let evicted = || Some((reported(is_of_evictor)?, evicted_by_api(node)));
+    let ((known, at), ended) =
+        reported(is_of_preemption).map(|event| (event, preempted(file, pod))).or_else(marked).or_else(evicted)?;
     let Ended { cause, by, headline, explanation } = ended;
     let evidence = vec![Evidence::new(known.source(), at, known.statement())];
     Some(Removal { cause, by, at, headline, explanation, evidence })
+}
+
+/// The schedulers'; Volcano's names the action (`pkg/scheduler/cache/cache.go`).
+fn is_of_preemption(event: &Event) -> bool {
+    let by_volcano = ["Pod is evicted, because of preempt", "Pod is evicted, because of reclaim"];
+    event.reason == "Preempted" || event.reason == "Evict" && by_volcano.contains(&event.message.as_str())
+}
+
+fn is_of_taint_manager(event: &Event) -> bool {
+    event.reason == "TaintManagerEviction" && event.message.starts_with("Marking for deletion Pod ")
+}
+
+/// Cluster Autoscaler's (`core/scaledown/actuation/drain.go`), the Vertical Pod Autoscaler's (`pkg/updater/main.go`),
+/// Karpenter's (`pkg/controllers/node/termination/terminator`), and the descheduler's, whose reasons are the names of
+/// its strategies (`pkg/descheduler/evictions`).
+fn is_of_evictor(event: &Event) -> bool {
+    match event.by.as_str() {
+        "cluster-autoscaler" => event.reason == "ScaleDown",
+        "vpa-updater" => event.reason == "EvictedByVPA",
+        "karpenter" => event.reason == "Evicted",
+        by => matches!(by, "sigs.k8s.io/descheduler" | "sigs.k8s.io.descheduler"),
+    }
+}
+
+fn evicted_by_api(node: &NodeFile) -> Ended {
+    Ended {
+        cause: Cause::EvictedByApi,
+        by: StopRequester::Drain,
+        headline: texts::removal_api(),
+        explanation: vec![cordoned(node)],
+    }
 }
 
 fn preempted(file: &PodFile, pod: &Pod) -> Ended {

@@ -32,7 +32,9 @@ pub fn eviction(message: &str) -> Option<Eviction<'_>> {
     let message = message.trim();
     let message = message.strip_prefix("Pod ").filter(|rest| rest.starts_with("The node ")).unwrap_or(message);
     let (first, mut rest) = sentence(message);
-    if let Some([conditions]) = names(first, "The node had condition: {*}").as_deref() {
+    // Before 1.13 a refused admission had the words of a shortage.
+    let of_conditions = ["The node had condition: {*}", "The node was low on resource: [{*}]"];
+    if let Some([conditions]) = of_conditions.iter().find_map(|phrase| names(first, phrase)).as_deref() {
         return Some(Eviction::NotAdmitted(conditions.trim_matches(['[', ']'])));
     }
     if let Some([container, _]) = names(first, "Container {} exceeded its local ephemeral storage limit {}").as_deref()
@@ -101,6 +103,7 @@ mod tests {
             ("Pod ephemeral local storage usage exceeds the total limit of containers 2Gi. ", Eviction::PodLimit),
             ("Usage of EmptyDir volume \"cache\" exceeds the limit \"1Gi\". ", Eviction::VolumeLimit("cache")),
             ("Pod The node had condition: [DiskPressure]. ", Eviction::NotAdmitted("DiskPressure")),
+            ("The node was low on resource: [MemoryPressure]. ", Eviction::NotAdmitted("MemoryPressure")),
         ] {
             assert_eq!(eviction(message), Some(expected), "{message}");
         }

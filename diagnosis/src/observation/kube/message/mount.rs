@@ -39,6 +39,7 @@ pub fn failure(message: &str) -> Option<Failure> {
     let phrases = [
         "MountVolume.{} failed for volume {}",
         "MountVolume.NewMounter initialization failed for volume {}",
+        "MountVolume.NodeAffinity check failed for volume {}",
         "MapVolume.{} failed for volume {}",
         "AttachVolume.{} failed for volume {}",
         "Multi-Attach error for volume {} {*}",

@@ -36,6 +36,7 @@ pub fn failure(message: &str) -> Option<Failure> {
 
 const NETWORK: &[&str] = &[
     "network is not ready",
+    "server shutdown before CNI plugin was ready",
     "failed to setup network for sandbox",
     "failed to setup network for sandbox {}",
     "failed to setup network for sandbox {} {*}",
@@ -43,8 +44,8 @@ const NETWORK: &[&str] = &[
     "failed to set up sandbox container {} network for pod {}",
     "failed to setup sandbox container {} network for pod {}",
     "failed to teardown pod {} network",
-    "networkPlugin cni failed to set up pod {} network",
-    "NetworkPlugin cni failed to set up pod {} network",
+    "networkPlugin {} failed to set up pod {} network",
+    "NetworkPlugin {} failed to set up pod {} network",
     "failed to create pod network sandbox {}",
     "error adding pod {} to CNI network {}",
     "failed to get network status for pod sandbox {}",

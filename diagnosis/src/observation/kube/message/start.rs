@@ -45,15 +45,18 @@ pub fn refused_exec(line: &str) -> Option<Refusal> {
         wrapper if is(wrapper, "standard_init_linux.go:{}") => links.get(1)?,
         first => first,
     };
-    // runc: what execve(2) was given, by its path.
-    let of_runc = names(first, "exec {}").is_some_and(|found| found.iter().any(|path| path.contains('/')));
     let of_stub = [
         "exec user process caused",
         "exec user process caused {}",
         "exec container process {}",
         "exec container process (missing dynamic library?) {}",
     ];
-    (of_runc || is_any(first, &of_stub)).then(|| refusal(line)).flatten()
+    (is_exec_of_path(first) || is_any(first, &of_stub)).then(|| refusal(line)).flatten()
+}
+
+/// runc: what execve(2) was given, by its path; `exec fifo` is a file of its own.
+fn is_exec_of_path(link: &str) -> bool {
+    names(link, "exec {}").is_some_and(|found| found.iter().any(|path| path.contains('/')))
 }
 
 /// The part of a message that its wrappers led up to.
@@ -105,7 +108,7 @@ fn read(message: &str, depth: usize) -> Option<Refusal> {
         "exec user process caused" => by_error(error),
         // crun: find_executable, and its stub for an old one.
         "open executable" => by_error(error),
-        _ if is(first, "exec {}") => by_error(error),
+        _ if is_exec_of_path(first) => by_error(error),
         _ if is_any(first, &["exec container process {}", "exec container process (missing dynamic library?) {}"]) => {
             by_error(error)
         }
@@ -296,6 +299,7 @@ mod tests {
                 None,
             ),
             ("error closing exec fds: open /proc/self/fd: no such file or directory: unknown", None),
+            ("error during container init: exec fifo: no such file or directory: unknown", None),
         ] {
             assert_eq!(refusal(&format!("{CREATE}{message}")), expected, "{message}");
         }

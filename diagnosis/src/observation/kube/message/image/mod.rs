@@ -130,14 +130,20 @@ const PASSING: &[&str] = &[
 
 /// The most specific failure that the links name.
 fn failure(links: &[&str]) -> Option<Failure> {
-    let by_words = links.iter().filter_map(|link| known(link));
-    let befores = [""].iter().chain(links);
-    let by_status = links.iter().zip(befores).filter_map(|(link, before)| status(before, link));
+    let befores = || [""].iter().chain(links);
+    let by_words = links.iter().zip(befores()).filter(is_of_image).filter_map(|(link, _)| known(link));
+    let by_status = links.iter().zip(befores()).filter_map(|(link, before)| status(before, link));
     let failure = by_words.chain(by_status).max()?;
     // A layer is written as it arrives: what broke off on the network then is not the node's fault.
     let broke_off = || links.iter().any(|link| is_any(link, TRANSPORT));
     let stored = || links.iter().any(|link| is_any(link, STORAGE) || is_any(link, UNPACK));
     Some(if failure == Failure::Unpack && broke_off() && !stored() { Failure::Unreachable } else { failure })
+}
+
+/// Whether a link, with the one before it, is about the image: `not found` is also the kind of other errors
+/// (`containerd/errdefs`), as of `no pull hosts: not found`.
+fn is_of_image((link, before): &(&&str, &&str)) -> bool {
+    **link != "not found" || !is_any(before, &["no pull hosts"])
 }
 
 fn known(link: &str) -> Option<Failure> {

@@ -28,6 +28,7 @@ pub(super) const POLICY: &[&str] = &[
     "remote trust data does not exist for {}",
     "remote trust data does not exist",
     "image verifier {} blocked pull of {*}",
+    "Artifact download request rejected",
 ];
 
 pub(super) const PLATFORM: &[&str] = &[
@@ -98,6 +99,8 @@ pub(super) const STORAGE: &[&str] = &[
     "Digest did not match, expected {}, got {}",
     "digest mismatch, expected {}, got {}",
     "filesystem layer verification failed for digest {}",
+    "image config verification failed for digest {}",
+    "manifest verification failed for digest {}",
     "layer not known",
     "wrong diff id calculated on extraction {}",
     "potentially insufficient UIDs or GIDs available in user namespace{*}",
@@ -234,6 +237,7 @@ pub(super) const NOT_FOUND: &[&str] = &[
     "manifest unknown",
     "name unknown",
     "blob unknown",
+    "unknown blob",
     "repository name not known to registry",
     "repository does not exist",
     "manifest for {} not found",

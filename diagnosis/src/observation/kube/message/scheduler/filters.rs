@@ -1,4 +1,5 @@
-//! The phrases by which the plugins of schedulers refuse a node, by what they mean. `{}` is a name.
+//! The phrases by which the plugins of schedulers refuse a node, by what they mean. `{}` is a name. Single words are
+//! the names of predicates, which schedulers before 1.11 gave.
 
 use super::Reason;
 
@@ -6,11 +7,22 @@ use super::Reason;
 pub(super) const FILTERS: &[(Reason<'static>, &[&str])] = &[
     (
         Reason::Resources(""),
-        &["Too many pods", "node(s) resource fit failed", "node(s) pod number exceeded", "{} is insufficient"],
+        &[
+            "Too many pods",
+            "node(s) resource fit failed",
+            "node(s) pod number exceeded",
+            "{} is insufficient",
+            "node(s) didn't have enough resources: {*}",
+            "node(s) didn't have enough of mig profile: {}",
+        ],
     ),
     (
         Reason::HostPorts,
-        &["node(s) didn't have free ports for the requested pod ports", "node(s) didn't have free ports"],
+        &[
+            "node(s) didn't have free ports for the requested pod ports",
+            "node(s) didn't have free ports",
+            "PodFitsHostPorts",
+        ],
     ),
     (
         Reason::ClaimUnbound,
@@ -31,6 +43,8 @@ pub(super) const FILTERS: &[(Reason<'static>, &[&str])] = &[
             "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)",
             "pvc(s) bound to non-existent pv(s)",
             "node(s) unavailable due to PersistentVolumes do not exist",
+            "VolumeBindingNoMatch",
+            "PersistentVolumeClaim had no pv name and storageClass name",
             "waiting for ephemeral volume controller to create the persistentvolumeclaim {}",
         ],
     ),
@@ -45,6 +59,10 @@ pub(super) const FILTERS: &[(Reason<'static>, &[&str])] = &[
             "node(s) exceed max volume count",
             "node(s) had no available disk",
             "node(s) unavailable due to volume zone conflict",
+            "NoVolumeZoneConflict",
+            "NoDiskConflict",
+            "MaxVolumeCount",
+            "VolumeNodeAffinityConflict",
             "{} CSI driver is not installed on the node",
         ],
     ),
@@ -90,6 +108,8 @@ pub(super) const FILTERS: &[(Reason<'static>, &[&str])] = &[
             "node(s) didn't match scheduler-enforced node affinity",
             "node(s) didn't match the requested hostname",
             "node(s) didn't match the requested node name",
+            "MatchNodeSelector",
+            "HostName",
             "node is filtered out by the prefilter result",
         ],
     ),
@@ -101,6 +121,7 @@ pub(super) const FILTERS: &[(Reason<'static>, &[&str])] = &[
             "node(s) didn't match pod affinity/anti-affinity rules",
             "node(s) didn't match pod affinity rules",
             "node(s) didn't match pod anti-affinity rules",
+            "MatchInterPodAffinity",
             "node(s) didn't satisfy existing pods anti-affinity rules",
             "node(s) didn't match pod topology spread constraints",
         ],
@@ -117,6 +138,13 @@ pub(super) const FILTERS: &[(Reason<'static>, &[&str])] = &[
             "node(s) had network unavailable",
             "node(s) had memory pressure",
             "node(s) had disk pressure",
+            "NodeUnschedulable",
+            "NodeNotReady",
+            "NodeOutOfDisk",
+            "NodeNetworkUnavailable",
+            "NodeUnderMemoryPressure",
+            "NodeUnderDiskPressure",
+            "NodeUnknownCondition",
             "node(s) had pid pressure",
         ],
     ),

@@ -65,6 +65,12 @@ pub fn refusals(message: &str) -> Vec<Refusal<'_>> {
     {
         return whole(reason);
     }
+    if let Some(refusals) = of_kai(message) {
+        return refusals;
+    }
+    if let Some(refusals) = of_predicates(message) {
+        return refusals;
+    }
     let announced = ["{}/{} nodes are available", "{}/{} nodes are unavailable", "all nodes are unavailable"];
     let Some((head, rest)) = message.split_once(':').filter(|(head, _)| is_any(head, &announced)) else {
         let (body, _) = sentence(message);
@@ -94,6 +100,36 @@ pub fn refusals(message: &str) -> Vec<Refusal<'_>> {
     refusals
 }
 
+/// The histogram before 1.8: `No nodes are available that match all of the following predicates:: Insufficient cpu (3),
+/// MatchNodeSelector (1).`
+fn of_predicates(message: &str) -> Option<Vec<Refusal<'_>>> {
+    let heads = [
+        "No nodes are available that match all of the following predicates:: {*}",
+        "No nodes are available that match all of the predicates: {*}",
+    ];
+    let histogram = *heads.iter().find_map(|head| names(message, head))?.first()?;
+    let parts = list(sentence(histogram).0).into_iter().map(|part| {
+        let counted = || part.strip_suffix(')')?.rsplit_once(" (").and_then(|(text, n)| Some((n.parse().ok()?, text)));
+        let (nodes, text) = counted().unwrap_or((0, part));
+        Refusal { nodes, reason: reason(text), text }
+    });
+    Some(parts.collect())
+}
+
+/// KAI's histogram: `Resources were not found for pod ns/a due to: no nodes with enough resources were found: 3 node(s)
+/// didn't have enough resources: GPUs. \n1 node(s) had …` (`pkg/scheduler/api/common_info/pod_errors.go`).
+fn of_kai(message: &str) -> Option<Vec<Refusal<'_>>> {
+    let pools = ["Node-Pool {}: {*}", "{*}"];
+    let message = pools.iter().find_map(|phrase| names(message, phrase)?.last().copied())?;
+    let why = *names(message, "Resources were not found for pod {} due to: {*}")?.last()?;
+    let why = why.strip_prefix("no nodes with enough resources were found: ").unwrap_or(why);
+    let parts = why.split(". \n").map(|part| {
+        let (nodes, text) = counted(part.trim_end_matches('.')).unwrap_or((0, part));
+        Refusal { nodes, reason: reason(text), text }
+    });
+    Some(parts.collect())
+}
+
 /// `3 Insufficient cpu`.
 fn counted(part: &str) -> Option<(u32, &str)> {
     let (count, reason) = part.split_once(' ')?;
@@ -106,7 +142,8 @@ fn offset(text: &str, part: &str) -> usize {
 
 /// The result of one filter.
 fn reason(text: &str) -> Reason<'_> {
-    if let Some(name) = names(text, "Insufficient {}").and_then(|found| found.first().copied()) {
+    // Koordinator's names have several words: `Insufficient NUMA cpu`. Its quotas are no node's.
+    if let Some(name) = text.strip_prefix("Insufficient ").filter(|name| !name.contains([',', ':'])) {
         return Reason::Resources(name);
     }
     if let Some(keys) = taints(text) {
@@ -141,7 +178,11 @@ fn first_known<'m>(reasons: impl Iterator<Item = Reason<'m>>) -> Reason<'m> {
 
 /// The keys of the taints that a node has: of 1.24 on, before, and before 1.18.
 fn taints(text: &str) -> Option<Vec<&str>> {
-    let unnamed = ["node(s) had untolerated taint(s)", "node(s) had taints that the pod didn't tolerate"];
+    let unnamed = [
+        "node(s) had untolerated taint(s)",
+        "node(s) had taints that the pod didn't tolerate",
+        "PodToleratesNodeTaints",
+    ];
     if is_any(text, &unnamed) {
         return Some(Vec::new());
     }
@@ -201,6 +242,9 @@ fn of_group(message: &str) -> Option<Reason<'static>> {
     let phrases = [
         "{}/{} tasks in gang unschedulable: {*}",
         "pod group is not ready, {*}",
+        "Not enough valid tasks for gang-scheduling, valid: {}, min: {}",
+        "Resources were found for {} pods while {} are required for gang scheduling. {*}",
+        "Resources were found for {} pods from all sub-groups while sub-group {} requires {} pods for gang scheduling. {*}",
         "rejected due to timeout after waiting {} at plugin Coscheduling",
         "gang {} rejected {*}",
         "Gang {} gets rejected due to {*}",
@@ -237,6 +281,16 @@ mod tests {
             reasons(older),
             [(1, Reason::Taints(vec!["node-role.kubernetes.io/master"])), (2, Reason::NodeLabels)]
         );
+    }
+
+    #[test]
+    fn predicates_of_old_schedulers_are_known_by_their_names() {
+        let message = "No nodes are available that match all of the following predicates:: Insufficient cpu (18), \
+                       MatchNodeSelector (3), PodToleratesNodeTaints (1).";
+        let expected = [(18, Reason::Resources("cpu")), (3, Reason::NodeLabels), (1, Reason::Taints(vec![]))];
+        assert_eq!(reasons(message), expected);
+        let later = "0/4 nodes are available: 1 NodeUnschedulable, 3 MatchNodeSelector.";
+        assert_eq!(reasons(later), [(1, Reason::NoNode), (3, Reason::NodeLabels)]);
     }
 
     #[test]
@@ -332,6 +386,18 @@ mod tests {
             ("0/2 nodes are available: 2 ebs.example CSI driver is not installed on the node.", Reason::Volume),
             ("pod \"ns/web-0\": ResourceClaim not created yet", Reason::Device),
             ("pod \"ns/web-0\": the moon is full", Reason::Unknown),
+            (
+                "Resources were not found for pod ns/web-0 due to: no nodes with enough resources were found: 3 node(s) \
+                 didn't have enough resources: GPUs.",
+                Reason::Resources(""),
+            ),
+            (
+                "Resources were found for 2 pods while 4 are required for gang scheduling. Additional pods cannot be \
+                 scheduled due to: no nodes with enough resources were found: 1 node(s) were unschedulable.",
+                Reason::Group,
+            ),
+            ("0/3 nodes are available: 3 Insufficient NUMA cpu.", Reason::Resources("NUMA cpu")),
+            ("Insufficient quotas, quotaName: a, runtime: {}, used: {}", Reason::Unknown),
             ("the scheduler has the flu", Reason::Unknown),
         ] {
             let found = refusals(message);
