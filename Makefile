@@ -10,6 +10,9 @@ DENY  := target/tools/deny/bin/cargo-deny
 NODE  := containerd=containerd runc=runc busybox-static
 TESTS := $(NODE) dockerd=docker.io qemu-system-x86_64=qemu-system-x86 cpio binutils buildah=buildah qemu-aarch64-static=qemu-user-static ip=iproute2 mkfs.ext4=e2fsprogs openssl faketime rsyslogd=rsyslog rsyslog-gnutls nats-server python3-venv chromium fonts-noto-cjk
 
+# Where cargo puts what it builds.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
 .PHONY: help demo test soak lint bench release released pictures
 .DEFAULT_GOAL := help
 
@@ -26,7 +29,7 @@ help:
 demo:
 	@scripts/need $(BUILD)
 	cargo build --locked --workspace --bins
-	target/debug/coroner demo
+	$(TARGET)/debug/coroner demo
 
 # `--all-targets` also builds the programs that the tests start. The tests of a node follow in the same build.
 test: root lint
@@ -69,14 +72,14 @@ release:
 bench: root
 	@scripts/need $(BUILD) $(NODE)
 	cargo build --locked --release --workspace --bins
-	target/release/coroner-bench
+	$(TARGET)/release/coroner-bench
 
 pictures:
 	@scripts/need $(BUILD)
 	cargo build --locked --workspace --bin coroner
 	@for language in en zh; do \
 		COLUMNS=100 scripts/picture docs/images/why.$$language.svg "coroner why" \
-			target/debug/coroner replay --lang $$language --color always tests/corpus/cases/oom-child; \
+			$(TARGET)/debug/coroner replay --lang $$language --color always tests/corpus/cases/oom-child; \
 	done
 
 	@scripts/need $(NODE) chromium fonts-noto-cjk

@@ -26,7 +26,7 @@ fn libc(architecture: &str) -> Result<PathBuf> {
     Ok(directories.pop().context("no libraries")?.join("libc.so.6"))
 }
 
-/// Programs for each platform, as `deploy/release` takes them. Those for Linux are real ones, the C library itself, which
+/// Programs for each platform, as `deploy/release` takes them. Those for Linux are real: the C library itself, which
 /// prints its version.
 fn programs(directory: &Path) -> Result<Vec<String>> {
     for platform in PLATFORMS {
