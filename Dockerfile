@@ -1,8 +1,8 @@
 # The image of agent, aggregator and CLI: three programs, the C library they need, and nothing else (no shell, no package manager).
-# Build it with `docker build .`, `podman build .` or `buildah build .`.
+# Build it with `docker build .`, `podman build .` or `buildah build .`. `make release` uses the last stage only, for every architecture.
 #
-# Linked against the builder's glibc, whose loader and libraries are copied along, rather than static: names are then
-# resolved by the same getaddrinfo as everywhere (search domains of the cluster, /etc/hosts), and no second target is needed.
+# Linked against glibc, whose loader and libraries are copied along, rather than static: names are then resolved by the
+# same getaddrinfo as everywhere (search domains of the cluster, /etc/hosts), and no further target is needed.
 
 # An exact version; docs/operating.md describes how to pin its digest, and how to get an SBOM and provenance.
 ARG RUST_IMAGE=docker.io/library/rust:1.95.0-bookworm
@@ -18,7 +18,7 @@ ARG REVISION=
 ENV CORONER_REVISION=$REVISION
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
     cargo build --release --locked --bin coroner-agent --bin coroner-aggregator --bin coroner \
-    && deploy/image-root /out target/release/coroner-agent target/release/coroner-aggregator target/release/coroner
+    && deploy/image-root /out /lib/$(uname -m)-linux-gnu target/release/coroner-agent target/release/coroner-aggregator target/release/coroner
 
 FROM scratch AS runtime
 LABEL org.opencontainers.image.title="Coroner" \

@@ -8,7 +8,10 @@ BUF   := target/tools/node_modules/.bin/buf
 DENY  := target/tools/deny/bin/cargo-deny
 # What the tests start: container runtimes, receivers of exporters, the image's shell, the virtual machine, the builder of our own image.
 NODE  := containerd=containerd runc=runc busybox-static
-TESTS := $(NODE) dockerd=docker.io qemu-system-x86_64=qemu-system-x86 cpio binutils buildah=buildah ip=iproute2 mkfs.ext4=e2fsprogs openssl faketime rsyslogd=rsyslog rsyslog-gnutls nats-server python3-venv chromium fonts-noto-cjk
+TESTS := $(NODE) dockerd=docker.io qemu-system-x86_64=qemu-system-x86 cpio binutils buildah=buildah qemu-aarch64-static=qemu-user-static ip=iproute2 mkfs.ext4=e2fsprogs openssl faketime rsyslogd=rsyslog rsyslog-gnutls nats-server python3-venv chromium fonts-noto-cjk
+
+# Where cargo puts what it builds.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help demo test soak lint bench release released pictures
 .DEFAULT_GOAL := help
@@ -20,18 +23,18 @@ help:
 	@echo "make lint    formatting, lints, words, documentation and the protocol only"
 	@echo "make released   record proto/ as it is: from then on nothing in it may break for those who use it"
 	@echo "make pictures   draw the pictures of the documents again"
-	@echo "make release    archive of the command line, chart, SBOM, krew manifest and checksums, in target/release-files"
+	@echo "make release    archives of the command line, image, chart, SBOM, krew manifest and checksums for all platforms, in target/release-files"
 	@echo "make bench   delay, memory and CPU of agent and aggregator, measured on this machine (root)"
 
 demo:
 	@scripts/need $(BUILD)
 	cargo build --locked --workspace --bins
-	target/debug/coroner demo
+	$(TARGET)/debug/coroner demo
 
 # `--all-targets` also builds the programs that the tests start. The tests of a node follow in the same build.
 test: root lint
 	@scripts/need $(TESTS)
-	@scripts/tools python nginx prometheus
+	@scripts/tools libc python nginx prometheus
 	cargo build --locked --workspace --all-targets
 	cargo test --locked --workspace --no-fail-fast
 
@@ -57,23 +60,26 @@ lint:
 released: lint
 	$(BUF) build proto --exclude-source-info --output proto/released.binpb
 
-# For other platforms: build `coroner` there, and run deploy/release with all of them. docs/release.md has the rest.
+# For every platform, on this machine. The C library of the image is the newest of this Debian. docs/release.md has the rest.
+PROFILE   := release
+PLATFORMS := linux-amd64 linux-arm64 darwin-amd64 darwin-arm64
 release:
-	@scripts/need $(BUILD) python3
-	cargo build --locked --release --package coroner-cli
-	deploy/release target/release-files linux-$$(dpkg --print-architecture)=target/release/coroner
+	@scripts/need $(BUILD) binutils buildah=buildah python3-venv
+	@rm -rf target/tools/libc target/release-files
+	@scripts/tools cross libc
+	directories=$$(deploy/programs $(PROFILE) $(PLATFORMS)) && deploy/release target/release-files $$directories
 
 bench: root
 	@scripts/need $(BUILD) $(NODE)
 	cargo build --locked --release --workspace --bins
-	target/release/coroner-bench
+	$(TARGET)/release/coroner-bench
 
 pictures:
 	@scripts/need $(BUILD)
 	cargo build --locked --workspace --bin coroner
 	@for language in en zh; do \
 		COLUMNS=100 scripts/picture docs/images/why.$$language.svg "coroner why" \
-			target/debug/coroner replay --lang $$language --color always tests/corpus/cases/oom-child; \
+			$(TARGET)/debug/coroner replay --lang $$language --color always tests/corpus/cases/oom-child; \
 	done
 
 	@scripts/need $(NODE) chromium fonts-noto-cjk

@@ -33,7 +33,7 @@ use coroner_proto::v1::Diagnosis;
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
-    args::{AggregatorArgs, Args, CHINESE, ClusterArgs, Command, Lang, When},
+    args::{AggregatorArgs, Args, CHINESE, ClusterArgs, Command, Lang, RecordArgs, When},
     cluster::Cluster,
     commands::{candidates, causes, completion, get, list, nodes, record, replay, status, ui, watch, why},
     exit::{Failure, Outcome},
@@ -66,6 +66,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match command {
         Command::Causes(args) => causes::run(&args, &mut out),
         Command::Replay(args) => replay::run(&args, &mut out),
+        Command::Demo | Command::Record(RecordArgs { subject: None, .. }) if cfg!(not(target_os = "linux")) => {
+            Err(Failure::unavailable(messages::demo::needs_linux()))
+        }
         Command::Record(args) if args.subject.is_none() => wait(record::of_node(&args, &out)),
         Command::Completion(args) => completion::completion(&args, &mut out),
         Command::Man(args) => completion::man(&args, &mut out),

@@ -6,6 +6,7 @@
 
 pub(crate) mod daemon;
 mod feed;
+mod linux;
 mod pods;
 mod program;
 mod scenes;

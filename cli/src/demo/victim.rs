@@ -15,16 +15,14 @@ use clap::Subcommand;
 use coroner_diagnosis::messages::Language;
 use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    sched::{CloneFlags, unshare},
     sys::{
-        prctl,
         resource::{Resource, setrlimit},
         signal::Signal,
     },
     unistd,
 };
 
-use super::{daemon::this_program, failed, failed_start};
+use super::{daemon::this_program, failed, failed_start, linux};
 use crate::{
     exit::Failure,
     messages::{command, demo},
@@ -91,7 +89,7 @@ pub(crate) fn run(command: VictimCommand, out: &Out) -> ExitCode {
 fn play(command: VictimCommand, language: Language) -> Result<ExitCode, Failure> {
     // Nothing of the demo outlives it, not even if it is killed; daemons get the time to clean up.
     let last_signal = if matches!(command, VictimCommand::Serve { .. }) { Signal::SIGTERM } else { Signal::SIGKILL };
-    prctl::set_pdeathsig(last_signal).map_err(failed("prctl"))?;
+    linux::end_with_parent(last_signal).map_err(failed("prctl"))?;
     if demo_is_gone().map_err(failed("poll"))? {
         // It went before it could have been asked for the signal.
         return Ok(ExitCode::FAILURE);
@@ -127,7 +125,7 @@ fn demo_is_gone() -> nix::Result<bool> {
 
 fn contain(cgroup: &Path, program: &Path, args: &[String], of: Language) -> Result<ExitCode, Failure> {
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(failed("setrlimit"))?;
-    unshare(CloneFlags::CLONE_NEWPID).map_err(failed("unshare(CLONE_NEWPID)"))?;
+    linux::new_pid_namespace().map_err(failed("unshare(CLONE_NEWPID)"))?;
     let mut main = Command::new(this_program()?);
     main.args(language(of)).args(["demo-victim", "enter"]).arg(cgroup).arg(program).args(args);
     let status = main.status().map_err(failed_start("coroner"))?;

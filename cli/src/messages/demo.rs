@@ -15,6 +15,7 @@ coroner_diagnosis::messages! {
     scene_segfault();
     scene_exit_137();
     scene_kill_9();
+    needs_linux();
     needs_root();
     needs_program(path: Identifier);
     needs_memory_cgroups();

@@ -2,6 +2,7 @@
 //! stage before it, which compiles them, is replaced by a directory that the same script has laid out.
 
 use std::collections::BTreeSet;
+use std::env::consts::ARCH;
 use std::fs;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
@@ -15,7 +16,7 @@ use tempfile::TempDir;
 
 use super::{program, repository};
 
-const PROGRAMS: [&str; 3] = ["coroner", "coroner-agent", "coroner-aggregator"];
+pub(crate) const PROGRAMS: [&str; 3] = ["coroner", "coroner-agent", "coroner-aggregator"];
 /// Its name in the store.
 pub(crate) const NAME: &str = "localhost/coroner:test";
 
@@ -38,9 +39,15 @@ impl Image {
     pub(crate) fn build() -> Result<Self> {
         let image = Self { store: TempDir::new()? };
         let stage = image.store.path().join("stage");
-        run(Command::new(repository().join("deploy/image-root"))
-            .arg(stage.join("out"))
-            .args(PROGRAMS.map(program).into_iter().collect::<Result<Vec<_>>>()?))?;
+        let mut layout = Command::new(repository().join("deploy/image-root"));
+        layout.arg(stage.join("out")).arg(format!("/lib/{ARCH}-linux-gnu"));
+        for name in PROGRAMS {
+            // Without what only a debugger reads, as the profile of a release leaves it out.
+            let stripped = image.store.path().join(name);
+            run(Command::new("strip").arg("--strip-debug").arg("-o").arg(&stripped).arg(program(name)?))?;
+            layout.arg(stripped);
+        }
+        run(&mut layout)?;
         run(image
             .buildah()
             .args(["build", "--isolation=chroot", "--target=runtime", "--tag", NAME, "--build-context"])

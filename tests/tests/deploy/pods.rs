@@ -434,5 +434,19 @@ async fn the_full_overlay_opens_every_source() -> Result<()> {
             && open.iter().all(|&source| health.get(source) == Some(&json!("SOURCE_HEALTH_OK")))
     };
     cluster.sources(&aggregator_id, healths).await?;
+
+    // A recorder in the agent's container observes what the agent does. Process 1 is the node's there.
+    let answer = cluster.exec(&agent_id, &["coroner", "record", "--for", "3s", "-f", "-"]).await?;
+    ensure!(answer.exit_code == 0, "{}", String::from_utf8_lossy(&answer.stderr));
+    let archive = cluster.directory.join("case.tar.gz");
+    fs::write(&archive, &answer.stdout)?;
+    let rows = image::run(Command::new("tar").arg("-xzOf").arg(archive).args(["--wildcards", "*observed*"]))?;
+    let rows = rows.lines().map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>()?;
+    for source in open {
+        let observes = |row: &&Value| row["fact"]["health"][0] == source && row["fact"]["health"][1] == "ok";
+        ensure!(rows.iter().any(|row| observes(&row)), "{source} was not recorded: {rows:?}");
+    }
+    let of_container = |row: &Value| row["fact"]["container"].to_string().contains(&agent_id);
+    ensure!(rows.iter().any(of_container), "the runtime was not asked: {rows:?}");
     cluster.stop(agent_id).await
 }

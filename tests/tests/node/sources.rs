@@ -45,15 +45,16 @@ impl Sources {
         let group = Supervisor::new(&Metrics::default()).group();
         let site = Site::new(group.clone(), sender);
         let socket = Socket::At(format!("unix://{}", node.socket().display()));
-        let hints = cri::Hints::default();
+        let (hints, endings) = (cri::Hints::default(), cgroups::Endings::default());
         let own_events = if with_containerd { socket.clone() } else { Socket::Off };
         containerd::spawn(
             &site,
             containerd::Config { socket: own_events, namespace: "k8s.io".to_owned() },
             hints.clone(),
+            endings.clone(),
         );
         cri::spawn(&site, socket, hints, NodeState::default());
-        cgroups::spawn(&site, HostRoot::at("/".as_ref()));
+        cgroups::spawn(&site, HostRoot::at("/".as_ref()), endings);
         let links = node.kubelet().container_logs().clone();
         container_names::spawn(&site, links);
         Self { group, receiver, observed: vec![] }

@@ -185,3 +185,54 @@ impl Results {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::{fs::symlink, net::UnixListener};
+
+    use coroner_diagnosis::observation::{Fact, Source};
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::sources::outlet::CAPACITY;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_socket_that_this_agent_may_not_see_shows_nothing_of_the_runtime() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("run");
+        // A link to itself stands for a directory that may not be searched: root may search every one.
+        let hide = || symlink(&directory, &directory).unwrap();
+        let (sender, mut facts) = mpsc::channel(CAPACITY);
+        let results = Results {
+            outlet: Outlet::new(Source::NodeChecks, sender),
+            state: NodeState::default(),
+            woken: Arc::default(),
+            healthz: Arc::default(),
+        };
+        let asking = tokio::spawn(ask_runtime(Socket::first_of(root.path(), &["run/containerd.sock"]), results));
+        let refusal = |fact| match fact {
+            Fact::Node(Reading::Answer(Daemon::Runtime, Answer::Refused(reason))) => reason,
+            other => panic!("{other:?}"),
+        };
+
+        hide();
+        sleep(INTERVAL * 3).await;
+        assert!(facts.is_empty(), "{:?}", facts.recv().await);
+
+        // A file to which no program listens.
+        fs::remove_file(&directory).unwrap();
+        fs::create_dir(&directory).unwrap();
+        drop(UnixListener::bind(directory.join("containerd.sock")).unwrap());
+        let refused = refusal(facts.recv().await.unwrap().fact);
+
+        fs::remove_dir_all(&directory).unwrap();
+        hide();
+        sleep(INTERVAL * 3).await;
+        assert!(facts.is_empty(), "{:?}", facts.recv().await);
+
+        // There is none, where there was one.
+        fs::remove_file(&directory).unwrap();
+        assert_ne!(refusal(facts.recv().await.unwrap().fact), refused);
+        asking.abort();
+    }
+}

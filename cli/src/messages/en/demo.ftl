@@ -19,6 +19,7 @@ scene_kill_9 = a process outside the container sends SIGKILL
 
 ## What it needs
 
+needs_linux = this command observes the machine that it runs on, and needs Linux there
 needs_root = the demo needs root, to create cgroups and to read the kernel log: sudo coroner demo
 needs_program = { $path } does not exist; the programs coroner, coroner-agent and coroner-aggregator must be in one directory
 needs_memory_cgroups = the demo needs cgroups that count memory, and no such hierarchy is mounted; in a container, run it on the host instead

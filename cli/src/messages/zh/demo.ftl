@@ -19,6 +19,7 @@ scene_kill_9 = 容器外的进程发送 SIGKILL
 
 ## What it needs
 
+needs_linux = 此命令观测其所在的机器，该机器须运行 Linux
 needs_root = 演示需要 root 权限，以创建 cgroup 并读取内核日志：sudo coroner demo
 needs_program = { $path } 不存在；coroner、coroner-agent 和 coroner-aggregator 这三个程序须位于同一目录
 needs_memory_cgroups = 演示需要能够统计内存的 cgroup，但没有挂载这样的层级；如果在容器中运行，请改在主机上运行

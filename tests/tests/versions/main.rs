@@ -1,8 +1,11 @@
 //! Versions beside one another: files of earlier versions are read, those of later ones are refused untouched, with
 //! what to do; and agents one minor version older or newer than the aggregator work.
 //!
-//! `tests/versions/0.1/` holds what Coroner 0.1 wrote: a ledger, an outbox, a push and the answer to it. A later
-//! version adds a folder of its own (`CORONER_BLESS=1` writes it), and keeps those of the versions that it must read.
+//! `tests/versions/0.1/` holds what Coroner 0.1 wrote: a ledger, an outbox, a push and the answer to it, and what its
+//! programs sent one another ([`traffic`]). A later version adds a folder of its own (`CORONER_BLESS=1` writes it),
+//! and keeps those of the versions that it must read.
+
+mod traffic;
 
 use std::{
     env, fs,
@@ -47,13 +50,19 @@ fn fixture(file: &str) -> PathBuf {
 /// What a fixture holds. `write` makes it again, if that is asked for.
 fn contents(file: &str, write: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
     let path = fixture(file);
-    let at = || path.display().to_string();
     if env::var_os("CORONER_BLESS").is_some() {
         let mut packed = GzEncoder::new(Vec::new(), Compression::best());
         packed.write_all(&write()?)?;
         fs::create_dir_all(path.parent().context("the folder of a fixture")?)?;
-        fs::write(&path, packed.finish()?).with_context(at)?;
+        fs::write(&path, packed.finish()?).with_context(|| path.display().to_string())?;
     }
+    kept(file)
+}
+
+/// What a fixture holds, which another test makes.
+fn kept(file: &str) -> Result<Vec<u8>> {
+    let path = fixture(file);
+    let at = || path.display().to_string();
     let mut contents = Vec::new();
     GzDecoder::new(fs::File::open(&path).with_context(at)?).read_to_end(&mut contents).with_context(at)?;
     Ok(contents)
@@ -123,26 +132,7 @@ impl Aggregator {
 
     /// Sends a push as these bytes.
     async fn push(&self, message: &[u8]) -> Result<PushDiagnosesResponse> {
-        let (requests, connection) = h2::client::handshake(TcpStream::connect(&self.address).await?).await?;
-        tokio::spawn(connection);
-        let request = http::Request::post(format!("http://{}{PUSH}", self.address))
-            .header("content-type", "application/grpc")
-            .header("te", "trailers")
-            .body(())?;
-        let (answer, mut body) = requests.ready().await?.send_request(request, false)?;
-        let mut frame = vec![0];
-        frame.extend(u32::try_from(message.len())?.to_be_bytes());
-        frame.extend(message);
-        body.send_data(Bytes::from(frame), true)?;
-        let answer = answer.await?;
-        let status = answer.headers().get("grpc-status").cloned();
-        let mut body = answer.into_body();
-        let mut received = Vec::new();
-        while let Some(data) = body.data().await {
-            received.extend(data?);
-        }
-        let message = received.get(5..).with_context(|| format!("no answer, with status {status:?}"))?;
-        Ok(PushDiagnosesResponse::decode(message)?)
+        Ok(PushDiagnosesResponse::decode(call(&self.address, PUSH, message).await?.as_slice())?)
     }
 
     /// All diagnoses that it holds, by uid.
@@ -152,6 +142,29 @@ impl Aggregator {
         found.sort_by(|one, other| one.uid.cmp(&other.uid));
         Ok(found)
     }
+}
+
+/// Sends a message to a method as these bytes, and gives those of the first answer.
+async fn call(address: &str, method: &str, message: &[u8]) -> Result<Vec<u8>> {
+    let (requests, connection) = h2::client::handshake(TcpStream::connect(address).await?).await?;
+    tokio::spawn(connection);
+    let request = http::Request::post(format!("http://{address}{method}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(())?;
+    let (answer, mut body) = requests.ready().await?.send_request(request, false)?;
+    body.send_data(Bytes::from(traffic::framed(message)?), true)?;
+    let answer = answer.await?;
+    let status = answer.headers().get("grpc-status").cloned();
+    let mut body = answer.into_body();
+    let mut received = Vec::new();
+    while let Some(data) = body.data().await {
+        let data = data?;
+        body.flow_control().release_capacity(data.len())?;
+        received.extend(data);
+    }
+    let message = received.get(5..).with_context(|| format!("no answer, with status {status:?}"))?;
+    Ok(message.to_vec())
 }
 
 #[test]
