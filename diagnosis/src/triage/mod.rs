@@ -301,11 +301,20 @@ impl Triage {
         let name: Arc<str> = text::clean(&node.meta.name, 253).into();
         let now = self.now;
         let Some(case) = self.case(&name) else { return };
-        let object = Object::from(node);
+        let mut object = Object::from(node);
         // Another machine of the same name.
         if case.object.as_ref().is_some_and(|known| known.uid != object.uid) {
-            self.close(&name, diagnoses);
+            self.bury(&name, diagnoses);
             return self.record_node(node, diagnoses);
+        }
+        let known_boot = case.object.as_ref().map(|known| known.boot_id.clone()).filter(|id| !id.is_empty());
+        if let Some(known) = known_boot.filter(|known| *known != object.boot_id) {
+            // A list from a cache that lags behind shows the boot before again.
+            if object.boot_id == case.boot_before {
+                object.boot_id = known;
+            } else {
+                case.boot_before = known;
+            }
         }
         let reboot = boot::by_object(case, &object, now);
         if let Some(silence) = &mut case.silence {
@@ -406,6 +415,15 @@ impl Triage {
     fn holds(&self, name: &Arc<str>, aspect: &Aspect) -> bool {
         let known = self.revisions.get(&Subject::Node(Arc::clone(name)), aspect);
         known.is_some_and(|known| !known.is_resolved())
+    }
+
+    /// Closes what is known of a machine that has gone, but for its boot: another one of its name may come, and the
+    /// last report of this one after it.
+    fn bury(&mut self, name: &Arc<str>, diagnoses: &mut Vec<Diagnosis>) {
+        let boot_before = self.nodes.get(name).map(|case| boot::of(case).into()).unwrap_or_default();
+        self.close(name, diagnoses);
+        self.nodes.insert(Arc::clone(name), NodeCase { boot_before, ..NodeCase::new(self.now) });
+        self.waiting.wait(name, self.now + FORGOTTEN);
     }
 
     /// Forgets a node, whose states are over with it.
