@@ -271,7 +271,7 @@ impl Triage {
     }
 
     fn case(&mut self, name: &Arc<str>) -> Option<&mut NodeCase> {
-        if !self.nodes.contains_key(name) && self.nodes.len() >= NODES {
+        if self.nodes.len() >= NODES && !self.nodes.contains_key(name) {
             return None;
         }
         let now = self.now;
@@ -285,12 +285,16 @@ impl Triage {
             return;
         }
         let reboot = boot::by_report(case, &report, now);
+        let is_first = case.report.is_none();
         case.record_report(report, now);
         if self.reporters[0].as_ref() != Some(name) {
             let last = self.reporters[0].replace(Arc::clone(name));
             self.reporters[1] = last;
         }
-        self.waiting.wait(name, now + SUSPECT);
+        // From then on it waits for the next look at it.
+        if is_first {
+            self.waiting.wait(name, now + SUSPECT);
+        }
         self.report_boot(name, reboot, diagnoses);
         if self.silent.contains(name) {
             self.end_silence(name, diagnoses);
@@ -342,9 +346,11 @@ impl Triage {
                 self.return_by_lease(name, diagnoses);
             }
             // When it was renewed last is not known, so it counts from now.
-            lease @ None => *lease = Some(Lease { renewal, seen: now, renewals: 0 }),
+            lease @ None => {
+                *lease = Some(Lease { renewal, seen: now, renewals: 0 });
+                self.waiting.wait(name, now + node::LEASE);
+            }
         }
-        self.waiting.wait(name, now + node::LEASE);
     }
 
     fn record_probe(&mut self, mut probe: Probe) {

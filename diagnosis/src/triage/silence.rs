@@ -299,8 +299,8 @@ impl Triage {
 
     /// The same where its kubelet alone shows it: by two renewals, or one and a status that it wrote.
     pub(super) fn return_by_lease(&mut self, name: &Arc<str>, diagnoses: &mut Vec<Diagnosis>) {
-        let Some(case) = self.nodes.get(name) else { return };
-        let Some(lease) = case.lease.filter(|_| self.silent.contains(name)) else { return };
+        let Some(case) = self.silent.get(name).and_then(|name| self.nodes.get(name)) else { return };
+        let Some(lease) = case.lease else { return };
         let posts = case.object.as_ref().is_some_and(|object| object.ready.is_some());
         let subject = Subject::Node(Arc::clone(name));
         let cause = self.revisions.get(&subject, &Aspect::Silence).map(|known| known.content.verdict.cause);
