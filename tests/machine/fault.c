@@ -10,7 +10,10 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#define PART ((off_t)16 << 20)
 
 static void check(int failed, const char *what) {
   if (failed) { fprintf(stderr, "fault: %s: %s\n", what, strerror(errno)); exit(1); }
@@ -82,14 +85,29 @@ static void hold(const char *path) {
   for (;;) pause();
 }
 
-// Reads a file through memory, page by page, without end.
-static void reread(const char *path) {
+// Reads a part of a file through memory, page by page, without end. The kernel may end it for its memory.
+static void reread_part(const char *path, off_t from) {
+  FILE *score = fopen("/proc/self/oom_score_adj", "w");
+  check(!score || fputs("1000", score) < 0 || fclose(score), "oom_score_adj");
   int file = open(path, O_RDONLY);
   check(file < 0, path);
-  off_t length = lseek(file, 0, SEEK_END);
-  volatile char *p = mmap(0, length, PROT_READ, MAP_SHARED, file, 0);
+  volatile char *p = mmap(0, PART, PROT_READ, MAP_SHARED, file, from);
   check(p == MAP_FAILED, "mmap");
-  for (;;) for (off_t at = 0; at < length; at += 4096) (void)p[at];
+  for (;;) for (off_t at = 0; at < PART; at += 4096) (void)p[at];
+}
+
+// Has processes read parts of a file, each little more than is left in memory, so that they take it from each other.
+static void reread(const char *path) {
+  pid_t readers[4] = {0}, ended = 0;
+  for (;;) {
+    for (int i = 0; i < 4; i++) {
+      if (readers[i] != ended) continue;
+      readers[i] = fork();
+      check(readers[i] < 0, "fork");
+      if (readers[i] == 0) reread_part(path, i * PART);
+    }
+    ended = wait(NULL);
+  }
 }
 
 int main(int argc, char **argv) {

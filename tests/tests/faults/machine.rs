@@ -45,9 +45,8 @@ const MOUNT: &str = "mkdir /nfs; /fault mount 192.0.2.9:/ /nfs nfs vers=3,proto=
                      mountport=2049,nolock,noac,timeo=10,retrans=1,addr=192.0.2.9; stat /nfs";
 /// Takes all memory but 8 MiB, with the program of the agent in it for the time being. The kernel spares those that
 /// take it, and the agent, as on a node.
-const EAT: &str = "echo -999 > /proc/$agent/oom_score_adj; /fault hold /disk/agent & holder=$!; \
-                   /fault eat 8 & eater=$!; echo -1000 > /proc/$eater/oom_score_adj; \
-                   (while true; do /fault reread /disk/other; done) & reader=$!";
+const EAT: &str = "/fault hold /disk/agent & holder=$!; /fault eat 8 & eater=$!; /fault reread /disk/other & \
+                   for spared in $agent $holder $eater $!; do echo -999 > /proc/$spared/oom_score_adj; done";
 
 /// A machine, what is around it, and an aggregator that sees no more of it than its network shows.
 struct Watched {
@@ -210,7 +209,7 @@ impl Watched {
         ensure!(found.summary.contains("its kernel accepts connections"), "{found:?}");
         ensure!(found.confidence() == Confidence::Likely, "{found:?}");
         self.machine.slow_down_disk(0)?;
-        self.machine.run("kill $reader $eater; killall fault; kill -CONT $kubelet")?;
+        self.machine.run("killall fault; kill -CONT $kubelet")?;
         self.renews.store(true, Ordering::Relaxed);
         let is_back = |of: &Diagnosis| of.uid == found.uid && of.resolve_time.is_some();
         let over = self.named("they run again", is_back).await?;
