@@ -339,7 +339,7 @@ impl Triage {
         };
         let Some(case) = self.case(name) else { return };
         match &mut case.lease {
-            Some(lease) if lease.renewal == renewal => return,
+            Some(lease) if lease.renewal == renewal => {}
             Some(lease) => {
                 *lease = Lease { renewal, seen: now, renewals: lease.renewals.saturating_add(1) };
                 case.record_kubelet(now);
