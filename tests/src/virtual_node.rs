@@ -1,5 +1,5 @@
-//! A virtual machine as a node that is restarted in every way: an agent with its state on a disk, and a network that
-//! reaches this machine. It is Debian's kernel, started by qemu in software emulation.
+//! A virtual machine as a node: an agent on a disk, beside its state, and a network to the namespace in which the
+//! machine is started. It is Debian's kernel, started by qemu in software emulation.
 
 use std::{
     fs::{self, File},
@@ -15,8 +15,10 @@ use crate::{coroner::agent, image::run, machine};
 
 /// The name of the node.
 pub const NAME: &str = "machine";
-/// What the kernel needs for disk, network and what is kept of a panic.
-const MODULES: [&str; 11] = [
+/// Its address; it reports to an aggregator at 192.0.2.9:7070, and the kubelet's port answers.
+pub const ADDRESS: &str = "192.0.2.2";
+/// What the kernel needs for disk, network, what is kept of a panic, FUSE and NFS. Each may need those before it.
+const MODULES: [&str; 20] = [
     "drivers/virtio/virtio_ring",
     "drivers/virtio/virtio",
     "drivers/virtio/virtio_pci_legacy_dev",
@@ -28,46 +30,61 @@ const MODULES: [&str; 11] = [
     "drivers/net/virtio_net",
     "lib/reed_solomon/reed_solomon",
     "fs/pstore/ramoops",
+    "fs/fuse/fuse",
+    "net/sunrpc/sunrpc",
+    "fs/nfs_common/grace",
+    "fs/nfs_common/nfs_acl",
+    "fs/lockd/lockd",
+    "fs/netfs/netfs",
+    "fs/fscache/fscache",
+    "fs/nfs/nfs",
+    "fs/nfs/nfsv3",
 ];
 /// Bytes of its disk.
-const DISK: u64 = 256 << 20;
+const DISK: u64 = 320 << 20;
 
 /// The machine. Dropped, it is off.
 #[derive(Debug)]
 pub struct VirtualNode {
     directory: PathBuf,
     kernel: PathBuf,
-    aggregator_port: u16,
+    namespace: u32,
     qemu: Option<Child>,
 }
 
 impl VirtualNode {
-    /// Makes one in this directory, whose agent reports to this port of the host, and switches it on.
+    /// Makes one in this directory, and switches it on. Its network is `tap0` in the namespace of this process.
     ///
     /// # Errors
-    /// What could not be had: qemu, Debian's kernel, mkfs.ext4, busybox-static, cpio.
-    pub fn start(directory: &Path, aggregator_port: u16) -> Result<Self> {
+    /// What could not be had: qemu, Debian's kernel, mkfs.ext4, busybox-static, gcc, cpio.
+    pub fn start(directory: &Path, namespace: u32) -> Result<Self> {
         let directory = directory.to_owned();
         let kernel = machine::kernel()?;
-        let root = directory.join("machine");
-        for path in ["bin", "modules"] {
-            fs::create_dir_all(root.join(path))?;
+        let (root, on_disk) = (directory.join("machine"), directory.join("on-disk"));
+        for path in [root.join("bin"), root.join("modules"), on_disk.clone()] {
+            fs::create_dir_all(path)?;
         }
         fs::copy("/bin/busybox", root.join("bin/busybox"))
             .context("copying /bin/busybox; is busybox-static installed?")?;
-        machine::add_program(&root, &agent()?, &root.join("agent"))?;
-        let modules = machine::modules()?;
+        machine::add_program(&root, &agent()?, &on_disk.join("agent"))?;
+        fs::copy(on_disk.join("agent"), on_disk.join("other"))?;
+        let faults = Path::new(env!("CARGO_MANIFEST_DIR")).join("machine/fault.c");
+        run(Command::new("gcc").args(["-O1", "-static", "-o"]).arg(root.join("fault")).arg(faults))?;
+        let (modules, mut order) = (machine::modules()?, String::new());
         for module in MODULES {
             let name = module.rsplit('/').next().unwrap_or(module);
             let from = modules.join(format!("{module}.ko"));
             fs::copy(&from, root.join(format!("modules/{name}.ko"))).with_context(|| format!("copying {from:?}"))?;
+            order.push_str(name);
+            order.push('\n');
         }
+        fs::write(root.join("modules/order"), order)?;
         machine::add_script(&root, "init", include_str!("../machine/node"))?;
         machine::pack(&root, &directory.join("initramfs"))?;
         let disk = directory.join("disk");
         File::create(&disk)?.set_len(DISK)?;
-        run(Command::new("/sbin/mkfs.ext4").arg("-q").arg(&disk))?;
-        let mut node = Self { directory, kernel, aggregator_port, qemu: None };
+        run(Command::new("/sbin/mkfs.ext4").args(["-q", "-d"]).args([&on_disk, &disk]))?;
+        let mut node = Self { directory, kernel, namespace, qemu: None };
         node.power_on()?;
         Ok(node)
     }
@@ -82,15 +99,18 @@ impl VirtualNode {
     /// That qemu does not start.
     pub fn power_on(&mut self) -> Result<()> {
         let socket = |name: &str| format!("unix:{},server=on,wait=off", self.path(name));
-        let append = format!(
-            "console=ttyS0 panic=1 memmap=1M$0x10000000 coroner_aggregator=http://10.0.2.2:{}",
-            self.aggregator_port
-        );
-        let qemu = Command::new("qemu-system-x86_64")
-            .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "768"])
-            .args(["-nodefaults", "-no-user-config", "-display", "none", "-append", &append])
+        let append = "console=ttyS0 panic=1 memmap=1M$0x10000000";
+        let qemu = Command::new("nsenter")
+            .args([&format!("--net=/proc/{}/ns/net", self.namespace), "--", "qemu-system-x86_64"])
+            .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "512"])
+            .args(["-nodefaults", "-no-user-config", "-display", "none", "-append", append])
             .args(["-kernel", &self.kernel.display().to_string(), "-initrd", &self.path("initramfs")])
-            .args(["-netdev", "user,id=net0", "-device", "virtio-net-pci,netdev=net0,romfile="])
+            .args([
+                "-netdev",
+                "tap,id=net0,ifname=tap0,script=no,downscript=no",
+                "-device",
+                "virtio-net-pci,netdev=net0,romfile=",
+            ])
             .args(["-drive", &format!("file={},format=raw,if=none,id=disk0", self.path("disk"))])
             .args(["-device", "virtio-blk-pci,drive=disk0"])
             .args(["-serial", &format!("file:{}", self.path("console")), "-serial", &socket("shell")])
@@ -120,6 +140,14 @@ impl VirtualNode {
     /// That qemu does not take it.
     pub fn reset(&self) -> Result<()> {
         self.write("monitor", "system_reset")
+    }
+
+    /// Lets its disk read so many blocks a second; 0: as fast as it can.
+    ///
+    /// # Errors
+    /// That qemu does not take it.
+    pub fn slow_down_disk(&self, reads: u32) -> Result<()> {
+        self.write("monitor", &format!("block_set_io_throttle disk0 0 0 0 0 {reads} 0"))
     }
 
     /// Gives its shell a line.

@@ -77,6 +77,7 @@ fn broken(resource: &str, error: &Error) -> Health {
     match code {
         401 | 403 => Health::Absent(health::health_watch_refused(resource, error.to_string()).into()),
         404 => Health::Absent(health::health_watch_unknown(resource).into()),
-        _ => Health::Degraded(health::health_watch_broken(resource, error.to_string()).into()),
+        0 => Health::Degraded(health::health_watch_broken(resource, error.to_string()).into()),
+        code => Health::Degraded(health::health_watch_failed(resource, code.to_string(), error.to_string()).into()),
     }
 }

@@ -1,5 +1,8 @@
 //! Where nodes can be probed. An agent names the port of its health service, and nothing else: the host is where its
 //! reports come from, so no report makes anyone connect elsewhere.
+//!
+//! An address is given to another node once its node has gone, so what answers there shows nothing of the node that had
+//! it: where two nodes state the same address, neither is probed at it.
 
 use std::{
     collections::BTreeMap,
@@ -21,26 +24,72 @@ pub(super) struct Address {
 
 /// The addresses of all nodes, by name.
 #[derive(Debug, Default)]
-pub(super) struct Addresses(BTreeMap<Arc<str>, Address>);
+pub(super) struct Addresses {
+    nodes: BTreeMap<Arc<str>, Address>,
+    /// How many Node objects state the same address of a kubelet.
+    kubelets: BTreeMap<SocketAddr, usize>,
+    /// The node that last reported from the address of an agent.
+    agents: BTreeMap<SocketAddr, Arc<str>>,
+}
 
 impl Addresses {
     /// Stores the address that a Node object states.
     pub(super) fn put_node(&mut self, name: &Arc<str>, node: &Node) {
         let ip: Option<IpAddr> = node.internal_ip.parse().ok().filter(is_host);
-        self.0.entry(Arc::clone(name)).or_default().kubelet = ip.map(|ip| SocketAddr::new(ip, node.kubelet_port));
+        let kubelet = ip.map(|ip| SocketAddr::new(ip, node.kubelet_port));
+        let before = std::mem::replace(&mut self.nodes.entry(Arc::clone(name)).or_default().kubelet, kubelet);
+        self.release(before);
+        if let Some(kubelet) = kubelet {
+            *self.kubelets.entry(kubelet).or_default() += 1;
+        }
     }
 
     /// Takes the port of an agent that reports from this address.
     pub(super) fn put_agent(&mut self, name: &Arc<str>, agent: Option<SocketAddr>) {
-        self.0.entry(Arc::clone(name)).or_default().agent = agent;
+        let before = std::mem::replace(&mut self.nodes.entry(Arc::clone(name)).or_default().agent, agent);
+        if before == agent && agent.is_none_or(|agent| self.agents.get(&agent) == Some(name)) {
+            return;
+        }
+        self.leave(name, before);
+        if let Some(agent) = agent
+            && let Some(former) = self.agents.insert(agent, Arc::clone(name)).filter(|former| former != name)
+            && let Some(of_former) = self.nodes.get_mut(&former)
+        {
+            of_former.agent = None;
+        }
     }
 
     pub(super) fn remove(&mut self, name: &str) {
-        self.0.remove(name);
+        if let Some(Address { kubelet, agent }) = self.nodes.remove(name) {
+            self.release(kubelet);
+            self.leave(name, agent);
+        }
+    }
+
+    /// One Node object less states this address.
+    fn release(&mut self, kubelet: Option<SocketAddr>) {
+        if let Some(kubelet) = kubelet
+            && let Some(count) = self.kubelets.get_mut(&kubelet)
+        {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.kubelets.remove(&kubelet);
+            }
+        }
+    }
+
+    /// The agent of this node is not at this address any more.
+    fn leave(&mut self, name: &str, agent: Option<SocketAddr>) {
+        if let Some(agent) = agent
+            && self.agents.get(&agent).is_some_and(|owner| **owner == *name)
+        {
+            self.agents.remove(&agent);
+        }
     }
 
     pub(super) fn of(&self, name: &str) -> Address {
-        self.0.get(name).copied().unwrap_or_default()
+        let Address { kubelet, agent } = self.nodes.get(name).copied().unwrap_or_default();
+        Address { kubelet: kubelet.filter(|kubelet| self.kubelets.get(kubelet) == Some(&1)), agent }
     }
 
     /// The node as a target for an agent; `None` where nothing of it can be reached.
@@ -95,5 +144,28 @@ mod tests {
         let node = Node { internal_ip: "fd00::7".to_owned(), kubelet_port: 10_250, ..Node::default() };
         addresses.put_node(&"n".into(), &node);
         assert_eq!(addresses.target("n").unwrap().kubelet_address, "[fd00::7]:10250");
+    }
+
+    #[test]
+    fn an_address_that_another_node_has_shows_nothing_of_the_one_that_had_it() {
+        let mut addresses = Addresses::default();
+        let node = |ip: &str| Node { internal_ip: ip.to_owned(), kubelet_port: 10_250, ..Node::default() };
+        let agent: Option<SocketAddr> = Some("10.1.2.3:8081".parse().unwrap());
+        let kubelet: Option<SocketAddr> = Some("10.0.0.1:10250".parse().unwrap());
+        for _ in 0..2 {
+            addresses.put_node(&"former".into(), &node("10.0.0.1"));
+            addresses.put_agent(&"former".into(), agent);
+        }
+        assert_eq!(addresses.of("former"), Address { kubelet, agent });
+        addresses.put_node(&"next".into(), &node("10.0.0.1"));
+        addresses.put_agent(&"next".into(), agent);
+        assert_eq!(addresses.of("former"), Address::default());
+        assert_eq!(addresses.of("next"), Address { kubelet: None, agent });
+        addresses.remove("former");
+        assert_eq!(addresses.of("next"), Address { kubelet, agent });
+        addresses.put_node(&"next".into(), &node("10.0.0.2"));
+        addresses.put_agent(&"next".into(), None);
+        addresses.remove("next");
+        assert!(addresses.kubelets.is_empty() && addresses.agents.is_empty() && addresses.nodes.is_empty());
     }
 }

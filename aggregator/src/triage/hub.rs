@@ -226,14 +226,15 @@ mod tests {
         Box::new(Node { meta, internal_ip: format!("10.0.0.{n}"), kubelet_port: 10_250, ..Node::default() })
     }
 
-    fn report() -> NodeReport {
-        NodeReport { boot_id: "b".into(), health_address: "10.1.0.9:8081".into(), ..NodeReport::default() }
+    fn report(node: &str) -> NodeReport {
+        let health_address = format!("{}:8081", node.replace('n', "10.1.0."));
+        NodeReport { boot_id: "b".into(), health_address, ..NodeReport::default() }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_node_that_agents_and_the_aggregator_do_not_reach_is_reported_within_15_s() {
         let hub = Hub::default();
-        assert!(hub.report("n1", Some(&report()), Vec::new()).is_none(), "another decides");
+        assert!(hub.report("n1", Some(&report("n1")), Vec::new()).is_none(), "another decides");
         hub.begin("c");
         hub.observe(Fact::Watch(Health::Ok));
         (1..=6).for_each(|n| hub.put_node(Change::Applied, &format!("n{n}").into(), node(n)));
@@ -244,10 +245,11 @@ mod tests {
             for n in (1..=6).filter(|n| second == 0 || *n != 6 && second % 5 == 0) {
                 let name = format!("n{n}");
                 let results_of = results.remove(&name).unwrap_or_default();
-                let answer = hub.report(&name, Some(&report()), results_of).unwrap();
+                let answer = hub.report(&name, Some(&report(&name)), results_of).unwrap();
                 assert_eq!(answer.next_interval.unwrap().seconds, 5);
                 for target in answer.probe_targets {
-                    assert!(target.kubelet_address.starts_with("10.0.0.") && target.agent_address == "10.1.0.9:8081");
+                    assert!(target.kubelet_address.starts_with("10.0.0."), "{target:?}");
+                    assert_eq!(target.agent_address, report(&target.node).health_address);
                     let reached = if target.node == "n6" { ProbeOutcome::TimedOut } else { ProbeOutcome::Answered };
                     let result = ProbeResult { node: target.node, kubelet: reached.into(), ..ProbeResult::default() };
                     results.entry(name.clone()).or_default().push(result);

@@ -31,6 +31,7 @@ crate::messages! { pub;
     health_watch_refused(resource: Identifier, error: Quote);
     health_watch_unknown(resource: Identifier);
     health_watch_broken(resource: Identifier, error: Quote);
+    health_watch_failed(resource: Identifier, code: Identifier, error: Quote);
     health_events_wait(waiting: Count, watched: Count);
     health_kubelet_no_address();
     health_kubelet_no_client(setting: Identifier, error: Quote);

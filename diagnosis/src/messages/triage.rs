@@ -5,6 +5,11 @@ crate::messages! {
     triage_was_unreachable();
     triage_was_cut_off();
     triage_not_back();
+    triage_host_alone();
+    triage_host_alone_how();
+    triage_kubelet_alone();
+    triage_kubelet_alone_how();
+    triage_was_stalled();
     triage_silent_for(silent: Duration);
     triage_unconfirmed();
     triage_returned(lasted: Duration);
@@ -21,6 +26,7 @@ crate::messages! {
     triage_probed_here(kubelet: Identifier, agent: Identifier);
     triage_agent_silent();
     triage_agent_silent_for(silent: Duration);
+    triage_agent_silent_probed(silent: Duration);
     triage_path_api();
     triage_path_api_why();
     triage_path_nodes(silent: Count, known: Count);

@@ -271,7 +271,7 @@ impl Triage {
     }
 
     fn case(&mut self, name: &Arc<str>) -> Option<&mut NodeCase> {
-        if !self.nodes.contains_key(name) && self.nodes.len() >= NODES {
+        if self.nodes.len() >= NODES && !self.nodes.contains_key(name) {
             return None;
         }
         let now = self.now;
@@ -285,12 +285,16 @@ impl Triage {
             return;
         }
         let reboot = boot::by_report(case, &report, now);
+        let is_first = case.report.is_none();
         case.record_report(report, now);
         if self.reporters[0].as_ref() != Some(name) {
             let last = self.reporters[0].replace(Arc::clone(name));
             self.reporters[1] = last;
         }
-        self.waiting.wait(name, now + SUSPECT);
+        // From then on it waits for the next look at it.
+        if is_first {
+            self.waiting.wait(name, now + SUSPECT);
+        }
         self.report_boot(name, reboot, diagnoses);
         if self.silent.contains(name) {
             self.end_silence(name, diagnoses);
@@ -301,11 +305,20 @@ impl Triage {
         let name: Arc<str> = text::clean(&node.meta.name, 253).into();
         let now = self.now;
         let Some(case) = self.case(&name) else { return };
-        let object = Object::from(node);
+        let mut object = Object::from(node);
         // Another machine of the same name.
         if case.object.as_ref().is_some_and(|known| known.uid != object.uid) {
-            self.close(&name, diagnoses);
+            self.bury(&name, diagnoses);
             return self.record_node(node, diagnoses);
+        }
+        let known_boot = case.object.as_ref().map(|known| known.boot_id.clone()).filter(|id| !id.is_empty());
+        if let Some(known) = known_boot.filter(|known| *known != object.boot_id) {
+            // A list from a cache that lags behind shows the boot before again.
+            if object.boot_id == case.boot_before {
+                object.boot_id = known;
+            } else {
+                case.boot_before = known;
+            }
         }
         let reboot = boot::by_object(case, &object, now);
         if let Some(silence) = &mut case.silence {
@@ -326,16 +339,18 @@ impl Triage {
         };
         let Some(case) = self.case(name) else { return };
         match &mut case.lease {
-            Some(lease) if lease.renewal == renewal => return,
+            Some(lease) if lease.renewal == renewal => {}
             Some(lease) => {
                 *lease = Lease { renewal, seen: now, renewals: lease.renewals.saturating_add(1) };
                 case.record_kubelet(now);
                 self.return_by_lease(name, diagnoses);
             }
             // When it was renewed last is not known, so it counts from now.
-            lease @ None => *lease = Some(Lease { renewal, seen: now, renewals: 0 }),
+            lease @ None => {
+                *lease = Some(Lease { renewal, seen: now, renewals: 0 });
+                self.waiting.wait(name, now + node::LEASE);
+            }
         }
-        self.waiting.wait(name, now + node::LEASE);
     }
 
     fn record_probe(&mut self, mut probe: Probe) {
@@ -406,6 +421,15 @@ impl Triage {
     fn holds(&self, name: &Arc<str>, aspect: &Aspect) -> bool {
         let known = self.revisions.get(&Subject::Node(Arc::clone(name)), aspect);
         known.is_some_and(|known| !known.is_resolved())
+    }
+
+    /// Closes what is known of a machine that has gone, but for its boot: another one of its name may come, and the
+    /// last report of this one after it.
+    fn bury(&mut self, name: &Arc<str>, diagnoses: &mut Vec<Diagnosis>) {
+        let boot_before = self.nodes.get(name).map(|case| boot::of(case).into()).unwrap_or_default();
+        self.close(name, diagnoses);
+        self.nodes.insert(Arc::clone(name), NodeCase { boot_before, ..NodeCase::new(self.now) });
+        self.waiting.wait(name, self.now + FORGOTTEN);
     }
 
     /// Forgets a node, whose states are over with it.

@@ -145,7 +145,8 @@ pub(super) struct NodeCase {
     pub(super) lease: Option<Lease>,
     /// The last report, and when it arrived.
     pub(super) report: Option<(Report, Timestamp)>,
-    /// The boot before that of the last report: what still arrives from it is late.
+    /// The boot before the present one, by reports and the Node object, or the last boot of the machine that had this
+    /// name before: what still arrives from it is late.
     pub(super) boot_before: Box<str>,
     /// The last sign that its host is there, from whatever gave it.
     pub(super) host_sign: Timestamp,
@@ -194,7 +195,11 @@ impl NodeCase {
 
     /// Whether a report was sent before the last one that arrived: it shows nothing new.
     pub(super) fn is_late(&self, report: &Report) -> bool {
-        let Some((last, _)) = &self.report else { return false };
+        let Some((last, _)) = &self.report else {
+            // It may come from the machine that had this name before.
+            let is_current = self.object.as_ref().is_some_and(|object| object.boot_id == report.boot_id);
+            return !self.boot_before.is_empty() && report.boot_id == self.boot_before && !is_current;
+        };
         let same_boot = last.boot_id == report.boot_id;
         let behind = last.uptime - report.uptime;
         same_boot && behind.is_positive() && behind < LATE || !same_boot && report.boot_id == self.boot_before

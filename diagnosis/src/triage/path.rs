@@ -137,7 +137,8 @@ impl Triage {
         match self.path.known {
             Some((known, at)) if self.now.duration_since(at) < RECOUNT => known,
             _ => {
-                let gave_sign = |case: &&NodeCase| case.report.is_some() || case.lease.is_some();
+                let gave_sign =
+                    |case: &&NodeCase| self.is_of_cluster(case) && (case.report.is_some() || case.lease.is_some());
                 let known = self.nodes.values().filter(gave_sign).count();
                 self.path.known = Some((known, self.now));
                 known

@@ -49,7 +49,7 @@ impl Triage {
         if is_news && self.revisions.get(&subject, &Aspect::Leave).is_none() {
             self.report(&subject, &Aspect::Leave, finding, diagnoses);
         }
-        self.close(&name, diagnoses);
+        self.bury(&name, diagnoses);
     }
 }
 

@@ -42,6 +42,16 @@ const UNPROBED: SignedDuration = SignedDuration::from_secs(15);
 /// Names of pods that a verdict gives.
 const NAMES: usize = 10;
 
+/// What of a node that neither reports nor renews its Lease still answers probes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answering {
+    /// Its kubelet, which is cut off or refused where it has to write.
+    Kubelet,
+    /// Its kernel alone: connections are accepted or refused, and no program answers.
+    Host,
+    Nothing,
+}
+
 impl Triage {
     /// Looks at a node: whether it is silent, and what follows.
     pub(super) fn examine(&mut self, name: &Arc<str>, diagnoses: &mut Vec<Diagnosis>) {
@@ -103,23 +113,25 @@ impl Triage {
         if matches!(self.watch, Watch::Broken(..)) || self.is_gone(name) {
             return;
         }
-        let Some(case) = self.nodes.get(name) else { return };
-        if let Some(confidence) = self.unreachable(case) {
+        let Some(case) = self.nodes.get(name).filter(|case| self.is_of_cluster(case)) else { return };
+        if let Some((confidence, answering)) = self.unreachable(case) {
             if self.path.holds(now) && !self.holds(name, &Aspect::Silence) {
                 return;
             }
+            let verdict = self.unreachable_verdict(case, confidence, answering);
             // While nothing comes from it, what was certain stays so, whatever later probes are worth.
             let known = self.revisions.get(&subject, &Aspect::Silence).filter(|known| !known.is_resolved());
-            if known.is_some_and(|known| {
-                let Verdict { cause, confidence: before, .. } = &known.content.verdict;
-                *cause == Cause::NodeUnreachable && confidence < *before
-            }) {
+            let rank = |of: &Verdict| (of.confidence, of.headline.id == texts::triage_unreachable().id);
+            if known
+                .map(|known| &known.content.verdict)
+                .is_some_and(|known| known.cause == Cause::NodeUnreachable && rank(&verdict) < rank(known))
+            {
                 return;
             }
             let planned = case.plan().filter(|_| !self.holds(name, &Aspect::Silence));
             let (aspect, verdict) = match planned {
                 Some((plan, why)) => (Aspect::Leave, removal::silent(plan, why, case.last_sign(), now)),
-                None => (Aspect::Silence, self.unreachable_verdict(case, confidence)),
+                None => (Aspect::Silence, verdict),
             };
             let finding = finding(name, case, verdict);
             return self.report(&subject, &aspect, finding, diagnoses);
@@ -138,46 +150,85 @@ impl Triage {
         known.is_some_and(|known| Some(known.content.verdict.at) >= silent_since)
     }
 
-    /// Whether a node does not answer, and how sure that is.
-    fn unreachable(&self, case: &NodeCase) -> Option<Confidence> {
+    /// Whether this is a node of the cluster, as far as that can be known: one whose Node object was deleted may report
+    /// until its machine is switched off.
+    pub(super) fn is_of_cluster(&self, case: &NodeCase) -> bool {
+        case.object.is_some() || !matches!(self.watch, Watch::Well(_))
+    }
+
+    /// Whether a node does not answer, or what of it answers does nothing else; and how sure that is.
+    fn unreachable(&self, case: &NodeCase) -> Option<(Confidence, Answering)> {
         let (now, age) = (self.now, self.now.duration_since(case.last_sign()));
         let announced = case.stopping() == Some(Stopping::Host);
         if announced && case.reported().is_some_and(|at| now.duration_since(at) < SHUTDOWN) {
             return None;
         }
         let confirmations = self.confirmations(case).count();
+        let last_act = self.last_act(case);
         // The kubelet does not answer, the host does: that is for the agent to report.
-        let recorded = case.recorded.filter(|(_, at)| *at >= case.last_sign()).map(|(state, _)| state);
+        let recorded = case.recorded.filter(|(_, at)| *at >= last_act).map(|(state, _)| state);
         let explained = matches!(recorded, Some(DaemonState::Down | DaemonState::Hung | DaemonState::Restarting));
-        let lease_silent =
-            self.watched_since().and_then(|watched| case.lease_age(now, watched)).is_some_and(|age| age >= LEASE);
+        let lease_silent = self.lease_is_silent(case) == Some(true);
         let unknown = case.object.as_ref().is_some_and(|object| object.ready.is_none());
         let is_sure = lease_silent && unknown && self.has_two_sources();
-        match confirmations {
-            2.. if age >= CONFIRMED => Some(Confidence::Certain),
-            1 if age >= LEASE && is_sure => Some(Confidence::Certain),
-            1 if age >= LEASE => Some(Confidence::Likely),
-            0 if age >= LEASE && lease_silent && unknown && !explained => Some(Confidence::Likely),
+        let is_idle = lease_silent && !explained && now.duration_since(last_act) >= LEASE;
+        let answering = self.answering(case);
+        let confidence = match (confirmations, answering) {
+            (2.., _) if age >= CONFIRMED => Some(Confidence::Certain),
+            (1, _) if age >= LEASE && is_sure => Some(Confidence::Certain),
+            (1, _) if age >= LEASE => Some(Confidence::Likely),
+            (0, Answering::Nothing) if age >= LEASE && is_idle && unknown => Some(Confidence::Likely),
+            (0, Answering::Kubelet) if is_idle && unknown => return Some((Confidence::Likely, answering)),
+            (0, Answering::Host) if is_idle => return Some((Confidence::Likely, answering)),
             _ => None,
+        };
+        confidence.map(|confidence| (confidence, Answering::Nothing))
+    }
+
+    /// When the node last did something of its own accord: a report or a renewal; answers are left out.
+    fn last_act(&self, case: &NodeCase) -> Timestamp {
+        let seen = [case.reported(), case.lease.map(|lease| lease.seen)].into_iter().flatten();
+        seen.fold(case.since, Timestamp::max)
+    }
+
+    /// Whether its kubelet has missed renewals of its Lease; `None` where that cannot be seen.
+    fn lease_is_silent(&self, case: &NodeCase) -> Option<bool> {
+        let age = self.watched_since().and_then(|watched| case.lease_age(self.now, watched))?;
+        Some(age >= LEASE)
+    }
+
+    /// What of it answered the newest probes.
+    fn answering(&self, case: &NodeCase) -> Answering {
+        let last_act = self.last_act(case);
+        let probes = case.silence.as_deref().into_iter().flat_map(|silence| silence.probes.values());
+        let newest = probes.clone().map(|probe| probe.at).max().unwrap_or(last_act);
+        let mut newest = probes.filter(|probe| probe.at >= last_act && newest.duration_since(probe.at) <= ABLE);
+        let is_there = |probe: &Probe| [probe.kubelet, probe.agent].into_iter().any(node::shows_host);
+        match newest.clone().any(|probe| probe.kubelet == ProbeOutcome::Answered) {
+            true => Answering::Kubelet,
+            false if newest.any(is_there) => Answering::Host,
+            false => Answering::Nothing,
         }
     }
 
     /// The probes that show that nothing comes back from a node: newer than its last sign, and by who reaches others.
     pub(super) fn confirmations<'a>(&'a self, case: &'a NodeCase) -> impl Iterator<Item = &'a Probe> {
         let probes = case.silence.as_deref().into_iter().flat_map(|silence| silence.probes.values());
-        probes.filter(move |probe| probe.at >= case.last_sign() && self.shows_absence(probe))
+        probes.filter(move |probe| probe.at >= case.last_sign() && self.shows_absence(case, probe))
     }
 
-    fn shows_absence(&self, probe: &Probe) -> bool {
+    fn shows_absence(&self, case: &NodeCase, probe: &Probe) -> bool {
         let reaches = match &probe.by {
             Prober::Aggregator => Some(self.reaches),
             Prober::Node(prober) => self.nodes.get(prober).map(|prober| prober.reaches),
         };
         let Some(reaches) = reaches else { return false };
         let outcomes = [probe.kubelet, probe.agent];
-        let able = reaches.map(|at| at != Timestamp::MIN && probe.at.duration_since(at).abs() <= ABLE);
-        let absent = outcomes.iter().zip(able).any(|(outcome, able)| able && node::shows_nothing(*outcome));
-        absent && !outcomes.map(node::shows_host).contains(&true)
+        let is_able = |at: Timestamp| at != Timestamp::MIN && probe.at.duration_since(at).abs() <= ABLE;
+        let absent = |n: usize| is_able(reaches[n]) && node::shows_nothing(outcomes[n]);
+        // The address of an agent goes with its pod: where the kubelet's cannot be probed, the Lease has to agree.
+        let is_absent = absent(0) || absent(1) && self.lease_is_silent(case) == Some(true);
+        is_absent && !outcomes.map(node::shows_host).contains(&true)
     }
 
     /// Whether a node counts among those that fall silent together: nothing came from it, and no prober reaches it. One
@@ -186,14 +237,17 @@ impl Triage {
         let age = self.now.duration_since(case.last_sign());
         let announced = case.stopping() == Some(Stopping::Host) || case.plan().is_some();
         let unproven = if case.report.is_some() { UNPROBED } else { LEASE };
-        let absent = self.confirmations(case).next().is_some() || age >= unproven;
-        absent && !announced && !self.holds(name, &Aspect::Silence) && !self.is_gone(name)
+        let absent = self.confirmations(case).next().is_some() || age >= unproven || self.unreachable(case).is_some();
+        self.is_of_cluster(case) && absent && !announced && !self.holds(name, &Aspect::Silence) && !self.is_gone(name)
     }
 
-    /// Whether the agent alone is silent, and has been for so much longer than it may be: the kubelet gave signs since,
-    /// and the agent is not being replaced.
+    /// Whether the agent alone is silent, and has been for so much longer than it may be: the kubelet gave signs since
+    /// and renews its Lease, and the agent is not being replaced.
     pub(super) fn agent_silent(&self, case: &NodeCase, longer: SignedDuration) -> bool {
-        let Some(reported) = case.reported() else { return false };
+        let Some(reported) = case.reported().filter(|_| self.is_of_cluster(case)) else { return false };
+        if self.lease_is_silent(case) == Some(true) {
+            return false;
+        }
         // For as long as the kubelet has given signs and the agent none.
         let age = self.now.duration_since(reported.max(case.kubelet_since));
         let settled = case.agent_is_settled(self.now, AGENT);
@@ -206,21 +260,32 @@ impl Triage {
         age >= patience + longer && works && settled != Some(false)
     }
 
-    fn unreachable_verdict(&self, case: &NodeCase, confidence: Confidence) -> Verdict {
-        let (now, since) = (self.now, case.last_sign());
-        let shut_down = case.stopping() == Some(Stopping::Host);
-        let headline = if shut_down { texts::triage_not_back() } else { texts::triage_unreachable() };
+    fn unreachable_verdict(&self, case: &NodeCase, confidence: Confidence, answering: Answering) -> Verdict {
+        let now = self.now;
+        let since = if answering == Answering::Nothing { case.last_sign() } else { self.last_act(case) };
+        let silent_for = now.duration_since(since);
+        let stalled = case.report.as_ref().is_some_and(|(report, _)| report.stalled);
+        let (headline, how) = match answering {
+            Answering::Nothing if case.stopping() == Some(Stopping::Host) => (texts::triage_not_back(), None),
+            Answering::Nothing => (texts::triage_unreachable(), None),
+            Answering::Host => (texts::triage_host_alone(), Some(texts::triage_host_alone_how())),
+            Answering::Kubelet => (texts::triage_kubelet_alone(), Some(texts::triage_kubelet_alone_how())),
+        };
+        let how = how.unwrap_or_else(|| texts::triage_silent_for(silent_for));
         let one = self.confirmations(case).count() == 1 && confidence < Confidence::Certain;
         let pods = case.silence.as_deref().and_then(|silence| silence.pods.as_deref());
+        let probes = case.silence.as_deref().into_iter().flat_map(|silence| silence.probes.values());
+        let answered = probes.filter(|probe| answering != Answering::Nothing && probe.at >= since);
         let mut verdict = Verdict::new(Cause::NodeUnreachable, confidence, since)
             .not_fatal()
             .headed(headline)
-            .explained(texts::triage_silent_for(now.duration_since(since)))
+            .explained(how)
+            .explained(stalled.then(texts::triage_was_stalled))
             .explained(one.then(texts::triage_unconfirmed))
             .supported(signs(case, now, self.watched_since()));
         verdict.related = pods.map(related).unwrap_or_default();
-        verdict.explanation.extend(pods.map(|pods| effect(pods, now.duration_since(since))).unwrap_or_default());
-        verdict.supported(self.confirmations(case).map(probed))
+        verdict.explanation.extend(pods.map(|pods| effect(pods, silent_for)).unwrap_or_default());
+        verdict.supported(self.confirmations(case).chain(answered).map(probed))
     }
 
     /// The node reports again: its silence is over.
@@ -234,8 +299,8 @@ impl Triage {
 
     /// The same where its kubelet alone shows it: by two renewals, or one and a status that it wrote.
     pub(super) fn return_by_lease(&mut self, name: &Arc<str>, diagnoses: &mut Vec<Diagnosis>) {
-        let Some(case) = self.nodes.get(name) else { return };
-        let Some(lease) = case.lease.filter(|_| self.silent.contains(name)) else { return };
+        let Some(case) = self.silent.get(name).and_then(|name| self.nodes.get(name)) else { return };
+        let Some(lease) = case.lease else { return };
         let posts = case.object.as_ref().is_some_and(|object| object.ready.is_some());
         let subject = Subject::Node(Arc::clone(name));
         let cause = self.revisions.get(&subject, &Aspect::Silence).map(|known| known.content.verdict.cause);
@@ -294,7 +359,10 @@ fn agent_verdict(case: &NodeCase, now: Timestamp) -> Verdict {
     Verdict::new(Cause::AgentSilent, confidence, since)
         .not_fatal()
         .headed(texts::triage_agent_silent())
-        .explained(texts::triage_agent_silent_for(now.duration_since(since)))
+        .explained(match case.lease {
+            Some(_) => texts::triage_agent_silent_for(now.duration_since(since)),
+            None => texts::triage_agent_silent_probed(now.duration_since(since)),
+        })
         .supported(signs(case, now, Some(Timestamp::MIN)))
         .supported(probes.filter(|probe| probe.at >= since).map(probed))
 }

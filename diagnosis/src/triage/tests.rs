@@ -265,18 +265,47 @@ fn in_a_cluster_too_small_for_two_sources_a_silent_node_is_unreachable_likely_at
 }
 
 #[test]
-fn a_host_that_answers_is_not_unreachable() {
-    for answers in [
-        [ProbeOutcome::Answered, ProbeOutcome::TimedOut],
-        [ProbeOutcome::Refused, ProbeOutcome::Refused],
-        [ProbeOutcome::Silent, ProbeOutcome::TimedOut],
+fn a_host_that_answers_is_reported_when_neither_kubelet_nor_agent_does_anything() {
+    let (host, kubelet) = ("its kernel accepts connections", "the kubelet answers probes");
+    for (answers, what) in [
+        ([ProbeOutcome::Refused, ProbeOutcome::Refused], host),
+        ([ProbeOutcome::Silent, ProbeOutcome::TimedOut], host),
+        ([ProbeOutcome::TimedOut, ProbeOutcome::Silent], host),
+        ([ProbeOutcome::Answered, ProbeOutcome::TimedOut], kubelet),
     ] {
         let mut cluster = Cluster::new(8);
+        cluster.machine(3).report.stalled = true;
+        cluster.run(10);
         cluster.cut(3);
         cluster.machine(3).answers = answers;
+        cluster.run(34);
+        assert_eq!(cluster.reported(), [], "{answers:?}");
+        cluster.run(14);
+        assert_eq!(cluster.revisions.is_empty(), what == kubelet, "a kubelet that answers may be watched badly");
+        cluster.run(5);
+        cluster.apply(3, unknown);
         cluster.run(600);
-        assert!(!cluster.reported().iter().any(|(cause, _)| *cause == Cause::NodeUnreachable), "{answers:?}");
+        assert_eq!(cluster.reported(), [(Cause::NodeUnreachable, "n03")], "{answers:?}");
+        assert!(cluster.last().revision <= 2, "pods are added, and nothing alternates: {:?}", cluster.revisions);
+        assert_eq!(cluster.last().confidence(), Confidence::Likely);
+        assert!(cluster.last().summary.contains(what), "{answers:?}: {}", cluster.last().summary);
+        assert!(cluster.last().explanation.contains("for lack of memory"), "{}", cluster.last().explanation);
+        assert!(cluster.last().evidence.iter().any(|of| of.source == "probes"), "{:?}", cluster.last().evidence);
+        // Then its power is lost.
+        cluster.cut(3);
+        cluster.run(120);
+        assert_eq!(cluster.last().confidence(), Confidence::Certain, "{answers:?}");
+        assert!(cluster.last().summary.starts_with("Unreachable"), "{}", cluster.last().summary);
+        cluster.restore(3);
+        cluster.apply(3, is_ready);
+        cluster.run(20);
+        assert_eq!(cluster.reported().last(), Some(&(Cause::NodeUnreachable, "over")));
     }
+    // Its kubelet works: it is its agent that is silent.
+    let mut cluster = Cluster::new(8);
+    cluster.machine(3).reports = false;
+    cluster.run(600);
+    assert_eq!(cluster.reported(), [(Cause::AgentSilent, "n03")]);
 }
 
 #[test]

@@ -40,8 +40,8 @@ use crate::{
 const HOSTS: u8 = 4;
 /// Time between two renewals of a Lease, so that none is missed on a slow machine.
 const RENEWAL: Duration = Duration::from_secs(2);
-const API: &str = "192.0.2.10:6443";
-const AGGREGATOR: &str = "192.0.2.9:7070";
+pub(crate) const API: &str = "192.0.2.10:6443";
+pub(crate) const AGGREGATOR: &str = "192.0.2.9:7070";
 
 /// A host.
 struct Host {
@@ -115,7 +115,7 @@ impl Hosts {
             let renews = Arc::new(AtomicBool::new(true));
             api.apply("nodes", node(n, "True"));
             api.apply("pods", pod(n));
-            tasks.push(tokio::spawn(renew(Arc::clone(&api), n, Arc::clone(&renews))));
+            tasks.push(tokio::spawn(renew(Arc::clone(&api), name(n), Arc::clone(&renews))));
             hosts.insert(n, Host { network, agent: None, renews, port });
         }
         let mut all = Self { stage, switch, aggregators, aggregator, hosts, tasks };
@@ -232,7 +232,7 @@ async fn join(stage: &Stage, switch: &Network, n: u8) -> Result<Network> {
 }
 
 /// Writes how the API server is reached from the hosts; gives how it is reached from here.
-fn kubeconfig(stage: &Stage, api: &ApiServer) -> Result<String> {
+pub(crate) fn kubeconfig(stage: &Stage, api: &ApiServer) -> Result<String> {
     let path = stage.path("kubeconfig");
     api.write_kubeconfig(&path)?;
     let mut config: Value = serde_json::from_slice(&fs::read(&path)?)?;
@@ -243,7 +243,7 @@ fn kubeconfig(stage: &Stage, api: &ApiServer) -> Result<String> {
 }
 
 /// Passes each connection on to this address.
-async fn forward(listener: TcpListener, to: String) {
+pub(crate) async fn forward(listener: TcpListener, to: String) {
     while let Ok((mut stream, _)) = listener.accept().await {
         let to = to.clone();
         tokio::spawn(async move {
@@ -265,12 +265,12 @@ async fn kubelet(listener: TcpListener) {
 }
 
 /// Renews the Lease of a host while its kubelet does.
-async fn renew(api: Arc<ApiServer>, n: u8, renews: Arc<AtomicBool>) {
+pub(crate) async fn renew(api: Arc<ApiServer>, name: String, renews: Arc<AtomicBool>) {
     loop {
         if renews.load(Ordering::Relaxed) {
             let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
-            let metadata = json!({"name": name(n), "namespace": "kube-node-lease", "uid": format!("lease-{n}")});
-            let spec = json!({"holderIdentity": name(n), "leaseDurationSeconds": 40, "renewTime": now});
+            let metadata = json!({"name": name, "namespace": "kube-node-lease", "uid": format!("lease-of-{name}")});
+            let spec = json!({"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": now});
             api.apply("leases", json!({"metadata": metadata, "spec": spec}));
         }
         tokio::time::sleep(RENEWAL).await;

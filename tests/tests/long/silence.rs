@@ -1,6 +1,6 @@
-//! A large cluster in virtual time: reports come late or never, clocks are set, nodes are restarted and agents replaced
-//! in turn, and a third of all nodes falls silent at once. Only what is really lost is reported, and nothing else ever
-//! is.
+//! A large cluster in virtual time: reports and probes come late or never, clocks are set, nodes are restarted and
+//! agents replaced in turn, a third of all nodes falls silent at once, and the aggregator is replaced. Only what is
+//! really lost is reported, and nothing else ever is.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,7 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 const HOUR: usize = 3_600;
 /// Reports come so many seconds late at most.
 const LATE: u64 = 10;
-/// Of a hundred reports, so many are lost.
+/// Of a hundred reports, and of a hundred results of probes, so many are lost.
 const LOST: u64 = 5;
 /// A node that is lost is reported so many seconds after its last sign at the latest.
 const BAR: i64 = 15;
@@ -107,8 +107,7 @@ impl Cluster {
             second: 0,
             found: Vec::new(),
         };
-        cluster.observe(Fact::Watch(Health::Ok));
-        (0..nodes).for_each(|n| cluster.apply(n));
+        cluster.replace_aggregator();
         cluster
     }
 
@@ -202,13 +201,14 @@ impl Cluster {
             Prober::Aggregator => true,
             Prober::Node(node) => self.machines[self.names[node]].up,
         };
+        let is_lost = self.random.below(100) < LOST;
         let n = self.names[&target];
         let machine = &mut self.machines[n];
         let outcome = |answers: bool, otherwise| if answers { ProbeOutcome::Answered } else { otherwise };
         let refused = if machine.up { ProbeOutcome::Refused } else { ProbeOutcome::TimedOut };
         let (kubelet, agent) =
             (outcome(machine.up, ProbeOutcome::TimedOut), outcome(machine.up && machine.agent, refused));
-        if !prober_is_up {
+        if !prober_is_up || is_lost {
             return;
         }
         if machine.up {
@@ -216,6 +216,13 @@ impl Cluster {
         }
         let at = at(self.second);
         self.observe(Fact::Probe(Probe { target, by, kubelet, agent, at }));
+    }
+
+    /// Another aggregator decides from now on, which knows nothing.
+    fn replace_aggregator(&mut self) {
+        self.triage = Triage::new("c");
+        self.observe(Fact::Watch(Health::Ok));
+        (0..self.machines.len()).for_each(|n| self.apply(n));
     }
 
     fn reboot(&mut self, n: usize) {
@@ -301,6 +308,9 @@ fn live(nodes: usize, seconds: usize) -> Result<()> {
         ensure!(matches!(found.as_slice(), [(Cause::NodeUnreachable, _, _, true)]), "it is back: {found:?}");
         let quiet = cluster.run(HOUR.min(seconds / 4));
         ensure!(quiet.is_empty(), "nothing happens: {quiet:?}");
+        cluster.replace_aggregator();
+        let quiet = cluster.run(180);
+        ensure!(quiet.is_empty(), "another aggregator decides: {quiet:?}");
     }
     println!("{nodes} nodes, {} s", cluster.second);
     Ok(())

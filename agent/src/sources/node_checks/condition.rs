@@ -2,7 +2,7 @@
 //! and processes in uninterruptible sleep, every thirty.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
     time::{Duration, Instant},
@@ -35,6 +35,8 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// Looks between two at what grows with the number of containers: the list of mounts, and, while none is known, the
 /// processes in uninterruptible sleep.
 const SEARCH: u32 = 6;
+/// Searches between two of all threads, of which a node has ten times as many as processes.
+const EVERYWHERE: u32 = 4;
 /// A process is blocked if it has been in uninterruptible sleep for so long.
 const BLOCKED: Duration = Duration::from_secs(5);
 /// Blocked processes that are reported: those that have been so for longest.
@@ -70,7 +72,7 @@ enum Writable {
 /// What is kept from one look to the next.
 #[derive(Debug, Default)]
 struct Known {
-    /// Processes in uninterruptible sleep by pid and start time, and since when they have been seen so at each search.
+    /// Threads in uninterruptible sleep by number and start time, and since when they have been seen so at each search.
     sleeping: BTreeMap<(i32, u64), (Instant, Timestamp)>,
     looks: u32,
     /// Blocked processes were reported.
@@ -112,12 +114,13 @@ impl Known {
             worker.send(worker.outlet.now(fact(reading)))?;
         }
         let is_search = self.looks.is_multiple_of(SEARCH);
+        let is_everywhere = self.looks.is_multiple_of(SEARCH * EVERYWHERE);
         self.looks = self.looks.wrapping_add(1);
         if is_search {
             self.mounts(worker, &host.proc, state)?;
         }
         if is_search || !self.sleeping.is_empty() {
-            self.blocked(worker, processes, state)?;
+            self.blocked(worker, processes, is_everywhere, state)?;
         }
         Ok(())
     }
@@ -140,13 +143,19 @@ impl Known {
         Ok(())
     }
 
-    fn blocked(&mut self, worker: &Worker, processes: &Processes, state: &NodeState) -> Result<(), End> {
+    fn blocked(
+        &mut self,
+        worker: &Worker,
+        processes: &Processes,
+        is_everywhere: bool,
+        state: &NodeState,
+    ) -> Result<(), End> {
         let now = (Instant::now(), Timestamp::now());
-        let found = processes.in_uninterruptible_sleep();
+        let found = processes.in_uninterruptible_sleep(self.sleeping.keys().map(|(thread, _)| *thread), is_everywhere);
         let before = std::mem::take(&mut self.sleeping);
         let mut blocked = Vec::new();
         for process in found {
-            let key = (process.pid, process.start_ticks);
+            let key = (process.thread, process.start_ticks);
             let since = before.get(&key).copied().unwrap_or(now);
             self.sleeping.insert(key, since);
             if since.0.elapsed() >= BLOCKED {
@@ -163,6 +172,8 @@ impl Known {
             }
         }
         blocked.sort_by_key(|(since, process)| (*since, process.pid));
+        let mut named = BTreeSet::new();
+        blocked.retain(|(_, process)| named.insert(process.pid));
         blocked.truncate(NAMED);
         let on_the_wire = blocked.iter().map(|(since, process)| wire::BlockedProcess {
             pid: process.pid,

@@ -3,7 +3,7 @@
 //! All of a process is read through one open directory, so that a pid which is used again meanwhile is never mixed up:
 //! reading then fails with ESRCH.
 
-use std::{fs::File, io::Read, path::PathBuf};
+use std::{collections::BTreeSet, fs::File, io::Read, path::PathBuf};
 
 use coroner_diagnosis::observation::{
     cgroup::{Level, Path},
@@ -21,9 +21,9 @@ use crate::{
 /// More than any process' cgroup file: at most 13 controllers of v1, each with a path of at most 4 KiB.
 const CGROUP_FILE_MAX: u64 = 64 * 1024;
 
-/// Bytes of a process' file `stat` with its name, which the kernel cuts to 64 bytes, and its state. After the state
-/// come numbers, none of them with a parenthesis.
-const BRIEF: usize = 128;
+/// Bytes of a process' file `stat` with all up to the number of its threads: a name, which the kernel cuts to 64 bytes,
+/// and 19 numbers.
+const BRIEF: usize = 512;
 
 /// Processes in uninterruptible sleep that are looked at.
 const SLEEPING_MAX: usize = 256;
@@ -124,32 +124,37 @@ impl Processes {
         named.min_by_key(|process| (process.start_ticks, process.pid))
     }
 
-    /// The processes that are in uninterruptible sleep now. Only files are read that do not wait for the process'
-    /// memory.
-    pub(crate) fn in_uninterruptible_sleep(&self) -> Vec<Sleeping> {
-        let entries = self.briefly().filter(|brief| brief.state() == Some(b'D'));
-        let sleeping = entries.filter_map(|brief| {
-            let entry = self.entry(brief.pid)?;
-            let stat = entry.stat().ok().filter(|stat| stat.state == 'D')?;
-            // "0" where the kernel does not show it.
-            let wait_channel = entry.wchan().ok().filter(|channel| channel != "0").unwrap_or_default();
-            let pod_uid = self.cgroup(&entry).and_then(|path| path.pod_uid()).unwrap_or_default();
-            Some(Sleeping { pid: stat.pid, start_ticks: stat.starttime, name: stat.comm, wait_channel, pod_uid })
-        });
-        sleeping.take(SLEEPING_MAX).collect()
+    /// The threads that are in uninterruptible sleep now: of those of `known`, of first threads, and of the others if
+    /// their process is being ended or they are searched `everywhere`, which takes longer. Only files are read that do
+    /// not wait for the process' memory.
+    pub(crate) fn in_uninterruptible_sleep(&self, known: impl Iterator<Item = i32>, everywhere: bool) -> Vec<Sleeping> {
+        let mut threads: BTreeSet<i32> = known.collect();
+        for brief in self.briefly() {
+            let state = brief.state();
+            if state == Some(b'D') {
+                threads.insert(brief.pid);
+            } else if (everywhere || state == Some(b'Z')) && brief.thread_count() > 1 {
+                let others = read(&self.proc.join(brief.pid.to_string()).join("task"));
+                threads.extend(others.filter(|other| other.state() == Some(b'D')).map(|other| other.pid));
+            }
+        }
+        threads.into_iter().filter_map(|thread| self.sleeping(thread)).take(SLEEPING_MAX).collect()
+    }
+
+    /// A thread, if it is in uninterruptible sleep.
+    fn sleeping(&self, thread: i32) -> Option<Sleeping> {
+        let entry = self.entry(thread)?;
+        let stat = entry.stat().ok().filter(|stat| stat.state == 'D')?;
+        // "0" where the kernel does not show it.
+        let wait_channel = entry.wchan().ok().filter(|channel| channel != "0").unwrap_or_default();
+        let pod_uid = self.cgroup(&entry).and_then(|path| path.pod_uid()).unwrap_or_default();
+        let pid = entry.status().ok()?.tgid;
+        Some(Sleeping { pid, thread, start_ticks: stat.starttime, name: stat.comm, wait_channel, pod_uid })
     }
 
     /// All processes, with as much of each as is cheap to read.
     fn briefly(&self) -> impl Iterator<Item = Brief> {
-        let entries = std::fs::read_dir(&self.proc).into_iter().flatten().flatten();
-        let mut path = self.proc.join("pid/stat");
-        entries.filter_map(move |entry| {
-            let pid = entry.file_name().to_str()?.parse().ok()?;
-            path.pop();
-            path.set_file_name(entry.file_name());
-            path.push("stat");
-            Brief::read(pid, &path)
-        })
+        read(&self.proc)
     }
 
     /// Whether there is no such process any more, not even its zombie.
@@ -167,8 +172,21 @@ impl Processes {
     }
 }
 
-/// A process with the beginning of its file `stat`: `pid (name) state …`, where the name may contain anything but a
-/// NUL.
+/// All that are listed in a directory of /proc.
+fn read(directory: &std::path::Path) -> impl Iterator<Item = Brief> + use<> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut path = directory.join("pid/stat");
+    entries.filter_map(move |entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        path.pop();
+        path.set_file_name(entry.file_name());
+        path.push("stat");
+        Brief::read(pid, &path)
+    })
+}
+
+/// A process or thread with the beginning of its file `stat`: `pid (name) state …`, where the name may contain anything
+/// but a NUL.
 struct Brief {
     pid: i32,
     stat: [u8; BRIEF],
@@ -190,14 +208,24 @@ impl Brief {
     fn state(&self) -> Option<u8> {
         self.stat.get(self.stat.iter().rposition(|byte| *byte == b')')? + 2).copied()
     }
+
+    /// The twentieth field, `num_threads`; the third is the state.
+    fn thread_count(&self) -> u32 {
+        let fields = self.stat.rsplit(|byte| *byte == b')').next().unwrap_or_default();
+        let count = fields.split(|byte| *byte == b' ').nth(20 - 2);
+        count.and_then(|count| std::str::from_utf8(count).ok()?.parse().ok()).unwrap_or(0)
+    }
 }
 
-/// A process in uninterruptible sleep.
+/// A thread in uninterruptible sleep.
 #[derive(Debug)]
 pub(crate) struct Sleeping {
+    /// Its process.
     pub(crate) pid: i32,
-    /// When the process started, in clock ticks since boot.
+    pub(crate) thread: i32,
+    /// When the thread started, in clock ticks since boot.
     pub(crate) start_ticks: u64,
+    /// The thread's.
     pub(crate) name: String,
     /// The kernel function that it waits in; empty where that cannot be read.
     pub(crate) wait_channel: String,
@@ -268,6 +296,14 @@ mod tests {
         ] {
             assert_eq!(parse_cgroup(file.as_bytes()).as_deref(), expected, "{file}");
         }
+    }
+
+    #[test]
+    fn state_and_number_of_threads_are_read_behind_any_name() {
+        let brief = |stat: &str| Brief { pid: 7, stat: stat.as_bytes().to_vec() };
+        let stat = "7 (a) D (b)) S 1 7 7 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 12 0 5000 1 2";
+        assert_eq!((brief(stat).state(), brief(stat).thread_count()), (Some(b'S'), 12));
+        assert_eq!((brief("7 (a").state(), brief("7 (a) S 1").thread_count()), (None, 0));
     }
 
     proptest! {

@@ -43,6 +43,7 @@ health_no_client = the API server cannot be used: { $error }
 health_watch_refused = not allowed to list and watch { $resource }: { $error }
 health_watch_unknown = the API server has no { $resource }
 health_watch_broken = watching { $resource }: { $error }
+health_watch_failed = watching { $resource }: the API server answered { $code }: { $error }
 health_events_wait = the events of at most { $watched } pods are watched at once; { $waiting } more wait
 
 ## The kubelet

@@ -6,6 +6,11 @@ triage_unreachable = Unreachable: neither the agent nor the kubelet of the node 
 triage_was_unreachable = Was unreachable: neither the agent nor the kubelet responded
 triage_was_cut_off = Was unreachable for a while, but was not restarted
 triage_not_back = Shut down normally, and has not returned
+triage_host_alone = Not responding: its kernel accepts connections, the kubelet and the agent do not answer
+triage_host_alone_how = The agent sends no reports, and the kubelet does not renew the node's Lease. The host still accepts or refuses connections, so it has power and network: its processes have stalled, or were stopped.
+triage_kubelet_alone = Out of contact: the kubelet answers probes, but does not renew its Lease
+triage_kubelet_alone_how = The kubelet answers other nodes, but renews no Lease, and the agent sends no reports: they cannot reach the control plane, or are refused there.
+triage_was_stalled = In its last report, all tasks waited for memory most of the time: the node has probably stalled for lack of memory.
 triage_silent_for = Nothing has come from the node for { $silent }: no report of its agent, and no renewal of its Lease.
 triage_unconfirmed = No second prober confirms it, so a fault on the way to the node is possible.
 triage_returned = The node responded again after { $lasted }.
@@ -68,10 +73,11 @@ triage_probed_here =
     }
 triage_agent_silent = The agent sends no reports; the node itself works
 triage_agent_silent_for = The agent has not reported for { $silent }, while the kubelet keeps renewing the node's Lease. Until the agent reports again, deaths on this node are not explained.
+triage_agent_silent_probed = The agent has not reported for { $silent }, while the kubelet answers probes. Until the agent reports again, deaths on this node are not explained.
 
 ## The way to many nodes
 
-triage_path_api = The aggregator cannot reach the API server
+triage_path_api = The aggregator cannot watch the API server
 triage_path_api_why = Until it can, Nodes and Leases are not observed, so no node is reported as unreachable.
 triage_path_nodes = { $silent } of { $known } nodes fell silent at once: their common path is probably at fault
 triage_path_nodes_why = So many nodes rarely fail together: a switch, a zone, the network of the aggregator or the control plane is more likely. No single node is reported as unreachable.

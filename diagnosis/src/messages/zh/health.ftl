@@ -39,6 +39,7 @@ health_no_client = 无法使用 API 服务器：{ $error }
 health_watch_refused = 没有 list 和 watch { $resource } 的权限：{ $error }
 health_watch_unknown = API 服务器没有 { $resource }
 health_watch_broken = 监视 { $resource } 失败：{ $error }
+health_watch_failed = 监视 { $resource } 失败，API 服务器返回 { $code }：{ $error }
 health_events_wait = 最多同时监视 { $watched } 个 Pod 的事件；另有 { $waiting } 个在等待
 
 ## The kubelet

@@ -6,6 +6,11 @@ triage_unreachable = 节点失联：agent 和 kubelet 均无响应
 triage_was_unreachable = 节点曾失联：agent 和 kubelet 均无响应
 triage_was_cut_off = 节点曾失联一段时间，但没有重启
 triage_not_back = 节点正常关机，此后没有恢复
+triage_host_alone = 节点无响应：内核仍接受连接，但 kubelet 和 agent 均不应答
+triage_host_alone_how = agent 不再上报，kubelet 也没有为节点的 Lease 续约。主机仍接受或拒绝连接，说明电源和网络正常：其进程已停滞，或已被停止。
+triage_kubelet_alone = 节点失去联系：kubelet 能应答探测，但没有为 Lease 续约
+triage_kubelet_alone_how = kubelet 能应答其他节点，但没有为 Lease 续约，agent 也不再上报：它们无法访问控制平面，或被控制平面拒绝。
+triage_was_stalled = 最后一次上报显示，所有任务在大部分时间里都在等待内存：节点很可能因内存不足而停滞。
 triage_silent_for = 该节点已有 { $silent }没有任何消息：agent 没有上报，Lease 也没有续约。
 triage_unconfirmed = 没有第二个探测方予以确认，因此也可能是通往该节点的路径出现故障。
 triage_returned = { $lasted }后节点恢复响应。
@@ -60,11 +65,12 @@ triage_probed_here =
     }
 triage_agent_silent = agent 不再上报，但节点本身工作正常
 triage_agent_silent_for = agent 已有 { $silent }没有上报，而 kubelet 仍在为节点的 Lease 续约。在 agent 恢复上报之前，无法解释该节点上的终止事件。
+triage_agent_silent_probed = agent 已有 { $silent }没有上报，而 kubelet 能应答探测。在 agent 恢复上报之前，无法解释该节点上的终止事件。
 
 ## The way to many nodes
 
-triage_path_api = 聚合器无法访问 API 服务器
-triage_path_api_why = 在恢复访问之前，无法观察 Node 和 Lease，因此不会将任何节点报告为失联。
+triage_path_api = 聚合器无法监视 API 服务器
+triage_path_api_why = 在恢复监视之前，无法观察 Node 和 Lease，因此不会将任何节点报告为失联。
 triage_path_nodes = { $known } 个节点中有 { $silent } 个同时失去响应：问题很可能出在公共路径上
 triage_path_nodes_why = 这么多节点同时发生故障的可能性很小，更可能是交换机、可用区、聚合器的网络或控制平面出现问题。不会将任何单个节点报告为失联。
 triage_path_agents = { $known } 个节点中有 { $silent } 个的 agent 同时停止上报，节点本身工作正常

@@ -5,7 +5,7 @@ use super::*;
 /// What happens, how many nodes there are, and the causes that may be reported.
 type Row = (&'static str, usize, fn(&mut Cluster), &'static [Cause]);
 
-const ROWS: [Row; 12] = [
+const ROWS: [Row; 19] = [
     ("the aggregator is stopped for a while", 30, stopped, &[]),
     ("the aggregator is stopped while one node is lost", 30, stopped_with_a_loss, &[Cause::NodeUnreachable]),
     ("the aggregator is stopped after a node has gone on purpose", 8, stopped_after_a_removal, &[Cause::NodeRemoved]),
@@ -18,6 +18,13 @@ const ROWS: [Row; 12] = [
     ("the autoscaler takes its taints back from nodes that have gone", 40, untainted, &[Cause::NodeRemoved]),
     ("three drained nodes are switched off at once", 40, drained_together, &[Cause::NodeRemoved]),
     ("the network to the nodes is slow for everybody", 30, slow, &[]),
+    ("a deleted node reports for a while and is switched off", 8, deleted_first, &[Cause::NodeRemoved]),
+    ("the autoscaler deletes four nodes without a taint", 40, deleted_together, &[Cause::NodeRemoved]),
+    ("a machine of the same name replaces one whose last reports are late", 8, succeeded, &[Cause::NodeRemoved]),
+    ("the same, and its end was not observed", 8, succeeded_unseen, &[]),
+    ("a deleted node is registered again", 8, registered_again, &[Cause::NodeRemoved]),
+    ("a cache that lags behind shows the boot before", 8, shown_again, &[Cause::NodeRebooted]),
+    ("agents are replaced where no kubelet can be probed, and renewals are late", 30, filtered, &[]),
 ];
 
 #[test]
@@ -185,4 +192,87 @@ fn slow(cluster: &mut Cluster) {
     }
     cluster.arrives = [true, true];
     cluster.run(60);
+}
+
+fn delete(cluster: &mut Cluster, n: usize) {
+    let node = Box::new(cluster.machine(n).node.clone());
+    cluster.fact(Fact::Node(Change::Deleted, node));
+}
+
+fn deleted_first(cluster: &mut Cluster) {
+    delete(cluster, 3);
+    cluster.run(60);
+    cluster.cut(3);
+    cluster.run(4000);
+}
+
+fn deleted_together(cluster: &mut Cluster) {
+    (0..4).for_each(|n| delete(cluster, n));
+    cluster.run(30);
+    (0..4).for_each(|n| cluster.cut(n));
+    cluster.run(300);
+}
+
+/// Another machine takes its name, and what the former one sent last arrives then.
+fn succeed(cluster: &mut Cluster) {
+    let uptime = SignedDuration::from_hours(24);
+    let late = Report { uptime, ..cluster.machine(3).report.clone() };
+    let report = |report: &Report| Fact::Report { node: named(3), report: report.clone() };
+    cluster.fact(report(&late));
+    cluster.apply(3, |node| (node.meta.uid, node.boot_id) = ("uid-new".to_owned(), "boot-new".to_owned()));
+    cluster.fact(report(&late));
+    let second = cluster.second;
+    let machine = cluster.machine(3);
+    (machine.report.boot_id, machine.booted) = ("boot-new".into(), second);
+    cluster.run(60);
+    cluster.fact(report(&late));
+    cluster.run(60);
+}
+
+fn succeeded(cluster: &mut Cluster) {
+    delete(cluster, 3);
+    succeed(cluster);
+}
+
+fn succeeded_unseen(cluster: &mut Cluster) {
+    succeed(cluster);
+}
+
+fn registered_again(cluster: &mut Cluster) {
+    delete(cluster, 3);
+    cluster.run(30);
+    cluster.apply(3, |node| node.meta.uid = "uid-new".to_owned());
+    cluster.run(60);
+    assert!(!cluster.triage.silent.contains(&named(3)), "its reports count");
+}
+
+fn shown_again(cluster: &mut Cluster) {
+    cluster.cut(3);
+    cluster.run(2);
+    cluster.reboot(3, "boot-new", PreviousEnd::Clean);
+    for boot in ["boot-new", "boot-3", "boot-new"] {
+        cluster.apply(3, |node| node.boot_id = boot.to_owned());
+        cluster.run(10);
+    }
+    let uids: BTreeSet<_> = cluster.revisions.iter().map(|of| &of.uid).collect();
+    assert_eq!(uids.len(), 1, "{:?}", cluster.revisions);
+}
+
+fn filtered(cluster: &mut Cluster) {
+    cluster.machines.values_mut().for_each(|machine| machine.answers[0] = ProbeOutcome::TimedOut);
+    cluster.run(60);
+    for n in 0..30 {
+        let created = Some(at(cluster.second));
+        let machine = cluster.machine(n);
+        (machine.reports, machine.answers[1]) = (false, ProbeOutcome::TimedOut);
+        machine.pods = vec![Pod { created, ..agent_pod() }];
+        // The API server is slow.
+        cluster.arrives[1] = false;
+        cluster.run(16);
+        cluster.arrives[1] = true;
+        cluster.run(24);
+        let machine = cluster.machine(n);
+        (machine.reports, machine.answers[1]) = (true, ProbeOutcome::Answered);
+        cluster.run(10);
+    }
 }
