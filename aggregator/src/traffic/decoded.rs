@@ -134,7 +134,7 @@ mod tests {
             (".coroner.v1.PushDiagnosesRequest", 3, size_of::<OutboxRecord>()),
             (".coroner.v1.Diagnosis", 24, size_of::<Process>()),
         ] {
-            let taken_for = shape(list).unwrap().0[&tag].size;
+            let taken_for = shape(list).unwrap().0[tag].as_ref().unwrap().size;
             assert!((size as u64..3 * size as u64).contains(&taken_for), "{list}: {taken_for} for {size}");
         }
     }

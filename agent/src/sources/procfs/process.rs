@@ -300,7 +300,11 @@ mod tests {
 
     #[test]
     fn state_and_number_of_threads_are_read_behind_any_name() {
-        let brief = |stat: &str| Brief { pid: 7, stat: stat.as_bytes().to_vec() };
+        let brief = |text: &str| {
+            let mut stat = [0; BRIEF];
+            stat[..text.len()].copy_from_slice(text.as_bytes());
+            Brief { pid: 7, stat }
+        };
         let stat = "7 (a) D (b)) S 1 7 7 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 12 0 5000 1 2";
         assert_eq!((brief(stat).state(), brief(stat).thread_count()), (Some(b'S'), 12));
         assert_eq!((brief("7 (a").state(), brief("7 (a) S 1").thread_count()), (None, 0));
