@@ -28,8 +28,12 @@ def get(url):
 
 
 def exported(address):
-    """Metrics by name as they are asked for, with their types."""
-    types = re.findall(r"^# TYPE (\S+) (\S+)$", get(f"http://{address}/metrics"), re.M)
+    """Metrics by name as they are asked for, with their types; none from a program that does not listen yet."""
+    try:
+        text = get(f"http://{address}/metrics")
+    except OSError:
+        return {}
+    types = re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M)
     suffixes = {"counter": "_total", "info": "_info"}
     return {name + suffixes.get(kind, ""): kind for name, kind in types}
 
