@@ -195,8 +195,9 @@ struct Brief {
 impl Brief {
     fn read(pid: i32, path: &std::path::Path) -> Option<Self> {
         let mut stat = [0; BRIEF];
-        File::open(path).ok()?.read(&mut stat).ok()?;
-        Some(Self { pid, stat })
+        // The kernel gives as much as there is at once.
+        let length = File::open(path).ok()?.read(&mut stat).ok()?;
+        (length > 0).then_some(Self { pid, stat })
     }
 
     fn has_name(&self, name: &[u8]) -> bool {
