@@ -121,13 +121,13 @@ fn last_lines(death: &Death<'_>) -> Vec<String> {
 
 /// Names the runtime's reason where it is wrong.
 fn contradict(death: &Death<'_>, verdict: Verdict) -> Verdict {
-    let memory =
+    let of_memory =
         matches!(verdict.cause, Cause::OomContainerLimit | Cause::OomPodLimit | Cause::OomNode | Cause::OomNestedLimit);
     match death.reason() {
-        "OOMKilled" if !memory && verdict.cause != Cause::Unattributed => {
+        memory::OOM_KILLED if !of_memory && verdict.cause != Cause::Unattributed => {
             verdict.against(death.file.status_by, death.at, memory_texts::oom_reason_is_old())
         }
-        "Error" if memory && death.oom_kill.is_some() => {
+        "Error" if of_memory && death.oom_kill.is_some() => {
             verdict.against(death.file.status_by, death.at, memory_texts::oom_reason_is_missing())
         }
         _ => verdict,

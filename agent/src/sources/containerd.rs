@@ -126,8 +126,7 @@ impl Stream {
             let happened_at = envelope.timestamp.as_ref().and_then(timestamp).unwrap_or(seen_at);
             match task_event(&envelope) {
                 Ok(Some(event)) => {
-                    if matches!(&event.kind, TaskEventKind::Exit { process_id, .. } if *process_id == event.container.0)
-                    {
+                    if event.is_end() {
                         self.endings.give(event.container.clone());
                     }
                     self.hints.give(event.clone());

@@ -18,6 +18,13 @@ pub struct TaskEvent {
     pub kind: TaskEventKind,
 }
 
+impl TaskEvent {
+    /// Whether the main process has ended: another than that is an exec's.
+    pub fn is_end(&self) -> bool {
+        matches!(&self.kind, TaskEventKind::Exit { process_id, .. } if *process_id == self.container.0)
+    }
+}
+
 /// What happened to a task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

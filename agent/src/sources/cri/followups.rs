@@ -47,7 +47,7 @@ impl Followups {
         let expected = match event.kind {
             TaskEventKind::Start { .. } => Expected::Started,
             TaskEventKind::Oom => Expected::OutOfMemory,
-            TaskEventKind::Exit { process_id, .. } if process_id == event.container.0 => Expected::Ended,
+            TaskEventKind::Exit { .. } if event.is_end() => Expected::Ended,
             TaskEventKind::Delete { .. } => Expected::Ended,
             TaskEventKind::Exit { .. } | TaskEventKind::ExecStarted { .. } => return,
         };

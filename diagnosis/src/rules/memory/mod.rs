@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// The runtimes' reason for a kill for memory.
-const OOM_KILLED: &str = "OOMKilled";
+pub(super) const OOM_KILLED: &str = "OOMKilled";
 /// A main process that ends by itself within this time of its child's kill died of it.
 const AFTERMATH: SignedDuration = SignedDuration::from_secs(10);
 /// Children whose kills are reported one by one; of more, the newest stands for the rest.
