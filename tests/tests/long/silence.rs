@@ -292,8 +292,18 @@ fn live(nodes: usize, seconds: usize) -> Result<()> {
         let mut found = cluster.run(300);
         (0..nodes / 3).for_each(|n| cluster.machines[n].up = true);
         found.extend(cluster.run(120));
-        let accused: Vec<_> = found.iter().filter(|(cause, ..)| *cause != Cause::ControlPlaneUnreachable).collect();
-        ensure!(accused.is_empty(), "while a third is silent: {accused:?}");
+        // Some whose reports happened to be lost just before may be known to be lost when the others are not yet.
+        let together = found.iter().position(|(cause, ..)| *cause == Cause::ControlPlaneUnreachable);
+        let accused: BTreeSet<&str> = (found.iter())
+            .filter(|(cause, ..)| *cause != Cause::ControlPlaneUnreachable)
+            .map(|(_, name, ..)| name.as_str())
+            .collect();
+        let is_true = accused.len() <= 2 && accused.iter().all(|name| cluster.names[*name] < nodes / 3);
+        let later = found
+            .iter()
+            .skip(together.unwrap_or(0))
+            .find(|(cause, _, _, over)| *cause != Cause::ControlPlaneUnreachable && !over);
+        ensure!(is_true && together.is_some() && later.is_none(), "while a third is silent: {found:?}");
         ensure!(found.last().is_some_and(|(.., over)| *over), "it is over: {found:?}");
         // One node is lost.
         let lost = nodes / 2;
