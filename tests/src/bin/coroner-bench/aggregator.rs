@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -18,7 +19,7 @@ const MAX_ANSWER_BYTES: usize = 64 << 20;
 pub(crate) struct Aggregator {
     child: Child,
     endpoint: Endpoint,
-    page: SocketAddr,
+    page: Option<SocketAddr>,
     _directory: TempDir,
 }
 
@@ -30,39 +31,51 @@ impl Aggregator {
 
     /// One with these arguments beside those that each has.
     pub(crate) async fn start_with(arguments: &[&str]) -> Result<Self> {
+        let arguments = [arguments, &["--http-listen", "127.0.0.1:0"]].concat();
+        Self::run(&coroner_tests::coroner::aggregator()?, &arguments, Some("serving the page on ")).await
+    }
+
+    /// Another build of it, which may know no page; it watches no cluster.
+    pub(crate) async fn start_build(program: &Path) -> Result<Self> {
+        Self::run(program, &["--cluster-watch", "off"], None).await
+    }
+
+    /// Waits until the log names the address of the feed, and that of the page after `page_at`.
+    async fn run(program: &Path, arguments: &[&str], page_at: Option<&str>) -> Result<Self> {
         let directory = tempfile::tempdir().context("making a directory for the ledger")?;
         let log = directory.path().join("aggregator.log");
-        let mut child = Command::new(coroner_tests::coroner::aggregator()?)
-            .args(["--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--retain-bytes", "1TiB", "--ledger"])
+        let mut child = Command::new(program)
+            .args(["--listen", "127.0.0.1:0", "--retain-bytes", "1TiB", "--ledger"])
             .arg(directory.path().join("ledger.db"))
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log).with_context(|| format!("creating {log:?}"))?)
             .spawn()
-            .context("starting the aggregator")?;
+            .with_context(|| format!("starting {program:?}"))?;
         let listening = coroner_tests::until("the aggregator listens", async || {
             let log_text = fs::read_to_string(&log).context("reading the aggregator's log")?;
             if let Some(status) = child.try_wait().context("waiting for the aggregator")? {
                 bail!("the aggregator has ended ({status})\n{log_text}");
             }
             let address = |before| Some(log_text.split_once(before)?.1.split_once('\n')?.0.to_owned());
-            Ok(address("serving the page on ").zip(address("listening on ")))
+            let page = page_at.map(address);
+            Ok(address("listening on ").filter(|_| page != Some(None)).map(|listen| (listen, page.flatten())))
         });
         let listening = listening.await;
         if listening.is_err() {
             child.kill().context("ending the aggregator")?;
             child.wait().context("ending the aggregator")?;
         }
-        let (page, listen) = listening?;
-        let page = page.parse().context("the address of the page")?;
+        let (listen, page) = listening?;
+        let page = page.map(|page| page.parse().context("the address of the page")).transpose()?;
         let endpoint = Endpoint::from_shared(format!("http://{listen}")).context("the address of the aggregator")?;
         Ok(Self { child, endpoint: endpoint.tcp_nodelay(true), page, _directory: directory })
     }
 
     /// Where the page is served.
-    pub(crate) fn page(&self) -> SocketAddr {
-        self.page
+    pub(crate) fn page(&self) -> Result<SocketAddr> {
+        self.page.context("this aggregator serves no page")
     }
 
     pub(crate) fn pid(&self) -> u32 {

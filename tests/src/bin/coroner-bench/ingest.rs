@@ -1,6 +1,7 @@
 //! The way from agents to readers: what the aggregator takes, durable, beside the disk's own limit and beside NATS
 //! JetStream; what it serves; and what it costs when there is much of either.
 
+mod alternate;
 mod ceiling;
 mod connected;
 mod jetstream;
@@ -8,6 +9,8 @@ mod load;
 mod page;
 mod readers;
 mod stored;
+
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -24,19 +27,25 @@ pub(crate) struct Scale {
     stored: u64,
     /// Agents that are connected at once.
     agents: u64,
+    /// Another build of the aggregator, which alone is compared with this one.
+    other: Option<PathBuf>,
 }
 
 impl Scale {
     pub(crate) fn new(settings: &[String]) -> Result<Self> {
-        let mut scale = Self { records: 200_000, stored: 1_000_000, agents: 5_000 };
+        let mut scale = Self { records: 200_000, stored: 1_000_000, agents: 5_000, other: None };
         for setting in settings {
             let (name, number) = setting.split_once('=').context("a setting is NAME=NUMBER")?;
+            if name == "other" {
+                scale.other = Some(number.into());
+                continue;
+            }
             let number = number.parse().with_context(|| format!("{setting}: no number"))?;
             match name {
                 "records" => scale.records = number,
                 "stored" => scale.stored = number,
                 "agents" => scale.agents = number,
-                _ => bail!("{setting}: settings are records, stored and agents"),
+                _ => bail!("{setting}: settings are records, stored, agents and other"),
             }
         }
         Ok(scale)
@@ -50,6 +59,9 @@ const READERS: [usize; 3] = [1, 10, 100];
 
 pub(crate) async fn measure(scale: &Scale) -> Result<String> {
     allow_many_descriptors()?;
+    if let Some(other) = &scale.other {
+        return alternate::measure(other, scale.records).await.context("two builds in turns");
+    }
     let tables = [
         ingest(scale).await.context("ingest")?,
         fan_out(scale).await.context("fan-out")?,

@@ -12,7 +12,7 @@ pub(crate) fn spans(title: &str, rows: &[(&str, Vec<Duration>, usize)]) -> Strin
         let (median, p99, most) = (quantile(spans, 0.5), quantile(spans, 0.99), quantile(spans, 1.0));
         let ratio = median
             .zip(first)
-            .map_or_else(|| "-".to_owned(), |(span, first)| format!("{:.1}", span.as_secs_f64() / first.as_secs_f64()));
+            .map_or_else(|| "-".to_owned(), |(span, first)| format!("{:.2}", span.as_secs_f64() / first.as_secs_f64()));
         writeln!(text, "| {name} | {} | {} | {} | {ratio} | {never} |", show(median), show(p99), show(most))
             .expect("writing to a string cannot fail");
     }
@@ -52,7 +52,8 @@ pub(crate) fn quantile(spans: &[Duration], part: f64) -> Option<Duration> {
 }
 
 pub(crate) fn milliseconds(span: Duration) -> String {
-    format!("{:.1} ms", span.as_secs_f64() * 1000.0)
+    let places = if span < Duration::from_millis(1) { 2 } else { 1 };
+    format!("{:.places$} ms", span.as_secs_f64() * 1000.0)
 }
 
 pub(crate) fn mebibytes(bytes: u64) -> String {

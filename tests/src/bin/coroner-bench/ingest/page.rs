@@ -37,7 +37,7 @@ pub(super) async fn views(aggregator: &Aggregator) -> Result<[(&'static str, Vec
 /// On a connection of its own, as the first view is.
 async fn view(aggregator: &Aggregator, path: &str) -> Result<Duration> {
     let asked = Instant::now();
-    let stream = TcpStream::connect(aggregator.page()).await.context("connecting")?;
+    let stream = TcpStream::connect(aggregator.page()?).await.context("connecting")?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.context("HTTP")?;
     tokio::spawn(connection);
     let request = Request::get(path).header("host", "localhost").header("accept-encoding", "gzip");
