@@ -143,6 +143,7 @@ impl App {
         let listeners = config.listen.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
         let endpoints = listeners.iter().map(Listener::endpoint).collect();
         let traffic = Traffic::new(services::method, budget);
+        cut_stalled(&traffic, &work);
         let window = budget.window();
         let page = config.http_listen.as_ref().map(Listener::bind).transpose()?;
         let page_endpoint = page.as_ref().map(Listener::endpoint);
@@ -350,6 +351,14 @@ fn listen_for_browsers(listener: Listener, web: Web, work: &Group) {
 }
 
 /// Has the ledger, and the memory of nodes, look for what has become too old.
+fn cut_stalled(traffic: &Traffic, work: &Group) {
+    let traffic = traffic.clone();
+    work.restarting("answers", Need::Ready, move |stop| {
+        let traffic = traffic.clone();
+        async move { stop.run_until_cancelled(traffic.cut_stalled()).await.map_or((), |never| match never {}) }
+    });
+}
+
 fn expire(ledger: &Arc<Ledger>, nodes: Arc<Nodes>, retention: Retention, work: &Group) {
     let ledger = Arc::clone(ledger);
     work.restarting("expire", Need::Ready, move |stop| {

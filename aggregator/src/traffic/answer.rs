@@ -6,9 +6,11 @@
 //! connection on which nothing of an answer is sent for a while is cut.
 
 use std::{
+    collections::BTreeMap,
+    convert::Infallible,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
@@ -19,7 +21,6 @@ use futures::task::AtomicWaker;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use prost::bytes::Bytes;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body};
 
 use super::pool::Reserved;
@@ -47,17 +48,76 @@ pub(super) struct Held {
     pub(super) _slot: Option<Slot>,
 }
 
+/// All answers that are on their way. One task looks at them: a timer for each would cost more than most answers do.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Answers(Arc<Mutex<Open>>);
+
+#[derive(Debug, Default)]
+struct Open {
+    next: u64,
+    places: BTreeMap<u64, Weak<Place>>,
+}
+
+impl Answers {
+    /// Cuts the connections on which nothing of an answer is sent for a while, though there is something to send.
+    pub(super) async fn cut_stalled(&self) -> Infallible {
+        loop {
+            sleep(LOOK).await;
+            // The last to leave a place takes the lock.
+            let places: Vec<_> = self.open().places.values().filter_map(Weak::upgrade).collect();
+            places.iter().filter(|place| place.is_stalled()).for_each(|place| place.cut());
+        }
+    }
+
+    fn enter(&self, held: Held, peer: Peer) -> Arc<Place> {
+        let mut open = self.open();
+        open.next += 1;
+        let place = Arc::new(Place {
+            number: open.next,
+            answers: self.clone(),
+            is_stream: held.is_stream,
+            held: Mutex::new(held),
+            peer,
+            unsent: AtomicUsize::new(0),
+            sent: AtomicU64::new(0),
+            waker: AtomicWaker::new(),
+            seen: Mutex::default(),
+        });
+        open.places.insert(place.number, Arc::downgrade(&place));
+        place
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The place of an answer, which its bytes share.
 #[derive(Debug)]
 struct Place {
+    /// Among all.
+    number: u64,
+    answers: Answers,
     held: Mutex<Held>,
     is_stream: bool,
+    /// Who reads it.
+    peer: Peer,
     /// Bytes that were handed over and not yet sent.
     unsent: AtomicUsize,
     /// Bytes that were sent.
     sent: AtomicU64,
     waker: AtomicWaker,
-    over: CancellationToken,
+    seen: Mutex<Seen>,
+}
+
+/// What was seen of an answer so far.
+#[derive(Debug, Default)]
+struct Seen {
+    looks: u32,
+    /// What had been sent at the last look, if there was more to send.
+    sent: Option<u64>,
+    /// Looks in a row since then at which nothing more had been sent.
+    stalls: u32,
 }
 
 impl Place {
@@ -67,11 +127,29 @@ impl Place {
             reserved.shrink(bytes);
         }
     }
+
+    /// Whether it is sent too slowly, at one look more.
+    fn is_stalled(&self) -> bool {
+        let (unsent, sent) = (self.unsent.load(Relaxed), self.sent.load(Relaxed));
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let stalls = if unsent > 0 && seen.sent == Some(sent) { seen.stalls + 1 } else { 0 };
+        *seen = Seen { looks: seen.looks.saturating_add(1), sent: (unsent > 0).then_some(sent), stalls };
+        match self.is_stream {
+            true => stalls >= STALLS_OF_STREAM,
+            false => stalls >= STALLS || (unsent > 0 && seen.looks >= LOOKS),
+        }
+    }
+
+    fn cut(&self) {
+        let unsent = self.unsent.load(Relaxed);
+        tracing::warn!(peer = %self.peer.address, unsent, "A connection is closed: an answer was not read for too long");
+        self.peer.close();
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.over.cancel();
+        self.answers.open().places.remove(&self.number);
     }
 }
 
@@ -106,43 +184,8 @@ pub(super) struct Answer {
 
 impl Answer {
     /// An answer that holds this until it is sent, over a connection with this peer.
-    pub(super) fn new(inner: Body, held: Held, peer: Peer) -> Self {
-        let over = CancellationToken::new();
-        let place = Arc::new(Place {
-            is_stream: held.is_stream,
-            held: Mutex::new(held),
-            unsent: AtomicUsize::new(0),
-            sent: AtomicU64::new(0),
-            waker: AtomicWaker::new(),
-            over: over.clone(),
-        });
-        if !inner.is_end_stream() {
-            tokio::spawn(cut_when_stalled(Arc::downgrade(&place), over, peer));
-        }
-        Self { inner, ready: Bytes::new(), place }
-    }
-}
-
-/// Cuts a connection on which nothing of an answer is sent for a while, though there is something to send.
-async fn cut_when_stalled(place: std::sync::Weak<Place>, over: CancellationToken, peer: Peer) {
-    let (mut sent_before, mut stalls) = (None, 0);
-    for look in 1.. {
-        if over.run_until_cancelled(sleep(LOOK)).await.is_none() {
-            return;
-        }
-        let Some(place) = place.upgrade() else { return };
-        let (unsent, sent) = (place.unsent.load(Relaxed), place.sent.load(Relaxed));
-        stalls = if unsent > 0 && sent_before == Some(sent) { stalls + 1 } else { 0 };
-        let is_late = match place.is_stream {
-            true => stalls >= STALLS_OF_STREAM,
-            false => stalls >= STALLS || (unsent > 0 && look >= LOOKS),
-        };
-        if is_late {
-            tracing::warn!(peer = %peer.address, unsent, "A connection is closed: an answer was not read for too long");
-            peer.close();
-            return;
-        }
-        sent_before = (unsent > 0).then_some(sent);
+    pub(super) fn new(inner: Body, held: Held, peer: Peer, answers: &Answers) -> Self {
+        Self { inner, ready: Bytes::new(), place: answers.enter(held, peer) }
     }
 }
 
@@ -196,10 +239,10 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    async fn answer(pool: &Pool, bytes: usize, peer: &Peer) -> Answer {
+    async fn answer(pool: &Pool, bytes: usize, peer: &Peer, answers: &Answers) -> Answer {
         let held = Held { is_stream: false, _slot: None, reserved: pool.take(512 << 10, SECOND).await };
         let body = Full::new(Bytes::from(vec![7; bytes])).map_err(|never| match never {});
-        Answer::new(Body::new(body), held, peer.clone())
+        Answer::new(Body::new(body), held, peer.clone(), answers)
     }
 
     fn local() -> Peer {
@@ -209,7 +252,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_an_answer_holds_comes_back_with_its_last_byte() {
         let pool = Pool::new(1 << 20);
-        let mut answer = answer(&pool, 200 << 10, &local()).await;
+        let answers = Answers::default();
+        let mut answer = answer(&pool, 200 << 10, &local(), &answers).await;
         assert!(pool.take(900 << 10, SECOND).await.is_none(), "it is set aside for the answer");
         let mut pieces = Vec::new();
         while let Some(frame) = answer.frame().now_or_never() {
@@ -226,6 +270,7 @@ mod tests {
         assert!(pool.take(1 << 20, SECOND).await.is_none());
         drop(answer);
         assert!(pool.take(1 << 20, SECOND).await.is_some());
+        assert!(answers.open().places.is_empty(), "nothing is kept of it");
     }
 
     #[tokio::test(start_paused = true)]
@@ -233,15 +278,21 @@ mod tests {
         let connections = Arc::new(Connections::new(64));
         let place = Arc::new(connections.enter([10, 0, 0, 1].into()).unwrap());
         let peer = Peer::new(Address::Tcp(([10, 0, 0, 1], 1).into()), Credentials::NotAsked, Some(Arc::clone(&place)));
-        let pool = Pool::new(1 << 20);
-        let mut read = answer(&pool, 10, &peer).await;
+        let (pool, answers) = (Pool::new(1 << 20), Answers::default());
+        let looking = tokio::spawn({
+            let answers = answers.clone();
+            async move { answers.cut_stalled().await }
+        });
+        let mut read = answer(&pool, 10, &peer, &answers).await;
         drop(read.frame().await);
-        let mut unread = answer(&pool, 10, &peer).await;
+        sleep(SECOND).await;
+        let mut unread = answer(&pool, 10, &peer, &answers).await;
         let piece = unread.frame().await;
         sleep(LOOK).await;
         assert!(!place.closed().is_cancelled());
         sleep(LOOK + SECOND).await;
         assert!(place.closed().is_cancelled());
         drop((read, piece));
+        looking.abort();
     }
 }

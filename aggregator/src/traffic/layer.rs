@@ -1,6 +1,7 @@
 //! The layer behind the authentication and before all services.
 
 use std::{
+    convert::Infallible,
     task::{Context, Poll},
     time::Duration,
 };
@@ -15,7 +16,7 @@ use tonic::{
 use tower_layer::Layer;
 
 use super::{
-    answer::{Answer, Held},
+    answer::{Answer, Answers, Held},
     method::{Method, Methods, Request},
     pool::{Pool, Reserved},
     upload::{Upload, Uploads},
@@ -43,6 +44,7 @@ pub struct Traffic {
     /// For the answers to users, of whom there may be any number.
     users: Pool,
     one_answer: u64,
+    answers: Answers,
 }
 
 impl Traffic {
@@ -50,12 +52,24 @@ impl Traffic {
     pub fn new(methods: Methods, budget: Budget) -> Self {
         let half = || Pool::new(budget.answer_bytes() / 2);
         let one_answer = COPIES * budget.one_answer_bytes() as u64;
-        Self { methods, uploads: Uploads::new(budget), known: half(), users: half(), one_answer }
+        Self {
+            methods,
+            uploads: Uploads::new(budget),
+            known: half(),
+            users: half(),
+            one_answer,
+            answers: Answers::default(),
+        }
     }
 
     /// The same bounds, shared with services of other methods.
     pub fn of(&self, methods: Methods) -> Self {
         Self { methods, ..self.clone() }
+    }
+
+    /// Cuts connections on which an answer is not read, until it is dropped.
+    pub async fn cut_stalled(&self) -> Infallible {
+        self.answers.cut_stalled().await
     }
 
     /// The request, if it may be answered, and what it and its answer hold.
@@ -143,7 +157,7 @@ where
                 Err(_elapsed) => unavailable("the request took too long").into_http(),
             };
             drop(upload);
-            Ok(answer.map(|body| Body::new(Answer::new(body, held, peer))))
+            Ok(answer.map(|body| Body::new(Answer::new(body, held, peer, &traffic.answers))))
         })
     }
 }
