@@ -87,3 +87,37 @@ fn the_whole_path_of_a_cgroup_is_reported_in_a_cgroup_namespace_too() {
     let output = elsewhere(&["sh", "-c", &enter, "sh"], "sources::procfs::tests::probe");
     assert!(output.contains("1 passed"), "{output}");
 }
+
+/// A thread that is not the first of its process waits in vfork(2), as long as the file that the new process opens is a
+/// pipe that nobody writes to.
+#[test]
+fn a_thread_in_uninterruptible_sleep_is_found_where_all_are_searched_and_then_followed() {
+    const PROGRAM: &str = "\
+import os, sys, threading
+action = (os.POSIX_SPAWN_OPEN, 0, sys.argv[1], os.O_RDONLY, 0)
+threading.Thread(target=os.posix_spawn, args=('/bin/true', ['true'], {}), kwargs={'file_actions': [action]}).start()
+";
+    let root = tempfile::tempdir().unwrap();
+    let pipe = root.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut child = std::process::Command::new("python3").args(["-c", PROGRAM]).arg(&pipe).spawn().unwrap();
+    let pid = pid_of(&child);
+    let processes = Processes::new(&node());
+    let search = |known: Option<i32>, everywhere| {
+        let found = processes.in_uninterruptible_sleep(known.into_iter(), everywhere);
+        found.into_iter().find(|sleeping| sleeping.pid == pid)
+    };
+    let found = loop {
+        // Its first thread may be waiting for the disk while it starts.
+        if let Some(found) = search(None, true).filter(|found| found.thread != pid) {
+            break found;
+        }
+        assert_eq!(child.try_wait().unwrap(), None, "it waits");
+        std::thread::yield_now();
+    };
+    assert_eq!(search(None, false), None, "its first thread is not blocked");
+    assert_eq!(search(Some(found.thread), false), Some(found));
+    drop(std::fs::File::options().write(true).open(&pipe).unwrap());
+    assert!(child.wait().unwrap().success());
+    assert_eq!(search(None, true), None);
+}
