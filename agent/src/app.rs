@@ -25,6 +25,7 @@ use crate::{
     clock,
     config::{Config, NodeConfig},
     examination::{Examination, Pulse},
+    footprint,
     gauges::{Gauges, OutboxGauges},
     messages::{cannot_record, problem},
     node,
@@ -220,6 +221,7 @@ pub async fn run(config: Config) -> Result<End, AppError> {
         }
     });
     of_uplink.restarting("open states", Need::Optional, move |stop| states_writer.clone().run(stop));
+    of_uplink.restarting("footprint", Need::Optional, footprint::run);
     of_uplink.restarting("outbox metrics", Need::Optional, {
         let (gauges, keeper) = (OutboxGauges::new(&metrics, outbox_max_bytes), keeper.clone());
         move |stop| {

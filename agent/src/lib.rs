@@ -6,6 +6,7 @@ pub mod app;
 pub mod clock;
 pub mod config;
 pub mod examination;
+mod footprint;
 pub mod gauges;
 pub mod host;
 mod messages;

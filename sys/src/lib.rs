@@ -1,5 +1,6 @@
 //! What no kept library wraps: syslog(2), by which the kernel log is read where its device is refused; the ring buffers
-//! of perf_event_open(2); and a setting of the C library's allocator.
+//! of perf_event_open(2); settings of the C library's allocator; and
+//! the pages of the program's own files.
 //!
 //! Of syslog(2), mirrors `kernel/printk/printk.c`, `do_syslog()`. Needs CAP_SYSLOG. The destructive actions (READ,
 //! READ_CLEAR, CLEAR) are left out on purpose: another reader of the log would miss what we took.
@@ -70,6 +71,41 @@ pub fn release_free_memory() {
     let _released = unsafe { libc::malloc_trim(0) };
 }
 
+/// Unmaps the pages of the program and its libraries that are as in their files: after much ran that will not run
+/// again soon, as at the start. What runs next maps those that it needs again, from memory as long as the kernel has
+/// them there.
+///
+/// For each page that is touched the kernel maps the 64 KiB around it (`fault_around_bytes`), so that a start has nearly
+/// all of the program resident.
+pub fn release_program_pages() {
+    /// Of one file: segments that are never written to are as in it.
+    unsafe extern "C" fn release(file: *mut libc::dl_phdr_info, _: libc::size_t, _: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: the linker passes what it has loaded, which stays as it is for the time of the call.
+        let (base, headers) = unsafe {
+            let file = &*file;
+            (file.dlpi_addr, std::slice::from_raw_parts(file.dlpi_phdr, file.dlpi_phnum.into()))
+        };
+        for header in headers.iter().filter(|of| of.p_type == libc::PT_LOAD && of.p_flags & libc::PF_W == 0) {
+            let within = header.p_vaddr % PAGE;
+            let [Ok(start), Ok(length)] =
+                [base + header.p_vaddr - within, header.p_memsz + within].map(usize::try_from)
+            else {
+                continue;
+            };
+            let start = std::ptr::with_exposed_provenance_mut(start);
+            // SAFETY: these pages are mapped from a file and were never written to, so that what is read from them next
+            // is the same. That the kernel refuses costs memory and nothing else.
+            let _refused = unsafe { libc::madvise(start, length, libc::MADV_DONTNEED) };
+        }
+        0
+    }
+    // SAFETY: the function is called with what it expects, only until this returns.
+    unsafe { libc::dl_iterate_phdr(Some(release), std::ptr::null_mut()) };
+}
+
+/// The smallest page: what is aligned to a larger one is aligned to it, too, and else the kernel refuses.
+const PAGE: u64 = 4096;
+
 /// Blocks of this size are mapped by themselves, as glibc begins; set, it stays so.
 #[cfg(target_env = "gnu")]
 const LARGE_BYTES: libc::c_int = 128 << 10;
@@ -86,6 +122,20 @@ mod tests {
         let mut tail = Vec::new();
         syslog_read_all(&mut tail, 1024).unwrap();
         assert!(!tail.is_empty() && tail.len() <= 1024 && tail.starts_with(b"<"));
+    }
+
+    #[test]
+    fn program_pages_are_mapped_again_when_they_are_needed() {
+        let resident = || {
+            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            let line = status.lines().find_map(|line| line.strip_prefix("RssFile:")).unwrap();
+            line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
+        };
+        let before = resident();
+        release_program_pages();
+        let after = resident();
+        assert!(after < before, "{before} kB, then {after} kB");
+        assert_eq!(format!("{:?}", "it still runs".split(' ').collect::<Vec<_>>()), r#"["it", "still", "runs"]"#);
     }
 
     #[test]
