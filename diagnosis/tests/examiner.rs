@@ -583,3 +583,70 @@ fn failures_of_an_earlier_instance_do_not_mean_that_the_probe_ended_this_one() {
         assert_ne!(reported.confidence(), Confidence::Certain);
     }
 }
+
+/// As CRI-O reports a container: no events of its process, and a pid also when it has ended.
+fn ended_on_cri_o(code: i32, seen_before: bool, beside: Vec<Observation>) -> Diagnosis {
+    let sources = [Source::KernelLog, Source::Cgroups, Source::Cri, Source::Signals, Source::ProcessEvents];
+    let mut observations = node(&sources);
+    observations.retain(|observed| match observed.fact {
+        Fact::Task(_) => false,
+        Fact::Container(_) => seen_before,
+        _ => true,
+    });
+    observations.extend(beside);
+    let ended = Container {
+        exit_code: code,
+        reason: "Error".to_owned(),
+        finished_at: Some(at(5_000)),
+        ..container(State::Exited)
+    };
+    observations.push(seen(5_020, Fact::Container(ended)));
+    only(observations)
+}
+
+#[test]
+fn a_code_that_cri_o_gives_without_having_seen_the_end_is_not_the_programs() {
+    let waited = |status| seen(5_000, Fact::ProcessExit(Exit { pid: MAIN, status }));
+    let asked = || signal(4_900, 15, 0, (400, "runc"), MAIN);
+    for (beside, cause, confidence, code, fabricated) in [
+        (vec![], Cause::StatusFabricated, Confidence::Certain, -1, true),
+        (vec![asked()], Cause::StoppedByRequest, Confidence::Likely, -1, true),
+        (vec![asked(), waited(WaitStatus::Exited(0))], Cause::StoppedByRequest, Confidence::Likely, 0, false),
+        (vec![signal(4_990, 9, 0, (400, "sh"), MAIN)], Cause::KilledExternally, Confidence::Certain, -1, true),
+        (vec![waited(WaitStatus::Exited(3))], Cause::ApplicationExit, Confidence::Likely, 3, false),
+    ] {
+        let what = format!("{beside:?}");
+        let reported = ended_on_cri_o(-1, true, beside);
+        let exit = reported.exit.clone().unwrap_or_default();
+        let verdict = (reported.cause(), reported.confidence(), exit.code, exit.fabricated);
+        assert_eq!(verdict, (cause, confidence, code, fabricated), "{what}: {reported:#?}");
+    }
+}
+
+#[test]
+fn events_that_only_containerd_has_are_not_missed_on_cri_o() {
+    let absent = Health::Absent(Reason::quote("the container runtime is not containerd"));
+    let blind = [Source::Signals, Source::ProcessEvents].map(|source| Fact::Health(source, absent.clone()));
+    let mut beside: Vec<_> = blind.into_iter().map(|fact| seen(-9_000, fact)).collect();
+    for (is_cri_o, missing) in [(false, vec!["containerd", "signals"]), (true, vec!["signals"])] {
+        if is_cri_o {
+            beside.push(seen(-9_000, Fact::Health(Source::Containerd, absent.clone())));
+        }
+        beside.sort_by_key(|observed| observed.seen_at);
+        let mut reported = ended_on_cri_o(255, true, beside.clone());
+        reported.missing_sources.sort();
+        assert_eq!(
+            (reported.cause(), reported.missing_sources),
+            (Cause::Unattributed, missing.iter().map(|m| (*m).to_owned()).collect())
+        );
+    }
+}
+
+#[test]
+fn the_end_of_a_process_is_its_containers_though_that_is_known_only_afterwards() {
+    for (status, code) in [(WaitStatus::Exited(137), 137), (WaitStatus::Exited(255), 255)] {
+        let waited = seen(5_000, Fact::ProcessExit(Exit { pid: MAIN, status }));
+        let reported = ended_on_cri_o(code, false, vec![waited]);
+        assert_eq!((reported.cause(), reported.exit.unwrap_or_default().code), (Cause::ApplicationExit, code));
+    }
+}

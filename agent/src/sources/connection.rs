@@ -66,6 +66,9 @@ pub enum RuntimeError {
     /// It is not to be asked.
     #[error("{0} is switched off")]
     Off(&'static str),
+    /// It is another runtime.
+    #[error("the container runtime is not {0}")]
+    Another(&'static str),
     /// No connection or answer in time.
     #[error("{call} was not answered within {} s", .limit.as_secs())]
     Deadline {
@@ -107,6 +110,7 @@ impl RuntimeError {
             | Self::NoSocket(_)
             | Self::Hidden { .. }
             | Self::Off(_)
+            | Self::Another(_)
             | Self::Deadline { .. }
             | Self::Docker { .. }
             | Self::Ended(_)
@@ -121,6 +125,7 @@ impl RuntimeError {
             Self::NoSocket(daemon) => health::health_no_socket(daemon),
             Self::Hidden { socket, source } => health::health_socket_hidden(socket, source.to_string()),
             Self::Off(daemon) => health::health_switched_off(daemon),
+            Self::Another(daemon) => health::health_another_runtime(daemon),
             Self::Deadline { call, limit } => health::health_no_answer(call, *limit),
             Self::Call { call, status } => {
                 let error = format!("{}: {}", status.code().description(), status.message());
@@ -153,7 +158,7 @@ impl RuntimeError {
 
     /// Whether asking again soon is of no use: it is not that kind of runtime, or not for us.
     fn is_lasting(&self) -> bool {
-        matches!(self, Self::Off(_))
+        matches!(self, Self::Off(_) | Self::Another(_))
             || matches!(self.code(), Some(Code::Unimplemented | Code::PermissionDenied | Code::Unauthenticated))
     }
 }

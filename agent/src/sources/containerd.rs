@@ -19,7 +19,7 @@ use coroner_diagnosis::observation::{
 use jiff::Timestamp;
 use prost::{DecodeError, Message};
 use tokio::{select, sync::mpsc};
-use tonic::transport::Channel;
+use tonic::{Code, transport::Channel};
 
 use super::{
     cgroups::Endings,
@@ -81,7 +81,10 @@ impl Stream {
     /// Connects and listens until something breaks.
     async fn listen(&self, socket: &Socket, connection: &mut Connection) -> Result<Infallible, RuntimeError> {
         let channel = connection::connect(&socket.find("containerd")?).await?;
-        ask(&channel).await?; // fails with a code of its own if this is not containerd
+        ask(&channel).await.map_err(|error| match error.code() {
+            Some(Code::Unimplemented) => RuntimeError::Another("containerd"),
+            _ => error,
+        })?;
         let (contact, mut contacts) = mpsc::channel(1);
         let reading = self.read(EventsClient::new(channel.clone()), contact);
         tokio::pin!(reading);

@@ -69,7 +69,7 @@ struct Start<'a> {
     settings: &'a Settings,
     /// The node's name.
     node: &'a str,
-    /// From containerd's events to the CRI.
+    /// From containerd's events, or the process connector, to the CRI.
     hints: cri::Hints,
     /// From containerd's events to the cgroups.
     endings: cgroups::Endings,
@@ -117,7 +117,8 @@ const TABLE: [Row; 14] = [
     }),
     (&[Source::Signals], |with| signals::spawn(with.site, with.settings.host.clone())),
     (&[Source::ProcessEvents], |with| {
-        process_events::spawn(with.site, with.settings.host.clone(), with.connector.clone(), with.state.clone());
+        let (host, connector) = (with.settings.host.clone(), with.connector.clone());
+        process_events::spawn(with.site, host, connector, with.hints.clone(), with.state.clone());
     }),
     (&[Source::Procfs], |with| procfs::spawn(with.site, with.settings.host.clone(), with.connector.clone())),
 ];

@@ -7,7 +7,7 @@ use coroner_diagnosis::observation::{Fact, Source, kernel_log::Event, process::W
 use crate::report::NodeState;
 
 use super::{
-    kernel_log, process_events, procfs, signals,
+    cri, kernel_log, process_events, procfs, signals,
     testing::{ContainerCgroup, Running, node, pid_of, reap},
 };
 
@@ -20,7 +20,13 @@ async fn an_oom_kill_is_reported_by_the_log_the_trace_and_the_process_connector(
     running.start(Source::Signals, |site| signals::spawn(site, node())).await;
     running
         .start(Source::ProcessEvents, |site| {
-            process_events::spawn(site, node(), procfs::Connector::default(), NodeState::default())
+            process_events::spawn(
+                site,
+                node(),
+                procfs::Connector::default(),
+                cri::Hints::default(),
+                NodeState::default(),
+            )
         })
         .await;
 

@@ -4,6 +4,7 @@
 //! they begin, so that they are known before they end. It needs the node's own network, pid and user namespaces, and
 //! before Linux 6.6 CAP_NET_ADMIN.
 
+mod mains;
 mod members;
 mod message;
 mod socket;
@@ -21,27 +22,39 @@ use coroner_diagnosis::observation::{
 use jiff::Timestamp;
 
 use self::{
+    mains::Mains,
     members::{Members, News},
     message::Event,
     socket::{Received, Socket},
 };
 use super::{
+    cri::Hints,
     procfs::{Connector, process::Processes},
     site::Site,
     worker::{End, Worker},
 };
 use crate::{clock::Anchor, host::HostRoot, report::NodeState};
 
-/// Starts the source. `connector` shows whether it works.
-pub fn spawn(site: &Site, host: HostRoot, connector: Connector, state: NodeState) {
-    site.thread(&site.outlet(Source::ProcessEvents), move |worker| run(worker, &host, &connector, &state));
+/// Starts the source. `connector` shows whether it works. `hints` get the starts and ends of containers where
+/// containerd's events do not give them.
+pub fn spawn(site: &Site, host: HostRoot, connector: Connector, hints: Hints, state: NodeState) {
+    site.thread(&site.outlet(Source::ProcessEvents), move |worker| run(worker, &host, &connector, &hints, &state));
 }
 
-fn run(worker: &mut Worker, host: &HostRoot, connector: &Connector, state: &NodeState) -> Result<Infallible, End> {
+fn run(
+    worker: &mut Worker,
+    host: &HostRoot,
+    connector: &Connector,
+    hints: &Hints,
+    state: &NodeState,
+) -> Result<Infallible, End> {
     let working = connector.working();
     let socket = Socket::open(worker)?;
     let processes = Processes::new(host);
     let mut members = Members::default();
+    let mut mains = Mains::default();
+    let mut give_hints =
+        |news: &[News]| news.iter().filter_map(|news| mains.hint(news)).for_each(|it| hints.stand_in(it));
     // Since when the table may be wrong. It is rebuilt when nothing waits to be read: a storm costs one look at /proc.
     let mut doubtful = Some(Timestamp::now());
     let mut lost = false;
@@ -53,6 +66,7 @@ fn run(worker: &mut Worker, host: &HostRoot, connector: &Connector, state: &Node
                 let mut news = Vec::new();
                 news.extend(end_of_daemon(&message.event, &processes, state));
                 members.see(message.event, &processes, Instant::now(), &mut |what| news.push(what));
+                give_hints(&news);
                 hand_on(news, anchor.wall, happened_at, worker)?;
             }
             Received::Overrun => {
@@ -71,6 +85,7 @@ fn run(worker: &mut Worker, host: &HostRoot, connector: &Connector, state: &Node
                     worker.health(Health::Ok)?;
                 }
                 let again = members.settle(&processes, Instant::now(), &mut |what| news.push(what));
+                give_hints(&news);
                 hand_on(news, now, now, worker)?;
                 worker.readable(socket.as_fd(), again.map(|again| again.max(Duration::from_millis(1))))?;
             }

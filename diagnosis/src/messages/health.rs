@@ -19,6 +19,7 @@ crate::messages! { pub;
     health_no_socket(daemon: Identifier);
     health_socket_hidden(socket: Identifier, error: Quote);
     health_switched_off(daemon: Identifier);
+    health_another_runtime(daemon: Identifier);
     health_no_answer(call: Identifier, limit: Duration);
     health_stream_ended(stream: Identifier);
     health_reader_failed(stream: Identifier);

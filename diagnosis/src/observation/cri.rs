@@ -56,7 +56,7 @@ pub struct Container {
     pub message: String,
     /// The image as the pod names it.
     pub image: String,
-    /// Pid of its main process (verbose info), where it runs.
+    /// Pid of its main process (verbose info), as long as the runtime states it: CRI-O also of one that has ended.
     pub pid: Option<i32>,
     /// Its cgroup (verbose info, `runtimeSpec.linux.cgroupsPath`), where known. May be of systemd's form
     /// `slice:prefix:name`.

@@ -3,7 +3,7 @@
 use coroner_proto::v1::{Exit, Process};
 use jiff::{SignedDuration, Timestamp};
 
-use super::fabricated::{LOST, UNKNOWN};
+use super::fabricated::{LOST, NONE, UNKNOWN};
 pub use crate::case::CLOCKS;
 use crate::{
     case::{AuditedEnd, ContainerFile, KEPT_FOR, Line, NodeFile, OomKill, PodFile, Statement},
@@ -82,24 +82,17 @@ impl<'a> Death<'a> {
         let until = reported.as_ref().map_or(Timestamp::MAX, |exit| exit.at + CLOCKS);
         let waited = main.and_then(|pid| node.processes.exits.of(pid, from, until).next_back());
         let oom_kill = main.and_then(|pid| node.oom_kill(pid, from, until));
-        let code = reported.as_ref().map(|exit| exit.what).or_else(|| waited.map(|(_, status)| status.as_exit_code()));
+        // The kernel's SIGKILL is what the runtime will report as 137.
+        let seen = waited.map(|(_, status)| status.as_exit_code()).or_else(|| oom_kill.as_ref().map(|_| 137));
+        let stated = reported.as_ref().map(|exit| exit.what);
+        let code = stated.filter(|code| *code != NONE).or(seen).or(stated);
         let at = reported
             .as_ref()
             .map(|exit| exit.at)
             .or_else(|| waited.map(|(at, _)| at))
             .or_else(|| oom_kill.as_ref().map(|kill| kill.at))?;
         let signals = main.map(|pid| node.processes.signals.of(pid, from, at + CLOCKS).collect()).unwrap_or_default();
-        Some(Self {
-            node,
-            file,
-            main,
-            at,
-            // The kernel's SIGKILL is what the runtime will report as 137.
-            code: code.or_else(|| oom_kill.as_ref().map(|_| 137)),
-            wait: waited.map(|(_, status)| *status),
-            signals,
-            oom_kill,
-        })
+        Some(Self { node, file, main, at, code, wait: waited.map(|(_, status)| *status), signals, oom_kill })
     }
 
     /// The end as the runtime reports it; else as the kubelet does.
@@ -185,7 +178,7 @@ impl<'a> Death<'a> {
         }
         let Some(code) = self.code else { return Ending::Unknown };
         // The runtime lost the process, and made up this status later. No process survives SIGKILL.
-        if code == LOST && self.reason() == UNKNOWN {
+        if code == NONE || code == LOST && self.reason() == UNKNOWN {
             return if self.signal(9).is_some() { Ending::Signal(9) } else { Ending::Unknown };
         }
         // A runtime reports signal n as 128 + n, and n is at least 1.
@@ -243,7 +236,7 @@ impl<'a> Death<'a> {
     /// The exit for the diagnosis: the reported code and reason, with this signal (0 for none).
     pub fn exit(&self, signal: i32) -> Option<Exit> {
         let reported_reason = self.reason().to_owned();
-        self.code.map(|code| Exit { code, signal, fabricated: false, reported_reason })
+        self.code.map(|code| Exit { code, signal, fabricated: code == NONE, reported_reason })
     }
 
     /// The end as the runtime's events report it, else as its status or the kubelet's does.

@@ -1,7 +1,8 @@
 //! The runtime reports a status that no source observed, because it lost the process: made up, however it looks.
 //!
 //! containerd reports 255 with reason Unknown for a container that it finds without a task at its own start
-//! (`internal/cri/server/restart.go`), and 255 for one whose shim died under it.
+//! (`internal/cri/server/restart.go`), and 255 for one whose shim died under it. CRI-O reports -1 for one whose conmon
+//! died under it, and so left no file with the status (`server/container_status.go`).
 
 use coroner_proto::v1::{Cause, Confidence, Message};
 use jiff::{SignedDuration, Timestamp};
@@ -19,6 +20,8 @@ use crate::{
 
 /// The code that containerd makes up.
 pub(super) const LOST: i32 = 255;
+/// CRI-O's where it has none. No process ends with that.
+pub(super) const NONE: i32 = -1;
 /// The reason that it gives with it at its own start.
 pub(super) const UNKNOWN: &str = "Unknown";
 
@@ -38,7 +41,7 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
 fn observed(death: &Death<'_>) -> Option<Verdict> {
     let reported = death.reported().filter(|reported| reported.code == LOST && reported.reason == UNKNOWN)?;
     let Ending::Signal(number) = death.ending() else { return None };
-    let verdict = crash::end(death).or_else(|| oom_daemon::end(death)).or_else(|| stopped::end(death))?;
+    let verdict = explained(death)?;
     if matches!(verdict.cause, Cause::StoppedByRequest | Cause::GracePeriodExceeded) {
         return None;
     }
@@ -47,6 +50,11 @@ fn observed(death: &Death<'_>) -> Option<Verdict> {
     verdict.at = death.signal(number).map_or(death.at, |(at, _)| at);
     verdict.exit = verdict.exit.map(|exit| coroner_proto::v1::Exit { fabricated: true, ..exit });
     Some(verdict)
+}
+
+/// What others observed explains the end, whatever the runtime made of it.
+fn explained(death: &Death<'_>) -> Option<Verdict> {
+    crash::end(death).or_else(|| oom_daemon::end(death)).or_else(|| stopped::end(death))
 }
 
 /// The shim was killed, and the runtime killed what it had supervised: the container had not been asked to stop, and
@@ -70,14 +78,24 @@ fn cleaned_up(death: &Death<'_>) -> Option<Verdict> {
 
 fn lost(death: &Death<'_>) -> Option<Verdict> {
     let reported = death.reported()?;
-    if reported.code != LOST || !death.started() {
-        return None;
+    let code = reported.code;
+    match code {
+        // How it ended was seen: that is its code.
+        NONE if death.code != Some(NONE) => return None,
+        NONE => {
+            if let Some(verdict) = explained(death) {
+                return Some(verdict);
+            }
+        }
+        LOST if death.started() => {}
+        _ => return None,
     }
     let shim = shim_killed(death, death.at - CLOCKS, death.at + CLOCKS);
     let unseen =
         death.file.task_exit.is_none() && death.covered(Source::Containerd) && death.file.task_started.is_some();
     let confidence = match (reported.reason, &shim, unseen) {
         (UNKNOWN, _, _) => Confidence::Certain,
+        _ if code == NONE => Confidence::Certain,
         (_, Some(_), true) => Confidence::Certain,
         (_, Some(_), false) | (_, None, true) => Confidence::Likely,
         (_, None, false) => return None,
@@ -91,12 +109,12 @@ fn lost(death: &Death<'_>) -> Option<Verdict> {
         Some(WaitStatus::Signaled(signal)) => texts::fabricated_truth_signal(i32::from(signal)),
         None => texts::fabricated_truth_unknown(),
     };
-    let headline = if shim.is_some() { texts::fabricated_lost_shim(LOST) } else { texts::fabricated_lost(LOST) };
+    let headline = if shim.is_some() { texts::fabricated_lost_shim(code) } else { texts::fabricated_lost(code) };
     let mut verdict = Verdict::new(Cause::StatusFabricated, confidence, death.at)
         .headed(headline)
-        .explained(texts::fabricated_by_runtime(LOST))
+        .explained(texts::fabricated_by_runtime(code))
         .explained(truth)
-        .supported_by(reported.source, death.at, common::exit_reported(reported.reason, LOST));
+        .supported_by(reported.source, death.at, common::exit_reported(reported.reason, code));
     if let Some((at, statement)) = shim {
         verdict = verdict.supported_by(Source::Signals, at, statement);
     }

@@ -35,7 +35,8 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
         verdict = verdict.or_else(cause, decided_by);
     }
     for source in [Source::KernelLog, Source::Signals, death.file.events_by] {
-        if !death.covered(source) {
+        let has_it = source != Source::Containerd || !is_another_runtime(death);
+        if has_it && !death.covered(source) {
             verdict = verdict.without(source);
         }
     }
@@ -45,10 +46,18 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
     Some(verdict.waiting())
 }
 
+/// Where the CRI is answered and containerd is not there, the runtime is another, which has no such events.
+fn is_another_runtime(death: &Death<'_>) -> bool {
+    death.node.coverage.is_absent(Source::Containerd) && death.covered(Source::Cri)
+}
+
 /// What remains possible, and what would decide it.
 fn candidates(death: &Death<'_>, number: i32) -> Vec<(Cause, Message)> {
     let by_signals = |cause| (cause, common::decided_by_signals());
     let mut found = match number {
+        _ if death.code == Some(LOST) && is_another_runtime(death) => {
+            vec![(Cause::StatusFabricated, common::decided_by_wait())]
+        }
         _ if death.code == Some(LOST) => vec![(Cause::StatusFabricated, common::decided_by_containerd())],
         9 => vec![by_signals(Cause::GracePeriodExceeded), by_signals(Cause::KilledExternally)],
         15 => vec![by_signals(Cause::StoppedByRequest), by_signals(Cause::KilledExternally)],

@@ -23,7 +23,7 @@ const MAX_MESSAGE: usize = 4096;
 /// What the verbose info of a container contains beyond its status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Details {
-    /// Pid of the main process, where it runs.
+    /// Pid of the main process: from containerd while it runs, from CRI-O since its creation and when it has ended too.
     pub(super) pid: Option<i32>,
     /// The ID of its sandbox.
     pub(super) sandbox: Option<ContainerId>,
@@ -86,7 +86,7 @@ pub(super) fn details(info: &HashMap<String, String>) -> Details {
 impl Details {
     /// Adds to a container what its status does not contain.
     pub(super) fn complete(&self, container: &mut Container) {
-        container.pid = self.pid.filter(|_| container.state == State::Running);
+        container.pid = self.pid;
         container.cgroups_path.clone_from(&self.cgroups_path);
         container.sandbox_id.clone_from(&self.sandbox);
         if let (false, Some(limit)) = (container.limits_known, self.memory_limit) {
@@ -215,6 +215,23 @@ mod tests {
     }
 
     #[test]
+    fn cri_o_states_the_pid_of_a_container_that_has_ended() {
+        // As CRI-O 1.37 gives it for one that ended within a moment, shortened.
+        let info = r#"{"sandboxID":"5a7","pid":4242,"runtimeSpec":{"ociVersion":"1.3.0","linux":{"resources":
+            {"memory":{"limit":67108864,"swap":67108864}},"cgroupsPath":"/kubepods/burstable/pod1/crio-c1"}},
+            "privileged":false}"#;
+        let status = v1::ContainerStatus {
+            id: "c1".to_owned(),
+            state: v1::ContainerState::ContainerExited.into(),
+            ..Default::default()
+        };
+        let mut container = container(status).unwrap();
+        details(&verbose(info)).complete(&mut container);
+        assert_eq!((container.pid, container.memory_limit), (Some(4242), Some(64 << 20)));
+        assert_eq!(container.cgroups_path.as_deref(), Some("/kubepods/burstable/pod1/crio-c1"));
+    }
+
+    #[test]
     fn environment_values_never_leave_the_status() {
         let status = v1::ContainerStatus { id: "c1".to_owned(), ..Default::default() };
         let mut container = container(status).unwrap();
@@ -232,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ended_container_has_no_pid_and_keeps_its_times() {
+    fn an_ended_container_keeps_its_times_and_the_pid_that_it_had() {
         let status = v1::ContainerStatus {
             id: "c1".to_owned(),
             state: v1::ContainerState::ContainerExited.into(),
@@ -242,7 +259,7 @@ mod tests {
         };
         let mut container = container(status).unwrap();
         Details { pid: Some(1), ..Details::default() }.complete(&mut container);
-        assert_eq!((container.pid, container.started_at), (None, None));
+        assert_eq!((container.pid, container.started_at), (Some(1), None));
         assert_eq!(container.finished_at, Some(Timestamp::from_second(2).unwrap()));
     }
 

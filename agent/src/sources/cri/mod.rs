@@ -1,8 +1,8 @@
 //! The runtime's CRI (v1): the containers and sandboxes, their states, and what the runtime reports about their ends.
 //!
-//! Three ways lead to a question: the CRI's own event stream where it can be had, containerd's events as hints, and a
-//! listing of everything, which repairs what the other two missed. Only changes are reported. The runtime gets one
-//! query at a time.
+//! Three ways lead to a question: the CRI's own event stream where it can be had, hints (containerd's events, or else
+//! the starts and ends of main processes), and a listing of everything, which repairs what the other two missed. Only
+//! changes are reported. The runtime gets one query at a time.
 //!
 //! containerd 1.7 hands each event of `GetContainerEvents` to only one of its subscribers (containerd#7318): listening
 //! there could steal from a kubelet with EventedPLEG, so there the source lists.
@@ -89,6 +89,13 @@ impl Hints {
     /// Passes a hint on; it is dropped if the queue is full.
     pub(super) fn give(&self, event: TaskEvent) {
         let _lost = self.sender.try_send(event);
+    }
+
+    /// The same from a source that stands in for containerd's events, while those do not flow.
+    pub(super) fn stand_in(&self, event: TaskEvent) {
+        if !self.flow.load(Ordering::Relaxed) {
+            self.give(event);
+        }
     }
 
     /// Hints flow for as long as this lives.

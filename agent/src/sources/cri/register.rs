@@ -211,7 +211,7 @@ mod tests {
         assert!(!register.wants_details(&id("c1")));
         let ended = register.container(status("c1", v1::ContainerState::ContainerExited, "Error"), None, SEEN).unwrap();
         let Fact::Container(ended) = ended.fact else { panic!("{ended:?}") };
-        assert_eq!((ended.pid, ended.sandbox_id), (None, Some(id("s1"))));
+        assert_eq!((ended.pid, ended.sandbox_id), (Some(7), Some(id("s1"))));
     }
 
     #[test]

@@ -89,9 +89,9 @@ impl Members {
             if self.insert(pid, Member { reported: Some(process.start_ticks), first: None }, report) {
                 report(News::Process(process));
             }
-        } else if processes.is_gone(pid) {
-            // It ended before it could be inspected. Other sources may know its container; only this one knows how it
-            // ended.
+        } else if processes.is_ending(pid) {
+            // It ended before it could be inspected: v1 shows the root of what exits. Other sources may know its
+            // container; only this one knows how it ended.
             self.insert(pid, Member::default(), report);
         }
     }
@@ -250,6 +250,12 @@ mod tests {
         assert_eq!(proc.see(&mut members, Event::Exec { process: 10 }), []);
         let end = Event::Exit { process: 10, thread: 10, status: 9 };
         assert_eq!(proc.see(&mut members, end), [exit(10, WaitStatus::Signaled(9))]);
+
+        proc.shows(11, 'Z', 1, 500);
+        std::fs::write(proc.path(11).join("cgroup"), "4:memory:/\n").unwrap();
+        assert_eq!(proc.see(&mut members, Event::Exec { process: 11 }), []);
+        let end = Event::Exit { process: 11, thread: 11, status: 255 << 8 };
+        assert_eq!(proc.see(&mut members, end), [exit(11, WaitStatus::Exited(255))]);
     }
 
     #[test]

@@ -11,7 +11,11 @@ use super::*;
 use crate::sources::testing::{ContainerCgroup, Running, elsewhere, line_from, node, pid_of, reap, shown};
 
 async fn started(running: &mut Running, host: HostRoot) -> Health {
-    running.start(Source::ProcessEvents, |site| spawn(site, host, Connector::default(), NodeState::default())).await
+    running
+        .start(Source::ProcessEvents, |site| {
+            spawn(site, host, Connector::default(), Hints::default(), NodeState::default())
+        })
+        .await
 }
 
 async fn end_of(running: &mut Running, pid: i32) -> WaitStatus {

@@ -107,6 +107,11 @@ impl Processes {
         another || has_exited(&stat)
     }
 
+    /// Whether a process is exiting, or is gone.
+    pub(crate) fn is_ending(&self, pid: i32) -> bool {
+        self.entry(pid).and_then(|entry| entry.stat().ok()).is_none_or(|stat| is_ending(&stat, None))
+    }
+
     /// A process, to be followed from now on, unless it has ended.
     pub(crate) fn follow(&self, pid: i32) -> Option<Followed> {
         Followed::open(&self.proc, pid)
@@ -155,11 +160,6 @@ impl Processes {
     /// All processes, with as much of each as is cheap to read.
     fn briefly(&self) -> impl Iterator<Item = Brief> {
         read(&self.proc)
-    }
-
-    /// Whether there is no such process any more, not even its zombie.
-    pub(crate) fn is_gone(&self, pid: i32) -> bool {
-        !self.proc.join(pid.to_string()).exists()
     }
 
     fn entry(&self, name: impl ToString) -> Option<Entry> {

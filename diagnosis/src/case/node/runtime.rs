@@ -27,11 +27,12 @@ impl NodeFile {
             return;
         }
         // The pid of one that ran in an earlier boot is another process' now.
-        if self.state.booted.zip(status.started_at).is_some_and(|(booted, started)| started < booted) {
+        let began = status.started_at.or(status.created_at);
+        if self.state.booted.zip(began).is_some_and(|(booted, began)| began < booted) {
             status.pid = None;
         }
         let running = status.pid.filter(|_| status.state == State::Running);
-        let born = status.started_at.or(status.created_at).unwrap_or(at);
+        let born = began.unwrap_or(at);
         self.registry.record(&id, born.min(at), |file| {
             file.last_seen = file.last_seen.max(at);
             file.record_status(source, status);

@@ -24,6 +24,7 @@ health_cannot_connect = cannot connect to { $endpoint }: { $error }
 health_no_socket = this node has no { $daemon } socket
 health_socket_hidden = { $socket } cannot be looked at: { $error }
 health_switched_off = { $daemon } is switched off
+health_another_runtime = the container runtime is not { $daemon }
 health_no_answer = { $call } was not answered within { $limit }
 health_stream_ended = the runtime ended the stream of { $stream }
 health_reader_failed = the reader of { $stream } failed

@@ -24,6 +24,7 @@ health_cannot_connect = 无法连接 { $endpoint }：{ $error }
 health_no_socket = 该节点没有 { $daemon } 的套接字
 health_socket_hidden = 无法查看 { $socket }：{ $error }
 health_switched_off = { $daemon } 已在配置中停用
+health_another_runtime = 容器运行时不是 { $daemon }
 health_no_answer = { $call } 在 { $limit }内没有应答
 health_stream_ended = 容器运行时结束了 { $stream } 的数据流
 health_reader_failed = 读取 { $stream } 的任务失败
