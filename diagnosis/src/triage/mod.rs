@@ -16,7 +16,7 @@ mod removal;
 mod silence;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -113,7 +113,7 @@ enum Watch {
 #[derive(Debug)]
 pub struct Triage {
     cluster_uid: String,
-    nodes: BTreeMap<Arc<str>, NodeCase>,
+    nodes: HashMap<Arc<str>, NodeCase>,
     revisions: Revisions<Subject, Finding>,
     /// Which node to examine, and when.
     waiting: DueQueue<Arc<str>>,
@@ -136,7 +136,7 @@ impl Triage {
     pub fn new(cluster_uid: impl Into<String>) -> Self {
         Self {
             cluster_uid: cluster_uid.into(),
-            nodes: BTreeMap::new(),
+            nodes: HashMap::new(),
             revisions: Revisions::new(None),
             waiting: DueQueue::default(),
             silent: BTreeSet::new(),
@@ -246,7 +246,8 @@ impl Triage {
     /// The Node objects that are known and not among these.
     pub fn missing(&self, listed: &BTreeSet<Arc<str>>) -> Vec<Box<kube::Node>> {
         let known = self.nodes.iter().filter(|(name, case)| case.object.is_some() && !listed.contains(*name));
-        known.filter_map(|(name, case)| Some(Box::new(case.object.as_ref()?.as_node(name)))).collect()
+        let known: BTreeMap<_, _> = known.collect();
+        known.into_iter().filter_map(|(name, case)| Some(Box::new(case.object.as_ref()?.as_node(name)))).collect()
     }
 
     /// How long no renewal of a node's Lease has been observed at `now`; `None` where Leases are not watched, or it has
@@ -284,6 +285,14 @@ impl Triage {
         if case.is_late(&report) {
             return;
         }
+        let sent = case.sent(&report, now);
+        if self.is_judged_after(name, sent) {
+            if let Some(case) = self.nodes.get_mut(name) {
+                case.record_belated(report, sent);
+            }
+            return;
+        }
+        let Some(case) = self.nodes.get_mut(name) else { return };
         let reboot = boot::by_report(case, &report, now);
         let is_first = case.report.is_none();
         case.record_report(report, now);

@@ -145,6 +145,8 @@ pub(super) struct NodeCase {
     pub(super) lease: Option<Lease>,
     /// The last report, and when it arrived.
     pub(super) report: Option<(Report, Timestamp)>,
+    /// When the last report was sent, at the latest.
+    pub(super) sent: Timestamp,
     /// The boot before the present one, by reports and the Node object, or the last boot of the machine that had this
     /// name before: what still arrives from it is late.
     pub(super) boot_before: Box<str>,
@@ -171,6 +173,7 @@ impl NodeCase {
             object: None,
             lease: None,
             report: None,
+            sent: Timestamp::MIN,
             boot_before: Box::default(),
             host_sign: Timestamp::MIN,
             kubelet_sign: Timestamp::MIN,
@@ -205,8 +208,27 @@ impl NodeCase {
         same_boot && behind.is_positive() && behind < LATE || !same_boot && report.boot_id == self.boot_before
     }
 
+    /// When a report that arrives `now` was sent, at the latest: its uptime shows how long after the last one.
+    pub(super) fn sent(&self, report: &Report, now: Timestamp) -> Timestamp {
+        let Some((last, _)) = self.report.as_ref().filter(|(last, _)| last.boot_id == report.boot_id) else {
+            return now;
+        };
+        let between = report.uptime - last.uptime;
+        // A clock that is slow, by far less than a hundredth, must not add up.
+        let sent = self.sent.checked_add(between + between / 100).unwrap_or(now).min(now);
+        // A machine that was paused has not counted that time.
+        if now.duration_since(sent) < LATE { sent } else { now }
+    }
+
+    /// Keeps a report that arrives when it is known that the node has been silent since it was sent: it is no sign.
+    pub(super) fn record_belated(&mut self, report: Report, sent: Timestamp) {
+        let at = self.reported().unwrap_or(sent);
+        (self.report, self.sent) = (Some((report, at)), sent);
+    }
+
     /// Keeps a report that has arrived `now`.
     pub(super) fn record_report(&mut self, report: Report, now: Timestamp) {
+        self.sent = self.sent(&report, now);
         if let Some((last, _)) = self.report.take().filter(|(last, _)| last.boot_id != report.boot_id) {
             self.boot_before = last.boot_id;
         }

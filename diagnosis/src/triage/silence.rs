@@ -143,6 +143,12 @@ impl Triage {
         }
     }
 
+    /// Whether it was reported that a node is silent when it had sent this already.
+    pub(super) fn is_judged_after(&self, name: &Arc<str>, sent: Timestamp) -> bool {
+        let known = self.revisions.get(&Subject::Node(Arc::clone(name)), &Aspect::Silence);
+        known.is_some_and(|known| !known.is_resolved() && sent < known.content.verdict.at + CONFIRMED)
+    }
+
     /// Whether its going was reported, so that its silence is no news.
     pub(super) fn is_gone(&self, name: &Arc<str>) -> bool {
         let known = self.revisions.get(&Subject::Node(Arc::clone(name)), &Aspect::Leave);

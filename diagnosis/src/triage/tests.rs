@@ -558,3 +558,33 @@ fn what_is_kept_is_bounded() {
     assert_eq!(triage.counts(), (0, 0), "nodes without an object are forgotten");
     assert_eq!(triage.next_tick(), None);
 }
+
+#[test]
+fn a_report_that_was_sent_before_the_silence_and_arrives_after_its_verdict_is_no_return() {
+    let mut cluster = Cluster::new(8);
+    cluster.run(3);
+    let name = named(3);
+    let machine = cluster.machine(3).clone();
+    let report = move |second: i64| Fact::Report {
+        node: Arc::clone(&name),
+        report: Report { uptime: SignedDuration::from_secs(second - machine.booted), ..machine.report.clone() },
+    };
+    // The last one that it sends is on its way.
+    let sent = cluster.second + 1;
+    cluster.cut(3);
+    cluster.run(15);
+    assert_eq!(cluster.reported(), [(Cause::NodeUnreachable, "n03")]);
+    cluster.fact(report(sent));
+    cluster.run(30);
+    assert_eq!(cluster.reported(), [(Cause::NodeUnreachable, "n03")], "it is still lost");
+    cluster.restore(3);
+    cluster.run(6);
+    assert_eq!(cluster.reported(), [(Cause::NodeUnreachable, "n03"), (Cause::NodeUnreachable, "over")]);
+    // One that was paused, and has not counted the time.
+    cluster.cut(3);
+    cluster.run(40);
+    cluster.machine(3).booted += 40;
+    cluster.restore(3);
+    cluster.run(46);
+    assert_eq!(cluster.reported().len(), 4, "{:?}", cluster.reported());
+}
