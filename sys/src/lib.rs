@@ -75,8 +75,8 @@ pub fn release_free_memory() {
 /// again soon, as at the start. What runs next maps those that it needs again, from memory as long as the kernel has
 /// them there.
 ///
-/// For each page that is touched the kernel maps the 64 KiB around it (`fault_around_bytes`), so that a start has nearly
-/// all of the program resident.
+/// For each page that is touched the kernel maps the 64 KiB around it (`fault_around_bytes`), so that a start has
+/// nearly all of the program resident.
 pub fn release_program_pages() {
     /// Of one file: segments that are never written to are as in it.
     unsafe extern "C" fn release(file: *mut libc::dl_phdr_info, _: libc::size_t, _: *mut libc::c_void) -> libc::c_int {

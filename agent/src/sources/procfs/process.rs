@@ -219,7 +219,7 @@ impl Brief {
 }
 
 /// A thread in uninterruptible sleep.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Sleeping {
     /// Its process.
     pub(crate) pid: i32,
