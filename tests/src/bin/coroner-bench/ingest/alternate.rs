@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::load::{self, Load};
-use super::{AGENTS, Aggregator};
+use super::{AGENTS, Aggregator, READERS, readers};
 use crate::table;
 
 /// Odd, so that a median was measured.
@@ -18,18 +18,30 @@ pub(super) async fn measure(other: &Path, records: u64) -> Result<String> {
     let mut text = String::new();
     for agents in AGENTS {
         let load = Load::new(agents, records);
-        let [before, now] = in_turns(other, async |aggregator| Ok(load.push(aggregator).await?.acknowledged)).await?;
-        let range = |rates: &[f64]| format!("{:.0} to {:.0}", rates[0], rates[ROUNDS - 1]);
-        let title = format!("acknowledged, {}: median of {ROUNDS} rounds in turns", load.describe("agents"));
-        let rows = [("the other build", before), ("this build", now)];
-        let rows = rows.map(|(name, rates)| (format!("{name}, {}", range(&rates)), Ok(rates[ROUNDS / 2])));
-        text += &table::rates(&title, "diagnoses/s", &rows);
-        text.push('\n');
+        let rates = in_turns(other, async |aggregator| Ok(load.push(aggregator).await?.acknowledged)).await?;
+        text += &beside(&format!("acknowledged, {}", load.describe("agents")), &rates);
+    }
+    for count in READERS {
+        let read = async |aggregator: &Aggregator| {
+            Load::new(1, records / 10).push(aggregator).await?;
+            Ok(readers::measure(aggregator, count, records / 10).await?.diagnoses)
+        };
+        text += &beside(&format!("read by {count}"), &in_turns(other, read).await?);
     }
     let [before, now] = in_turns(other, one_by_one).await?;
     let spans = [("the other build", before.concat(), 0), ("this build", now.concat(), 0)];
     text += &table::spans("from a push of one diagnosis to its acknowledgement, in the same turns", &spans);
     Ok(text)
+}
+
+/// The rates of the other build, and those of this one, each in ascending order.
+fn beside(what: &str, rates: &[Vec<f64>; 2]) -> String {
+    let row = |name: &str, rates: &[f64]| {
+        let (least, median, most) = (rates[0], rates[ROUNDS / 2], rates[ROUNDS - 1]);
+        (format!("{name}, {least:.0} to {most:.0}"), Ok(median))
+    };
+    let rows = [row("the other build", &rates[0]), row("this build", &rates[1])];
+    table::rates(&format!("{what}: median of {ROUNDS} rounds in turns"), "diagnoses/s", &rows) + "\n"
 }
 
 /// What `measured` gives for either build, in ascending order. Each round begins with the other one.
