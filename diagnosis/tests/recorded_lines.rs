@@ -59,6 +59,10 @@ fn records(observations: &[Observation]) -> impl Iterator<Item = &Record> {
 #[test]
 fn every_line_becomes_observations_in_the_order_of_time() {
     each_case(&KNOWN, |case, recording, observations| {
+        // What `coroner record` wrote has none of these files: it is observations already.
+        if case.files.values().all(String::is_empty) {
+            return;
+        }
         assert!(observations.is_sorted_by_key(|observation| observation.seen_at), "{}", case.name);
         assert!(observations.iter().all(|observation| observation.happened_at <= observation.seen_at));
         let count = |is_one: fn(&Fact) -> bool| observations.iter().filter(|o| is_one(&o.fact)).count();
