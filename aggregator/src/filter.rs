@@ -108,6 +108,11 @@ impl Selection {
         Ok(Self { include: filters(include)?, exclude: filters(exclude)? })
     }
 
+    /// Whether everything is sent.
+    pub fn wants_all(&self) -> bool {
+        self.include.is_empty() && self.exclude.is_empty()
+    }
+
     /// Whether a diagnosis with this key is sent.
     pub fn wants(&self, key: &Key) -> bool {
         (self.include.is_empty() || self.include.iter().any(|filter| filter.matches(key)))

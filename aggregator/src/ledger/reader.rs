@@ -122,9 +122,11 @@ pub fn read(
             chunk.position.offset = offset;
             continue;
         };
-        let (position, key) = (stored.position()?, stored.key()?);
-        let is_gap = stored.is_gap()?;
-        let is_wanted = if is_gap { selection.wants_gap(&key.node) } else { selection.wants(&key) };
+        let position = stored.position()?;
+        let is_wanted = selection.wants_all() || {
+            let key = stored.key()?;
+            if stored.is_gap()? { selection.wants_gap(&key.node) } else { selection.wants(&key) }
+        };
         if is_wanted {
             let length = stored.bytes()?.len();
             if chunk.items.len() == limits.records || (bytes > 0 && bytes + length > limits.bytes) {
@@ -134,7 +136,7 @@ pub fn read(
         }
         missing.note(&snapshot, chunk.position.offset + 1, offset - 1, selection)?;
         if is_wanted {
-            chunk.items.push(Item { position, namespace: key.namespace, body: stored.body()? });
+            chunk.items.push(Item { position, namespace: stored.namespace()?, body: stored.body()? });
         }
         chunk.position = position;
         scanned += 1;

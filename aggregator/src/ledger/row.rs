@@ -42,6 +42,10 @@ impl Stored<'_> {
         Ok(self.row.get_ref(4)? == ValueRef::Null)
     }
 
+    pub(super) fn namespace(&self) -> Result<String, rusqlite::Error> {
+        self.row.get(7)
+    }
+
     pub(super) fn uid(&self) -> Result<Option<[u8; 16]>, rusqlite::Error> {
         self.row.get(4)
     }
@@ -50,7 +54,7 @@ impl Stored<'_> {
         let row = self.row;
         Ok(Key {
             event_time: row.get(6)?,
-            namespace: row.get(7)?,
+            namespace: self.namespace()?,
             name: row.get(8)?,
             node: row.get(9)?,
             container: row.get(10)?,
@@ -163,7 +167,8 @@ fn add(hasher: &mut Hasher, value: ValueRef<'_>) {
         ValueRef::Text(text) => (3, text),
         ValueRef::Blob(blob) => (4, blob),
     };
-    hasher.update(&[kind]);
-    hasher.update(&bytes.len().to_le_bytes());
+    let mut head = [kind; 9];
+    head[1..].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
+    hasher.update(&head);
     hasher.update(bytes);
 }
