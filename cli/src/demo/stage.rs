@@ -11,6 +11,10 @@ use std::{
 
 use coroner_diagnosis::messages::Language;
 use coroner_proto::v1::SourceStatus;
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
 use tempfile::TempDir;
 use tokio::{
     process::{Child, Command},
@@ -157,10 +161,14 @@ impl Stage {
         for daemon in [self.agent.take(), self.aggregator.take()].into_iter().flatten() {
             results.push(daemon.stop().await);
         }
-        results.push(self.pods.remove().await);
+        // With what they have just started, which may not be in its cgroup yet.
         for child in self.senders.iter_mut().chain(&mut self.shims) {
-            results.push(child.kill().await.map_err(failed("kill")));
+            if let Some(group) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
+                let _gone = killpg(Pid::from_raw(group), Signal::SIGKILL);
+            }
+            results.push(child.wait().await.map(drop).map_err(failed("waitpid")));
         }
+        results.push(self.pods.remove().await);
         let directory = self.directory.path().display().to_string();
         let removed = self.directory.close();
         results.push(removed.map_err(|error| Failure::error(demo::failed_remove(directory, error.to_string()))));
