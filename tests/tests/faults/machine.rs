@@ -167,6 +167,10 @@ impl Watched {
                 None => of.resolve_time.is_some(),
             };
             self.named(&what, |of| of.cause() == Cause::ClockSkewed && is_it(of)).await?;
+            // The agent compares its clocks every two seconds.
+            let machine = &self.machine;
+            let starts_over = async || Ok(machine.console().contains("The clock was set back").then_some(()));
+            until("the agent starts over", starts_over).await.with_context(|| machine.tail())?;
         }
         ensure!(self.machine.console().matches("The clock was set back").count() == 1, "{}", self.machine.tail());
         Ok(())
