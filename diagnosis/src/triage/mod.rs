@@ -16,7 +16,7 @@ mod removal;
 mod silence;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
@@ -113,7 +113,7 @@ enum Watch {
 #[derive(Debug)]
 pub struct Triage {
     cluster_uid: String,
-    nodes: HashMap<Arc<str>, NodeCase>,
+    nodes: BTreeMap<Arc<str>, NodeCase>,
     revisions: Revisions<Subject, Finding>,
     /// Which node to examine, and when.
     waiting: DueQueue<Arc<str>>,
@@ -136,7 +136,7 @@ impl Triage {
     pub fn new(cluster_uid: impl Into<String>) -> Self {
         Self {
             cluster_uid: cluster_uid.into(),
-            nodes: HashMap::new(),
+            nodes: BTreeMap::new(),
             revisions: Revisions::new(None),
             waiting: DueQueue::default(),
             silent: BTreeSet::new(),
@@ -246,8 +246,7 @@ impl Triage {
     /// The Node objects that are known and not among these.
     pub fn missing(&self, listed: &BTreeSet<Arc<str>>) -> Vec<Box<kube::Node>> {
         let known = self.nodes.iter().filter(|(name, case)| case.object.is_some() && !listed.contains(*name));
-        let known: BTreeMap<_, _> = known.collect();
-        known.into_iter().filter_map(|(name, case)| Some(Box::new(case.object.as_ref()?.as_node(name)))).collect()
+        known.filter_map(|(name, case)| Some(Box::new(case.object.as_ref()?.as_node(name)))).collect()
     }
 
     /// How long no renewal of a node's Lease has been observed at `now`; `None` where Leases are not watched, or it has
