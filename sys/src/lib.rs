@@ -1,6 +1,5 @@
 //! What no kept library wraps: syslog(2), by which the kernel log is read where its device is refused; the ring buffers
-//! of perf_event_open(2); settings of the C library's allocator; and
-//! the pages of the program's own files.
+//! of perf_event_open(2); settings of the C library's allocator; and the pages of the program's own files.
 //!
 //! Of syslog(2), mirrors `kernel/printk/printk.c`, `do_syslog()`. Needs CAP_SYSLOG. The destructive actions (READ,
 //! READ_CLEAR, CLEAR) are left out on purpose: another reader of the log would miss what we took.
