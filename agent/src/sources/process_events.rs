@@ -53,8 +53,6 @@ fn run(
     let processes = Processes::new(host);
     let mut members = Members::default();
     let mut mains = Mains::default();
-    let mut give_hints =
-        |news: &[News]| news.iter().filter_map(|news| mains.hint(news)).for_each(|it| hints.stand_in(it));
     // Since when the table may be wrong. It is rebuilt when nothing waits to be read: a storm costs one look at /proc.
     let mut doubtful = Some(Timestamp::now());
     let mut lost = false;
@@ -66,7 +64,7 @@ fn run(
                 let mut news = Vec::new();
                 news.extend(end_of_daemon(&message.event, &processes, state));
                 members.see(message.event, &processes, Instant::now(), &mut |what| news.push(what));
-                give_hints(&news);
+                give_hints(&mut mains, &news, hints);
                 hand_on(news, anchor.wall, happened_at, worker)?;
             }
             Received::Overrun => {
@@ -81,16 +79,21 @@ fn run(
                         worker.send(worker.outlet.gap(GapReason::Overrun, since.min(now), now, None))?;
                     }
                     members.rebuild(processes.all_in_containers()?, &mut |what| news.push(what));
+                    mains.keep(|pid| members.contains(pid));
                     working.begin();
                     worker.health(Health::Ok)?;
                 }
                 let again = members.settle(&processes, Instant::now(), &mut |what| news.push(what));
-                give_hints(&news);
+                give_hints(&mut mains, &news, hints);
                 hand_on(news, now, now, worker)?;
                 worker.readable(socket.as_fd(), again.map(|again| again.max(Duration::from_millis(1))))?;
             }
         }
     }
+}
+
+fn give_hints(mains: &mut Mains, news: &[News], hints: &Hints) {
+    news.iter().filter_map(|news| mains.hint(news)).for_each(|event| hints.stand_in(event));
 }
 
 /// How kubelet or runtime ended, which belong to no container. All threads of a process that ends have its status.

@@ -39,6 +39,11 @@ impl Mains {
             News::Process(_) | News::Overload => None,
         }
     }
+
+    /// Forgets the processes that are there no more: the news of their ends were lost.
+    pub(super) fn keep(&mut self, is_there: impl Fn(i32) -> bool) {
+        self.0.retain(|pid, _| is_there(*pid));
+    }
 }
 
 #[cfg(test)]
@@ -69,5 +74,19 @@ mod tests {
         }
         assert!(mains.hint(&end(10)).is_some_and(|event| event.is_end() && event.container == id));
         assert_eq!(mains.hint(&end(10)), None, "the pid is another's now");
+    }
+
+    #[test]
+    fn containers_whose_ends_were_lost_leave_room_for_others() {
+        let container = |n: i32| format!("/kubepods/burstable/pod0a1b2c3d-0000-4000-8000-0123456789ab/crio-{n:064x}");
+        let (mut mains, capacity) = (Mains::default(), i32::try_from(CAPACITY).unwrap());
+        let begin = |mains: &mut Mains, pid| mains.hint(&process(pid, 1, &container(pid))).unwrap();
+        let end = |mains: &mut Mains, pid| mains.hint(&News::Exit(Exit { pid, status: WaitStatus::Exited(3) }));
+        (1..=capacity + 1).for_each(|pid| drop(begin(&mut mains, pid)));
+        assert_eq!(end(&mut mains, capacity + 1), None, "as many as there may be are followed");
+        mains.keep(|pid| pid == 7);
+        begin(&mut mains, capacity + 2);
+        assert!([7, capacity + 2].into_iter().all(|pid| end(&mut mains, pid).is_some_and(|event| event.is_end())));
+        assert_eq!(end(&mut mains, 8), None);
     }
 }

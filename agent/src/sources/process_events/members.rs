@@ -63,6 +63,11 @@ impl Members {
         }
     }
 
+    /// Whether a process is in the table.
+    pub(super) fn contains(&self, pid: i32) -> bool {
+        self.members.contains_key(&pid)
+    }
+
     /// Takes an event, and reports what it adds.
     pub(super) fn see(&mut self, event: Event, processes: &Processes, now: Instant, report: &mut impl FnMut(News)) {
         match event {
