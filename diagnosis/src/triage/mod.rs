@@ -36,7 +36,7 @@ use crate::{
         kube::{self, Change},
     },
     report::{self, Revision},
-    revisions::{Content, Outcome, Revisions},
+    revisions::{Content, Outcome, Reported, Revisions},
     text,
     verdict::Verdict,
 };
@@ -284,8 +284,8 @@ impl Triage {
         if case.is_late(&report) {
             return;
         }
-        let sent = case.sent(&report, now);
-        if self.is_judged_after(name, sent) {
+        let (sent, is_silent) = (case.sent(&report, now), case.silence.is_some());
+        if is_silent && self.is_judged_after(name, sent) {
             if let Some(case) = self.nodes.get_mut(name) {
                 case.record_belated(report, sent);
             }
@@ -294,7 +294,7 @@ impl Triage {
         let Some(case) = self.nodes.get_mut(name) else { return };
         let reboot = boot::by_report(case, &report, now);
         let is_first = case.report.is_none();
-        case.record_report(report, now);
+        case.record_report(report, sent, now);
         if self.reporters[0].as_ref() != Some(name) {
             let last = self.reporters[0].replace(Arc::clone(name));
             self.reporters[1] = last;
@@ -427,8 +427,12 @@ impl Triage {
 
     /// Whether a state of a node was reported and is not over.
     fn holds(&self, name: &Arc<str>, aspect: &Aspect) -> bool {
-        let known = self.revisions.get(&Subject::Node(Arc::clone(name)), aspect);
-        known.is_some_and(|known| !known.is_resolved())
+        self.unresolved(&Subject::Node(Arc::clone(name)), aspect).is_some()
+    }
+
+    /// What was reported of a subject and is not over.
+    fn unresolved(&self, subject: &Subject, aspect: &Aspect) -> Option<&Reported<Finding>> {
+        self.revisions.get(subject, aspect).filter(|known| !known.is_resolved())
     }
 
     /// Closes what is known of a machine that has gone, but for its boot: another one of its name may come, and the

@@ -227,8 +227,8 @@ impl NodeCase {
     }
 
     /// Keeps a report that has arrived `now`.
-    pub(super) fn record_report(&mut self, report: Report, now: Timestamp) {
-        self.sent = self.sent(&report, now);
+    pub(super) fn record_report(&mut self, report: Report, sent: Timestamp, now: Timestamp) {
+        self.sent = sent;
         if let Some((last, _)) = self.report.take().filter(|(last, _)| last.boot_id != report.boot_id) {
             self.boot_before = last.boot_id;
         }

@@ -68,8 +68,7 @@ impl Triage {
     }
 
     fn path_is_reported(&self) -> bool {
-        let known = self.revisions.get(&Subject::Cluster, &Aspect::Path);
-        known.is_some_and(|known| !known.is_resolved())
+        self.unresolved(&Subject::Cluster, &Aspect::Path).is_some()
     }
 
     /// Counts the silent nodes, and reports what they have in common.

@@ -120,7 +120,7 @@ impl Triage {
             }
             let verdict = self.unreachable_verdict(case, confidence, answering);
             // While nothing comes from it, what was certain stays so, whatever later probes are worth.
-            let known = self.revisions.get(&subject, &Aspect::Silence).filter(|known| !known.is_resolved());
+            let known = self.unresolved(&subject, &Aspect::Silence);
             let rank = |of: &Verdict| (of.confidence, of.headline.id == texts::triage_unreachable().id);
             if known
                 .map(|known| &known.content.verdict)
@@ -145,8 +145,8 @@ impl Triage {
 
     /// Whether it was reported that a node is silent when it had sent this already.
     pub(super) fn is_judged_after(&self, name: &Arc<str>, sent: Timestamp) -> bool {
-        let known = self.revisions.get(&Subject::Node(Arc::clone(name)), &Aspect::Silence);
-        known.is_some_and(|known| !known.is_resolved() && sent < known.content.verdict.at + CONFIRMED)
+        let known = self.unresolved(&Subject::Node(Arc::clone(name)), &Aspect::Silence);
+        known.is_some_and(|known| sent < known.content.verdict.at + CONFIRMED)
     }
 
     /// Whether its going was reported, so that its silence is no news.
@@ -327,9 +327,7 @@ impl Triage {
     /// Ends what was reported of a node's silence, with what its return shows.
     fn return_of(&mut self, name: &Arc<str>, diagnoses: &mut Vec<Diagnosis>) {
         let subject = Subject::Node(Arc::clone(name));
-        let Some(known) = self.revisions.get(&subject, &Aspect::Silence).filter(|known| !known.is_resolved()) else {
-            return;
-        };
+        let Some(known) = self.unresolved(&subject, &Aspect::Silence) else { return };
         let (verdict, boot_id) = (&known.content.verdict, &known.content.boot_id);
         if let Some(case) = self.nodes.get(name)
             && verdict.cause == Cause::NodeUnreachable
