@@ -350,7 +350,7 @@ fn listen_for_browsers(listener: Listener, web: Web, work: &Group) {
     });
 }
 
-/// Has the ledger, and the memory of nodes, look for what has become too old.
+/// Cuts connections on which an answer is not read.
 fn cut_stalled(traffic: &Traffic, work: &Group) {
     let traffic = traffic.clone();
     work.restarting("answers", Need::Ready, move |stop| {
@@ -359,6 +359,7 @@ fn cut_stalled(traffic: &Traffic, work: &Group) {
     });
 }
 
+/// Has the ledger, and the memory of nodes, look for what has become too old.
 fn expire(ledger: &Arc<Ledger>, nodes: Arc<Nodes>, retention: Retention, work: &Group) {
     let ledger = Arc::clone(ledger);
     work.restarting("expire", Need::Ready, move |stop| {

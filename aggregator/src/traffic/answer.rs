@@ -65,7 +65,7 @@ impl Answers {
             sleep(LOOK).await;
             // The last to leave a place takes the lock.
             let places: Vec<_> = self.open().places.values().filter_map(Weak::upgrade).collect();
-            places.iter().filter(|place| place.is_stalled()).for_each(|place| place.cut());
+            places.iter().filter(|place| place.look()).for_each(|place| place.cut());
         }
     }
 
@@ -128,8 +128,8 @@ impl Place {
         }
     }
 
-    /// Whether it is sent too slowly, at one look more.
-    fn is_stalled(&self) -> bool {
+    /// Looks once more. True if it is sent too slowly.
+    fn look(&self) -> bool {
         let (unsent, sent) = (self.unsent.load(Relaxed), self.sent.load(Relaxed));
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let stalls = if unsent > 0 && seen.sent == Some(sent) { seen.stalls + 1 } else { 0 };

@@ -29,7 +29,7 @@ struct Field {
     repeats: bool,
     /// Bytes of one value in a list.
     size: u64,
-    /// The place of its type among all shapes, if that is a message in which anything repeats.
+    /// The place of its type among all shapes, if that is a message.
     message: Option<usize>,
 }
 
@@ -91,27 +91,18 @@ fn shapes() -> &'static [(String, Shape)] {
 fn shape_of(message: &DescriptorProto, all: &BTreeMap<String, &DescriptorProto>) -> Shape {
     let mut fields = Vec::new();
     for field in &message.field {
+        let is_message = field.r#type() == Type::Message;
         let size = match field.r#type() {
             Type::Message => size_of_message(all.get(field.type_name()).copied(), all, DEPTH),
             Type::String | Type::Bytes => FIELD,
             _ => 8,
         };
-        let message = all.keys().position(|name| name == field.type_name());
-        let message = message.filter(|_| has_lists(all.get(field.type_name()).copied(), all, DEPTH));
+        let message = if is_message { all.keys().position(|name| name == field.type_name()) } else { None };
         let tag = usize::try_from(field.number()).expect("tags are positive");
         fields.resize_with(fields.len().max(tag + 1), || None);
         fields[tag] = Some(Field { repeats: field.label() == Label::Repeated, size, message });
     }
     Shape(fields)
-}
-
-/// Whether anything repeats in a message, or in one within it.
-fn has_lists(message: Option<&DescriptorProto>, all: &BTreeMap<String, &DescriptorProto>, depth: u32) -> bool {
-    let (Some(message), Some(depth)) = (message, depth.checked_sub(1)) else { return false };
-    let has = |field: &FieldDescriptorProto| {
-        field.label() == Label::Repeated || has_lists(all.get(field.type_name()).copied(), all, depth)
-    };
-    message.field.iter().any(has)
 }
 
 /// Bytes of a message's struct: those of its fields, as if each of a `oneof` had a place of its own.
