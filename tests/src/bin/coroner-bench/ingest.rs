@@ -35,16 +35,13 @@ impl Scale {
     pub(crate) fn new(settings: &[String]) -> Result<Self> {
         let mut scale = Self { records: 200_000, stored: 1_000_000, agents: 5_000, other: None };
         for setting in settings {
-            let (name, number) = setting.split_once('=').context("a setting is NAME=NUMBER")?;
-            if name == "other" {
-                scale.other = Some(number.into());
-                continue;
-            }
-            let number = number.parse().with_context(|| format!("{setting}: no number"))?;
+            let (name, value) = setting.split_once('=').context("a setting is NAME=VALUE")?;
+            let number = || value.parse().with_context(|| format!("{setting}: no number"));
             match name {
-                "records" => scale.records = number,
-                "stored" => scale.stored = number,
-                "agents" => scale.agents = number,
+                "records" => scale.records = number()?,
+                "stored" => scale.stored = number()?,
+                "agents" => scale.agents = number()?,
+                "other" => scale.other = Some(value.into()),
                 _ => bail!("{setting}: settings are records, stored, agents and other"),
             }
         }
