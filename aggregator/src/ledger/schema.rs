@@ -212,6 +212,8 @@ pub(super) fn connect(path: &Path, access: OpenFlags) -> Result<Connection, rusq
     // There may be no writable directory but the ledger's.
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.set_prepared_statement_cache_capacity(64);
+    // Else a statement that is kept is prepared again for each new value that might change its plan.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }
 
