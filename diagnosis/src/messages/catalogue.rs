@@ -1,10 +1,10 @@
-//! Catalogues: the wording of messages, in Fluent's format, one bundle a language. A bundle is parsed when its language
-//! is first asked for, and kept.
+//! Catalogues: the wording of messages, in Fluent's format. A message is parsed each time it is asked for: few are at
+//! once, and all of them parsed would take a megabyte for each language.
 
-use std::sync::OnceLock;
+use std::{collections::BTreeMap, iter, sync::OnceLock};
 
 use coroner_proto::v1::{Argument, Cause, Message, argument::Value};
-use fluent_bundle::{FluentArgs, FluentResource, FluentValue, concurrent::FluentBundle};
+use fluent_bundle::{FluentArgs, FluentBundle, FluentResource, FluentValue};
 use jiff::{SignedDuration, Timestamp};
 
 use super::format;
@@ -58,13 +58,14 @@ impl Language {
     }
 }
 
-type Bundle = FluentBundle<FluentResource>;
+/// Where the lines of each message are, by its id.
+type Index = BTreeMap<&'static str, &'static str>;
 
 /// The wording of a crate's messages in each language.
 pub struct Catalogue {
     english: &'static [&'static str],
     chinese: &'static [&'static str],
-    bundles: [OnceLock<Bundle>; 2],
+    indexes: [OnceLock<Index>; 2],
 }
 
 impl std::fmt::Debug for Catalogue {
@@ -76,7 +77,7 @@ impl std::fmt::Debug for Catalogue {
 impl Catalogue {
     /// A catalogue of the contents of `.ftl` files, by language.
     pub const fn new(english: &'static [&'static str], chinese: &'static [&'static str]) -> Self {
-        Self { english, chinese, bundles: [const { OnceLock::new() }; 2] }
+        Self { english, chinese, indexes: [const { OnceLock::new() }; 2] }
     }
 
     /// The contents of the `.ftl` files of a language.
@@ -84,18 +85,6 @@ impl Catalogue {
         match language {
             Language::English => self.english,
             Language::Chinese => self.chinese,
-        }
-    }
-
-    /// Whether the texts of a language have been parsed, and take memory. For tests.
-    pub fn is_read(&self, language: Language) -> bool {
-        self.cell(language).get().is_some()
-    }
-
-    fn cell(&self, language: Language) -> &OnceLock<Bundle> {
-        match language {
-            Language::English => &self.bundles[0],
-            Language::Chinese => &self.bundles[1],
         }
     }
 
@@ -113,7 +102,7 @@ impl Catalogue {
 
     fn render_within(&self, message: &Message, language: Language, depth: usize) -> Option<String> {
         let deeper = depth.checked_sub(1)?;
-        let bundle = self.bundle(language);
+        let bundle = bundle(self.index(language).get(&*message.id)?, language);
         let pattern = bundle.get_message(&message.id)?.value()?;
         let size = |argument: &Argument| match argument.value {
             Some(Value::Bytes(bytes)) => Some(bytes),
@@ -163,20 +152,34 @@ impl Catalogue {
         })
     }
 
-    fn bundle(&self, language: Language) -> &Bundle {
-        self.cell(language).get_or_init(|| {
-            let tag = language.tag().parse().expect("the tag is a constant");
-            let mut bundle = FluentBundle::new_concurrent(vec![tag]);
-            // Marks around arguments that guard against right-to-left text: arguments have been cleaned of it.
-            bundle.set_use_isolating(false);
-            for source in self.sources(language) {
-                // What cannot be parsed is missing, and tests hold that nothing is.
-                let resource = FluentResource::try_new((*source).to_owned()).unwrap_or_else(|(resource, _)| resource);
-                bundle.add_resource_overriding(resource);
-            }
-            bundle
-        })
+    fn index(&self, language: Language) -> &Index {
+        let index = match language {
+            Language::English => &self.indexes[0],
+            Language::Chinese => &self.indexes[1],
+        };
+        index.get_or_init(|| self.sources(language).iter().copied().flat_map(entries).collect())
     }
+}
+
+/// The messages of an `.ftl` file: the id of each, and its lines with the comments behind them.
+pub(super) fn entries(source: &'static str) -> Vec<(&'static str, &'static str)> {
+    let lines = iter::once(0).chain(source.match_indices('\n').map(|(end, _)| end + 1));
+    let starts: Vec<_> = lines.filter(|start| source[*start..].starts_with(|c: char| c.is_ascii_lowercase())).collect();
+    let ends = starts.iter().copied().skip(1).chain([source.len()]);
+    let entry =
+        |(start, end): (&usize, usize)| source[*start..end].split_once(" =").map(|(id, _)| (id, &source[*start..end]));
+    starts.iter().zip(ends).filter_map(entry).collect()
+}
+
+/// These lines, parsed. What cannot be parsed is missing, and tests hold that nothing is.
+fn bundle(lines: &str, language: Language) -> FluentBundle<FluentResource> {
+    let tag = language.tag().parse().expect("the tag is a constant");
+    let mut bundle = FluentBundle::new(vec![tag]);
+    // Marks around arguments that guard against right-to-left text: arguments have been cleaned of it.
+    bundle.set_use_isolating(false);
+    let resource = FluentResource::try_new(lines.to_owned()).unwrap_or_else(|(resource, _)| resource);
+    bundle.add_resource_overriding(resource);
+    bundle
 }
 
 #[cfg(test)]

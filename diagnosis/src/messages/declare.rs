@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Catalogue, Language};
+use super::{Catalogue, Language, catalogue::entries};
 
 /// A declared message: its id, and the names of its arguments.
 pub type Declared = (&'static str, &'static [&'static str]);
@@ -57,16 +57,11 @@ pub fn faults(catalogue: &Catalogue, declared: &[Declared]) -> Vec<String> {
 }
 
 /// The messages of a catalogue's file, and the arguments that each uses.
-fn wordings(source: &'static str) -> Vec<(&'static str, BTreeSet<&'static str>)> {
+fn wordings(source: &'static str) -> impl Iterator<Item = (&'static str, BTreeSet<&'static str>)> {
     let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    let mut found: Vec<(&str, BTreeSet<&str>)> = Vec::new();
-    for line in source.lines().filter(|line| !line.starts_with('#')) {
-        if let Some((id, _)) = line.split_once(" =").filter(|(id, _)| !id.is_empty() && id.chars().all(is_name)) {
-            found.push((id, BTreeSet::new()));
-        }
-        let Some((_, arguments)) = found.last_mut() else { continue };
-        let after = line.split('$').skip(1);
-        arguments.extend(after.map(|rest| rest.split(|c: char| !is_name(c)).next().unwrap_or_default()));
-    }
-    found
+    entries(source).into_iter().map(move |(id, lines)| {
+        let lines = lines.lines().filter(|line| !line.starts_with('#'));
+        let after = lines.flat_map(|line| line.split('$').skip(1));
+        (id, after.map(|rest| rest.split(|c: char| !is_name(c)).next().unwrap_or_default()).collect())
+    })
 }

@@ -1,30 +1,30 @@
 //! Headers of HTTP.
 
-use std::{ops::Range, sync::LazyLock};
+use std::ops::Range;
 
-use regex::Regex;
+use super::{
+    shape::Shape,
+    value::{is_secret_name, line_end},
+};
 
-use super::value::{is_secret_name, line_end};
-
-static AUTHORIZATION: LazyLock<Regex> = LazyLock::new(|| {
-    let header = r#"\b(?:proxy-)?authorization\\*["']?\s{0,4}(?:[:=：]|\s=>)\s{0,4}(?P<open>\[?\\*["']?)"#;
-    Regex::new(&format!("(?i:{header})")).expect("the shape is a constant")
+static AUTHORIZATION: Shape = Shape::new(&["authorization"], || {
+    r#"(?i:\b(?:proxy-)?authorization\\*["']?\s{0,4}(?:[:=：]|\s=>)\s{0,4}(?P<open>\[?\\*["']?))"#.to_owned()
 });
+const SCHEMES: &[&str] =
+    &["bearer", "basic", "token", "negotiate", "digest", "aws4-hmac-sha256", "sharedkey", "apikey"];
 /// A scheme of authentication, wherever it stands.
-static SCHEME: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"(?i:\b(?:bearer|basic|token|negotiate|digest|aws4-hmac-sha256|sharedkey|apikey))[ \t]{1,4}(?P<secret>[^\s"'\\]{6,})"#)
-        .expect("the shape is a constant")
+static SCHEME: Shape = Shape::new(SCHEMES, || {
+    let schemes = SCHEMES.join("|");
+    format!(r#"(?i:\b(?:{schemes}))[ \t]{{1,4}}(?P<secret>[^\s"'\\]{{6,}})"#)
 });
-static COOKIE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"(?i:\b(?:set-)?cookie\\*["']?\s{0,4}[:=：]\s{0,4})(?P<open>\[?\\*["']?)"#)
-        .expect("the shape is a constant")
-});
+static COOKIE: Shape =
+    Shape::new(&["cookie"], || r#"(?i:\b(?:set-)?cookie\\*["']?\s{0,4}[:=：]\s{0,4})(?P<open>\[?\\*["']?)"#.to_owned());
 
 /// Credentials of any scheme. The name of the scheme stays.
 pub(super) fn authorization(text: &str) -> Vec<Range<usize>> {
     let mut secrets = Vec::new();
     let mut from = 0;
-    while let Some(found) = AUTHORIZATION.captures_at(text, from) {
+    while let Some(found) = AUTHORIZATION.of(text).and_then(|shape| shape.captures_at(text, from)) {
         let Some(open) = found.name("open") else { break };
         let end = header_end(text, found.get(0).map_or(0, |whole| whole.start()), open.end(), open.as_str());
         let value = &text[open.end()..end];
@@ -37,7 +37,11 @@ pub(super) fn authorization(text: &str) -> Vec<Range<usize>> {
         }
         from = end.max(open.end());
     }
-    let free = SCHEME.captures_iter(text).filter_map(|found| found.name("secret"));
+    let free = SCHEME
+        .of(text)
+        .into_iter()
+        .flat_map(|shape| shape.captures_iter(text))
+        .filter_map(|found| found.name("secret"));
     secrets.extend(free.filter(|found| is_secret_name(found.as_str())).map(|found| found.range()));
     secrets.sort_by_key(|secret| (secret.start, std::cmp::Reverse(secret.end)));
     secrets
@@ -63,7 +67,7 @@ fn is_scheme(word: &str) -> bool {
 pub(super) fn cookie(text: &str) -> Vec<Range<usize>> {
     let mut secrets = Vec::new();
     let mut from = 0;
-    while let Some(found) = COOKIE.captures_at(text, from) {
+    while let Some(found) = COOKIE.of(text).and_then(|shape| shape.captures_at(text, from)) {
         let Some(open) = found.name("open") else { break };
         let end = header_end(text, found.get(0).map_or(0, |whole| whole.start()), open.end(), open.as_str());
         if text[open.end()..end].contains('=') {

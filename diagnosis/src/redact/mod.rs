@@ -12,6 +12,7 @@ mod key;
 mod named;
 mod pem;
 mod random;
+mod shape;
 mod token;
 mod url;
 mod value;

@@ -20,11 +20,13 @@ static WITH_END: LazyLock<Regex> = LazyLock::new(|| {
     );
     Regex::new(&shape).expect("the shape is a constant")
 });
+/// Bytes of the shortest line of base64.
+const LEAST: usize = 60;
 /// Two or more full lines of base64, as PEM breaks them (64 characters, 76 in MIME, 70 of OpenSSH), and the shorter one
 /// behind them.
 static WITH_NEITHER: LazyLock<Regex> = LazyLock::new(|| {
     let shape = format!(
-        r"(?:[A-Za-z0-9+/]{{60,76}}[ \t]*{EOL}+[ \t]*){{1,}}[A-Za-z0-9+/]{{16,76}}={{0,2}}|[A-Za-z0-9+/]{{64}}"
+        r"(?:[A-Za-z0-9+/]{{{LEAST},76}}[ \t]*{EOL}+[ \t]*){{1,}}[A-Za-z0-9+/]{{16,76}}={{0,2}}|[A-Za-z0-9+/]{{64}}"
     );
     Regex::new(&shape).expect("the shape is a constant")
 });
@@ -35,6 +37,9 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     }
     if text.contains("END ") && WITH_END.is_match(text) {
         return WITH_END.find_iter(text).map(|found| found.range()).collect();
+    }
+    if text.len() < LEAST {
+        return Vec::new();
     }
     // A digest in hexadecimal is as long as a line.
     let is_base64 = |found: &str| {

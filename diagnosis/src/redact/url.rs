@@ -1,16 +1,12 @@
 //! URLs: passwords before the host, and what in paths and queries opens something.
 
-use std::{ops::Range, sync::LazyLock};
+use std::ops::Range;
 
-use regex::Regex;
+use super::{MARK, shape::Shape};
 
-use super::MARK;
-
-static URL: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"[a-zA-Z][a-zA-Z0-9+.-]{0,30}://(?P<rest>[^\s"'<>`|]+)"#).expect("the shape is a constant")
-});
+static URL: Shape = Shape::new(&["://"], || r#"[a-zA-Z][a-zA-Z0-9+.-]{0,30}://(?P<rest>[^\s"'<>`|]+)"#.to_owned());
 /// Addresses whose path is a secret, from behind the host on.
-static WEBHOOK: LazyLock<Regex> = LazyLock::new(|| {
+static WEBHOOK: Shape = Shape::new(&[".com/", ".cn/", ".org/"], || {
     let hooks = [
         r"hooks\.slack\.com/(?:services|workflows|triggers)/",
         r"discord(?:app)?\.com/api/webhooks/",
@@ -22,19 +18,20 @@ static WEBHOOK: LazyLock<Regex> = LazyLock::new(|| {
         r"hooks\.zapier\.com/hooks/catch/",
         r"events\.pagerduty\.com/integration/",
     ];
-    Regex::new(&format!(r#"(?:{})(?P<secret>[^\s"'<>]+)"#, hooks.join("|"))).expect("the shape is a constant")
+    format!(r#"(?:{})(?P<secret>[^\s"'<>]+)"#, hooks.join("|"))
 });
 /// Parameters of a query that open something. Longer names come from the rule for names.
-static QUERY: LazyLock<Regex> = LazyLock::new(|| {
+static QUERY: Shape = Shape::new(&["?", "&"], || {
     let name = r"(?i:[a-z0-9_.-]*(?:token|secret|password|passwd|pwd|signature|credential|api_?key|access_?key|auth)|sig|pass|pw|key|code|jwt|sas)";
-    Regex::new(&format!(r#"[?&]{name}=(?P<secret>[^\s&"'<>#]{{6,}})"#)).expect("the shape is a constant")
+    format!(r#"[?&]{name}=(?P<secret>[^\s&"'<>#]{{6,}})"#)
 });
 
 pub(super) fn find(text: &str) -> Vec<Range<usize>> {
-    let mut secrets: Vec<_> =
-        QUERY.captures_iter(text).filter_map(|found| Some(found.name("secret")?.range())).collect();
-    secrets.extend(WEBHOOK.captures_iter(text).filter_map(|found| Some(found.name("secret")?.range())));
-    for found in URL.captures_iter(text) {
+    let mut secrets = Vec::new();
+    for shape in [&QUERY, &WEBHOOK].into_iter().filter_map(|shape| shape.of(text)) {
+        secrets.extend(shape.captures_iter(text).filter_map(|found| Some(found.name("secret")?.range())));
+    }
+    for found in URL.of(text).into_iter().flat_map(|shape| shape.captures_iter(text)) {
         let Some(rest) = found.name("rest") else { continue };
         secrets.extend(user_info(rest.as_str()).map(|secret| rest.start() + secret.start..rest.start() + secret.end));
     }

@@ -24,7 +24,7 @@ const TEMPLATE: &str = "{about-with-newline}\n用法：{usage}\n\n{all-args}{aft
 pub struct Help(Catalogue);
 
 impl Help {
-    /// The help in these files. They are read when the first text is asked for.
+    /// The help in these files.
     pub const fn new(texts: &'static [&'static str]) -> Self {
         Self(Catalogue::new(&[], texts))
     }
@@ -120,11 +120,6 @@ impl Help {
             ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Some(help(error, colours)),
             _ => fault(error),
         }
-    }
-
-    /// Whether its texts are in memory. For tests.
-    pub fn is_read(&self) -> bool {
-        self.0.is_read(Language::Chinese)
     }
 
     /// What of this command line has no text in Chinese, and which lines of its help are in English all the same. For
