@@ -1,6 +1,6 @@
 //! Headers of HTTP.
 
-use std::ops::Range;
+use std::{iter, ops::Range};
 
 use super::{
     shape::Shape,
@@ -23,19 +23,15 @@ static COOKIE: Shape =
 /// Credentials of any scheme. The name of the scheme stays.
 pub(super) fn authorization(text: &str) -> Vec<Range<usize>> {
     let mut secrets = Vec::new();
-    let mut from = 0;
-    while let Some(found) = AUTHORIZATION.of(text).and_then(|shape| shape.captures_at(text, from)) {
-        let Some(open) = found.name("open") else { break };
-        let end = header_end(text, found.get(0).map_or(0, |whole| whole.start()), open.end(), open.as_str());
-        let value = &text[open.end()..end];
+    for Range { start, end } in values(&AUTHORIZATION, text) {
+        let value = &text[start..end];
         let scheme = value.find(' ').filter(|at| value[..*at].bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
-        let begin = open.end() + scheme.map_or(0, |at| at + 1);
+        let begin = start + scheme.map_or(0, |at| at + 1);
         // Prose about it: `authorization: not found`.
-        let words = text[open.end()..end].split([' ', ',']).all(|word| !is_secret_name(word.trim_matches(['"', '\''])));
+        let words = value.split([' ', ',']).all(|word| !is_secret_name(word.trim_matches(['"', '\''])));
         if !words || scheme.is_some_and(|at| is_scheme(&value[..at])) && end - begin >= 4 {
             secrets.push(begin..end);
         }
-        from = end.max(open.end());
     }
     let free = SCHEME
         .of(text)
@@ -45,6 +41,19 @@ pub(super) fn authorization(text: &str) -> Vec<Range<usize>> {
     secrets.extend(free.filter(|found| is_secret_name(found.as_str())).map(|found| found.range()));
     secrets.sort_by_key(|secret| (secret.start, std::cmp::Reverse(secret.end)));
     secrets
+}
+
+/// The values of headers of this shape.
+fn values(shape: &Shape, text: &str) -> impl Iterator<Item = Range<usize>> {
+    let shape = shape.of(text);
+    let mut from = 0;
+    iter::from_fn(move || {
+        let found = shape?.captures_at(text, from)?;
+        let open = found.name("open")?;
+        let end = header_end(text, found.get(0)?.start(), open.end(), open.as_str());
+        from = end.max(open.end());
+        Some(open.end()..end)
+    })
 }
 
 /// Where a header ends: at the quote that was opened before its value or before its name, else with the line.
@@ -65,15 +74,5 @@ fn is_scheme(word: &str) -> bool {
 
 /// All of a cookie: its names mean little, and none is known to be harmless.
 pub(super) fn cookie(text: &str) -> Vec<Range<usize>> {
-    let mut secrets = Vec::new();
-    let mut from = 0;
-    while let Some(found) = COOKIE.of(text).and_then(|shape| shape.captures_at(text, from)) {
-        let Some(open) = found.name("open") else { break };
-        let end = header_end(text, found.get(0).map_or(0, |whole| whole.start()), open.end(), open.as_str());
-        if text[open.end()..end].contains('=') {
-            secrets.push(open.end()..end);
-        }
-        from = end.max(open.end());
-    }
-    secrets
+    values(&COOKIE, text).filter(|value| text[value.clone()].contains('=')).collect()
 }
