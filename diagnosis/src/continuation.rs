@@ -24,6 +24,8 @@ pub struct Continuation {
 struct Before {
     revision: u32,
     confidence: Confidence,
+    /// Of an end: what of it cannot be observed again is not there any more.
+    evidence: usize,
     /// Of all but revision and time of observation.
     essence: u64,
     /// What this run's revisions are raised by, once it has reported the same diagnosis.
@@ -43,6 +45,7 @@ impl Continuation {
         let before = Before {
             revision: reported.revision,
             confidence: reported.confidence(),
+            evidence: evidence(reported),
             essence: essence(reported),
             raise: None,
         };
@@ -50,9 +53,9 @@ impl Continuation {
         true
     }
 
-    /// The diagnosis as it continues earlier reports; `None` if the earlier one was the same, or was more certain: a
-    /// restarted examiner has not observed what was observed then, and may only add to it. Until it reports something
-    /// that is as certain, or that the state is over, the earlier report stands.
+    /// The diagnosis as it continues earlier reports; `None` if the earlier one was the same, or was more certain, or
+    /// had more evidence of an end: a restarted examiner has not observed what was observed then, and may only add to
+    /// it. Until it reports something that is as certain, or that the state is over, the earlier report stands.
     pub fn follow(&mut self, mut diagnosis: Diagnosis) -> Option<Diagnosis> {
         let Some(before) = self.before.get_mut(&diagnosis.uid) else { return Some(diagnosis) };
         let raise = match before.raise {
@@ -62,12 +65,22 @@ impl Continuation {
                 before.raise = Some(before.revision.saturating_sub(diagnosis.revision));
                 return None;
             }
-            None if diagnosis.confidence() < before.confidence && diagnosis.resolve_time.is_none() => return None,
+            None if diagnosis.resolve_time.is_none()
+                && (diagnosis.confidence(), evidence(&diagnosis)) < (before.confidence, before.evidence) =>
+            {
+                return None;
+            }
             None => *before.raise.insert((before.revision + 1).saturating_sub(diagnosis.revision)),
         };
         diagnosis.revision = diagnosis.revision.saturating_add(raise);
         Some(diagnosis)
     }
+}
+
+/// How much evidence there is of an end. Of a state only the present counts, and names are worth more.
+fn evidence(diagnosis: &Diagnosis) -> usize {
+    let is_named = diagnosis.pod.as_ref().is_some_and(|pod| !pod.name.is_empty());
+    if diagnosis.fatal && is_named { diagnosis.evidence.len() } else { 0 }
 }
 
 fn essence(diagnosis: &Diagnosis) -> u64 {
@@ -129,6 +142,19 @@ mod tests {
         assert_eq!(followed(&mut continuation, unsure(2)), None, "as when the end of the log is read");
         assert_eq!(followed(&mut continuation, diagnosis(3, "y")), Some(3));
         assert_eq!(followed(&mut continuation, unsure(4)), Some(4), "this run knows why");
+    }
+
+    #[test]
+    fn who_comes_back_with_less_evidence_of_an_end_takes_nothing_back() {
+        let end = |revision, evidence| Diagnosis {
+            fatal: true,
+            pod: Some(coroner_proto::v1::Pod { name: "a".to_owned(), ..Default::default() }),
+            evidence: vec![coroner_proto::v1::Evidence::default(); evidence],
+            ..diagnosis(revision, "x")
+        };
+        let mut continuation = after(&[end(2, 4)]);
+        assert_eq!(followed(&mut continuation, end(1, 1)), None);
+        assert_eq!(followed(&mut continuation, end(2, 5)), Some(3));
     }
 
     #[test]
