@@ -31,6 +31,17 @@ pub(super) fn add(transaction: &Transaction<'_>, name: &str, records: i64, bytes
         .map(drop)
 }
 
+/// Counts all records of a ledger in which none were counted. To group them, SQLite would hold their bodies in memory.
+pub(super) fn count(transaction: &Transaction<'_>) -> Result<(), rusqlite::Error> {
+    transaction
+        .execute(
+            "INSERT INTO holder SELECT owner, 1, length(body), 0 FROM record WHERE true
+             ON CONFLICT DO UPDATE SET records = records + 1, bytes = bytes + excluded.bytes",
+            (),
+        )
+        .map(drop)
+}
+
 /// Counts records that retention took before their time.
 pub(super) fn add_taken(transaction: &Transaction<'_>, name: &str, count: i64) -> Result<(), rusqlite::Error> {
     transaction.prepare_cached("UPDATE holder SET taken = taken + ? WHERE name = ?")?.execute((count, name)).map(drop)

@@ -145,6 +145,13 @@ pub(super) fn checksum(values: &[&dyn ToSql]) -> Result<i64, rusqlite::Error> {
     Ok(sum.finish())
 }
 
+/// The same of values as SQLite has them.
+pub(super) fn sum<'a>(values: impl Iterator<Item = ValueRef<'a>>) -> i64 {
+    let mut sum = Sum::new();
+    values.for_each(|value| sum.add(value));
+    sum.finish()
+}
+
 /// The same over a row of [`COLUMNS`], but for the checksum that it holds.
 fn checksum_of(row: &Row<'_>) -> Result<i64, rusqlite::Error> {
     let mut sum = Sum::new();

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags, Row, ToSql, types::Value};
 use super::{
     Offset,
     error::Error,
+    holders,
     records::{self, insert_gap},
     row::{self, COLUMNS},
     schema,
@@ -69,12 +70,13 @@ fn take_over(damaged: &Connection, draft: &Path) -> Result<u64, rusqlite::Error>
     let (count, highest) = take_over_records(damaged, &transaction)?;
     let last = schema::last_offset(damaged).unwrap_or(0).max(highest);
     transaction.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'record'", (last,))?;
+    // A statement that could be rolled back alone would hold all pages that it changes in memory.
     transaction.execute_batch(
-        "UPDATE record SET latest = 1 WHERE offset IN
+        "UPDATE OR ROLLBACK record SET latest = 1 WHERE offset IN
              (SELECT offset FROM record AS one WHERE uid IS NOT NULL AND NOT EXISTS
-                 (SELECT 1 FROM record AS other WHERE other.uid = one.uid AND other.revision > one.revision));
-         INSERT INTO holder SELECT owner, count(*), sum(length(body)), 0 FROM record GROUP BY owner;",
+                 (SELECT 1 FROM record AS other WHERE other.uid = one.uid AND other.revision > one.revision));",
     )?;
+    holders::count(&transaction)?;
     // Pushes that waited have no offsets: what is missing of them leaves no trace.
     let time = transaction.query_row("SELECT coalesce(max(store_time), 0) FROM record", (), |row| row.get(0))?;
     if let Some(next) = last.checked_add(1) {

@@ -36,6 +36,8 @@ use tokio::net::TcpStream;
 
 /// The version whose files are in the folder.
 const VERSION: &str = "0.1";
+/// What was in use before it: a ledger that is migrated.
+const BEFORE: &str = "before-0.1";
 const NODE: u16 = 1;
 /// Diagnoses in each file.
 const DIAGNOSES: u64 = 3;
@@ -43,25 +45,25 @@ const DIAGNOSES: u64 = 3;
 const UNKNOWN: &[u8] = b"\xc2\x3e\x05later";
 const PUSH: &str = "/coroner.v1.IngestService/PushDiagnoses";
 
-fn fixture(file: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("versions").join(VERSION).join(format!("{file}.gz"))
+fn fixture(version: &str, file: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("versions").join(version).join(format!("{file}.gz"))
 }
 
 /// What a fixture holds. `write` makes it again, if that is asked for.
 fn contents(file: &str, write: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
-    let path = fixture(file);
+    let path = fixture(VERSION, file);
     if env::var_os("CORONER_BLESS").is_some() {
         let mut packed = GzEncoder::new(Vec::new(), Compression::best());
         packed.write_all(&write()?)?;
         fs::create_dir_all(path.parent().context("the folder of a fixture")?)?;
         fs::write(&path, packed.finish()?).with_context(|| path.display().to_string())?;
     }
-    kept(file)
+    kept(VERSION, file)
 }
 
 /// What a fixture holds, which another test makes.
-fn kept(file: &str) -> Result<Vec<u8>> {
-    let path = fixture(file);
+fn kept(version: &str, file: &str) -> Result<Vec<u8>> {
+    let path = fixture(version, file);
     let at = || path.display().to_string();
     let mut contents = Vec::new();
     GzDecoder::new(fs::File::open(&path).with_context(at)?).read_to_end(&mut contents).with_context(at)?;
@@ -191,13 +193,19 @@ async fn a_ledger_of_an_earlier_version_is_served_and_continued() -> Result<()> 
         aggregator.daemon.stop()?;
         contents("ledger.db", || whole(&made))?;
     }
-    fs::write(&path, contents("ledger.db", || whole(&scratch.directory().join("made.db")))?)?;
-    let aggregator = Aggregator::start(&scratch, &path).await?;
-    let found = aggregator.diagnoses().await?;
-    ensure!(found == diagnoses().collect::<Vec<_>>(), "{found:?}");
-    let answer = aggregator.push(&push().encode_to_vec()).await?;
-    ensure!(answer.acknowledged_sequence == DIAGNOSES, "the stream is known: {answer:?}");
-    ensure!(aggregator.diagnoses().await?.len() as u64 == DIAGNOSES, "what is known is not stored again");
+    for version in [VERSION, BEFORE] {
+        fs::write(&path, kept(version, "ledger.db")?)?;
+        let mut aggregator = Aggregator::start(&scratch, &path).await?;
+        let found = aggregator.diagnoses().await?;
+        ensure!(found == diagnoses().collect::<Vec<_>>(), "{version}: {found:?}");
+        let answer = aggregator.push(&push().encode_to_vec()).await?;
+        ensure!(answer.acknowledged_sequence == DIAGNOSES, "{version}: the stream is known: {answer:?}");
+        ensure!(
+            aggregator.diagnoses().await?.len() as u64 == DIAGNOSES,
+            "{version}: what is known is not stored again"
+        );
+        aggregator.daemon.stop()?;
+    }
     Ok(())
 }
 

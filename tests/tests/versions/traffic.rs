@@ -6,7 +6,7 @@
 //! in a way that it could read.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fmt::Write as _,
     str,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -84,7 +84,7 @@ fn calls() -> Result<Vec<Call>> {
         }
         _ => anyhow::bail!("{line:?}"),
     };
-    str::from_utf8(&kept("traffic")?)?.lines().map(call).collect()
+    str::from_utf8(&kept(VERSION, "traffic")?)?.lines().map(call).collect()
 }
 
 /// The protocol of that version.
@@ -105,13 +105,30 @@ fn json(message: MessageDescriptor, bytes: &[u8]) -> Result<Value> {
 }
 
 /// All diagnoses in an answer.
-fn diagnoses_in(json: &Value) -> Vec<Value> {
+pub(super) fn diagnoses_in(json: &Value) -> Vec<Value> {
     match json {
         Value::Object(fields) if fields.contains_key("uid") && fields.contains_key("cause") => vec![json.clone()],
         Value::Object(fields) => fields.values().flat_map(diagnoses_in).collect(),
         Value::Array(values) => values.iter().flat_map(diagnoses_in).collect(),
         _ => vec![],
     }
+}
+
+/// A uid is what two versions know a death by: with another one it would be reported twice.
+#[test]
+fn recorded_deaths_have_the_uids_that_an_earlier_version_gave_them() -> Result<()> {
+    let recorded = calls()?;
+    let push = recorded.iter().find(|call| call.method == PUSH).context("a push")?;
+    let earlier =
+        diagnoses_of(&push.request)?.into_iter().map(|one| (one.uid, one.summary)).collect::<BTreeMap<_, _>>();
+    let mut missing = earlier.clone();
+    for case in Case::all()? {
+        for diagnosis in case.diagnoses(case.observations()?) {
+            missing.remove(&diagnosis.uid);
+        }
+    }
+    ensure!(missing.is_empty() && earlier.len() >= CAUSES, "{} of {}: {missing:#?}", missing.len(), earlier.len());
+    Ok(())
 }
 
 /// One diagnosis of each cause that recorded cases lead to, as if of one node.
@@ -193,14 +210,18 @@ async fn run(server: &Server, command: &str, about: &Diagnosis) -> Result<String
     Ok(printed)
 }
 
-/// The diagnosis of a push that the commands are about.
-fn about(push: &[u8]) -> Result<Diagnosis> {
-    let records = PushDiagnosesRequest::decode(push)?.records;
-    let mut diagnoses = records.into_iter().filter_map(|record| match record.record? {
+fn diagnoses_of(push: &[u8]) -> Result<Vec<Diagnosis>> {
+    let records = PushDiagnosesRequest::decode(push)?.records.into_iter();
+    let diagnoses = records.filter_map(|record| match record.record? {
         outbox_record::Record::Diagnosis(diagnosis) => Some(diagnosis),
         outbox_record::Record::Gap(_) => None,
     });
-    diagnoses.next().context("a push with a diagnosis")
+    Ok(diagnoses.collect())
+}
+
+/// The diagnosis of a push that the commands are about.
+fn about(push: &[u8]) -> Result<Diagnosis> {
+    diagnoses_of(push)?.into_iter().next().context("a push with a diagnosis")
 }
 
 /// What the programs of this version send one another, through a server that writes it down.
