@@ -13,13 +13,14 @@ TESTS := $(NODE) dockerd=docker.io qemu-system-x86_64=qemu-system-x86 cpio binut
 # Where cargo puts what it builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test soak lint bench release released pictures
+.PHONY: help demo test soak versions lint bench release released pictures
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    kill processes in cgroups of their own and explain each death as it comes (root)"
 	@echo "make test    formatting, lints and every test: on this kernel, and in a virtual machine with cgroup v2 (root)"
 	@echo "make soak    what takes too long for make test: recorded cases over days, a year of a busy node, 2,000 containers, 1,000 browsers (root)"
+	@echo "make versions   the programs of another revision beside these, upgraded and rolled back: OTHER=REVISION, else the last tag (root)"
 	@echo "make lint    formatting, lints, words, documentation and the protocol only"
 	@echo "make released   record proto/ as it is: from then on nothing in it may break for those who use it"
 	@echo "make pictures   draw the pictures of the documents again"
@@ -45,6 +46,16 @@ soak: root
 	cargo test --locked --profile soak --package coroner-tests --test long -- --include-ignored --nocapture
 	cargo test --locked --profile soak --package coroner-tests --test node -- --ignored two_thousand
 	cargo test --locked --profile soak --package coroner-tests --test memory_limit -- --ignored --nocapture
+	$(if $(OTHER),$(MAKE) versions,@echo "make: no version is tagged, so no other one was run beside this one")
+
+# docs/upgrading.md has what was run beside what.
+OTHER ?= $(shell git describe --tags --abbrev=0 2>/dev/null)
+versions: root
+	@test -n "$(OTHER)" || { echo "make: no version is tagged yet; make versions OTHER=REVISION" >&2; exit 1; }
+	@scripts/need $(BUILD) $(NODE)
+	cargo build --locked --workspace --bins
+	CORONER_OTHER=$$(scripts/other $(OTHER)) && export CORONER_OTHER && \
+		cargo test --locked --workspace --test versions another_revision -- --nocapture
 
 lint:
 	@scripts/need $(BUILD) npm=npm python3-venv

@@ -32,7 +32,7 @@ pub use daemon::Daemon;
 pub use kubelet::{Container, ContainerSpec, Kubelet, Pod, PodSpec};
 pub use node::Node;
 pub use scratch::Scratch;
-pub use verdict::Verdict;
+pub use verdict::{Verdict, describe};
 
 /// 2^20 bytes.
 pub const MIB: u64 = 1 << 20;

@@ -72,7 +72,7 @@ impl Node {
     }
 
     /// The cgroup of its daemons.
-    pub(crate) fn daemons(&self) -> Cgroup {
+    pub fn daemons(&self) -> Cgroup {
         self.scratch.daemons()
     }
 }

@@ -112,14 +112,14 @@ impl Verdict {
     }
 
     /// In one line.
-    pub(crate) fn describe(&self) -> String {
+    pub fn describe(&self) -> String {
         let fatal = if self.fatal { "fatal" } else { "not fatal" };
         format!("{}/{} {} {fatal}", self.pod.name, self.container.name, self.cause.as_str_name())
     }
 }
 
 /// A diagnosis in a few lines, for people who look for what went wrong.
-pub(crate) fn describe(diagnosis: &Diagnosis) -> String {
+pub fn describe(diagnosis: &Diagnosis) -> String {
     let subject = diagnosis.subject.clone().unwrap_or_default();
     let exit = diagnosis.exit.as_ref().map_or_else(
         || "no exit".to_owned(),

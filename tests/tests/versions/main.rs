@@ -3,8 +3,9 @@
 //!
 //! `tests/versions/0.1/` holds what Coroner 0.1 wrote: a ledger, an outbox, a push and the answer to it, and what its
 //! programs sent one another ([`traffic`]). A later version adds a folder of its own (`CORONER_BLESS=1` writes it),
-//! and keeps those of the versions that it must read.
+//! and keeps those of the versions that it must read. The programs of another revision are run by [`beside`].
 
+mod beside;
 mod traffic;
 
 use std::{
