@@ -84,15 +84,13 @@ fn set_up(rest: &[&str]) -> Failure {
     if is(first, "persistentvolumeclaim {} not found") {
         return Failure::ClaimUnbound;
     }
-    if is_any(first, &["failed to sync configmap cache", "failed to sync secret cache"])
-        || is(first, "object {} not registered")
-    {
-        return Failure::NotReady;
-    }
     // A projected volume lists what is missing: `[configmap "a" not found, references non-existent secret key: b]`.
     let whole = rest.join(": ");
     let joined = whole.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
     let parts: Vec<_> = joined.map_or_else(|| vec![rest.clone()], |all| list(all).into_iter().map(chain).collect());
+    if parts.iter().all(|part| part.first().is_some_and(|first| is_any(first, CACHES))) {
+        return Failure::NotReady;
+    }
     let missing =
         parts.iter().filter_map(|part| part.split_first().and_then(|(first, rest)| create::missing(first, rest)));
     let failures = missing.map(|refusal| match refusal {
@@ -105,6 +103,14 @@ fn set_up(rest: &[&str]) -> Failure {
     });
     failures.max().unwrap_or(Failure::Failed)
 }
+
+/// The kubelet's caches of ConfigMaps and Secrets (`pkg/kubelet/util/manager`), which it fills when it knows the pod.
+const CACHES: &[&str] = &[
+    "failed to sync configmap cache",
+    "failed to sync secret cache",
+    "couldn't propagate object cache",
+    "object {}/{} not registered",
+];
 
 #[cfg(test)]
 mod tests {
