@@ -10,8 +10,8 @@ mod phrases;
 use std::borrow::Cow;
 
 use self::phrases::{
-    ARRIVING, AUTHORIZATION, FORMAT, NAME, NOT_FOUND, PLATFORM, POLICY, PROXY, STORAGE, THROTTLE, TIME, TRANSPORT,
-    UNPACK,
+    ARRIVING, AUTHORIZATION, FORMAT, NAME, NOT_FOUND, PLATFORM, POLICY, PROXY, RUNTIME, STORAGE, THROTTLE, TIME,
+    TRANSPORT, UNPACK,
 };
 use super::phrase::{bare, bare_message, chain, is_any, list, names, without_rpc};
 
@@ -130,6 +130,9 @@ const PASSING: &[&str] = &[
 
 /// The most specific failure that the links name.
 fn failure(links: &[&str]) -> Option<Failure> {
+    if links.first().is_some_and(|first| is_any(first, RUNTIME)) {
+        return None;
+    }
     let befores = || [""].iter().chain(links);
     let by_words = links.iter().zip(befores()).filter(is_of_image).filter_map(|(link, _)| known(link));
     let by_status = links.iter().zip(befores()).filter_map(|(link, before)| status(before, link));

@@ -28,6 +28,7 @@ pub(super) const POLICY: &[&str] = &[
     "remote trust data does not exist for {}",
     "remote trust data does not exist",
     "image verifier {} blocked pull of {*}",
+    "blocking pull of {} with digest {}",
     "Artifact download request rejected",
 ];
 
@@ -197,6 +198,10 @@ pub(super) const TRANSPORT: &[&str] = &[
     "504 Gateway Timeout{*}",
 ];
 
+/// Links of the connection between kubelet and runtime: what broke there shows nothing of the registry. gRPC's
+/// (`google.golang.org/grpc/internal/transport`), and that of Docker's client.
+pub(super) const RUNTIME: &[&str] = &["error reading from server", "error during connect"];
+
 /// What Go's net/http makes of a proxy's answer to CONNECT, behind `Head "https://…"`.
 pub(super) const PROXY: &[&str] = &[
     "Forbidden",
@@ -237,6 +242,7 @@ pub(super) const NOT_FOUND: &[&str] = &[
     "manifest unknown",
     "name unknown",
     "blob unknown",
+    "manifest blob unknown",
     "unknown blob",
     "repository name not known to registry",
     "repository does not exist",
