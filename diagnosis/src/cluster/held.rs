@@ -86,9 +86,10 @@ impl Shared {
             Some(condition) => (&*condition.reason, &condition.message, condition.since.unwrap_or(since)),
         };
         let fails = pod.condition("PodScheduled").is_none_or(|condition| condition.status == Some(false));
-        // Volcano also reports `Undetermined` and `Schedulable` of pods that wait for their group.
-        let known = ["Unschedulable", "SchedulerError", "SchedulingGated", "NotReadyForScheduling"];
-        if !fails || reason != UNSEEN && !known.contains(&reason) {
+        // Volcano reports `Undetermined` and `Schedulable` of pods that wait for others of their group.
+        let of_group = matches!(reason, "NotReadyForScheduling" | "Undetermined" | "Schedulable");
+        let known = of_group || matches!(reason, UNSEEN | "Unschedulable" | "SchedulerError" | "SchedulingGated");
+        if !fails || !known {
             return None;
         }
         let claims = pod.volumes.iter().filter_map(|volume| match &volume.kind {

@@ -51,7 +51,7 @@ pub(super) struct Unscheduled {
     pub(super) nominated: bool,
     /// Its `schedulingGates`.
     pub(super) gates: Arc<[String]>,
-    /// The condition's reason: `Unschedulable`, `SchedulerError` or `SchedulingGated`; or [`UNSEEN`].
+    /// The condition's reason, as `Unschedulable`, `SchedulerError` or `SchedulingGated`; or [`UNSEEN`].
     pub(super) reason: Arc<str>,
     /// The scheduler's explanation; of an unseen pod, the scheduler's name.
     pub(super) message: Arc<str>,

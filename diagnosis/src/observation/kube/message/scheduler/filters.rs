@@ -106,6 +106,7 @@ pub(super) const FILTERS: &[(Reason<'static>, &[&str])] = &[
             "node(s) didn't match node selector",
             "node(s) didn't match pod's node affinity/selector",
             "node(s) didn't match scheduler-enforced node affinity",
+            "pod affinity terms conflict",
             "node(s) didn't match the requested hostname",
             "node(s) didn't match the requested node name",
             "MatchNodeSelector",
@@ -161,7 +162,9 @@ pub(super) const FILTERS: &[(Reason<'static>, &[&str])] = &[
             "waiting for minCount pods from a gang to be scheduled",
             "waiting for pods's workload {} to appear in scheduling queue",
             "waiting for pod's workload {} to appear in scheduling queue",
+            "waiting for pods's pod group {} to appear in scheduling queue",
             "waiting for pod's pod group {} to appear in scheduling queue",
+            "waiting for composite pod group {} tree to meet quorum",
         ],
     ),
 ];

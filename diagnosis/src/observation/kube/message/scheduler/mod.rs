@@ -250,6 +250,9 @@ fn of_group(message: &str) -> Option<Reason<'static>> {
         "Gang {} gets rejected due to {*}",
         "PodGroup {} gets rejected due to {*}",
         "pre-filter pod {} cannot find enough sibling pods, current pods number: {}, minMember of group: {}",
+        "Pod {} can possibly be assigned to {}, once {*}",
+        "Pod {} can possibly be assigned to {}",
+        "Pod {} can possibly be assgined to {}",
     ];
     let rejected = "optimistic rejection in PostFilter";
     let by_group = is_any(message, &phrases) || chain(message).iter().any(|link| is(link, rejected));
@@ -398,6 +401,10 @@ mod tests {
             ),
             ("0/3 nodes are available: 3 Insufficient NUMA cpu.", Reason::Resources("NUMA cpu")),
             ("Insufficient quotas, quotaName: a, runtime: {}, used: {}", Reason::Unknown),
+            ("Pod ns1/web-0 can possibly be assigned to node-b, once minAvailable is satisfied", Reason::Group),
+            ("Pod ns1/web-0 can possibly be assgined to node-b", Reason::Group),
+            ("waiting for composite pod group \"train\" tree to meet quorum", Reason::Group),
+            ("0/4 nodes are available: pod affinity terms conflict. preemption: no", Reason::NodeLabels),
             ("the scheduler has the flu", Reason::Unknown),
         ] {
             let found = refusals(message);
