@@ -14,6 +14,7 @@ crate::messages! {
     start_config_key();
     start_security();
     start_volume();
+    start_image_volume();
     start_mount();
     start_claim();
     start_network();

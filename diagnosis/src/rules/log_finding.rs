@@ -192,7 +192,7 @@ fn of_command(refusal: Refusal) -> Option<Cause> {
         Refusal::WrongFormat => Some(Cause::WrongArchitecture),
         Refusal::NotFound => Some(Cause::CommandNotFound),
         Refusal::NotExecutable => Some(Cause::CommandNotExecutable),
-        Refusal::NoCommand | Refusal::OutOfMemory | Refusal::Device | Refusal::Volume => None,
+        Refusal::NoCommand | Refusal::OutOfMemory | Refusal::Device | Refusal::Volume | Refusal::ImageVolume => None,
     }
 }
 

@@ -29,6 +29,7 @@ pub(super) fn end(death: &Death<'_>) -> Option<Verdict> {
         Some(Refusal::NoCommand) => (Cause::CommandMissing, Confidence::Certain),
         Some(Refusal::Device) => (Cause::DevicePrepareFailed, Confidence::Certain),
         Some(Refusal::Volume) => (Cause::VolumeMountFailed, Confidence::Certain),
+        Some(Refusal::ImageVolume) => (Cause::ImageVolumeFailed, Confidence::Certain),
         // The runtime's own statement; with the kernel's, the rules for memory have decided already.
         Some(Refusal::OutOfMemory) => return Some(out_of_memory(death, reported.source, message)),
         None => (Cause::ContainerCreateFailed, Confidence::Likely),
@@ -60,6 +61,7 @@ fn headline(cause: Cause) -> Message {
         Cause::CommandMissing => start::start_command_missing(),
         Cause::DevicePrepareFailed => start::start_device(),
         Cause::VolumeMountFailed => start::start_volume(),
+        Cause::ImageVolumeFailed => start::start_image_volume(),
         _ => start::start_create_failed(),
     }
 }

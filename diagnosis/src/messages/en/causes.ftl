@@ -74,7 +74,7 @@ cause_rejected_by_node = The kubelet did not admit the pod to its node.
 cause_image_unpack_failed = The image was pulled, but the node could not store or unpack it.
 cause_image_format_unsupported = The container runtime does not support the format of the image.
 cause_image_rejected_by_policy = A signature policy of the node or a policy of the registry rejected the image.
-cause_image_volume_failed = An image that the pod mounts as a volume could not be pulled.
+cause_image_volume_failed = An image that the pod mounts as a volume could not be pulled or mounted.
 cause_sandbox_create_failed = The sandbox of the pod could not be created.
 cause_device_prepare_failed = Devices of the pod could not be prepared on the node.
 

@@ -15,6 +15,7 @@ start_secret = Cannot start: a Secret that it refers to does not exist
 start_config_key = Cannot start: a key that it refers to is missing in a ConfigMap or Secret
 start_security = Cannot start: its securityContext demands a non-root user
 start_volume = Cannot start: a volume that it mounts is not available
+start_image_volume = Cannot start: an image could not be mounted as a volume
 
 ## Volumes, sandbox, admission, hooks
 

@@ -74,7 +74,7 @@ cause_rejected_by_node = kubelet 拒绝接纳该 Pod。
 cause_image_unpack_failed = 镜像已拉取，但节点无法存储或解压。
 cause_image_format_unsupported = 容器运行时不支持该镜像的格式。
 cause_image_rejected_by_policy = 节点的签名策略或镜像仓库的策略拒绝了该镜像。
-cause_image_volume_failed = 无法拉取 Pod 以卷形式挂载的镜像。
+cause_image_volume_failed = 无法拉取或挂载 Pod 以卷形式使用的镜像。
 cause_sandbox_create_failed = 无法创建 Pod 的沙箱。
 cause_device_prepare_failed = 无法在节点上为 Pod 准备设备。
 

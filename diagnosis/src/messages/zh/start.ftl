@@ -15,6 +15,7 @@ start_secret = 无法启动：引用的 Secret 不存在
 start_config_key = 无法启动：ConfigMap 或 Secret 中缺少引用的键
 start_security = 无法启动：securityContext 要求以非 root 用户运行
 start_volume = 无法启动：要挂载的卷不可用
+start_image_volume = 无法启动：镜像无法以卷形式挂载
 
 ## Volumes, sandbox, admission, hooks
 

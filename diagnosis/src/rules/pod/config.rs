@@ -70,6 +70,7 @@ fn by_runtime(message: &str) -> Option<Cause> {
         start::Refusal::Device => Cause::DevicePrepareFailed,
         start::Refusal::OutOfMemory => Cause::OomContainerLimit,
         start::Refusal::Volume => Cause::VolumeMountFailed,
+        start::Refusal::ImageVolume => Cause::ImageVolumeFailed,
     })
 }
 
@@ -80,6 +81,7 @@ fn headline(cause: Cause) -> Message {
         Cause::ConfigKeyMissing => texts::start_config_key(),
         Cause::SecurityPolicyViolation => texts::start_security(),
         Cause::VolumeMountFailed => texts::start_volume(),
+        Cause::ImageVolumeFailed => texts::start_image_volume(),
         Cause::DevicePrepareFailed => texts::start_device(),
         Cause::CommandNotFound => texts::start_command_not_found(),
         Cause::CommandNotExecutable => texts::start_command_not_executable(),

@@ -26,6 +26,8 @@ pub enum Refusal {
     Device,
     /// A volume of the pod does not answer, or is not there.
     Volume,
+    /// An image that the pod uses as a volume could not be mounted.
+    ImageVolume,
 }
 
 /// Longest depth of messages quoted into each other.
@@ -129,6 +131,8 @@ fn read(message: &str, depth: usize) -> Option<Refusal> {
         "container init was OOM-killed (memory limit too low?)" | "OOM" => Some(Refusal::OutOfMemory),
         "no command specified" | "No command specified" | "executable path not specified" => Some(Refusal::NoCommand),
         "args must not be empty" | "process args must not be empty" => Some(Refusal::NoCommand),
+        // `cri-api/pkg/errors`.
+        "ImageVolumeMountFailed" => Some(Refusal::ImageVolume),
         _ if is_any(first, DEVICES) => Some(Refusal::Device),
         _ if is_of_volume(first, error) => Some(Refusal::Volume),
         _ => None,
@@ -218,6 +222,7 @@ const WRAPPERS: &[&str] = &[
     "failed to start task for container",
     "failed to generate container {} spec",
     "failed to generate spec",
+    "failed to mount image volume",
     "failed to apply OCI options",
     "internal error",
     "could not apply required modification to OCI specification",
