@@ -54,6 +54,8 @@ pub fn kill(message: &str) -> Option<Which> {
         "Container {} failed {} probe",
         "Init container {} failed {} probe, will be restarted",
         "Init container {} failed {} probe",
+        // Before 1.14.
+        "Killing container with id {}Container failed {} probe.. Container will be killed and recreated.",
     ];
     let found = phrases.iter().find_map(|phrase| names(bare_message(message), phrase))?;
     Which::of(found.last()?)
@@ -113,6 +115,8 @@ mod tests {
             Some(Which::Liveness)
         );
         assert_eq!(kill("Init container mesh failed startup probe"), Some(Which::Startup));
+        let before_1_14 = "Killing container with id docker://app:Container failed liveness probe.. Container will be killed and recreated.";
+        assert_eq!(kill(before_1_14), Some(Which::Liveness));
         assert_eq!(kill("Stopping container app"), None);
     }
 

@@ -49,6 +49,8 @@ const NETWORK: &[&str] = &[
     "failed to create pod network sandbox {}",
     "error adding pod {} to CNI network {}",
     "failed to get network status for pod sandbox {}",
+    "failed to get network JSON for pod sandbox {}",
+    "failed to add hostport mapping for sandbox {}",
     "failed to destroy network for sandbox {}",
 ];
 

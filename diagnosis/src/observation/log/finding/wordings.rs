@@ -110,6 +110,7 @@ const CRASHES: &[(Place, Finding)] = &[
     (At("Fatal glibc error: "), Finding::Assertion),
     (At("# Fatal error in "), Finding::Assertion),
     (At("# Fatal JavaScript "), Finding::Abort),
+    (In(&[" node::Abort()"]), Finding::Abort),
     (At("LLVM ERROR: "), Finding::Abort),
     (In(&["ERROR: ", "Sanitizer: "]), Finding::Sanitizer),
     (At("<jemalloc>: "), Finding::Abort),
