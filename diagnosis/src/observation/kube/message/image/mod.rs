@@ -10,7 +10,7 @@ mod phrases;
 use std::borrow::Cow;
 
 use self::phrases::{
-    ARRIVING, AUTHORIZATION, FORMAT, NAME, NOT_FOUND, PLATFORM, POLICY, PROXY, RUNTIME, STORAGE, THROTTLE, TIME,
+    ARRIVING, AUTHORIZATION, FORMAT, NAME, NODE, NOT_FOUND, PLATFORM, POLICY, PROXY, STORAGE, THROTTLE, TIME,
     TRANSPORT, UNPACK,
 };
 use super::phrase::{bare, bare_message, chain, is_any, list, names, without_rpc};
@@ -130,9 +130,8 @@ const PASSING: &[&str] = &[
 
 /// The most specific failure that the links name.
 fn failure(links: &[&str]) -> Option<Failure> {
-    if links.first().is_some_and(|first| is_any(first, RUNTIME)) {
-        return None;
-    }
+    let of_node = links.iter().position(|link| is_any(link, NODE));
+    let links = &links[..of_node.unwrap_or(links.len())];
     let befores = || [""].iter().chain(links);
     let by_words = links.iter().zip(befores()).filter(is_of_image).filter_map(|(link, _)| known(link));
     let by_status = links.iter().zip(befores()).filter_map(|(link, before)| status(before, link));
@@ -144,9 +143,15 @@ fn failure(links: &[&str]) -> Option<Failure> {
 }
 
 /// Whether a link, with the one before it, is about the image: `not found` is also the kind of other errors
-/// (`containerd/errdefs`), as of `no pull hosts: not found`.
+/// (`containerd/errdefs`), as of `lease does not exist: not found`.
 fn is_of_image((link, before): &(&&str, &&str)) -> bool {
-    **link != "not found" || !is_any(before, &["no pull hosts"])
+    **link != "not found" || before.is_empty() || is_reference(before)
+}
+
+/// Whether a link is the name of an image, and nothing else.
+fn is_reference(link: &str) -> bool {
+    let name = bare(link);
+    name.contains('/') && !name.starts_with('/') && !name.contains(char::is_whitespace)
 }
 
 fn known(link: &str) -> Option<Failure> {
@@ -167,9 +172,7 @@ fn known(link: &str) -> Option<Failure> {
     let by_table = || tables.into_iter().find_map(|(failure, phrases)| is_any(link, phrases).then_some(failure));
     // containerd before 1.3: `r.example/a:9 not found`.
     let reference = || names(link, "{} not found").and_then(|found| found.first().copied());
-    by_table().or_else(|| {
-        reference().filter(|name| bare(name).contains('/') && !bare(name).starts_with('/')).map(|_| Failure::NotFound)
-    })
+    by_table().or_else(|| reference().filter(|name| is_reference(name)).map(|_| Failure::NotFound))
 }
 
 /// An HTTP status, behind who announces it: `unexpected status from HEAD request to https://r/v2/: 403 Forbidden`.

@@ -198,9 +198,9 @@ pub(super) const TRANSPORT: &[&str] = &[
     "504 Gateway Timeout{*}",
 ];
 
-/// Links of the connection between kubelet and runtime: what broke there shows nothing of the registry. gRPC's
-/// (`google.golang.org/grpc/internal/transport`), and that of Docker's client.
-pub(super) const RUNTIME: &[&str] = &["error reading from server", "error during connect"];
+/// What breaks behind these is a connection on the node, to the runtime or one of its plugins, and shows nothing of the
+/// registry: gRPC's (`google.golang.org/grpc/internal/transport`), and that of Docker's client.
+pub(super) const NODE: &[&str] = &["error reading from server", "error during connect"];
 
 /// What Go's net/http makes of a proxy's answer to CONNECT, behind `Head "https://…"`.
 pub(super) const PROXY: &[&str] = &[
@@ -254,6 +254,8 @@ pub(super) const NOT_FOUND: &[&str] = &[
     "project {} not found",
     "This repository does not use the {} tag {*}",
     "could not fetch content descriptor {} ({*}) from remote",
+    "content at {} not found",
+    "could not be found at any host",
     "Tag {} was deleted or has expired. To pull, revive via time machine",
     "Requested entity was not found.",
     "404 Not Found{*}",
