@@ -86,10 +86,9 @@ impl Shared {
             Some(condition) => (&*condition.reason, &condition.message, condition.since.unwrap_or(since)),
         };
         let fails = pod.condition("PodScheduled").is_none_or(|condition| condition.status == Some(false));
-        // Volcano reports `Undetermined` and `Schedulable` of pods that wait for others of their group.
-        let of_group = matches!(reason, "NotReadyForScheduling" | "Undetermined" | "Schedulable");
-        let known = of_group || matches!(reason, UNSEEN | "Unschedulable" | "SchedulerError" | "SchedulingGated");
-        if !fails || !known {
+        // Schedulers have reasons of their own: of Volcano are `Undetermined` and `Schedulable`, of YuniKorn
+        // `SchedulingSkipped`. What they mean is in their messages.
+        if !fails {
             return None;
         }
         let claims = pod.volumes.iter().filter_map(|volume| match &volume.kind {

@@ -94,6 +94,7 @@ pub(super) const FILTERS: &[(Reason<'static>, &[&str])] = &[
             "pod {} has no resourceclaim {*}",
             "ResourceClaim not created yet",
             "device class {} does not exist",
+            "resource class {} does not exist",
             "request {}: device class {} does not exist",
             "request {} refers to device class {}, which does not exist",
         ],
@@ -154,6 +155,7 @@ pub(super) const FILTERS: &[(Reason<'static>, &[&str])] = &[
         &[
             "optimistic rejection in PostFilter",
             "pod group is not ready",
+            "PodGroup not found",
             "can't find gang, gangName",
             "gang has not init, gangName",
             "gang child pod not collect enough, gangName",
