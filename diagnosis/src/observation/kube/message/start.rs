@@ -127,7 +127,9 @@ fn read(message: &str, depth: usize) -> Option<Refusal> {
         _ if is_any(first, CREATE_PROCESS) => rest.iter().find_map(|link| by_windows(link)),
         // gVisor.
         _ if is(first, "error finding executable {} in PATH {*}") => Some(Refusal::NotFound),
-        _ if is(first, "failed to load {}") => by_error(error),
+        _ if names(first, "failed to load {}").is_some_and(|found| found.iter().any(|path| path.starts_with('/'))) => {
+            by_error(error)
+        }
         "container init was OOM-killed (memory limit too low?)" | "OOM" => Some(Refusal::OutOfMemory),
         "no command specified" | "No command specified" | "executable path not specified" => Some(Refusal::NoCommand),
         "args must not be empty" | "process args must not be empty" => Some(Refusal::NoCommand),

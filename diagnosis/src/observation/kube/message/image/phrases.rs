@@ -199,8 +199,8 @@ pub(super) const TRANSPORT: &[&str] = &[
 ];
 
 /// What breaks behind these is a connection on the node, to the runtime or one of its plugins, and shows nothing of the
-/// registry: gRPC's (`google.golang.org/grpc/internal/transport`), and that of Docker's client.
-pub(super) const NODE: &[&str] = &["error reading from server", "error during connect"];
+/// registry: gRPC's (`google.golang.org/grpc/internal/transport`), that of Docker's client, sockets.
+pub(super) const NODE: &[&str] = &["error reading from server", "error during connect", "dial unix {}"];
 
 /// What Go's net/http makes of a proxy's answer to CONNECT, behind `Head "https://…"`.
 pub(super) const PROXY: &[&str] = &[
