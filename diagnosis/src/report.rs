@@ -243,7 +243,8 @@ fn restarts(file: &NodeFile, container: &ContainerFile, verdict: &Verdict) -> bo
     wanted.is_none_or(|(pod, wanted)| pod.restarts(wanted, code))
 }
 
-fn kind(file: &NodeFile, container: &ContainerFile) -> ContainerKind {
+/// What kind of container it is, as far as its pod is known.
+pub fn kind(file: &NodeFile, container: &ContainerFile) -> ContainerKind {
     let object = file.pod_of(container).and_then(|pod| pod.object());
     let wanted = object.zip(container.name()).and_then(|(pod, name)| pod.container(name)).map(|wanted| wanted.kind);
     let reported = wanted.or_else(|| container.kubelet.as_ref().map(|status| status.kind));

@@ -14,7 +14,7 @@ use coroner_diagnosis::{
         trace::{OomVictim, Thread},
     },
 };
-use coroner_proto::v1::{Cause, Confidence, Diagnosis, Node};
+use coroner_proto::v1::{Cause, Confidence, ContainerKind, Diagnosis, Node};
 use one_container::*;
 
 /// All revisions of what these observations lead to.
@@ -71,6 +71,31 @@ fn a_loss_that_is_reported_minutes_later_revises_what_rested_on_silence() {
     assert_eq!(cause(None), Cause::ApplicationExit, "no signal was sent");
     assert_eq!(cause(Some(lost(60_000, 61_000))), Cause::ApplicationExit, "nothing ended then");
     assert_eq!(cause(Some(lost(4_000, 6_000))), Cause::Unattributed);
+}
+
+/// The Pod is known a moment after the end of its container was reported.
+#[test]
+fn the_kind_of_a_container_is_reported_as_soon_as_it_is_known() {
+    let object = kube::Pod {
+        meta: Meta { namespace: pod().namespace, name: pod().name, uid: pod().uid, ..Meta::default() },
+        node_uid: pod().uid,
+        node: "n1".to_owned(),
+        containers: vec![kube::Container {
+            name: "web".to_owned(),
+            kind: kube::ContainerKind::Init,
+            ..kube::Container::default()
+        }],
+        phase: "Pending".to_owned(),
+        ..kube::Pod::default()
+    };
+    let mut observations = node(EVERYBODY);
+    observations.extend(oom(5_000, 0, POD, MAIN));
+    observations.push(exit(5_010, id(), MAIN, 137));
+    observations.push(seen(5_500, Fact::Object(Change::Applied, Object::Pod(Arc::new(object)))));
+    let revisions = revisions(observations, 60_000);
+    let kinds: Vec<_> = revisions.iter().map(|d| d.subject.as_ref().unwrap().container_kind()).collect();
+    assert_eq!(kinds.first(), Some(&ContainerKind::Unspecified), "reported at once");
+    assert_eq!(kinds.last(), Some(&ContainerKind::Init));
 }
 
 /// The tracepoint reports the kill at once, the kernel log is read late, and the container goes on for seconds.

@@ -4,7 +4,7 @@ use coroner_proto::v1::Diagnosis;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Examiner, Nameless, SETTLE, Statement, is_process,
+    Examiner, Nameless, SETTLE, is_process,
     kills::{ONE_BY_ONE, STORM},
 };
 use crate::{
@@ -12,7 +12,6 @@ use crate::{
     case::Subject,
     explanation::{Reason, Wait},
     observation::{Source, cri::ContainerId},
-    revisions::Content,
     rules::{self, ChildKilled},
     verdict::Verdict,
 };
@@ -111,11 +110,10 @@ impl Examiner {
     ) {
         let aspect = self.aspect_of(subject, &child);
         let ChildKilled { pid, verdict, .. } = child;
-        let statement = Statement { verdict, named };
         if self.revisions.get(subject, &aspect).is_some() {
-            return self.report(subject, &aspect, statement, diagnoses);
+            return self.report(subject, &aspect, verdict, named, diagnoses);
         }
-        let at = statement.at();
+        let at = verdict.at;
         let kills = self.kills.entry(id.clone()).or_default();
         if !kills.is_new(pid, at) {
             return;
@@ -124,7 +122,7 @@ impl Examiner {
         let recent =
             self.revisions.of(subject).filter(|(aspect, known)| is_process(aspect) && known.first_seen() > since);
         if recent.count() < ONE_BY_ONE {
-            return self.report(subject, &aspect, statement, diagnoses);
+            return self.report(subject, &aspect, verdict, named, diagnoses);
         }
         kills.count(at);
         self.count(subject, 1);
@@ -163,7 +161,7 @@ impl Examiner {
         let more = if known == 0 {
             let Some(verdict) = rules::counted_kills(&self.file, file, grown, unnamed) else { return };
             let aspect = Aspect::Process { pid: UNKNOWN_PID, boot_micros: None };
-            self.report(subject, &aspect, Statement { verdict, named }, diagnoses);
+            self.report(subject, &aspect, verdict, named, diagnoses);
             unnamed - 1
         } else {
             unnamed

@@ -7,7 +7,7 @@ mod times;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use coroner_proto::v1::{Cause, Diagnosis, Node};
+use coroner_proto::v1::{Cause, ContainerKind, Diagnosis, Node};
 use jiff::{SignedDuration, Timestamp};
 
 use self::{children::Children, ends::Ends, kills::Kills};
@@ -82,11 +82,14 @@ struct Statement {
     verdict: Verdict,
     /// Whether the subject's name is known.
     named: bool,
+    /// What kind of container it is; of others, and before its pod is known, unspecified.
+    kind: ContainerKind,
 }
 
 impl Content for Statement {
     fn supersedes(&self, reported: &Self) -> bool {
-        self.verdict.differs_from(&reported.verdict) || self.named != reported.named
+        let kind_known = reported.kind == ContainerKind::Unspecified && self.kind != reported.kind;
+        self.verdict.differs_from(&reported.verdict) || self.named != reported.named || kind_known
     }
 
     fn at(&self) -> Timestamp {
@@ -228,7 +231,7 @@ impl Examiner {
             }
             // Until then, what was reported before stands.
             if ripe <= self.now {
-                self.report(subject, &aspect, Statement { verdict, named: true }, diagnoses);
+                self.report(subject, &aspect, verdict, true, diagnoses);
             } else {
                 let wait = if verdict.waits && verdict.at + SETTLE == ripe { Wait::Absence } else { Wait::Ripening };
                 self.hold(subject, &aspect, verdict.cause, ripe, wait);
@@ -271,7 +274,7 @@ impl Examiner {
                 let wait = if verdict.waits { Wait::Absence } else { Wait::Name };
                 self.hold(subject, &aspect, verdict.cause, ready, wait);
             } else if named || known || nameless.may_be_reported(&verdict) {
-                self.report(subject, &aspect, Statement { verdict, named }, diagnoses);
+                self.report(subject, &aspect, verdict, named, diagnoses);
             }
         }
         self.report_children(id, subject, Children { killed: children, runs, named, nameless }, diagnoses);
@@ -296,17 +299,23 @@ impl Examiner {
         rules::end(&self.file, self.file.registry.container(id)?)
     }
 
-    fn report(&mut self, subject: &Subject, aspect: &Aspect, statement: Statement, diagnoses: &mut Vec<Diagnosis>) {
-        let occurrences = match (aspect, subject) {
-            (Aspect::End | Aspect::Process { .. }, Subject::Container(id))
-                if *aspect == Aspect::End || statement.verdict.fatal =>
-            {
-                let file = self.file.registry.container(id);
-                let file = file.filter(|file| self.file.pod_of(file).is_some());
-                file.map_or(1, |file| self.ends.count(file, statement.verdict.cause))
-            }
-            _ => 1,
+    fn report(
+        &mut self,
+        subject: &Subject,
+        aspect: &Aspect,
+        verdict: Verdict,
+        named: bool,
+        diagnoses: &mut Vec<Diagnosis>,
+    ) {
+        let container = match subject {
+            Subject::Container(id) => self.file.registry.container(id),
+            Subject::Pod(_) | Subject::Node => None,
         };
+        let kind = container.map_or(ContainerKind::Unspecified, |file| report::kind(&self.file, file));
+        let is_end = *aspect == Aspect::End || verdict.fatal && matches!(aspect, Aspect::Process { .. });
+        let ended = container.filter(|file| is_end && self.file.pod_of(file).is_some());
+        let occurrences = ended.map_or(1, |file| self.ends.count(file, verdict.cause));
+        let statement = Statement { verdict, named, kind };
         let outcome = self.revisions.report(self.now, subject, aspect, statement, occurrences);
         match outcome {
             Outcome::First => self.revise(subject, aspect, Reason::First, diagnoses),
