@@ -8,7 +8,7 @@ use super::{
     groups::{Labels, Shape},
     intern::Pool,
     lost::{Leaving, Lost},
-    pods::{self, Pod, UNSEEN, Unscheduled},
+    pods::{self, Pod, Unscheduled},
 };
 use crate::observation::kube::{
     self, Condition, ContainerKind, Controller, Port, Probe, Probes, Resources, Taint, Toleration, VolumeKind,
@@ -82,8 +82,8 @@ impl Shared {
             return None;
         }
         let (reason, message, since) = match pod.condition("PodScheduled") {
-            None => (UNSEEN, &pod.scheduler, pod.meta.created.unwrap_or(since)),
-            Some(condition) => (&*condition.reason, &condition.message, condition.since.unwrap_or(since)),
+            None => (None, &pod.scheduler, pod.meta.created.unwrap_or(since)),
+            Some(condition) => (Some(&*condition.reason), &condition.message, condition.since.unwrap_or(since)),
         };
         let fails = pod.condition("PodScheduled").is_none_or(|condition| condition.status == Some(false));
         // Schedulers have reasons of their own: of Volcano are `Undetermined` and `Schedulable`, of YuniKorn
@@ -103,7 +103,7 @@ impl Shared {
             tolerations: self.tolerations.share(pod.tolerations.clone()),
             nominated: !pod.nominated_node.is_empty(),
             gates: pod.gates.clone().into(),
-            reason: self.texts.share(reason),
+            reason: reason.map(|reason| self.texts.share(reason)),
             message: self.texts.share(message.as_str()),
             since,
         })

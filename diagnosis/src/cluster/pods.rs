@@ -35,9 +35,6 @@ impl Pod {
     }
 }
 
-/// In place of a condition's reason: no scheduler has set one.
-pub(super) const UNSEEN: &str = "";
-
 /// What holds a pod back from all nodes.
 #[derive(Debug, PartialEq)]
 pub(super) struct Unscheduled {
@@ -51,8 +48,9 @@ pub(super) struct Unscheduled {
     pub(super) nominated: bool,
     /// Its `schedulingGates`.
     pub(super) gates: Arc<[String]>,
-    /// The condition's reason, as `Unschedulable`, `SchedulerError` or `SchedulingGated`; or [`UNSEEN`].
-    pub(super) reason: Arc<str>,
+    /// The condition's reason, as `Unschedulable`, `SchedulerError` or `SchedulingGated`; `None` while no scheduler has
+    /// set the condition.
+    pub(super) reason: Option<Arc<str>>,
     /// The scheduler's explanation; of an unseen pod, the scheduler's name.
     pub(super) message: Arc<str>,
     pub(super) since: Timestamp,

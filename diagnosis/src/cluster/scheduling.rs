@@ -14,7 +14,7 @@ use super::{
     file::ClusterFile,
     held::Node,
     lost::HASH,
-    pods::{Pod, UNSEEN, Unscheduled},
+    pods::{Pod, Unscheduled},
 };
 use crate::{
     aspect::Aspect,
@@ -50,10 +50,10 @@ const AGENT_NOT_READY: &str = "/agent-not-ready";
 pub(super) fn finding(file: &ClusterFile, uid: &str) -> Option<Finding> {
     let pod = file.pods.get(uid)?;
     let unscheduled = pod.unscheduled.as_deref()?;
-    let (verdict, patience) = match &*unscheduled.reason {
-        UNSEEN => (unseen(unscheduled), UNSEEN_PATIENCE),
-        "SchedulingGated" => (gated(unscheduled), PATIENCE),
-        _ => (refused(file, pod, unscheduled)?, PATIENCE),
+    let (verdict, patience) = match unscheduled.reason.as_deref() {
+        None => (unseen(unscheduled), UNSEEN_PATIENCE),
+        Some("SchedulingGated") => (gated(unscheduled), PATIENCE),
+        Some(reason) => (refused(file, pod, unscheduled, reason)?, PATIENCE),
     };
     let patience = if unscheduled.nominated { NOMINATED } else { patience };
     Some(Finding {
@@ -75,8 +75,8 @@ struct Ground<'m> {
     refusal: Refusal<'m>,
 }
 
-fn refused(file: &ClusterFile, pod: &Pod, unscheduled: &Unscheduled) -> Option<Verdict> {
-    let Unscheduled { reason, message, since, .. } = unscheduled;
+fn refused(file: &ClusterFile, pod: &Pod, unscheduled: &Unscheduled, reason: &str) -> Option<Verdict> {
+    let Unscheduled { message, since, .. } = unscheduled;
     let grounds = refusals(message).into_iter().map(|refusal| {
         let (cause, rank) = judge(file, unscheduled, &refusal.reason);
         Ground { cause, rank, refusal }
