@@ -8,8 +8,13 @@ use nix::time::{ClockId, clock_gettime};
 /// have read yet: that a deadline has passed is no statement about who was asked.
 pub const LATE: Duration = Duration::from_millis(700);
 
-/// Time since boot, with suspended time (CLOCK_BOOTTIME). [`std::time::Instant`] stands still while the machine is
-/// suspended.
+/// The clock that counts suspended time: on Linux not the monotonic one, on macOS that.
+#[cfg(target_os = "linux")]
+const SINCE_BOOT: ClockId = ClockId::CLOCK_BOOTTIME;
+#[cfg(not(target_os = "linux"))]
+const SINCE_BOOT: ClockId = ClockId::CLOCK_MONOTONIC;
+
+/// Time since boot, with suspended time. [`std::time::Instant`] stands still while the machine is suspended.
 pub fn since_boot() -> Option<Duration> {
-    clock_gettime(ClockId::CLOCK_BOOTTIME).ok().map(Duration::from)
+    clock_gettime(SINCE_BOOT).ok().map(Duration::from)
 }
