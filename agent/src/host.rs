@@ -19,12 +19,15 @@ pub struct HostRoot {
     pub log: PathBuf,
     /// The node's /var/lib/kubelet, as it is mounted here.
     pub kubelet: PathBuf,
+    /// The node's /var/lib/rancher, where k3s and RKE2 keep their files, as it is mounted here.
+    pub rancher: PathBuf,
 }
 
 impl HostRoot {
     /// The directories below one root, as the node itself has them.
     pub fn at(root: &Path) -> Self {
         let [proc, sys, dev, etc, run] = ["proc", "sys", "dev", "etc", "run"].map(|dir| root.join(dir));
-        Self { proc, sys, dev, etc, run, log: root.join("var/log"), kubelet: root.join("var/lib/kubelet") }
+        let [log, kubelet, rancher] = ["log", "lib/kubelet", "lib/rancher"].map(|dir| root.join("var").join(dir));
+        Self { proc, sys, dev, etc, run, log, kubelet, rancher }
     }
 }

@@ -27,15 +27,16 @@ use crate::{
 /// The smallest outbox that makes sense: a few hundred records.
 const OUTBOX_MIN_BYTES: u64 = 1 << 20;
 
-/// Sockets on which a CRI runtime is known to listen, below the node's root: containerd (Debian and most others, K3s
-/// and RKE2, K0s, MicroK8s), CRI-O, cri-dockerd.
-pub(super) const CRI_SOCKETS: [&str; 6] = [
-    "run/containerd/containerd.sock",
+/// Sockets on which a CRI runtime is known to listen, below the node's root: the containerd of K3s and RKE2, of K0s and
+/// of MicroK8s, CRI-O, cri-dockerd (also that in K3s), and at last any other containerd, which may be that of Docker.
+pub(super) const CRI_SOCKETS: [&str; 7] = [
     "run/k3s/containerd/containerd.sock",
+    "run/k3s/cri-dockerd/cri-dockerd.sock",
     "run/k0s/containerd.sock",
     "var/snap/microk8s/common/run/containerd.sock",
     "run/crio/crio.sock",
     "run/cri-dockerd.sock",
+    "run/containerd/containerd.sock",
 ];
 
 /// Docker's socket below the node's root. /var/run, where clients look for it, is a link to /run on the node, and may

@@ -182,13 +182,24 @@ fn statvfs_of(place: &Place) -> Answer {
     }))
 }
 
+/// Where containerd, CRI-O and Docker keep their things, and the containerd of k3s, RKE2, k0s and MicroK8s.
+const RUNTIMES: [&str; 7] = [
+    "var/lib/containerd",
+    "var/lib/containers/storage",
+    "var/lib/docker",
+    "var/lib/rancher/k3s/agent/containerd",
+    "var/lib/rancher/rke2/agent/containerd",
+    "var/lib/k0s/containerd",
+    "var/snap/microk8s/common/var/lib/containerd",
+];
+
 /// Where the kubelet and the known runtimes keep their things, below the node's root.
 pub fn places(root: &Path) -> Vec<Place> {
     let place = |role, path: &str| Place { role, path: root.join(path) };
     let mut places = vec![place(Role::Node, "var/lib/kubelet")];
-    let runtimes =
-        ["var/lib/containerd", "var/lib/containers/storage", "var/lib/docker", "var/lib/rancher/k3s/agent/containerd"];
-    if let Some(runtime) = runtimes.into_iter().find(|path| root.join(path).is_dir()) {
+    // An empty one is none: the kubelet creates those that are to be mounted.
+    let is_used = |path: &&str| std::fs::read_dir(root.join(path)).is_ok_and(|mut entries| entries.next().is_some());
+    if let Some(runtime) = RUNTIMES.into_iter().find(is_used) {
         places.push(place(Role::Image, runtime));
         places.push(place(Role::Container, runtime));
     }

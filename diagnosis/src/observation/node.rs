@@ -216,6 +216,10 @@ pub enum Reference {
     Aggregator,
 }
 
+/// What the process of a kubelet is called: it may be a part of another program, of k3s, MicroK8s or MicroShift. The
+/// first goes before the others: RKE2 and k0s start a kubelet of its own name.
+pub const KUBELETS: [&str; 5] = ["kubelet", "k3s-server", "k3s-agent", "kubelite", "microshift"];
+
 impl Daemon {
     /// The keyword by which messages choose their wording.
     pub const fn keyword(self) -> &'static str {

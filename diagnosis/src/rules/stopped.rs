@@ -15,6 +15,7 @@ use crate::{
         Source,
         cgroup::{self, Level},
         cri::{ContainerId, Pod},
+        node::KUBELETS,
         trace::{SI_KERNEL, Signal},
     },
     text,
@@ -26,8 +27,10 @@ const DEFAULT_GRACE: u64 = 30;
 /// What ends by itself within this time of a foreign SIGTERM obeyed it.
 const OBEDIENCE: SignedDuration = SignedDuration::from_secs(10);
 /// Programs that runtimes send signals with or from.
-const RUNTIME_PROGRAMS: [&str; 9] =
-    ["runc", "crun", "youki", "containerd", "containerd-shim", "dockerd", "conmon", "crio", "kubelet"];
+const RUNTIME_PROGRAMS: [&str; 8] =
+    ["runc", "crun", "youki", "containerd", "containerd-shim", "dockerd", "conmon", "crio"];
+/// The file of k3s, of which its containerd and its kubelet are parts.
+const K3S: &str = "k3s";
 /// Signals by which containers are asked to stop: SIGTERM, and what an image's STOPSIGNAL usually names.
 pub(super) const STOP_SIGNALS: [i32; 3] = [15, 3, 2];
 
@@ -57,9 +60,15 @@ pub(super) fn sender(death: &Death<'_>, signal: &Signal) -> Sender {
         return Sender::Own;
     }
     let program = signal.sender_program();
-    let runtime =
-        RUNTIME_PROGRAMS.contains(&program) || program.starts_with("containerd-shim") || program.starts_with("runc:[");
+    let runtime = RUNTIME_PROGRAMS.contains(&program)
+        || is_kubelet(program)
+        || program.starts_with("containerd-shim")
+        || program.starts_with("runc:[");
     if runtime && !death.node.is_sent_from_container(signal) { Sender::Runtime } else { Sender::Other }
+}
+
+fn is_kubelet(program: &str) -> bool {
+    program == K3S || KUBELETS.contains(&program)
 }
 
 /// When, and by which signal, the runtime asked the container to stop.
@@ -171,7 +180,7 @@ fn grace_exceeded(death: &Death<'_>, asked: (Timestamp, &Signal), killed: (Times
     let signal = asked.1.signal;
     let how = match death.covered(Source::KernelLog) {
         // It kills what is left in the cgroup of a pod that it removes.
-        _ if killed.1.sender_program() == "kubelet" => stop::stop_ignored_kubelet(signal, waited),
+        _ if is_kubelet(killed.1.sender_program()) => stop::stop_ignored_kubelet(signal, waited),
         true => stop::stop_ignored(signal, waited),
         false => stop::stop_ignored_unsure(signal, waited),
     };

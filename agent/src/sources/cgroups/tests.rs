@@ -43,7 +43,8 @@ impl Running {
             run: none.clone(),
             log: none.clone(),
             kubelet: none.clone(),
-            etc: none,
+            etc: none.clone(),
+            rancher: none,
         };
         let endings = Endings::default();
         spawn(&Site::new(group.clone(), sender), host, endings.clone());

@@ -1,5 +1,6 @@
 //! Until when the certificate is valid by which the kubelet authenticates to the API server: at the beginning of the
-//! file in which a kubelet keeps one that it renews itself. Its private key follows there, and is not read.
+//! file in which a kubelet keeps one that it renews itself. Its private key follows there, and is not read. That of
+//! k3s and RKE2 is elsewhere and not looked at: it ends with the serving certificate, which is.
 
 use std::{
     fs::File,

@@ -1,7 +1,8 @@
 //! Whether kubelet and runtime have a process, and whether a signal has stopped it.
 //!
-//! The kubelet's process is known by its name, outside of pods; the runtime's is the one that listens on its socket
-//! (SO_PEERCRED), or by its name where the agent is in a pid namespace of its own.
+//! The kubelet's process is known by its name, outside of pods, or by that of the program that it is a part of; the
+//! runtime's is the one that listens on its socket (SO_PEERCRED). An agent in a pid namespace of its own knows it by
+//! its name, and of several by the time at which its socket was made: beside the containerd of k3s may be Docker's.
 //!
 //! One small file of /proc is read again five times a second: a pidfd, by which the kernel would notify of the end, can
 //! be opened only in the node's own pid namespace, and does not show a process that is stopped.
@@ -10,7 +11,7 @@ use std::{convert::Infallible, os::fd::AsRawFd as _, sync::Arc, time::Duration};
 
 use coroner_diagnosis::observation::{
     Health,
-    node::{Daemon, Process, Reading},
+    node::{Daemon, KUBELETS, Process, Reading},
 };
 use jiff::{SignedDuration, Timestamp};
 use nix::sys::socket::{
@@ -50,6 +51,8 @@ struct Watched {
     socket: Socket,
     /// Its process was found by that. Others of the same name are not it.
     by_socket: bool,
+    /// Several processes have had its name at a time.
+    several: bool,
     /// Its process, also after that has ended.
     process: Option<Followed>,
     /// As it was last reported.
@@ -64,12 +67,13 @@ pub(super) fn spawn(site: &Site, outlet: &Outlet, settings: &Settings, state: No
     let runtimes: &'static [&'static str] = match &settings.cri {
         Socket::Off => &[],
         Socket::At(address) => names_of(address),
+        // While there is no socket that shows which it is.
         Socket::FirstOf(_) => &["containerd", "crio", "cri-dockerd"],
     };
     let host = settings.host.clone();
     let watched = |daemon, names, socket| Watched::new(daemon, names, socket);
     let mut all = [
-        watched(Daemon::Kubelet, &["kubelet"][..], Socket::Off),
+        watched(Daemon::Kubelet, &KUBELETS[..], Socket::Off),
         watched(Daemon::Runtime, runtimes, settings.cri.clone()),
     ];
     site.thread(outlet, move |worker| run(worker, &host, &mut all, &state, &woken));
@@ -86,11 +90,19 @@ fn listener(socket: &Socket) -> Option<i32> {
     (pid > 1).then_some(pid)
 }
 
+/// When a daemon that now runs made its socket: soon after it started. Rounded up, as the time of its start is.
+fn made(socket: &Socket) -> Option<Timestamp> {
+    let address = socket.find("CRI").ok()?;
+    let modified = std::fs::metadata(address.strip_prefix("unix://")?).ok()?.modified().ok()?;
+    Timestamp::try_from(modified).ok()?.checked_add(SignedDuration::from_millis(100)).ok()
+}
+
 /// The runtime's process by the name of its socket.
 fn names_of(address: &str) -> &'static [&'static str] {
     match address.rsplit('/').next() {
         Some("crio.sock") => &["crio"],
-        Some("cri-dockerd.sock") => &["cri-dockerd"],
+        // It may be a part of k3s.
+        Some("cri-dockerd.sock") => &["cri-dockerd", "k3s-server", "k3s-agent"],
         _ => &["containerd"],
     }
 }
@@ -162,7 +174,8 @@ fn started(ticks: u64) -> Option<Timestamp> {
 
 impl Watched {
     fn new(daemon: Daemon, names: &'static [&'static str], socket: Socket) -> Self {
-        Self { daemon, names, socket, by_socket: false, process: None, reported: None, absent: 0, lines: Vec::new() }
+        let (by_socket, several, process, reported) = (false, false, None, None);
+        Self { daemon, names, socket, by_socket, several, process, reported, absent: 0, lines: Vec::new() }
     }
 
     fn find(&mut self, processes: &Processes) -> Option<Followed> {
@@ -172,7 +185,24 @@ impl Watched {
                 processes.follow(pid)
             }
             None if self.by_socket => None,
-            None => processes.find_daemon(self.names),
+            None => {
+                let found = matches!(self.socket, Socket::FirstOf(_)).then(|| self.socket.find("CRI").ok()).flatten();
+                let names = found.map_or(self.names, |address| names_of(&address));
+                self.of_its_name(processes.find_daemons(names))
+            }
+        }
+    }
+
+    /// The process among those of its name, the oldest first. A successor starts later than the process before it, and
+    /// where others have the name, only the one that has made the socket is it.
+    fn of_its_name(&mut self, mut named: Vec<Followed>) -> Option<Followed> {
+        self.several |= named.len() > 1;
+        if let Some(before) = &self.process {
+            named.retain(|process| process.start_ticks > before.start_ticks);
+        }
+        match made(&self.socket).filter(|_| self.several) {
+            Some(made) => named.into_iter().rfind(|process| started(process.start_ticks).is_some_and(|at| at <= made)),
+            None => named.into_iter().next(),
         }
     }
 
@@ -265,6 +295,46 @@ mod tests {
         assert_eq!(news(&mut watched, &processes), runs(next, false));
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    #[test]
+    fn of_several_with_its_name_it_is_the_one_that_made_the_socket() {
+        let root = tempfile::tempdir().unwrap();
+        let name: &'static str = Box::leak(format!("contd-{}", std::process::id()).into_boxed_str());
+        let program = root.path().join(name);
+        std::fs::copy("/bin/sleep", &program).unwrap();
+        let path = root.path().join("containerd.sock");
+        let socket = Socket::At(format!("unix://{}", path.display()));
+        let bind = || {
+            let _unbound = std::fs::remove_file(&path);
+            drop(UnixListener::bind(&path).unwrap());
+            // Until a process that starts now is younger than the socket, also by the ticks of its start.
+            while Timestamp::now() < made(&socket).unwrap() + SignedDuration::from_millis(50) {
+                std::thread::yield_now();
+            }
+        };
+        let processes = Processes::new(&HostRoot::at(Path::new("/")));
+        let mut watched = Watched::new(Daemon::Runtime, Box::leak(Box::new([name])), socket.clone());
+        let mut earlier = start(&program);
+        let mut own = start(&program);
+        bind();
+        let mut later = start(&program);
+        while processes.find_daemons(&[name]).len() < 3 {
+            std::thread::yield_now();
+        }
+        let pid = |child: &Child| i32::try_from(child.id()).unwrap();
+        let process = news(&mut watched, &processes).map(|process| process.pid);
+        assert_eq!(process, Some(pid(&own)), "of {earlier:?}, {own:?} and {later:?}");
+        own.kill().unwrap();
+        own.wait().unwrap();
+        assert_eq!(news(&mut watched, &processes), None, "neither of the others takes its place");
+        let mut next = start(&program);
+        bind();
+        assert_eq!(news(&mut watched, &processes).map(|process| process.pid), Some(pid(&next)));
+        for child in [&mut earlier, &mut later, &mut next] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
     }
 
     #[test]

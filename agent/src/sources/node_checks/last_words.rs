@@ -1,11 +1,12 @@
-//! The last lines that a daemon logged before it ended: from `kubelet.log` or `containerd.log` in the node's /var/log,
-//! where it logs into a file, else from systemd's journal.
+//! The last lines that a daemon logged before it ended: from its log file, where it has one, else from systemd's
+//! journal. `kubelet.log` and `containerd.log` are in the node's /var/log; k3s logs there where OpenRC starts it, and
+//! keeps, as RKE2 does, the logs of the daemons that it starts below /var/lib/rancher.
 
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read as _, Seek as _, SeekFrom},
     os::unix::fs::OpenOptionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -24,16 +25,30 @@ const LINE: usize = 256;
 /// A file that was not written to for so long is not that of the process that has just ended.
 const FRESH: Duration = Duration::from_secs(30);
 
-/// The files by their names.
-const FILES: [(Daemon, &str); 2] = [(Daemon::Kubelet, "kubelet.log"), (Daemon::Runtime, "containerd.log")];
+/// Where a daemon may log.
+fn files(host: &HostRoot, daemon: Daemon) -> Vec<PathBuf> {
+    let (logs, rancher): (&[&str], &[&str]) = match daemon {
+        Daemon::Kubelet => (&["kubelet.log", "k3s.log", "k3s-agent.log"], &["rke2/agent/logs/kubelet.log"]),
+        Daemon::Runtime => {
+            (&["containerd.log"], &["k3s/agent/containerd/containerd.log", "rke2/agent/containerd/containerd.log"])
+        }
+    };
+    let logs = logs.iter().map(|name| host.log.join(name));
+    logs.chain(rancher.iter().map(|name| host.rancher.join(name))).collect()
+}
 
-/// What cannot be read, for the report; nothing where there is a journal, which has the lines of all daemons.
+/// What cannot be read, for the report; nothing where there is a journal, which has the lines of most daemons.
 pub(super) fn unreadable(host: &HostRoot) -> Vec<String> {
     if !journal::directories(host).is_empty() {
         return Vec::new();
     }
-    let paths = FILES.iter().map(|(_, name)| host.log.join(name));
-    paths.filter(|path| open(path).is_err()).map(|path| path.display().to_string()).collect()
+    let unreadable = |daemon| {
+        let files = files(host, daemon);
+        let missing = files.iter().all(|path| open(path).is_err());
+        files.into_iter().next().filter(|_| missing)
+    };
+    let paths = [Daemon::Kubelet, Daemon::Runtime].into_iter().filter_map(unreadable);
+    paths.map(|path| path.display().to_string()).collect()
 }
 
 /// The last lines of a daemon whose process has just ended, with secrets withheld, the oldest first; none where they
@@ -49,8 +64,7 @@ pub(super) fn in_file(host: &HostRoot, daemon: Daemon) -> Vec<String> {
 }
 
 fn logged(host: &HostRoot, daemon: Daemon) -> Option<Vec<String>> {
-    let (_, name) = FILES.iter().find(|(of, _)| *of == daemon)?;
-    tail(&host.log.join(name))
+    files(host, daemon).iter().find_map(|path| tail(path))
 }
 
 fn clean(lines: &[String]) -> Vec<String> {
@@ -122,6 +136,11 @@ mod tests {
         let lines = in_file(&host, Daemon::Kubelet);
         assert_eq!((lines.len(), &lines), (3, &last()), "one without a head may be of either");
         assert!(lines[1].contains("      7 run.go"), "{lines:?}");
+        let other = host.rancher.join("k3s/agent/containerd/containerd.log");
+        fs::create_dir_all(other.parent().unwrap()).unwrap();
+        fs::write(&other, "time=\"2026-11-28T09:12:01Z\" level=fatal msg=\"address in use\"\n").unwrap();
+        assert_eq!((super::of(&host, Daemon::Runtime, 8).len(), unreadable(&host)), (1, Vec::new()));
+        fs::remove_file(&other).unwrap();
         fs::write(&path, "started with password=hunter2-hunter2\n").unwrap();
         assert!(!last()[0].contains("hunter2"));
         File::options().write(true).open(&path).unwrap().set_modified(SystemTime::now() - FRESH * 2).unwrap();

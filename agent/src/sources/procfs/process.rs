@@ -117,16 +117,22 @@ impl Processes {
         Followed::open(&self.proc, pid)
     }
 
-    /// The oldest process with one of these names that is not in a pod, whose programs may call themselves anything.
-    pub(crate) fn find_daemon(&self, names: &[&str]) -> Option<Followed> {
+    /// The processes with the first of these names that any has, the oldest first. Those of pods are not among them:
+    /// they may call themselves anything.
+    pub(crate) fn find_daemons(&self, names: &[&str]) -> Vec<Followed> {
         let named = self.briefly().filter(|brief| names.iter().any(|name| brief.has_name(name.as_bytes())));
         let named = named.filter_map(|brief| {
             let entry = self.entry(brief.pid)?;
-            let is_it = names.contains(&entry.stat().ok()?.comm.as_str());
-            let is_in_pod = || self.cgroup(&entry).is_some_and(|path| path.pod_uid().is_some());
-            if is_it && !is_in_pod() { self.follow(brief.pid) } else { None }
+            let comm = entry.stat().ok()?.comm;
+            let rank = names.iter().position(|name| *name == comm)?;
+            let is_in_pod = self.cgroup(&entry).is_some_and(|path| path.pod_uid().is_some());
+            let process = self.follow(brief.pid).filter(|_| !is_in_pod)?;
+            Some((rank, process))
         });
-        named.min_by_key(|process| (process.start_ticks, process.pid))
+        let mut found: Vec<_> = named.collect();
+        found.sort_by_key(|(rank, process)| (*rank, process.start_ticks, process.pid));
+        let first = found.first().map(|(rank, _)| *rank);
+        found.into_iter().filter(|(rank, _)| Some(*rank) == first).map(|(_, process)| process).collect()
     }
 
     /// The threads that are in uninterruptible sleep now: of those of `known`, of first threads, and of the others if

@@ -36,7 +36,7 @@ next_logs = Read the log of the container: kubectl -n { $namespace } logs { $pod
 next_handle_sigterm = Let the program handle SIGTERM: a main process ignores signals that it has no handler for, and a shell does not forward them (start the program with exec).
 next_grace_period = If the program needs longer to stop, raise terminationGracePeriodSeconds.
 next_process_limit = Find out why the program starts so many processes or threads; raise the limit if the number is right.
-next_sandbox_log = Look for the reason in the log of the container runtime on the node (containerd; or crio, docker): journalctl -u containerd
+next_sandbox_log = Look for the reason in the log of the container runtime on the node (containerd; or crio, docker, k3s): journalctl -u containerd
 next_nothing = Nothing to fix.
 next_stop_intended = Nothing to fix if the stop was intended; otherwise find out who asked for it, in the events of the pod or on the node: journalctl -u kubelet
 next_sender = Find out who runs the sender that the evidence names; OOM daemons and clean-up scripts on the node are common ones: kubectl debug node/{ $node } -it --image=busybox -- ps -o pid,ppid,args
@@ -47,7 +47,7 @@ next_shm = Look for a truncated file, a full /dev/shm (64 MiB by default) or a f
 next_cpu = Compare the CPU of this node with those of nodes where the program works, or build it for an older instruction set; on equal CPUs, look for a trap in the program.
 next_seccomp = Allow the system call in the seccomp profile, or find out why the program makes it.
 next_foreground = Run the program in the foreground so that it stays, or run it as a Job if its work is done.
-next_distrust_status = Do not rely on the exit code. Find out what happened to the container runtime (containerd; or crio, docker) and the node at that time: journalctl -u containerd -u kubelet
+next_distrust_status = Do not rely on the exit code. Find out what happened to the container runtime (containerd; or crio, docker, k3s) and the node at that time: journalctl -u containerd -u kubelet
 next_missing_sources = Make the missing sources available: each possible cause names what would decide it. See which sources work: coroner status
 next_restart_rule = Find out why the container that triggered the rule exited: kubectl -n { $namespace } describe pod { $pod }
 
@@ -81,7 +81,7 @@ next_image_storage = Check the free space and the health of the node's image fil
 next_image_format = Build the image again with a current tool; old formats such as Docker schema 1 are no longer supported.
 next_image_policy = Sign the image as the policy demands, or fix what the registry's scanner found.
 next_image_volume = Check the reference in volumes[].image and the pod's imagePullSecrets.
-next_sandbox = Check the sandbox image, the handler of the RuntimeClass and the container runtime (containerd; or crio, docker): journalctl -u containerd
+next_sandbox = Check the sandbox image, the handler of the RuntimeClass and the container runtime (containerd; or crio, docker, k3s): journalctl -u containerd
 next_device_driver = Check the device driver's pod on the node and its log: kubectl get pods -A -o wide --field-selector spec.nodeName={ $node }
 
 ## Running but not well, or not ending
@@ -97,11 +97,11 @@ next_resize_message = Correct what the kubelet's message names, such as a memory
 
 ## Node
 
-next_kubelet_unit = On the node, check the kubelet and start it: systemctl status kubelet; journalctl -u kubelet
-next_kubelet_hung = On the node, find out what the kubelet waits for (a hung mount, the runtime), then restart it: journalctl -u kubelet; systemctl restart kubelet
+next_kubelet_unit = On the node, check the unit of the kubelet (kubelet; or k3s, k3s-agent) and start it: systemctl status kubelet; journalctl -u kubelet
+next_kubelet_hung = On the node, find out what the kubelet waits for (a hung mount, the runtime), then restart its unit (kubelet; or k3s, k3s-agent): journalctl -u kubelet; systemctl restart kubelet
 next_resume = On the node, find out what sent SIGSTOP, then resume it: kill -CONT { $pid }
-next_runtime_unit = On the node, check the container runtime (containerd; or crio, docker) and start it: systemctl status containerd; journalctl -u containerd
-next_runtime_hung = On the node, find out what the runtime (containerd; or crio, docker) waits for, such as a hung disk or mount, then restart it: journalctl -u containerd; systemctl restart containerd
+next_runtime_unit = On the node, check the container runtime (containerd; or crio, docker, k3s) and start it: systemctl status containerd; journalctl -u containerd
+next_runtime_hung = On the node, find out what the runtime (containerd; or crio, docker, k3s) waits for, such as a hung disk or mount, then restart it: journalctl -u containerd; systemctl restart containerd
 next_api_server = Check the node's connection to the API server: address, firewall, load balancer, certificates. On the node: curl -vk https://HOST:PORT/readyz
 next_node_console = Check the machine from outside (its console, its power, the status at the cloud provider) and its Node object: kubectl describe node { $node }
 next_last_boot = Read the journal of the previous boot on the node: journalctl -b -1 -e
@@ -112,7 +112,7 @@ next_kernel_fault = Read the kernel log on the node (journalctl -k), and drain t
 next_conntrack = Find what opens so many connections, and raise the limit if they are legitimate: conntrack -C; sysctl net.netfilter.nf_conntrack_max
 next_neighbours = Raise the limits of the neighbour table, or use smaller subnets: ip -s neighbour; sysctl net.ipv4.neigh.default.gc_thresh3
 next_open_files = Find the process that holds the files, and raise the limit if they are legitimate: cat /proc/sys/fs/file-nr; sysctl fs.file-max
-next_kubelet_configuration = Correct the setting that the kubelet names, then start it: journalctl -u kubelet -e; systemctl restart kubelet
+next_kubelet_configuration = Correct the setting that the kubelet names, then start its unit (kubelet; or k3s, k3s-agent): journalctl -u kubelet -e; systemctl restart kubelet
 next_agent = Check the agent's pod on the node and its log: kubectl get pods -A -o wide -l app.kubernetes.io/component=agent --field-selector spec.nodeName={ $node }
 next_common_path = Check what the nodes share before the nodes themselves: the API server and its load balancer, switches, the zone, NetworkPolicies: kubectl get --raw '/readyz?verbose'
 

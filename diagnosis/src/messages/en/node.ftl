@@ -22,7 +22,7 @@ node_daemon_loops_why = { $count ->
 }
 node_daemon_last_line = Its last line was: “{ $line }”.
 node_daemon_no_process = { $daemon ->
-    [kubelet] no process of the host is named kubelet
+    [kubelet] no process of the host runs the kubelet
    *[runtime] no process of the host serves the runtime's socket
 }
 node_daemon_hung = { $daemon ->

@@ -36,7 +36,7 @@ next_logs = 查看容器的日志：kubectl -n { $namespace } logs { $pod } -c {
 next_handle_sigterm = 让程序处理 SIGTERM：主进程会忽略没有处理函数的信号，而 shell 不会转发信号（请用 exec 启动程序）。
 next_grace_period = 如果程序需要更长时间才能停止，请调高 terminationGracePeriodSeconds。
 next_process_limit = 查明程序为何创建如此多的进程或线程；如果数量合理，请调高进程数限制。
-next_sandbox_log = 在节点上查看容器运行时（containerd，或 crio、docker）的日志以确定原因：journalctl -u containerd
+next_sandbox_log = 在节点上查看容器运行时（containerd，或 crio、docker、k3s）的日志以确定原因：journalctl -u containerd
 next_nothing = 无需处理。
 next_stop_intended = 如果该停止在预期之内，则无需处理；否则请通过 Pod 的事件或在节点上查明停止请求的来源：journalctl -u kubelet
 next_sender = 查明证据中的发送者由谁运行；常见的是节点上的 OOM 守护进程和清理脚本：kubectl debug node/{ $node } -it --image=busybox -- ps -o pid,ppid,args
@@ -47,7 +47,7 @@ next_shm = 检查是否有文件被截断、/dev/shm（默认 64 MiB）已满或
 next_cpu = 将该节点的 CPU 与程序能够正常运行的节点对比，或针对更早的指令集重新构建程序；若 CPU 相同，请检查程序中的陷阱（trap）指令。
 next_seccomp = 在 seccomp 配置中允许该系统调用，或查明程序为何需要它。
 next_foreground = 让程序在前台持续运行；如果任务本就会结束，请改用 Job。
-next_distrust_status = 不要依据该退出码判断。请查明当时容器运行时（containerd，或 crio、docker）和节点发生了什么：journalctl -u containerd -u kubelet
+next_distrust_status = 不要依据该退出码判断。请查明当时容器运行时（containerd，或 crio、docker、k3s）和节点发生了什么：journalctl -u containerd -u kubelet
 next_missing_sources = 补齐缺失的信息来源：每个可能的原因都注明了判定所需的依据。查看各来源的状态：coroner status
 next_restart_rule = 查明触发该规则的容器为何退出：kubectl -n { $namespace } describe pod { $pod }
 
@@ -81,7 +81,7 @@ next_image_storage = 检查节点镜像文件系统的可用空间和健康状�
 next_image_format = 使用较新的工具重新构建镜像；Docker schema 1 等旧格式已不受支持。
 next_image_policy = 按策略要求为镜像签名，或修复镜像仓库扫描发现的问题。
 next_image_volume = 检查 volumes[].image 中的引用以及 Pod 的 imagePullSecrets。
-next_sandbox = 检查沙箱镜像、RuntimeClass 的 handler 以及容器运行时（containerd，或 crio、docker）：journalctl -u containerd
+next_sandbox = 检查沙箱镜像、RuntimeClass 的 handler 以及容器运行时（containerd，或 crio、docker、k3s）：journalctl -u containerd
 next_device_driver = 检查该节点上设备驱动的 Pod 及其日志：kubectl get pods -A -o wide --field-selector spec.nodeName={ $node }
 
 ## Running but not well, or not ending
@@ -97,11 +97,11 @@ next_resize_message = 根据 kubelet 的消息修正，例如内存限制低于�
 
 ## Node
 
-next_kubelet_unit = 在节点上检查并启动 kubelet：systemctl status kubelet; journalctl -u kubelet
-next_kubelet_hung = 在节点上查明 kubelet 在等待什么（无响应的挂载、容器运行时），然后重启它：journalctl -u kubelet; systemctl restart kubelet
+next_kubelet_unit = 在节点上检查并启动 kubelet 的服务单元（kubelet，或 k3s、k3s-agent）：systemctl status kubelet; journalctl -u kubelet
+next_kubelet_hung = 在节点上查明 kubelet 在等待什么（无响应的挂载、容器运行时），然后重启其服务单元（kubelet，或 k3s、k3s-agent）：journalctl -u kubelet; systemctl restart kubelet
 next_resume = 在节点上查明是谁发送了 SIGSTOP，然后恢复它：kill -CONT { $pid }
-next_runtime_unit = 在节点上检查并启动容器运行时（containerd，或 crio、docker）：systemctl status containerd; journalctl -u containerd
-next_runtime_hung = 在节点上查明容器运行时（containerd，或 crio、docker）在等待什么，例如无响应的磁盘或挂载，然后重启它：journalctl -u containerd; systemctl restart containerd
+next_runtime_unit = 在节点上检查并启动容器运行时（containerd，或 crio、docker、k3s）：systemctl status containerd; journalctl -u containerd
+next_runtime_hung = 在节点上查明容器运行时（containerd，或 crio、docker、k3s）在等待什么，例如无响应的磁盘或挂载，然后重启它：journalctl -u containerd; systemctl restart containerd
 next_api_server = 检查节点到 API 服务器的网络：地址、防火墙、负载均衡器、证书。在节点上执行：curl -vk https://HOST:PORT/readyz
 next_node_console = 从外部检查该机器（控制台、电源、云平台上的状态）及其 Node 对象：kubectl describe node { $node }
 next_last_boot = 在节点上查看上一次启动的日志：journalctl -b -1 -e
@@ -112,7 +112,7 @@ next_kernel_fault = 在节点上查看内核日志（journalctl -k）；如果�
 next_conntrack = 查明是什么建立了如此多的连接；如果连接正常，请调高该限制：conntrack -C; sysctl net.netfilter.nf_conntrack_max
 next_neighbours = 调高邻居表的大小限制，或使用更小的子网：ip -s neighbour; sysctl net.ipv4.neigh.default.gc_thresh3
 next_open_files = 查明哪个进程打开了这些文件；如果属于正常使用，请调高该限制：cat /proc/sys/fs/file-nr; sysctl fs.file-max
-next_kubelet_configuration = 修正 kubelet 指出的配置项，然后启动它：journalctl -u kubelet -e; systemctl restart kubelet
+next_kubelet_configuration = 修正 kubelet 指出的配置项，然后启动其服务单元（kubelet，或 k3s、k3s-agent）：journalctl -u kubelet -e; systemctl restart kubelet
 next_agent = 检查该节点上的 agent Pod 及其日志：kubectl get pods -A -o wide -l app.kubernetes.io/component=agent --field-selector spec.nodeName={ $node }
 next_common_path = 先检查这些节点的公共部分，再检查节点本身：API 服务器及其负载均衡、交换机、可用区、NetworkPolicy：kubectl get --raw '/readyz?verbose'
 

@@ -19,7 +19,7 @@ node_daemon_loops = { $daemon ->
 node_daemon_loops_why = 其进程在最近十分钟内结束了 { $count } 次，期间始终未恢复正常。
 node_daemon_last_line = 它的最后一行日志为：“{ $line }”。
 node_daemon_no_process = { $daemon ->
-    [kubelet] 主机上没有名为 kubelet 的进程
+    [kubelet] 主机上没有运行 kubelet 的进程
    *[runtime] 主机上没有进程监听容器运行时的套接字
 }
 node_daemon_hung = { $daemon ->

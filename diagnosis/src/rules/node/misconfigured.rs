@@ -2,7 +2,8 @@
 //!
 //! `cmd/kubelet/app/server.go` and `pkg/kubelet/cm/container_manager_linux.go`: what ends the process is logged as the
 //! error of `command failed` (`k8s.io/component-base/cli`), before 1.24 as `Failed to run kubelet` or `failed to load
-//! Kubelet config file`; `pkg/kubelet/kubelet.go` ends behind `Failed to start ContainerManager`.
+//! Kubelet config file`; `pkg/kubelet/kubelet.go` ends behind `Failed to start ContainerManager`. In k3s, of which the
+//! kubelet is a part, `pkg/executor/embed` and `pkg/signals` log the error, by logrus.
 
 use coroner_proto::v1::{Cause, Confidence};
 
@@ -65,6 +66,10 @@ const ENDS: [&str; 5] = [
     "Failed to run kubelet: ",
 ];
 
+/// What k3s puts before that error, behind the time; up to 1.34, and since.
+const ENDS_OF_K3S: [&str; 2] =
+    ["level=fatal msg=\"kubelet exited: ", "level=error msg=\"Shutdown request received: \\\"kubelet exited: "];
+
 /// Whether a line is the error that ended the kubelet, and names a configuration which is refused: at the beginning of
 /// that error, or behind another that wraps it.
 fn refuses(line: &str) -> bool {
@@ -81,6 +86,10 @@ fn ending(line: &str) -> Option<&str> {
     // What the flag parser prints, before there is a log.
     if let Some(error) = line.strip_prefix("Error: ") {
         return Some(error);
+    }
+    if let Some(logged) = line.strip_prefix("time=\"") {
+        let (_, logged) = logged.split_once("\" ")?;
+        return ENDS_OF_K3S.iter().find_map(|end| logged.strip_prefix(end));
     }
     let (head, message) = line.split_once("] ")?;
     let error = ENDS.iter().find_map(|end| message.strip_prefix(end));
@@ -107,6 +116,8 @@ mod tests {
             r#"E1128 09:12:01.1 4711 kubelet.go:1466] "Failed to start ContainerManager" err="invalid Node Allocatable configuration. Resource \"memory\" has a reservation of {{9 0} {<nil>} 9 DecimalSI} but capacity of {{1 0} {<nil>} 1 DecimalSI}. Expected capacity >= reservation""#,
             r#"E1128 09:12:01.1 4711 kubelet.go:1380] "Failed to start ContainerManager" err="system validation failed - Following Cgroup subsystem not mounted: [memory]""#,
             "Error: unknown flag: --cni-bin-dir",
+            r#"time="2026-11-28T09:12:01Z" level=fatal msg="kubelet exited: failed to parse kubelet flag: unknown flag: --network-plugin""#,
+            r#"time="2026-11-28T09:12:01Z" level=error msg="Shutdown request received: \"kubelet exited: failed to validate kubelet configuration, error: invalid configuration: ...\"""#,
             "F1128 09:12:01.1 4711 server.go:273] failed to run Kubelet: running with swap on is not supported, please disable swap!",
         ] {
             assert!(refuses(line), "{line}");
@@ -119,6 +130,8 @@ mod tests {
             r#"I1128 09:12:01.1 4711 prober.go:107] "Probe failed" pod="shop/web" output="Error: unknown flag: --ready""#,
             r#"E1128 09:12:01.1 4711 prober.go:104] "Probe errored" err="rpc error: code = Unknown desc = exec: unknown flag: --ready""#,
             "\tError: unknown flag: --ready",
+            r#"time="2026-11-28T09:12:01Z" level=info msg="pod logged: level=fatal msg=\"kubelet exited: unknown flag: --x\"""#,
+            r#"time="2026-11-28T09:12:01Z" level=fatal msg="apiserver exited: unknown flag: --x""#,
             r#"I1128 09:12:01.1 4711 run.go:72] "command failed" err="running with swap on is not supported""#,
             "",
         ] {
