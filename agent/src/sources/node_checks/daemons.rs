@@ -298,6 +298,31 @@ mod tests {
     }
 
     #[test]
+    fn a_kubelet_of_its_own_goes_before_an_older_program_that_contains_one() {
+        let root = tempfile::tempdir().unwrap();
+        let [own, whole]: [&'static str; 2] =
+            ["kub", "k3s"].map(|name| &*Box::leak(format!("{name}-{}", std::process::id()).into_boxed_str()));
+        let programs = [whole, own].map(|name| root.path().join(name));
+        let mut children = programs.map(|program| {
+            std::fs::copy("/bin/sleep", &program).unwrap();
+            start(&program)
+        });
+        let processes = Processes::new(&HostRoot::at(Path::new("/")));
+        let found =
+            |names: &[&str]| processes.find_daemons(names).iter().map(|process| process.pid).collect::<Vec<_>>();
+        let [whole_pid, own_pid] = children.each_ref().map(|child| i32::try_from(child.id()).unwrap());
+        while found(&[whole]).is_empty() || found(&[own]).is_empty() {
+            std::thread::yield_now();
+        }
+        assert_eq!(found(&[own, whole]), [own_pid]);
+        children[1].kill().unwrap();
+        children[1].wait().unwrap();
+        assert_eq!(found(&[own, whole]), [whole_pid]);
+        children[0].kill().unwrap();
+        children[0].wait().unwrap();
+    }
+
+    #[test]
     fn of_several_with_its_name_it_is_the_one_that_made_the_socket() {
         let root = tempfile::tempdir().unwrap();
         let name: &'static str = Box::leak(format!("contd-{}", std::process::id()).into_boxed_str());
