@@ -193,12 +193,13 @@ impl Watched {
         }
     }
 
-    /// The process among those of its name, the oldest first. A successor starts later than the process before it, and
-    /// where others have the name, only the one that has made the socket is it.
+    /// The process among those of its name, the oldest first. A successor starts later than the process before it,
+    /// and where others have the name, only the one that has made the socket is it.
     fn of_its_name(&mut self, mut named: Vec<Followed>) -> Option<Followed> {
         self.several |= named.len() > 1;
         if let Some(before) = &self.process {
-            named.retain(|process| process.start_ticks > before.start_ticks);
+            let age = |process: &Followed| (process.start_ticks, process.pid);
+            named.retain(|process| age(process) > age(before));
         }
         match made(&self.socket).filter(|_| self.several) {
             Some(made) => named.into_iter().rfind(|process| started(process.start_ticks).is_some_and(|at| at <= made)),
