@@ -3,15 +3,16 @@
 
 use rusqlite::{Connection, TransactionBehavior, functions::FunctionFlags};
 
-use super::{holders, row};
+use super::{holders, row, schema};
 
 /// The version of ledgers that are migrated.
 pub(super) const FROM: i32 = 2;
 /// The version that it becomes.
 const TO: i32 = 4;
 
-/// What is different in the version before. It counted no holes as losses: duplicates in a shared ledger left some. The
-/// owner of a record is the node whose outbox it came through; gaps of the ledger itself came through none.
+/// What is different in the version before, beside what it [lacks](schema::ADDED). It counted no holes as losses:
+/// duplicates in a shared ledger left some. The owner of a record is the node whose outbox it came through; gaps of
+/// the ledger itself came through none.
 const CHANGES: &str = "
 ALTER TABLE stream RENAME COLUMN heard_time TO push_time;
 ALTER TABLE node RENAME COLUMN heard_time TO push_time;
@@ -19,18 +20,6 @@ ALTER TABLE stream ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE inbox ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE record ADD COLUMN owner TEXT NOT NULL DEFAULT '';
 ALTER TABLE record ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
-CREATE TABLE hole (
-    first INTEGER PRIMARY KEY,
-    last INTEGER NOT NULL,
-    owner TEXT
-) STRICT;
-CREATE TABLE holder (
-    name TEXT PRIMARY KEY,
-    records INTEGER NOT NULL,
-    bytes INTEGER NOT NULL,
-    taken INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX latest_by_severity ON record (severity, event_time, uid) WHERE latest = 1 AND severity > 1;
 UPDATE stream SET checksum = checksum(node, stream_id, acknowledged);
 INSERT INTO hole SELECT offset + 1, (SELECT min(offset) FROM record AS next WHERE next.offset > record.offset) - 1, NULL
     FROM record WHERE offset < (SELECT max(offset) FROM record)
@@ -68,6 +57,7 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), rusqlite::Error> {
         Ok(row::sum((0..values.len()).map(|at| values.get_raw(at))))
     })?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(schema::ADDED)?;
     transaction.execute_batch(CHANGES)?;
     for (last, update) in ROWS {
         let last: i64 = transaction.query_row(last, (), |row| row.get(0))?;

@@ -96,6 +96,20 @@ CREATE TABLE record (
     body BLOB NOT NULL,
     checksum INTEGER NOT NULL
 ) STRICT;
+CREATE UNIQUE INDEX record_by_uid ON record (uid, revision) WHERE uid IS NOT NULL;
+CREATE UNIQUE INDEX gap_by_sequence ON record (stream, sequence) WHERE uid IS NULL;
+CREATE INDEX latest_by_time ON record (event_time, uid) WHERE latest = 1;
+CREATE INDEX latest_by_name ON record (name, event_time, uid) WHERE latest = 1;
+CREATE INDEX latest_by_node ON record (node, event_time, uid) WHERE latest = 1;
+CREATE INDEX latest_by_namespace ON record (namespace, event_time, uid) WHERE latest = 1;
+CREATE INDEX latest_by_workload ON record (workload, event_time, uid) WHERE latest = 1 AND workload <> '';
+CREATE INDEX latest_by_workload_above ON record (workload_above, event_time, uid)
+    WHERE latest = 1 AND workload_above <> '';
+CREATE INDEX latest_by_cause ON record (cause, event_time, uid) WHERE latest = 1;
+";
+
+/// The rest of it, which a ledger of the version before gets when it is migrated.
+pub(super) const ADDED: &str = "
 CREATE TABLE hole (
     first INTEGER PRIMARY KEY,
     last INTEGER NOT NULL,
@@ -107,16 +121,6 @@ CREATE TABLE holder (
     bytes INTEGER NOT NULL,
     taken INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE UNIQUE INDEX record_by_uid ON record (uid, revision) WHERE uid IS NOT NULL;
-CREATE UNIQUE INDEX gap_by_sequence ON record (stream, sequence) WHERE uid IS NULL;
-CREATE INDEX latest_by_time ON record (event_time, uid) WHERE latest = 1;
-CREATE INDEX latest_by_name ON record (name, event_time, uid) WHERE latest = 1;
-CREATE INDEX latest_by_node ON record (node, event_time, uid) WHERE latest = 1;
-CREATE INDEX latest_by_namespace ON record (namespace, event_time, uid) WHERE latest = 1;
-CREATE INDEX latest_by_workload ON record (workload, event_time, uid) WHERE latest = 1 AND workload <> '';
-CREATE INDEX latest_by_workload_above ON record (workload_above, event_time, uid)
-    WHERE latest = 1 AND workload_above <> '';
-CREATE INDEX latest_by_cause ON record (cause, event_time, uid) WHERE latest = 1;
 CREATE INDEX latest_by_severity ON record (severity, event_time, uid) WHERE latest = 1 AND severity > 1;
 ";
 
@@ -300,6 +304,7 @@ pub(super) fn write_schema(path: &Path) -> Result<(), rusqlite::Error> {
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.execute_batch(SCHEMA)?;
+    transaction.execute_batch(ADDED)?;
     let epoch = Uuid::now_v7().into_bytes();
     transaction.execute("INSERT INTO ledger VALUES (1, ?, 0, 0)", (epoch,))?;
     transaction.commit()

@@ -1,5 +1,5 @@
 //! Catalogues: the wording of messages, in Fluent's format. A message is parsed each time it is asked for: few are at
-//! once, and all of them parsed would take a megabyte for each language.
+//! once, and all of them parsed would take 0.9 MiB for each language.
 
 use std::{collections::BTreeMap, iter, sync::OnceLock};
 

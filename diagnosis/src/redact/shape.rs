@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use regex::Regex;
 
-/// A regular expression that is compiled for the first text that it may match: all of them take two megabytes.
+/// A regular expression that is compiled for the first text that it may match: all of them take 1.6 MiB.
 pub(super) struct Shape {
     /// Strings of ASCII characters, none of them capitals: one of them is in each text that it matches, whatever the
     /// case of its letters.

@@ -245,7 +245,7 @@ impl Watched {
 mod tests {
     use std::{
         os::unix::net::UnixListener,
-        path::Path,
+        path::{Path, PathBuf},
         process::{Child, Command},
     };
 
@@ -256,7 +256,14 @@ mod tests {
 
     use super::*;
 
-    /// A program with a name of the test's own.
+    /// The name of a program of this test process alone, and the program, which runs for as long as it may.
+    fn program(root: &Path, name: &str) -> (&'static str, PathBuf) {
+        let name: &'static str = Box::leak(format!("{name}-{}", std::process::id()).into_boxed_str());
+        let program = root.join(name);
+        std::fs::copy("/bin/sleep", &program).unwrap();
+        (name, program)
+    }
+
     fn start(program: &Path) -> Child {
         Command::new(program).arg("600").spawn().unwrap()
     }
@@ -274,9 +281,7 @@ mod tests {
     #[test]
     fn a_process_is_found_by_its_name_and_followed_until_another_takes_its_place() {
         let root = tempfile::tempdir().unwrap();
-        let name: &'static str = Box::leak(format!("kubel-{}", std::process::id()).into_boxed_str());
-        let program = root.path().join(name);
-        std::fs::copy("/bin/sleep", &program).unwrap();
+        let (name, program) = program(root.path(), "kubel");
         let processes = Processes::new(&HostRoot::at(Path::new("/")));
         let mut watched = Watched::new(Daemon::Kubelet, Box::leak(Box::new([name])), Socket::Off);
         assert_eq!(watched.look(&processes), None, "one that was never there is nothing new");
@@ -301,13 +306,8 @@ mod tests {
     #[test]
     fn a_kubelet_of_its_own_goes_before_an_older_program_that_contains_one() {
         let root = tempfile::tempdir().unwrap();
-        let [own, whole]: [&'static str; 2] =
-            ["kub", "k3s"].map(|name| &*Box::leak(format!("{name}-{}", std::process::id()).into_boxed_str()));
-        let programs = [whole, own].map(|name| root.path().join(name));
-        let mut children = programs.map(|program| {
-            std::fs::copy("/bin/sleep", &program).unwrap();
-            start(&program)
-        });
+        let [(whole, older), (own, younger)] = ["k3s", "kub"].map(|name| program(root.path(), name));
+        let mut children = [older, younger].map(|program| start(&program));
         let processes = Processes::new(&HostRoot::at(Path::new("/")));
         let found =
             |names: &[&str]| processes.find_daemons(names).iter().map(|process| process.pid).collect::<Vec<_>>();
@@ -326,9 +326,7 @@ mod tests {
     #[test]
     fn of_several_with_its_name_it_is_the_one_that_made_the_socket() {
         let root = tempfile::tempdir().unwrap();
-        let name: &'static str = Box::leak(format!("contd-{}", std::process::id()).into_boxed_str());
-        let program = root.path().join(name);
-        std::fs::copy("/bin/sleep", &program).unwrap();
+        let (name, program) = program(root.path(), "contd");
         let path = root.path().join("containerd.sock");
         let socket = Socket::At(format!("unix://{}", path.display()));
         let bind = || {
