@@ -24,14 +24,22 @@ use tonic::{Code, transport::Channel};
 use super::{
     cgroups::Endings,
     connection::{self, Connection, RuntimeError},
-    cri::Hints,
+    cri::{Hint, Hints},
     outlet::Outlet,
     site::Site,
     socket::Socket,
 };
 
-/// The topics that are asked for.
-const TOPICS: [&str; 5] = ["/tasks/start", "/tasks/exec-started", "/tasks/oom", "/tasks/exit", "/tasks/delete"];
+/// The topics that are asked for: what happens to tasks, and what comes and goes.
+const TOPICS: [&str; 7] = [
+    "/tasks/start",
+    "/tasks/exec-started",
+    "/tasks/oom",
+    "/tasks/exit",
+    "/tasks/delete",
+    "/containers/create",
+    "/containers/delete",
+];
 
 /// How often containerd is asked whether it still answers: a quiet stream and a dead one look the same.
 const LIVENESS: Duration = Duration::from_secs(10);
@@ -48,8 +56,8 @@ pub struct Config {
     pub namespace: String,
 }
 
-/// Starts the source. `hints` also get each event of a task, so that the CRI is asked at once, and `endings` each
-/// end of a container, so that its cgroup is read at once; both may be lost.
+/// Starts the source. `hints` also get each event, so that the CRI is asked in time, and `endings` each end of a
+/// container, so that its cgroup is read at once; both may be lost.
 pub fn spawn(site: &Site, config: Config, hints: Hints, endings: Endings) {
     let outlet = site.outlet(Source::Containerd);
     site.task(&outlet.clone(), move || run(outlet.clone(), config.clone(), hints.clone(), endings.clone()));
@@ -132,9 +140,10 @@ impl Stream {
                     if event.is_end() {
                         self.endings.give(event.container.clone());
                     }
-                    self.hints.give(event.clone());
+                    self.hints.give(Hint::Task(event.clone()));
                     self.outlet.offer(Observation { seen_at, happened_at, fact: Fact::Task(event) });
                 }
+                Ok(None) if envelope.topic.starts_with("/containers/") => self.hints.give(Hint::Listing),
                 Ok(None) => {}
                 Err(error) => tracing::debug!(topic = %envelope.topic, %error, "Event of containerd is not readable"),
             }

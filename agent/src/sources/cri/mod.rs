@@ -58,9 +58,10 @@ use super::{
 use crate::report::NodeState;
 
 /// How often everything is listed where the runtime reports changes.
-const LISTING_WITH_EVENTS: Duration = Duration::from_secs(30);
-/// How often everything is listed where only containerd's events report tasks: a container that never starts has none.
-const LISTING_WITH_HINTS: Duration = Duration::from_secs(10);
+const LISTING_WITH_EVENTS: Duration = Duration::from_mins(1);
+/// The same while a container waits for its start, and how soon after one was created or removed: containerd reports
+/// tasks, and one that never starts has none.
+const LISTING_OF_CREATED: Duration = Duration::from_secs(10);
 /// How often everything is listed where there are no events.
 const LISTING: Duration = Duration::from_secs(2);
 /// How soon everything is listed when something unknown turned up: long enough to gather a burst.
@@ -69,11 +70,20 @@ const LISTING_SOON: Duration = Duration::from_millis(100);
 /// Hints that may wait; what is lost shows in the next listing.
 const HINTS: usize = 1024;
 
+/// What another source knows before the CRI is asked.
+#[derive(Clone, Debug)]
+pub(super) enum Hint {
+    /// Something happened to a task.
+    Task(TaskEvent),
+    /// A container or sandbox was created or removed.
+    Listing,
+}
+
 /// The way of containerd's events to this source. Cloned freely; all clones are one.
 #[derive(Clone, Debug)]
 pub struct Hints {
-    sender: mpsc::Sender<TaskEvent>,
-    receiver: Arc<Mutex<mpsc::Receiver<TaskEvent>>>,
+    sender: mpsc::Sender<Hint>,
+    receiver: Arc<Mutex<mpsc::Receiver<Hint>>>,
     /// Whether containerd's events are subscribed to just now.
     flow: Arc<AtomicBool>,
 }
@@ -87,14 +97,14 @@ impl Default for Hints {
 
 impl Hints {
     /// Passes a hint on; it is dropped if the queue is full.
-    pub(super) fn give(&self, event: TaskEvent) {
-        let _lost = self.sender.try_send(event);
+    pub(super) fn give(&self, hint: Hint) {
+        let _lost = self.sender.try_send(hint);
     }
 
     /// The same from a source that stands in for containerd's events, while those do not flow.
     pub(super) fn stand_in(&self, event: TaskEvent) {
         if !self.flow.load(Ordering::Relaxed) {
-            self.give(event);
+            self.give(Hint::Task(event));
         }
     }
 
@@ -139,7 +149,7 @@ struct Cri {
     /// For the node report.
     state: NodeState,
     connection: Connection,
-    hints: OwnedMutexGuard<mpsc::Receiver<TaskEvent>>,
+    hints: OwnedMutexGuard<mpsc::Receiver<Hint>>,
     /// Whether hints come.
     flow: Arc<AtomicBool>,
     register: Register,
@@ -173,13 +183,11 @@ impl Cri {
                         self.list_within(LISTING);
                     }
                 },
-                Some(hint) = self.hints.recv() => {
-                    if self.register.is_sandbox(&hint.container) {
-                        self.list_within(LISTING_SOON);
-                    } else {
-                        self.followups.hint(hint, Instant::now());
-                    }
-                }
+                Some(hint) = self.hints.recv() => match hint {
+                    Hint::Task(event) if self.register.is_sandbox(&event.container) => self.list_within(LISTING_SOON),
+                    Hint::Task(event) => self.followups.hint(event, Instant::now()),
+                    Hint::Listing => self.list_within(LISTING_OF_CREATED),
+                },
                 () = tokio::time::sleep_until(wake) => {
                     if let Some(id) = self.followups.due(Instant::now()) {
                         self.follow_up(&mut client, &id).await?;
@@ -221,10 +229,12 @@ impl Cri {
                 self.ask(client, &id, convert::id(container.pod_sandbox_id)).await?;
             }
         }
-        let wait = match (with_events, self.flow.load(Ordering::Relaxed)) {
-            (true, _) => LISTING_WITH_EVENTS,
-            (false, true) => LISTING_WITH_HINTS,
-            (false, false) => LISTING,
+        let wait = if !with_events && !self.flow.load(Ordering::Relaxed) {
+            LISTING
+        } else if self.register.awaits_start() {
+            LISTING_OF_CREATED
+        } else {
+            LISTING_WITH_EVENTS
         };
         self.listing_at = Instant::now() + wait;
         Ok(())

@@ -59,6 +59,11 @@ impl Register {
         u32::try_from(running.count()).unwrap_or(u32::MAX)
     }
 
+    /// Whether a container is there that has not been started.
+    pub(super) fn awaits_start(&self) -> bool {
+        self.containers.values().any(|known| known.state == State::Created)
+    }
+
     /// How many containers and sandboxes there are beyond those that are followed.
     pub(super) fn beyond(&self) -> usize {
         self.beyond.len()
