@@ -12,7 +12,7 @@ use coroner_diagnosis::{
         Fact, Health, Observation, Reason, Source,
         kube::{
             Change, Condition, Container, Controller, Deletion, Endpoint, EndpointSlice, Event, Kind, Meta, Node,
-            Object, Pod, Port, Reference, Service, ServicePort, TargetPort, Workload,
+            Object, Pod, Port, Reference, Resources, Service, ServicePort, TargetPort, Workload,
         },
     },
 };
@@ -114,7 +114,7 @@ fn pod() -> impl Strategy<Value = Object> {
     (place, state, template).prop_map(|((namespace, number, node), (phase, deleted), (labels, ports, cpu))| {
         let ports =
             ports.into_iter().map(|number| Port { name: format!("port-{number}"), number, protocol: "TCP".to_owned() });
-        let requests = [("cpu".to_owned(), cpu * 1000)].into();
+        let requests = Resources::from_iter([("cpu".to_owned(), cpu * 1000)]);
         Object::Pod(Arc::new(Pod {
             meta: meta(namespace, "pod", number),
             labels,
@@ -159,7 +159,7 @@ fn node() -> impl Strategy<Value = Object> {
     (0..3_u8, 1..64_i128, any::<bool>()).prop_map(|(number, cpu, cordoned)| {
         let name = format!("n-{number}");
         let meta = Meta { uid: format!("uid-of-{name}"), name, ..Meta::default() };
-        let allocatable = [("cpu".to_owned(), cpu * 1000)].into();
+        let allocatable = Resources::from_iter([("cpu".to_owned(), cpu * 1000)]);
         Object::Node(Box::new(Node { meta, allocatable, cordoned, ..Node::default() }))
     })
 }
@@ -272,7 +272,8 @@ proptest! {
             .filter(|node| !node.cordoned)
             .map(|node| {
                 let here = pods(&model).filter(|pod| pod.node == node.meta.name);
-                node.allocatable["cpu"] - here.map(|pod| pod.containers[0].requests["cpu"]).sum::<i128>()
+                let requests = here.map(|pod| pod.containers[0].requests.get("cpu").unwrap());
+                node.allocatable.get("cpu").unwrap() - requests.sum::<i128>()
             })
             .collect();
         let reported = examiner.reported.values().find(|d| d.cause() == Cause::UnschedulableResources).unwrap();
@@ -310,7 +311,10 @@ fn refused_by_scheduler(message: &str) -> Object {
         meta: meta(9, "large", 0),
         phase: "Pending".to_owned(),
         conditions: vec![condition],
-        containers: vec![Container { requests: [("cpu".to_owned(), 999_000)].into(), ..Container::default() }],
+        containers: vec![Container {
+            requests: Resources::from_iter([("cpu".to_owned(), 999_000)]),
+            ..Container::default()
+        }],
         ..Pod::default()
     }))
 }

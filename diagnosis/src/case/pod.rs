@@ -108,8 +108,9 @@ pub struct PodFile {
     pub api: Option<Arc<kube::Pod>>,
     /// When the API server reported that it is gone.
     pub gone: Option<Timestamp>,
-    /// The object, as the kubelet last reported it; of its specification nothing once the API server has reported it.
-    pub kubelet: Option<kube::Pod>,
+    /// The object, as the kubelet last reported it; of its specification nothing once the API server has reported it,
+    /// and nothing at all where it reports the same.
+    pub kubelet: Option<Box<kube::Pod>>,
     /// The first request to delete it: the kubelet's last step is another, without grace, once its containers have
     /// ended.
     pub deletion: Option<Deletion>,
@@ -132,7 +133,7 @@ pub struct PodFile {
 impl PodFile {
     /// The object, by the API server, else by the kubelet.
     pub fn object(&self) -> Option<&kube::Pod> {
-        self.api.as_deref().or(self.kubelet.as_ref())
+        self.api.as_deref().or(self.kubelet.as_deref())
     }
 
     /// Records the object as the API server reports it: what the kubelet repeats of it is forgotten.
@@ -275,7 +276,7 @@ impl PodFile {
     }
 
     fn statuses(&self) -> impl Iterator<Item = &kube::ContainerStatus> {
-        self.api.as_deref().into_iter().chain(&self.kubelet).flat_map(|pod| &pod.statuses)
+        self.api.as_deref().into_iter().chain(self.kubelet.as_deref()).flat_map(|pod| &pod.statuses)
     }
 
     /// Whether anything of it runs, as far as is known here.

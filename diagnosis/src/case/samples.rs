@@ -1,6 +1,9 @@
 //! The contents of the files of one cgroup, over time.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -26,11 +29,11 @@ const GROWTHS: usize = 8;
 #[derive(Debug, Default)]
 pub struct Samples {
     /// The newest sample, whatever it contains.
-    pub latest: Option<Statement<cgroup::Sample>>,
+    pub latest: Option<Statement<Arc<cgroup::Sample>>>,
     /// The highest usage in bytes that any sample showed.
     pub peak: Option<u64>,
-    /// The newest sample that still had memory in use: what it consisted of before the end.
-    pub last_use: Option<Statement<cgroup::Sample>>,
+    /// The newest sample that still had memory in use: what it consisted of before the end. Mostly the same.
+    pub last_use: Option<Statement<Arc<cgroup::Sample>>>,
     /// Usage over the last minutes, the oldest first.
     usage: VecDeque<(Timestamp, u64)>,
     /// Usage over the last seconds, the oldest first.
@@ -96,10 +99,11 @@ impl Samples {
                 self.periods.pop_front();
             }
         }
-        let newer = |known: &Option<Statement<cgroup::Sample>>| known.as_ref().is_none_or(|known| known.at <= at);
+        let newer = |known: &Option<Statement<Arc<cgroup::Sample>>>| known.as_ref().is_none_or(|known| known.at <= at);
         let in_use = sample.anon.unwrap_or(0) > 0 || sample.file.unwrap_or(0) > 0;
+        let sample = Arc::new(sample);
         if in_use && newer(&self.last_use) {
-            self.last_use = Some(Statement { at, what: sample.clone() });
+            self.last_use = Some(Statement { at, what: Arc::clone(&sample) });
         }
         if newer(&self.latest) {
             self.latest = Some(Statement { at, what: sample });

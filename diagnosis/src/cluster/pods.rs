@@ -70,7 +70,7 @@ pub(super) struct Pods {
 #[derive(Debug, Default)]
 struct Used {
     pods: usize,
-    sum: Resources,
+    sum: BTreeMap<String, i128>,
 }
 
 impl Pods {
@@ -126,10 +126,10 @@ impl Pods {
         if let Some(pod) = pod.as_ref().filter(|pod| !pod.node.is_empty()) {
             let used = self.used.entry(Arc::clone(&pod.node)).or_default();
             used.pods += 1;
-            for (resource, amount) in &*pod.requests {
+            for (resource, amount) in pod.requests.iter() {
                 match used.sum.get_mut(resource) {
                     Some(sum) => *sum += amount,
-                    None => drop(used.sum.insert(resource.clone(), *amount)),
+                    None => drop(used.sum.insert(resource.to_owned(), amount)),
                 }
             }
         }
@@ -141,7 +141,7 @@ impl Pods {
             && let Some(used) = self.used.get_mut(&pod.node)
         {
             used.pods -= 1;
-            for (resource, amount) in &*pod.requests {
+            for (resource, amount) in pod.requests.iter() {
                 used.sum.get_mut(resource).into_iter().for_each(|sum| *sum -= amount);
             }
             if used.pods == 0 {
@@ -154,19 +154,19 @@ impl Pods {
 
 /// What a pod requests: its containers and sidecars together, or the largest of its init containers if that is more.
 pub(super) fn requests(pod: &kube::Pod) -> Resources {
-    let mut sum = Resources::new();
+    let mut sum = BTreeMap::<_, i128>::new();
     for container in &pod.containers {
         if matches!(container.kind, ContainerKind::Main | ContainerKind::Sidecar) {
-            for (name, amount) in &container.requests {
-                *sum.entry(name.clone()).or_default() += amount;
+            for (name, amount) in container.requests.iter() {
+                *sum.entry(name).or_default() += amount;
             }
         }
     }
     for container in pod.containers.iter().filter(|container| container.kind == ContainerKind::Init) {
-        for (name, amount) in &container.requests {
-            let most = sum.entry(name.clone()).or_default();
-            *most = (*most).max(*amount);
+        for (name, amount) in container.requests.iter() {
+            let most = sum.entry(name).or_default();
+            *most = (*most).max(amount);
         }
     }
-    sum
+    sum.into_iter().map(|(name, amount)| (name.to_owned(), amount)).collect()
 }

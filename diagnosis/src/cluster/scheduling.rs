@@ -203,7 +203,7 @@ fn shortage(file: &ClusterFile, pod: &Pod, grounds: &[Ground<'_>]) -> Vec<Messag
         _ => None,
     });
     let wanted =
-        resource.and_then(|resource| Some((resource, *pod.requests.get(resource).filter(|wanted| **wanted > 0)?)));
+        resource.and_then(|resource| Some((resource, pod.requests.get(resource).filter(|wanted| *wanted > 0)?)));
     let Some((resource, wanted)) = wanted.filter(|_| file.scope == Scope::All) else { return Vec::new() };
     let open = file.nodes.iter().filter(|(_, node)| !node.cordoned);
     let free = open.filter_map(|(name, node)| Some(node.allocatable.get(resource)? - file.pods.used(name, resource)));

@@ -232,7 +232,7 @@ fn of_every_other_kind() -> Vec<Fact> {
     };
     let thread = Thread { tid: 7, comm: "runc:[1]".to_owned() };
     let sender = SenderProcess { pid: 7, exe: Some("/usr/bin/runc".to_owned()), cgroup: None };
-    let limits = [("memory".to_owned(), i128::MAX)].into();
+    let limits = [("memory".to_owned(), i128::MAX)].into_iter().collect();
     let pod = kube::Pod { limits, priority: -5, ..kube::Pod::default() };
     vec![
         Fact::KernelLog(kernel_log::Record {

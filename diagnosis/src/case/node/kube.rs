@@ -59,12 +59,16 @@ impl NodeFile {
 
     pub(super) fn record_kubelet_pod(&mut self, at: Timestamp, mut pod: kube::Pod, concerned: &mut Concerned) {
         let file = self.registry.pod(&pod.node_uid);
+        let is_as_by_api = file.and_then(|file| file.api.as_deref()) == Some(&pod);
         if file.is_some_and(|file| file.api.is_some()) {
             pod.forget_spec();
         }
-        if file.and_then(|file| file.kubelet.as_ref()) == Some(&pod) {
+        if is_as_by_api || file.and_then(|file| file.kubelet.as_deref()) == Some(&pod) {
             // The kubelet is asked again and again: it still has the pod, and that is all.
-            self.registry.record_pod(&pod.node_uid, at, |file| file.last_report = file.last_report.max(at));
+            self.registry.record_pod(&pod.node_uid, at, |file| {
+                file.last_report = file.last_report.max(at);
+                file.kubelet = file.kubelet.take().filter(|_| !is_as_by_api);
+            });
             return;
         }
         self.record_pod(at, Reporter::Kubelet, Arc::new(pod), concerned);

@@ -346,7 +346,7 @@ impl Registry {
         let set = |pod: &mut PodFile| {
             pod.record_restarting(&object);
             match by {
-                Reporter::Kubelet => pod.kubelet = Some(Arc::unwrap_or_clone(object)),
+                Reporter::Kubelet => pod.kubelet = Some(Arc::unwrap_or_clone(object).into()),
                 Reporter::Api => pod.record_api(object),
                 Reporter::ApiLast => {
                     pod.record_api(object);

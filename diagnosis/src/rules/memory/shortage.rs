@@ -175,7 +175,7 @@ fn by_spec_of_pod(file: &ContainerFile, pod: &PodFile) -> Option<Shortage> {
     if object.limits.is_empty() && limited {
         return Some(container(Some(memory::oom_pod_is_sum()), false));
     }
-    object.limits.contains_key("memory").then(|| Shortage {
+    object.limits.get("memory").map(|_| Shortage {
         cause: Cause::OomPodLimit,
         sure: false,
         scope: OomScope::Pod,
@@ -190,7 +190,7 @@ pub(super) fn by_spec(node: &NodeFile, file: &ContainerFile) -> Option<Shortage>
     let wanted = object.container(file.name()?)?;
     if wanted.memory_limit().is_some() || matches!(file.memory_limit(), Some(Some(_))) {
         let because = Some(memory::oom_limit_by_spec());
-        let of_pod = object.limits.contains_key("memory").then_some(Cause::OomPodLimit);
+        let of_pod = object.limits.get("memory").map(|_| Cause::OomPodLimit);
         let alternatives = of_pod.into_iter().chain([Cause::OomNode]).collect();
         return Some(Shortage { alternatives, ..container(because, false) });
     }

@@ -48,6 +48,9 @@ impl From<&core::Pod> for Pod {
                 }
             }
         }
+        // They are kept as long as the pod is there.
+        containers.shrink_to_fit();
+        statuses_found.shrink_to_fit();
         Self {
             node_uid: mirror.unwrap_or_else(|| meta.uid.clone()),
             labels: pod.metadata.labels.clone().unwrap_or_default(),

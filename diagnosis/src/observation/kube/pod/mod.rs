@@ -82,7 +82,7 @@ impl Container {
 
 /// The amount of memory among these, in bytes.
 fn memory(amounts: &Resources) -> Option<u64> {
-    amounts.get("memory").and_then(|thousandths| u64::try_from(*thousandths / 1000).ok())
+    amounts.get("memory").and_then(|thousandths| u64::try_from(thousandths / 1000).ok())
 }
 
 /// A toleration of a Pod.
