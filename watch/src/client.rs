@@ -36,6 +36,8 @@ const UNANSWERED: Duration = Duration::from_secs(10);
 /// Bytes of one answer that may arrive before they are read, and of all of them: a reader that is late holds up no
 /// other until there are 64 of them.
 const WINDOWS: (u32, u32) = (256 << 10, 16 << 20);
+/// Bytes of an answer that are read at once over HTTP/1.1, of which each connection keeps as many.
+const BUFFER: usize = 64 << 10;
 /// What TLS offers (RFC 7301): the API server takes the first.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
@@ -94,6 +96,7 @@ pub async fn client(kubeconfig: Option<&Path>, clock: &ServerClock) -> Result<Cl
     let mut connections = HttpClient::builder(TokioExecutor::new());
     connections
         .timer(PatientTimer)
+        .http1_max_buf_size(BUFFER)
         .http2_keep_alive_interval(PING)
         .http2_keep_alive_timeout(UNANSWERED)
         .http2_initial_stream_window_size(WINDOWS.0)
