@@ -124,7 +124,7 @@ impl Examiner {
         if recent.count() < ONE_BY_ONE {
             return self.report(subject, &aspect, verdict, named, diagnoses);
         }
-        kills.count(at);
+        kills.count(pid, at);
         self.count(subject, 1);
     }
 

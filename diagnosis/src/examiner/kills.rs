@@ -9,7 +9,10 @@ pub(super) const ONE_BY_ONE: usize = 4;
 /// After so many, further kills are counted into the newest report, and that is revised this often.
 pub(super) const STORM: SignedDuration = SignedDuration::from_secs(10);
 /// Kills that are remembered to be counted already. No more of one container are examined at once.
-const NAMED_SINCE: usize = 16;
+const RECENT: usize = 16;
+/// How far the times of one kill by tracepoint and kernel log, and those of a kill and of the reading that counts it,
+/// may differ. What is taken for another's is not lost: then the counter is ahead again.
+const SAME: SignedDuration = SignedDuration::from_millis(100);
 
 /// The kills in one container that were reported or counted.
 #[derive(Debug, Default)]
@@ -22,22 +25,20 @@ pub(super) struct Kills {
     unnamed: u64,
     /// When the counter showed the last of them: a kill after that is none of them.
     unnamed_until: Option<Timestamp>,
-    /// The last kills that turned out to be among those.
-    named_since: VecDeque<(i32, Timestamp)>,
+    /// The last kills that were only counted, or turned out to be among those.
+    recent: VecDeque<(i32, Timestamp)>,
 }
 
 impl Kills {
     /// Takes a kill that has not been reported. False if it is known already, by an earlier count.
     pub(super) fn is_new(&mut self, pid: i32, at: Timestamp) -> bool {
-        if self.counted_until.is_some_and(|until| at <= until) || self.named_since.contains(&(pid, at)) {
+        let is_it = |(known, then): &(i32, Timestamp)| *known == pid && at.duration_since(*then).abs() <= SAME;
+        if self.counted_until.is_some_and(|until| at <= until) || self.recent.iter().any(is_it) {
             return false;
         }
-        if self.unnamed > 0 && self.unnamed_until.is_some_and(|until| at <= until) {
+        if self.unnamed > 0 && self.unnamed_until.is_some_and(|until| at <= until + SAME) {
             self.unnamed -= 1;
-            self.named_since.push_back((pid, at));
-            if self.named_since.len() > NAMED_SINCE {
-                self.named_since.pop_front();
-            }
+            self.remember(pid, at);
             return false;
         }
         self.known += 1;
@@ -45,8 +46,16 @@ impl Kills {
     }
 
     /// A kill is only counted, and so are all before it.
-    pub(super) fn count(&mut self, at: Timestamp) {
-        self.counted_until = Some(at);
+    pub(super) fn count(&mut self, pid: i32, at: Timestamp) {
+        self.counted_until = self.counted_until.max(Some(at));
+        self.remember(pid, at);
+    }
+
+    fn remember(&mut self, pid: i32, at: Timestamp) {
+        self.recent.push_back((pid, at));
+        if self.recent.len() > RECENT {
+            self.recent.pop_front();
+        }
     }
 
     /// The counter knows so many more, the last of them by `at`.
@@ -79,8 +88,24 @@ mod tests {
     fn what_was_counted_in_a_storm_is_not_reported_as_well() {
         let mut kills = Kills::default();
         assert!(kills.is_new(1, at(5)));
-        kills.count(at(5));
+        kills.count(1, at(5));
         assert!(!kills.is_new(1, at(4)));
         assert!(kills.is_new(1, at(6)));
+    }
+
+    #[test]
+    fn a_kill_whose_line_is_read_after_it_was_counted_by_its_tracepoint_is_counted_once() {
+        let mut kills = Kills::default();
+        let millis = SignedDuration::from_millis;
+        assert!(kills.is_new(1, at(5)));
+        kills.count(1, at(5));
+        assert!(!kills.is_new(1, at(5) + millis(3)));
+        assert!(kills.is_new(2, at(5) + millis(3)));
+        // Of a kill that only the counter knew.
+        kills.count_unnamed(1, at(9));
+        assert!(!kills.is_new(3, at(9) + millis(20)), "the clock of its line is ahead of that of the reading");
+        assert!(!kills.is_new(3, at(9) + millis(23)));
+        assert!(kills.is_new(3, at(9) + millis(200)));
+        assert_eq!(kills.known, 4);
     }
 }
