@@ -11,7 +11,7 @@ static AUTHORIZATION: Shape = Shape::new(&["authorization"], || {
     r#"(?i:\b(?:proxy-)?authorization\\*["']?\s{0,4}(?:[:=：]|\s=>)\s{0,4}(?P<open>\[?\\*["']?))"#.to_owned()
 });
 const SCHEMES: &[&str] =
-    &["bearer", "basic", "token", "negotiate", "digest", "aws4-hmac-sha256", "sharedkey", "apikey"];
+    &["bearer", "basic", "token", "negotiate", "digest", "aws4-hmac-sha256", "sharedkey", "apikey", "hawk", "ntlm"];
 /// A scheme of authentication, wherever it stands.
 static SCHEME: Shape = Shape::new(SCHEMES, || {
     let schemes = SCHEMES.join("|");
@@ -67,9 +67,7 @@ fn header_end(text: &str, start: usize, value: usize, open: &str) -> usize {
 }
 
 fn is_scheme(word: &str) -> bool {
-    ["bearer", "basic", "digest", "negotiate", "token", "apikey", "sharedkey", "hawk", "ntlm"]
-        .iter()
-        .any(|scheme| word.eq_ignore_ascii_case(scheme))
+    SCHEMES.iter().any(|scheme| word.eq_ignore_ascii_case(scheme))
 }
 
 /// All of a cookie: its names mean little, and none is known to be harmless.
