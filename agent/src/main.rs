@@ -51,8 +51,9 @@ fn run(command: Command) -> Result<End, AppError> {
         Command::Run(config) => config.log_format,
         Command::Record(_) => logging::Format::Text,
     });
-    // An agent is no reason to have as many threads as the node has cores.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    // What is read by blocking calls has threads of its own. What is left is less work than one thread does, and
+    // several would wake each other.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let end = match command {
         Command::Run(config) => runtime.block_on(app::run(*config)),
         Command::Record(config) => {

@@ -107,8 +107,9 @@ impl Kubelet {
                     let answer = self.client.get::<PodList>(self.pods.path).await;
                     let pods = self.pods.answered(answer, now).map(PodList::into_pods);
                     self.report(pods.into_iter().flatten().map(|pod| Fact::KubeletPod(Box::new(pod)))).await;
-                    // A list of all pods takes some MiB while it is read.
+                    // A list of all pods takes some MiB while it is read, and so does what reads it.
                     coroner_sys::release_free_memory();
+                    coroner_sys::release_program_pages();
                 }
                 if self.summary.is_due(now) {
                     let answer = self.client.get::<Summary>(self.summary.path).await;
