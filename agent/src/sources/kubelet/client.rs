@@ -24,7 +24,7 @@ use tracing::warn;
 /// How long an answer may take.
 pub(super) const DEADLINE: Duration = Duration::from_secs(4);
 /// How long that of /healthz may take.
-pub(in crate::sources) const HEALTH_DEADLINE: Duration = Duration::from_millis(3500);
+pub(in crate::sources) const HEALTH_DEADLINE: Duration = Duration::from_secs(3);
 /// What it has not answered for so long, it is also asked without credentials.
 const SLOW: Duration = Duration::from_secs(1);
 /// The most that an answer may hold: 500 pods of 30 KiB.

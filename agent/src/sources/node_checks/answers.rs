@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Time from one question to the next. With the deadline, a daemon that hangs is known within five seconds.
-const INTERVAL: Duration = Duration::from_secs(1);
+const INTERVAL: Duration = Duration::from_secs(2);
 /// How long an answer may take.
 pub(super) const DEADLINE: Duration = kubelet::HEALTH_DEADLINE;
 /// A kubelet whose client cannot be made is tried again after this time.

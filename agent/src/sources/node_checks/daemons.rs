@@ -4,7 +4,7 @@
 //! runtime's is the one that listens on its socket (SO_PEERCRED). An agent in a pid namespace of its own knows it by
 //! its name, and of several by the time at which its socket was made: beside the containerd of k3s may be Docker's.
 //!
-//! One small file of /proc is read again five times a second: a pidfd, by which the kernel would notify of the end, can
+//! One small file of /proc is read again every 400 ms: a pidfd, by which the kernel would notify of the end, can
 //! be opened only in the node's own pid namespace, and does not show a process that is stopped.
 
 use std::{convert::Infallible, os::fd::AsRawFd as _, sync::Arc, time::Duration};
@@ -35,12 +35,12 @@ use crate::{
 };
 
 /// Time between two looks at a process that is known.
-const LOOK: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(400);
 /// When a process that ended is searched for: up to so many looks after its end, at every so many. At first often, so
 /// that one that is started again at once is found before the end is reported.
-const SEARCH: [(u32, u32); 2] = [(4, 1), (150, 4)];
+const SEARCH: [(u32, u32); 2] = [(2, 1), (75, 2)];
 /// Looks between two searches for one that is gone for longer, or was never there.
-const RARELY: u32 = 150;
+const RARELY: u32 = 75;
 
 /// A daemon, and what its process is called.
 #[derive(Debug)]

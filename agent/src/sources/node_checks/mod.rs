@@ -139,7 +139,7 @@ mod tests {
         let mut report = NodeReport::default();
         record_answer(&mut report, Daemon::Kubelet, &Answer::Timeout);
         let daemon = part(&mut report, Daemon::Kubelet).clone();
-        assert_eq!((daemon.state(), &*daemon.error), (DaemonState::Hung, "no answer within 3.5 s"));
+        assert_eq!((daemon.state(), &*daemon.error), (DaemonState::Hung, "no answer within 3 s"));
         assert_eq!(daemon.error_message.map(|message| message.id), Some("health_silent".to_owned()));
         record_answer(&mut report, Daemon::Kubelet, &Answer::Unwell(Reason::quote("[-]syncloop failed\n")));
         let daemon = part(&mut report, Daemon::Kubelet).clone();

@@ -2,6 +2,7 @@
 //! the API server's and the kubelet's protocols.
 
 use anyhow::{Context, Result};
+use coroner_tests::Daemon;
 use coroner_tests::coroner::{Coroner, NODE_NAME};
 use coroner_tests::stand_ins::Cluster;
 use coroner_tests::{ContainerSpec, MIB, Node, Pod, PodSpec, until};
@@ -40,6 +41,10 @@ pub(crate) async fn measure() -> Result<String> {
         script.pods = json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": pods});
         script.summary = json!({"node": {"nodeName": NODE_NAME}, "pods": stats}).to_string();
     }
+    // By its name: what answers is in this process.
+    let (kubelet, log) = (cluster.directory().join("kubelet"), cluster.directory().join("kubelet.log"));
+    std::fs::copy("/bin/sleep", &kubelet).context("copying a program")?;
+    let _kubelet = Daemon::start(&kubelet, &["infinity".to_owned()], &node.daemons(), log)?;
     let coroner = Coroner::start_with(&node, &cluster).await.context("starting beside the stand-ins")?;
     until("the kubelet has been asked for everything", async || {
         let script = cluster.kubelet.script();
