@@ -42,10 +42,12 @@ impl From<&Episode> for History {
 
 impl History {
     /// Nothing for what happened once. The first time is left out where it is the event itself.
-    fn text(self, event: Option<Timestamp>, reader: &Reader) -> Option<Message> {
+    fn text(self, event: Option<Timestamp>, is_of_container: bool, reader: &Reader) -> Option<Message> {
         let first = self.first.filter(|first| Some(*first) != event).map(|first| reader.moment(first));
         match (self.count, self.subjects, first) {
             (..=1, ..) => None,
+            (count, ..=1, None) if is_of_container => Some(texts::when_count_in_container(count)),
+            (count, ..=1, Some(first)) if is_of_container => Some(texts::when_count_in_container_since(count, first)),
             (count, ..=1, None) => Some(texts::when_count(count)),
             (count, ..=1, Some(first)) => Some(texts::when_count_since(count, first)),
             (count, subjects, None) => Some(texts::when_count_in_pods(count, subjects)),
@@ -170,11 +172,12 @@ fn when(
         Some(event) => texts::when_known(reader.moment(event), labels::elapsed(event, now)),
         None => texts::when_unknown(),
     }];
-    let node = diagnosis.subject.as_ref().map_or("", |subject| &subject.node);
+    let (node, container) =
+        diagnosis.subject.as_ref().map_or(("", ""), |subject| (&*subject.node, &*subject.container));
     if !node.is_empty() {
         parts.push(texts::when_node(node));
     }
-    parts.extend(history.text(event, reader));
+    parts.extend(history.text(event, !container.is_empty(), reader));
     if let Some(resolved) = labels::time(diagnosis.resolve_time.as_ref()) {
         parts.push(match event {
             Some(event) => texts::when_resolved_after(labels::elapsed(event, resolved)),
@@ -291,6 +294,15 @@ mod tests {
     #[test]
     fn a_node_and_a_resolved_condition_are_explained() {
         golden("explain-node.txt", &explained(120, false, &testing::node_pressure()));
+    }
+
+    #[test]
+    fn what_happens_to_a_node_again_is_not_counted_in_a_container() {
+        let mut of_node = testing::node_pressure();
+        of_node.occurrence_count = 3;
+        let page = explained(120, false, &of_node);
+        assert!(page.contains("3 times") && !page.contains("in this container"), "{page}");
+        assert!(explained(120, false, &testing::oom_child()).contains("times in this container"));
     }
 
     #[test]

@@ -165,6 +165,28 @@ fn the_garbage_collectors_condition_shows_that_a_pod_went_with_its_node() {
 }
 
 #[test]
+fn a_pod_that_the_control_plane_has_given_up_with_its_node_is_reported_once() {
+    let mut cluster = Cluster::new();
+    cluster.put(Change::Applied, node(None));
+    let lost = |phase: &str| kube::Pod {
+        phase: phase.to_owned(),
+        reason: "NodeLost".to_owned(),
+        message: "Node worker-3 which was running pod db-0 is unresponsive".to_owned(),
+        ..pod()
+    };
+    // Not before it has failed: its node may come back.
+    cluster.put(Change::Applied, object(lost("Unknown")));
+    cluster.pass(60);
+    assert_eq!(cluster.causes(), []);
+    cluster.put(Change::Applied, object(lost("Failed")));
+    cluster.pass(5);
+    cluster.put(Change::Deleted, object(lost("Failed")));
+    cluster.pass(5);
+    assert_eq!(cluster.causes(), [(Cause::RemovedWithNode, Confidence::Certain, false)]);
+    assert!(cluster.last.values().all(|diagnosis| diagnosis.fatal && diagnosis.revision == 1));
+}
+
+#[test]
 fn a_pod_that_is_removed_by_force_is_reported_behind_the_end_of_its_waiting() {
     let mut cluster = Cluster::new();
     cluster.put(Change::Applied, node(None));

@@ -490,6 +490,17 @@ fn a_wrong_clock_of_the_aggregator_accuses_no_node_that_sees_another() {
 }
 
 #[test]
+fn the_lines_of_one_bug_of_the_kernel_are_one_report() {
+    for (after, are_two) in [(2, false), (1500, true)] {
+        let mut run = Run::new();
+        run.line(0, "BUG: kernel NULL pointer dereference, address: 0000000000000008");
+        run.line(after, "Oops: 0000 [#1] PREEMPT SMP PTI").pass(5000);
+        let explanation = &run.reported.last().unwrap().explanation;
+        assert!(explanation.contains("Oops") && explanation.contains("2 times") == are_two, "{explanation}");
+    }
+}
+
+#[test]
 fn a_fault_of_the_kernel_is_over_when_it_has_been_quiet_and_a_read_only_file_system_stays() {
     let mut run = Run::new();
     run.line(0, "watchdog: BUG: soft lockup - CPU#3 stuck for 23s! [a:1]");
@@ -521,6 +532,14 @@ fn a_fault_of_the_kernel_is_over_when_it_has_been_quiet_and_a_read_only_file_sys
         assert_eq!(open.len(), 1, "{:?}", run.revisions());
         assert!(open[0].resolve_time.is_none(), "{:?}", run.revisions());
     }
+    // One that is not mounted any more, as a volume that was detached, is no fault of the node.
+    let unmounted = |device: &str| Reading::ReadOnly { path: device.to_owned(), read_only: false, forced: false };
+    let mut run = Run::new();
+    run.state(0, read_only(false)).line(1000, "EXT4-fs (sdk): Remounting filesystem read-only");
+    run.state(30_000, unmounted("/dev/sdb")).pass(30_000);
+    assert_eq!(run.revisions(), [fault(false)]);
+    run.state(60_000, unmounted("/dev/sdk")).pass(60_000);
+    assert_eq!(run.revisions()[1..], [fault(true)]);
     // It is one also if it was so before the agent was started, unless it was mounted so.
     let mut run = Run::new();
     run.state(0, Reading::ReadOnly { path: "/iso".to_owned(), read_only: true, forced: false }).pass(1000);

@@ -91,8 +91,11 @@ impl NodeState {
         });
     }
 
-    /// Adds a fault that the kernel reported.
+    /// Adds a fault that the kernel reported, or leaves out the one of which it reported the end.
     pub fn fault(&self, at: Timestamp, trouble: &Trouble, line: &str) {
+        if let Some(ended) = trouble.kind.ends() {
+            return self.change(|report| report.kernel_faults.retain(|fault| fault.kind != ended.name()));
+        }
         self.change(|report| {
             let kind = trouble.kind.name();
             let known = report.kernel_faults.iter().position(|fault| fault.kind == kind);
@@ -261,4 +264,26 @@ impl Reporter {
 
 fn wire_duration(duration: SignedDuration) -> prost_types::Duration {
     prost_types::Duration { seconds: duration.as_secs(), nanos: duration.subsec_nanos() }
+}
+
+#[cfg(test)]
+mod tests {
+    use coroner_diagnosis::observation::kernel_log::TroubleKind;
+
+    use super::*;
+
+    #[test]
+    fn a_fault_goes_with_the_report_of_its_end() {
+        let state = NodeState::default();
+        let kinds = || state.now().kernel_faults.into_iter().map(|fault| fault.kind).collect::<Vec<_>>();
+        let report = |kind| {
+            let trouble = Trouble { kind, about: "nas-1".to_owned() };
+            state.fault(Timestamp::UNIX_EPOCH, &trouble, "a line");
+        };
+        report(TroubleKind::HungTask);
+        report(TroubleKind::NfsNotResponding);
+        assert_eq!(kinds(), ["NFS_NOT_RESPONDING", "HUNG_TASK"]);
+        report(TroubleKind::NfsOk);
+        assert_eq!(kinds(), ["HUNG_TASK"]);
+    }
 }

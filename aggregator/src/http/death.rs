@@ -6,7 +6,7 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use coroner_diagnosis::localized;
+use coroner_diagnosis::{localized, messages::Message};
 use coroner_proto::{
     json,
     v1::{Diagnosis, DiagnosisFilter, Evidence, GetDiagnosisRequest, GetDiagnosisResponse},
@@ -104,6 +104,15 @@ impl Others {
     }
 }
 
+/// How often it happened, to the container if it is about one.
+fn times(diagnosis: &Diagnosis) -> Message {
+    let is_of_container = diagnosis.subject.as_ref().is_some_and(|subject| !subject.container.is_empty());
+    match diagnosis.occurrence_count {
+        count if is_of_container => texts::times_in_container(count),
+        count => texts::times(count),
+    }
+}
+
 fn draw(answer: &GetDiagnosisResponse, diagnosis: &Diagnosis, others: &Others, view: &View) -> Markup {
     let label = |message| view.text(&message);
     let event = words::event(diagnosis);
@@ -120,7 +129,7 @@ fn draw(answer: &GetDiagnosisResponse, diagnosis: &Diagnosis, others: &Others, v
                         span { (parts::moment(time)) " UTC · " (parts::age(time, view)) }
                     }
                     @if diagnosis.occurrence_count > 1 {
-                        span { (label(texts::times(diagnosis.occurrence_count))) }
+                        span { (label(times(diagnosis))) }
                     }
                     @if let Some(time) = words::time(diagnosis.resolve_time.as_ref()) {
                         span.resolved { (label(texts::resolved(words::moment(time)))) }
@@ -266,7 +275,19 @@ fn beside(title: &str, diagnoses: &[Diagnosis], view: &View) -> Markup {
 
 #[cfg(test)]
 mod tests {
+    use coroner_proto::v1::Subject;
+
     use super::*;
+
+    #[test]
+    fn what_happens_to_a_node_again_is_not_counted_in_a_container() {
+        let of = |container: &str| Diagnosis {
+            subject: Some(Subject { container: container.to_owned(), ..Subject::default() }),
+            occurrence_count: 3,
+            ..Diagnosis::default()
+        };
+        assert_eq!((times(&of("app")).id, times(&of("")).id), ("times_in_container".to_owned(), "times".to_owned()));
+    }
 
     #[test]
     fn the_command_of_a_step_stands_by_itself() {

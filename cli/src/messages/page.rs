@@ -35,6 +35,8 @@ coroner_diagnosis::messages! {
     when_node(node: Identifier);
     when_count(count: Count);
     when_count_since(count: Count, first: Identifier);
+    when_count_in_container(count: Count);
+    when_count_in_container_since(count: Count, first: Identifier);
     when_count_in_pods(count: Count, pods: Count);
     when_count_in_pods_since(count: Count, pods: Count, first: Identifier);
     when_resolved_after(age: Duration);

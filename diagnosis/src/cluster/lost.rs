@@ -84,6 +84,8 @@ pub(super) struct Removed {
 enum Why {
     /// By the condition that the garbage collector has set.
     Collected(Condition),
+    /// By the reason that the node controller has set (`pkg/util/node`, `NodeUnreachablePodReason`), with its message.
+    GivenUp(Box<str>),
     /// It was removed while its containers ran and there was no Node object.
     NoNode,
     /// The same while its node did not respond.
@@ -110,9 +112,16 @@ impl Removed {
         let collected = pod
             .condition("DisruptionTarget")
             .filter(|condition| condition.status == Some(true) && condition.reason == "DeletionByPodGC");
+        // One that is only deleted waits for its node.
+        let given_up = || pod.phase == "Failed" && pod.reason == "NodeLost";
         let forced = || (change == Change::Deleted && may_run(pod) && !pod.statuses.is_empty()).then_some(());
         let (at, why) = match (collected, file.nodes.get(pod.node.as_str())) {
             (Some(condition), _) => (condition.since.unwrap_or(at), Why::Collected(condition.clone())),
+            (None, _) if given_up() => {
+                let since =
+                    pod.condition("Ready").filter(|ready| ready.status == Some(false)).and_then(|ready| ready.since);
+                (since.unwrap_or(at), Why::GivenUp(pod.message.as_str().into()))
+            }
             (None, Some(node)) => (at, forced().and(node.lost.as_deref()).map(|lost| Why::NoAnswer(lost.clone()))?),
             (None, None) => (at, forced().filter(|()| file.shows_nodes()).map(|()| Why::NoNode)?),
         };
@@ -136,6 +145,10 @@ impl Removed {
                 .headed(texts::lost_collected())
                 .explained(texts::lost_collected_why(node))
                 .supported_by(Source::Api(Kind::Pods), at, condition.statement()),
+            Why::GivenUp(message) => new(Confidence::Certain)
+                .headed(texts::lost_given_up())
+                .explained(texts::lost_given_up_why(node))
+                .supported_by(Source::Api(Kind::Pods), at, format!("status.reason NodeLost: {message}")),
             Why::NoNode => new(Confidence::Likely)
                 .headed(texts::lost_collected())
                 .explained(texts::lost_collected_why(node))

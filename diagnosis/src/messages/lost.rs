@@ -10,6 +10,8 @@ crate::messages! {
     lost_no_object(node: Identifier);
     lost_collected();
     lost_collected_why(node: Identifier);
+    lost_given_up();
+    lost_given_up_why(node: Identifier);
     lost_forced();
     lost_forced_why(node: Identifier);
     lost_removed_running();

@@ -28,7 +28,7 @@ pub enum Reading {
     Table(Table, Fill),
     /// Whether the kernel has a file system mounted read-only (its super block, not one mount of it).
     ReadOnly {
-        /// Where it is mounted.
+        /// Where it is mounted; of one that is not mounted any more, `/dev/` and its device's name in the kernel's log.
         path: String,
         /// Whether it is read-only.
         read_only: bool,

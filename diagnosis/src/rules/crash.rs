@@ -273,8 +273,9 @@ fn place(fault: Option<(Timestamp, &Line<Fault>)>) -> Option<Message> {
 
 fn signal_of(kind: &FaultKind) -> Option<i32> {
     match kind {
-        FaultKind::Segfault | FaultKind::GeneralProtection => Some(11),
+        FaultKind::Segfault | FaultKind::GeneralProtection | FaultKind::ControlProtection => Some(11),
         FaultKind::InvalidOpcode => Some(4),
+        FaultKind::BusError => Some(7),
         FaultKind::DivideError => Some(8),
         FaultKind::Other(_) => None,
     }

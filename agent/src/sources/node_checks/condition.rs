@@ -9,7 +9,10 @@ use std::{
 };
 
 use coroner_diagnosis::{
-    observation::node::{BlockedProcess, Fill, Pressure, Reading, Table},
+    observation::{
+        kernel_log::{Event, Trouble, TroubleKind},
+        node::{BlockedProcess, Fill, Pressure, Reading, Table},
+    },
     text,
 };
 use coroner_proto::v1::{self as wire, NodePressure, NodeReport};
@@ -78,6 +81,8 @@ struct Known {
     /// Blocked processes were reported.
     reported: bool,
     disks: Disks,
+    /// The kernel's report of a read-only file system that was found to be mounted no more, and when it was made.
+    unmounted: Option<(String, Option<prost_types::Timestamp>)>,
 }
 
 impl Known {
@@ -117,7 +122,7 @@ impl Known {
         let is_everywhere = self.looks.is_multiple_of(SEARCH * EVERYWHERE);
         self.looks = self.looks.wrapping_add(1);
         if is_search {
-            self.mounts(worker, &host.proc, state)?;
+            self.mounts(worker, host, state)?;
         }
         if is_search || !self.sleeping.is_empty() {
             self.blocked(worker, processes, is_everywhere, state)?;
@@ -126,9 +131,13 @@ impl Known {
     }
 
     /// Reports file systems whose super block has become read-only, or is writable again.
-    fn mounts(&mut self, worker: &Worker, proc: &Path, state: &NodeState) -> Result<(), End> {
+    fn mounts(&mut self, worker: &Worker, host: &HostRoot, state: &NodeState) -> Result<(), End> {
         // The host's mounts where they can be seen, else those that the agent was given.
-        let mounts = ["1/mountinfo", "self/mountinfo"].iter().find_map(|path| fs::read_to_string(proc.join(path)).ok());
+        let hosts = fs::read_to_string(host.proc.join("1/mountinfo")).ok();
+        if let Some(mounts) = &hosts {
+            self.unmounted(worker, &host.sys, mounts, state)?;
+        }
+        let mounts = hosts.or_else(|| fs::read_to_string(host.proc.join("self/mountinfo")).ok());
         let Some(disks) = mounts.as_deref().map(disks) else { return Ok(()) };
         state.update(|report| {
             for of in report.pressure.iter_mut().flat_map(|pressure| &mut pressure.file_systems) {
@@ -139,6 +148,27 @@ impl Known {
         });
         for (path, read_only) in changed(&mut self.disks, disks) {
             worker.send(worker.outlet.now(fact(Reading::ReadOnly { path, read_only, forced: read_only })))?;
+        }
+        Ok(())
+    }
+
+    /// Reports once that the file system is not mounted any more of which the kernel last reported that it became
+    /// read-only, as a volume's that was detached.
+    fn unmounted(&mut self, worker: &Worker, sys: &Path, mounts: &str, state: &NodeState) -> Result<(), End> {
+        let kind = TroubleKind::FileSystemReadOnly.name();
+        let Some(fault) = state.now().kernel_faults.into_iter().find(|fault| fault.kind == kind) else {
+            return Ok(());
+        };
+        let Some(Event::Trouble(Trouble { about, .. })) = Event::parse(&fault.line) else { return Ok(()) };
+        let reported = Some((about, fault.time));
+        if self.unmounted == reported {
+            return Ok(());
+        }
+        let Some((device, _)) = &reported else { return Ok(()) };
+        if !may_be_mounted(mounts, sys, device) {
+            let path = format!("/dev/{device}");
+            worker.send(worker.outlet.now(fact(Reading::ReadOnly { path, read_only: false, forced: false })))?;
+            self.unmounted = reported;
         }
         Ok(())
     }
@@ -215,6 +245,20 @@ fn changed(known: &mut Disks, disks: Disks) -> Vec<(String, bool)> {
         known.insert(mount, writable);
     }
     news
+}
+
+/// Whether a device, by the kernel's name for it, is mounted, or one is of which that name is not known. A device may
+/// have other names below /dev, and the file systems of btrfs have numbers of their own.
+fn may_be_mounted(mountinfo: &str, sys: &Path, device: &str) -> bool {
+    mountinfo.lines().any(|line| {
+        let Some((mount, file_system)) = line.split_once(" - ") else { return false };
+        let (Some(number), Some(source)) = (mount.split(' ').nth(2), file_system.split(' ').nth(1)) else {
+            return false;
+        };
+        let Some(name) = source.strip_prefix("/dev/") else { return false };
+        let named = fs::read_link(sys.join("dev/block").join(number)).ok();
+        name == device || named.is_none_or(|link| link.file_name().is_some_and(|name| name == device))
+    })
 }
 
 /// `allocated free max` (`fs/file_table.c`).
@@ -301,6 +345,28 @@ mod tests {
         // Another device in its place, mounted read-only on purpose.
         assert_eq!(look(&[("/", "8:0", Yes), ("/data", "8:48", NotWanted)]), [(root, false), (data, false)]);
         assert_eq!(look(&[]), []);
+    }
+
+    #[test]
+    fn a_device_is_mounted_by_its_name_or_its_number() {
+        let sys = tempfile::tempdir().unwrap();
+        let numbers = sys.path().join("dev/block");
+        fs::create_dir_all(&numbers).unwrap();
+        for (number, name) in [("8:1", "sda1"), ("253:3", "dm-3")] {
+            std::os::unix::fs::symlink(format!("../../devices/x/block/{name}"), numbers.join(number)).unwrap();
+        }
+        let mounts = "\
+            22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/root rw\n\
+            31 22 253:3 / /var/lib/kubelet/pods/u/volumes/v rw,relatime - xfs /dev/mapper/vg-data rw\n\
+            32 22 0:25 / /run ro - tmpfs tmpfs ro\n";
+        let mounted = |mounts: &str, device| may_be_mounted(mounts, sys.path(), device);
+        assert!(mounted(mounts, "sda1") && mounted(mounts, "dm-3"));
+        assert!(!mounted(mounts, "sdb") && !mounted(mounts, "dm-4") && !mounted("nonsense", "sda1"));
+        // Which device these are is not known.
+        for unknown in ["33 22 253:9 / /x rw - ext4 /dev/mapper/vg-x rw\n", "33 22 0:31 / /x rw - btrfs /dev/sdc rw\n"]
+        {
+            assert!(mounted(unknown, "sdb"), "{unknown}");
+        }
     }
 
     #[test]

@@ -107,7 +107,8 @@ none = None
 
 ## A diagnosis
 
-times = { $count } times in this container
+times = { $count } times
+times_in_container = { $count } times in this container
 resolved = resolved { $moment }
 evidence = Evidence
 ruled_out = Ruled out

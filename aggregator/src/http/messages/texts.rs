@@ -74,6 +74,7 @@ coroner_diagnosis::messages! {
     ago(span: Duration);
     none();
     times(count: Count);
+    times_in_container(count: Count);
     resolved(moment: Identifier);
     evidence();
     ruled_out();

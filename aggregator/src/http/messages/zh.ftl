@@ -95,7 +95,8 @@ none = 无
 
 ## A diagnosis
 
-times = 该容器共出现 { $count } 次
+times = 共出现 { $count } 次
+times_in_container = 该容器共出现 { $count } 次
 resolved = 已于 { $moment } 恢复
 evidence = 证据
 ruled_out = 已排除

@@ -20,6 +20,9 @@ const ENDS: usize = 16;
 /// File systems of which it is kept whether they are read-only.
 const FILE_SYSTEMS: usize = 64;
 
+/// The kernel writes all lines of one bug within this time.
+const BESIDE: SignedDuration = SignedDuration::from_secs(1);
+
 /// What is known of the node as a whole. Bounded by the number of daemons, checks and kinds of faults.
 #[derive(Debug, Default)]
 pub struct NodeState {
@@ -38,7 +41,7 @@ pub struct NodeState {
     pub tables: BTreeMap<Table, Statement<Fill>>,
     /// File systems, and since when each is read-only, or is not.
     pub read_only: BTreeMap<String, Statement<bool>>,
-    /// When a file system that had become read-only was last found writable again.
+    /// When a file system that had become read-only was last found writable again, or not mounted any more.
     pub writable_again: Option<Timestamp>,
     /// When the certificate expires that the kubelet presents on its port.
     pub certificate: Option<Statement<Timestamp>>,
@@ -128,6 +131,13 @@ impl NodeState {
                 replace(&mut known, at, fill, |before, now| before.is_full() == now.is_full());
                 self.tables.extend(known.map(|known| (table, known)));
             }
+            Reading::ReadOnly { path, read_only, .. } if path.starts_with("/dev/") => {
+                let known = self.troubles.get(&TroubleKind::FileSystemReadOnly);
+                let is_its = |known: &TroubleFile| path.strip_prefix("/dev/") == Some(&*known.about);
+                if !read_only && known.is_some_and(is_its) {
+                    self.writable_again = self.writable_again.max(Some(at));
+                }
+            }
             Reading::ReadOnly { path, read_only, forced } => {
                 let mut known = self.read_only.remove(&path);
                 if known.as_ref().is_some_and(|known| known.what && !read_only) {
@@ -176,7 +186,8 @@ impl NodeState {
                 if at > known.last + TroubleFile::QUIET {
                     *known = TroubleFile { first: at, last: at, count: 1, about, line };
                 } else if (at, &line) != (known.last, &known.line) {
-                    known.count = known.count.saturating_add(1);
+                    let again = kind != TroubleKind::Oops || at.duration_since(known.last).abs() > BESIDE;
+                    known.count = known.count.saturating_add(again.into());
                     if at >= known.last {
                         (known.last, known.about, known.line) = (at, about, line);
                     }

@@ -34,9 +34,11 @@ fn fork_rejected(text: &str) -> Option<Event> {
     Some(Event::ForkRejected { cgroup: cgroup.to_owned() })
 }
 
-/// `mm/memory-failure.c` (`kill_proc`, `kill_procs`) and `arch/x86/mm/fault.c` (`do_sigbus`).
+/// `mm/memory-failure.c` (`kill_proc`, `kill_procs`; `MCE 0x…` before 4.6), `drivers/acpi/apei/ghes.c`, and
+/// `arch/x86/mm/fault.c` (`do_sigbus`).
 fn memory_failure(text: &str) -> Option<Event> {
-    let who = if let Some(rest) = text.strip_prefix("Memory failure: 0x") {
+    let page = ["Memory failure: 0x", "MCE 0x", "GHES: 0x"].iter().find_map(|start| text.strip_prefix(start));
+    let who = if let Some(rest) = page {
         let (_, action) = rest.split_once(": ")?;
         let who =
             ["Killing ", "Sending SIGBUS to ", "forcibly killing "].iter().find_map(|a| action.strip_prefix(a))?;
@@ -69,6 +71,9 @@ mod tests {
             "Memory failure: 0x1f2a3: Killing a:b c:412 due to hardware memory corruption",
             "Memory failure: 0x1f2a3: Sending SIGBUS to a:b c:412 due to hardware memory corruption",
             "Memory failure: 0x1f2a3: forcibly killing a:b c:412 because of failure to unmap corrupted page",
+            "MCE 0x1f2a3: Killing a:b c:412 due to hardware memory corruption",
+            "MCE 0x1f2a3: forcibly killing a:b c:412 because of failure to unmap corrupted page",
+            "GHES: 0x1f2a3: Sending SIGBUS to a:b c:412 due to hardware memory corruption",
             "MCE: Killing a:b c:412 due to hardware memory corruption fault at 7f0012345000",
         ] {
             let comm = "a:b c".to_owned();

@@ -1,8 +1,8 @@
 //! The kernel log: records of /dev/kmsg, and the lines in them about deaths.
 //!
 //! Mirrors `kernel/printk/printk.c` (record format), `mm/oom_kill.c` and `mm/memcontrol.c` (OOM lines, 4.19 to 6.18),
-//! `arch/x86/mm/fault.c` and `arch/x86/kernel/traps.c` (segfaults and traps), `arch/arm64/kernel/traps.c`, and
-//! `kernel/auditsc.c` (`type=1326` seccomp, `type=1701` abnormal end).
+//! `arch/x86/mm/fault.c` and `arch/*/kernel/traps.c` (segfaults and traps), and `kernel/auditsc.c` (`type=1326`
+//! seccomp, `type=1701` abnormal end).
 
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +74,8 @@ pub enum Event {
         /// The cgroup.
         cgroup: String,
     },
-    /// A fatal fault of a thread: `segfault at`, `traps: … trap …`, `general protection fault`, arm64's `unhandled …`.
+    /// A fatal fault of a thread: `segfault at`, `traps: … trap …`, `general protection fault`, and those of
+    /// other architectures.
     Fault(Fault),
     /// audit `type=1326`: seccomp stopped a system call.
     Seccomp {
@@ -212,8 +213,12 @@ pub enum FaultKind {
     GeneralProtection,
     /// `invalid opcode` (SIGILL).
     InvalidOpcode,
-    /// `divide error` (SIGFPE).
+    /// `control protection` (SIGSEGV): a return or a branch to where it must not go.
+    ControlProtection,
+    /// `divide error`, or another one of arithmetic (SIGFPE).
     DivideError,
+    /// An access that the hardware refuses (SIGBUS).
+    BusError,
     /// Any other trap or exception, by the kernel's name for it.
     Other(String),
 }

@@ -27,7 +27,7 @@ const WHY: [(&str, KillScope); 3] = [
 ];
 
 /// `[<why>: ]Killed process %d (%s) total-vm:%lukB, anon-rss:%lukB, file-rss:%lukB, shmem-rss:%lukB[, UID:%u
-/// pgtables:%lukB oom_score_adj:%hd]`. Some old kernels of distributions print `(%s), UID %d, total-vm:` instead.
+/// [pgtables:%lukB oom_score_adj:%hd]]`. Some old kernels of distributions print `(%s), UID %d, total-vm:` instead.
 fn killed(text: &str) -> Option<Killed> {
     let mut reasons = WHY.into_iter().chain([("", KillScope::Unsaid)]);
     let (rest, scope) =
@@ -68,10 +68,13 @@ fn killed(text: &str) -> Option<Killed> {
     }
     let mut oom_score_adj = None;
     if let Some(tail) = tail {
-        let (id, rest) = tail.split_once(" pgtables:")?;
-        let (pages, adj) = rest.split_once("kB oom_score_adj:")?;
-        decimal::<u64>(pages)?;
-        (uid, oom_score_adj) = (Some(decimal(id)?), Some(decimal(adj)?));
+        uid = Some(decimal(tail.split(' ').next()?)?);
+        // Early kernels of RHEL 8 end here.
+        if let Some((_, rest)) = tail.split_once(' ') {
+            let (pages, adj) = rest.strip_prefix("pgtables:")?.split_once("kB oom_score_adj:")?;
+            decimal::<u64>(pages)?;
+            oom_score_adj = Some(decimal(adj)?);
+        }
     }
     Some(Killed {
         pid: decimal(pid)?,

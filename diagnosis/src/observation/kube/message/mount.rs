@@ -7,7 +7,7 @@
 
 use super::{
     create,
-    phrase::{bare_message, chain, is, is_any, list, without_rpc},
+    phrase::{bare_message, chain, is, is_any, list},
 };
 
 /// Why a volume is not there, the least specific first.
@@ -79,15 +79,15 @@ fn claim(links: &[&str]) -> Option<Failure> {
 
 /// What failed when the volume was set up: for volumes that the kubelet fills itself, the text names what is missing.
 fn set_up(rest: &[&str]) -> Failure {
-    let rest = without_rpc(rest.to_vec());
-    let Some(first) = rest.first().copied() else { return Failure::Failed };
+    // What a driver reports to be missing is its own, and no reference of the pod.
+    let Some(first) = rest.first().copied().filter(|first| *first != "rpc error") else { return Failure::Failed };
     if is(first, "persistentvolumeclaim {} not found") {
         return Failure::ClaimUnbound;
     }
     // A projected volume lists what is missing: `[configmap "a" not found, references non-existent secret key: b]`.
     let whole = rest.join(": ");
     let joined = whole.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
-    let parts: Vec<_> = joined.map_or_else(|| vec![rest.clone()], |all| list(all).into_iter().map(chain).collect());
+    let parts: Vec<_> = joined.map_or_else(|| vec![rest.to_vec()], |all| list(all).into_iter().map(chain).collect());
     if parts.iter().all(|part| part.first().is_some_and(|first| is_any(first, CACHES))) {
         return Failure::NotReady;
     }
