@@ -156,7 +156,7 @@ async fn ask(channel: &Channel) -> Result<(), RuntimeError> {
     connection::answer("Version", VersionClient::new(channel.clone()).version(())).await.map(|_version| ())
 }
 
-/// The event in an envelope; `None` for kinds that were not asked for.
+/// The event of a task in an envelope; `None` if it is another one.
 fn task_event(envelope: &Envelope) -> Result<Option<TaskEvent>, DecodeError> {
     let Some(any) = &envelope.event else { return Ok(None) };
     let bytes = any.value.as_slice();

@@ -32,6 +32,7 @@ pub use self::client::Config;
 pub(super) use self::client::{Client, HEALTH_DEADLINE};
 use self::{endpoint::Endpoint, pod_list::PodList};
 use super::{outlet::Outlet, site::Site};
+use crate::footprint;
 
 /// What `/healthz` came to last, or what is wrong with the certificate of who answered; `None` before the first answer.
 pub(super) type Healthz = watch::Sender<Option<Result<Answer, String>>>;
@@ -108,8 +109,7 @@ impl Kubelet {
                     let pods = self.pods.answered(answer, now).map(PodList::into_pods);
                     self.report(pods.into_iter().flatten().map(|pod| Fact::KubeletPod(Box::new(pod)))).await;
                     // A list of all pods takes some MiB while it is read, and so does what reads it.
-                    coroner_sys::release_free_memory();
-                    coroner_sys::release_program_pages();
+                    footprint::release();
                 }
                 if self.summary.is_due(now) {
                     let answer = self.client.get::<Summary>(self.summary.path).await;

@@ -160,15 +160,11 @@ impl Known {
             return Ok(());
         };
         let Some(Event::Trouble(Trouble { about, .. })) = Event::parse(&fault.line) else { return Ok(()) };
-        let reported = Some((about, fault.time));
-        if self.unmounted == reported {
-            return Ok(());
-        }
-        let Some((device, _)) = &reported else { return Ok(()) };
-        if !may_be_mounted(mounts, sys, device) {
-            let path = format!("/dev/{device}");
+        let reported = (about, fault.time);
+        if self.unmounted.as_ref() != Some(&reported) && !may_be_mounted(mounts, sys, &reported.0) {
+            let path = format!("/dev/{}", reported.0);
             worker.send(worker.outlet.now(fact(Reading::ReadOnly { path, read_only: false, forced: false })))?;
-            self.unmounted = reported;
+            self.unmounted = Some(reported);
         }
         Ok(())
     }

@@ -67,7 +67,9 @@ impl NodeFile {
             // The kubelet is asked again and again: it still has the pod, and that is all.
             self.registry.record_pod(&pod.node_uid, at, |file| {
                 file.last_report = file.last_report.max(at);
-                file.kubelet = file.kubelet.take().filter(|_| !is_as_by_api);
+                if is_as_by_api {
+                    file.kubelet = None;
+                }
             });
             return;
         }

@@ -69,7 +69,7 @@ fn killed(text: &str) -> Option<Killed> {
     let mut oom_score_adj = None;
     if let Some(tail) = tail {
         uid = Some(decimal(tail.split(' ').next()?)?);
-        // Early kernels of RHEL 8 end here.
+        // Some kernels of RHEL 8 end here, which is not verified in their source.
         if let Some((_, rest)) = tail.split_once(' ') {
             let (pages, adj) = rest.strip_prefix("pgtables:")?.split_once("kB oom_score_adj:")?;
             decimal::<u64>(pages)?;
